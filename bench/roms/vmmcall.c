@@ -1,0 +1,17 @@
+/* vmmcall.c: the round trip VMRUN, VMMCALL, #VMEXIT without nested paging. */
+#include "bench/roms/guest.h"
+
+const char bench_name[] = "vmmcall";
+
+uint64_t bench_run(uint64_t n)
+{
+    struct svm_guest g;
+
+    guest_enable_svm();
+    guest_init(&g, guest_vmmcall_code, 1, NULL);
+    for (uint64_t i = 0; i < n; i++) {
+        guest_run(&g, VMEXIT_VMMCALL);
+        guest_skip(&g, VMMCALL_BYTES);
+    }
+    return g.rbx;
+}
