@@ -1,0 +1,72 @@
+/* Recording an exception. */
+#include "emu/cpu/raise.h"
+
+#include <pacifica/pacifica.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum step cpu_raise(struct vcpu *cpu, enum exception vector)
+{
+    cpu->raised = (struct raised){
+        .event = {.valid = true, .vector = (uint8_t)vector, .type = EVENT_EXCEPTION}};
+    return STEP_RAISED;
+}
+
+enum step cpu_raise_code(struct vcpu *cpu, enum exception vector, uint32_t code)
+{
+    (void)cpu_raise(cpu, vector);
+    cpu->raised.event.has_code = true;
+    cpu->raised.event.code = code;
+    return STEP_RAISED;
+}
+
+enum step cpu_raise_page_fault(struct vcpu *cpu, uint64_t la, uint32_t code)
+{
+    (void)cpu_raise_code(cpu, EXC_PF, code);
+    cpu->raised.cr2 = la;
+    return STEP_RAISED;
+}
+
+enum step cpu_raise_debug(struct vcpu *cpu, uint64_t dr6_bits)
+{
+    (void)cpu_raise(cpu, EXC_DB);
+    cpu->raised.dr6 = dr6_bits;
+    return STEP_RAISED;
+}
+
+enum step cpu_raise_soft(struct vcpu *cpu, enum event_type type, uint8_t vector, uint8_t insn_len)
+{
+    cpu->raised = (struct raised){
+        .event = {.valid = true, .vector = vector, .type = type, .soft_len = insn_len}};
+    return STEP_RAISED;
+}
+
+enum step cpu_raise_npf(struct vcpu *cpu, uint64_t info1, uint64_t info2)
+{
+    cpu->raised = (struct raised){.npf = true, .info1 = info1, .info2 = info2};
+    return STEP_RAISED;
+}
+
+enum step cpu_stop_unimplemented(struct vcpu *cpu, const char *feature)
+{
+    cpu->stop.reason = PACIFICA_STOP_UNIMPLEMENTED;
+    cpu->stop.feature = feature;
+    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text), "not emulated yet: %s", feature);
+    if (probes_want(cpu->probes, PROBE_UNIMP))
+        probes_fire(cpu->probes, &(struct probe_event){
+                                     .kind = PROBE_UNIMP, .cpu = cpu, .text = cpu->stop.text});
+    return STEP_STOP;
+}
+
+void cpu_guest_error(struct vcpu *cpu, const char *fmt, ...)
+{
+    if (!probes_want(cpu->probes, PROBE_GUEST_ERROR))
+        return;
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    probes_fire(cpu->probes,
+                &(struct probe_event){.kind = PROBE_GUEST_ERROR, .cpu = cpu, .text = text});
+}

@@ -1,0 +1,82 @@
+/* CPU state: flags, mode, reset. */
+#include "emu/cpu/state.h"
+
+#include "emu/cpu/flags.h"
+
+#include <string.h>
+
+uint32_t flags_status(const struct vcpu *cpu)
+{
+    if (cpu->flags_kind == FLAGS_MATERIAL)
+        return (uint32_t)cpu->rflags & FLAGS_STATUS;
+    uint32_t af = cpu->flags_kind == FLAGS_LOGIC
+                      ? 0
+                      : (uint32_t)(cpu->src1 ^ cpu->src2 ^ cpu->res) & FLAG_AF;
+    return (flags_cf(cpu) ? FLAG_CF : 0) | (flags_pf(cpu) ? FLAG_PF : 0) | af |
+           (flags_zf(cpu) ? FLAG_ZF : 0) | (flags_sf(cpu) ? FLAG_SF : 0) |
+           (flags_of(cpu) ? FLAG_OF : 0);
+}
+
+uint64_t cpu_rflags(struct vcpu *cpu)
+{
+    uint32_t status = flags_status(cpu);
+    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAGS_STATUS) | status | 2;
+    cpu->flags_kind = FLAGS_MATERIAL;
+    return cpu->rflags;
+}
+
+void cpu_set_rflags(struct vcpu *cpu, uint64_t rflags)
+{
+    uint64_t old = cpu->rflags;
+    cpu->rflags = (rflags & FLAGS_WRITABLE) | 2;
+    cpu->flags_kind = FLAGS_MATERIAL;
+    if ((old ^ cpu->rflags) & (FLAG_AC | FLAG_VM))
+        cpu_update_mode(cpu);
+}
+
+void cpu_update_mode(struct vcpu *cpu)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    uint16_t cs = regs->seg[SEG_CS].attr;
+    if (!(regs->cr0 & CR0_PE))
+        cpu->mode = MODE_REAL;
+    else if (cpu->rflags & FLAG_VM)
+        cpu->mode = MODE_V86;
+    else if (!(regs->efer & EFER_LMA))
+        cpu->mode = cs & SEG_ATTR_DB ? MODE_PROT32 : MODE_PROT16;
+    else if (cs & SEG_ATTR_L)
+        cpu->mode = MODE_LONG64;
+    else
+        cpu->mode = cs & SEG_ATTR_DB ? MODE_COMPAT32 : MODE_COMPAT16;
+    cpu->context_stale = true;
+}
+
+static struct segment reset_segment(uint16_t attr)
+{
+    return (struct segment){.attr = attr, .limit = 0xffff};
+}
+
+void cpu_reset(struct vcpu *cpu)
+{
+    memset(cpu->r, 0, sizeof(cpu->r));
+    cpu->r[REG_RIP] = 0xfff0;
+    cpu->r[REG_RDX] = 0x00a00f11; /* family, model, stepping as in CPUID Fn0000_0001 EAX */
+    cpu->rflags = 2;
+    cpu->flags_kind = FLAGS_MATERIAL;
+    cpu->regs = (struct cpu_regs){.cr0 = CR0_CD | CR0_NW | CR0_ET};
+    cpu->regs.dr[6] = 0xffff0ff0;
+    cpu->regs.dr[7] = 0x400;
+    for (int i = 0; i < SEG_LDTR; i++)
+        cpu->regs.seg[i] = reset_segment(0x093);
+    cpu->regs.seg[SEG_CS] = (struct segment){
+        .selector = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000};
+    cpu->regs.seg[SEG_LDTR] = reset_segment(0x082);
+    cpu->regs.seg[SEG_TR] = reset_segment(0x08b);
+    cpu->regs.gdtr.limit = cpu->regs.idtr.limit = 0xffff;
+    cpu->msr = (struct cpu_msrs){.pat = 0x0007040600070406, .misc_enable = 1};
+    cpu->pins = (struct cpu_pins){0};
+    cpu->raised = (struct raised){0};
+    cpu->delivering = (struct event){0};
+    cpu->left = 0;
+    cpu_update_mode(cpu);
+}

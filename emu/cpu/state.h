@@ -1,0 +1,298 @@
+/* The state of one virtual CPU, made of sub-structs owned by the floors.
+ *
+ * Invariant at an instruction boundary (outside the op chain): r[REG_RIP] is the architectural RIP of
+ * the next instruction. Inside a chain r[REG_RIP] is the RIP of the block's first byte, so that
+ * RIP-relative operands need one constant; the adaptor of plain bodies restores the boundary first,
+ * so a plain body always sees the RIP of its own instruction. */
+#ifndef EMU_CPU_STATE_H
+#define EMU_CPU_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "emu/base/clock.h"
+#include "emu/base/probe.h"
+#include "emu/compiler.h"
+
+enum reg {
+    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_ZERO, /* always 0: "no base", "no index" */
+    REG_RIP,
+    REG_COUNT
+};
+
+enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
+
+/* attr is the VMCB's form: bits 3:0 type, 4 S, 6:5 DPL, 7 P, 8 AVL, 9 L, 10 D/B, 11 G.
+ * limit is in bytes (already scaled by G). A null segment has P = 0. */
+struct segment {
+    uint16_t selector;
+    uint16_t attr;
+    uint32_t limit;
+    uint64_t base;
+};
+#define SEG_ATTR_TYPE 0x00f
+#define SEG_ATTR_S 0x010
+#define SEG_ATTR_DPL_SHIFT 5
+#define SEG_ATTR_P 0x080
+#define SEG_ATTR_AVL 0x100
+#define SEG_ATTR_L 0x200
+#define SEG_ATTR_DB 0x400
+#define SEG_ATTR_G 0x800
+
+struct table_register { /* GDTR, IDTR */
+    uint64_t base;
+    uint16_t limit;
+};
+
+/* RFLAGS */
+#define FLAG_CF (1u << 0)
+#define FLAG_PF (1u << 2)
+#define FLAG_AF (1u << 4)
+#define FLAG_ZF (1u << 6)
+#define FLAG_SF (1u << 7)
+#define FLAG_TF (1u << 8)
+#define FLAG_IF (1u << 9)
+#define FLAG_DF (1u << 10)
+#define FLAG_OF (1u << 11)
+#define FLAG_IOPL (3u << 12)
+#define FLAG_NT (1u << 14)
+#define FLAG_RF (1u << 16)
+#define FLAG_VM (1u << 17)
+#define FLAG_AC (1u << 18)
+#define FLAG_VIF (1u << 19)
+#define FLAG_VIP (1u << 20)
+#define FLAG_ID (1u << 21)
+#define FLAGS_STATUS (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+#define FLAGS_WRITABLE 0x3f7fd5u /* every defined flag; bit 1 reads 1 */
+
+#define CR0_PE (1u << 0)
+#define CR0_MP (1u << 1)
+#define CR0_EM (1u << 2)
+#define CR0_TS (1u << 3)
+#define CR0_ET (1u << 4)
+#define CR0_NE (1u << 5)
+#define CR0_WP (1u << 16)
+#define CR0_AM (1u << 18)
+#define CR0_NW (1u << 29)
+#define CR0_CD (1u << 30)
+#define CR0_PG (1u << 31)
+
+#define CR4_VME (1u << 0)
+#define CR4_PVI (1u << 1)
+#define CR4_TSD (1u << 2)
+#define CR4_DE (1u << 3)
+#define CR4_PSE (1u << 4)
+#define CR4_PAE (1u << 5)
+#define CR4_MCE (1u << 6)
+#define CR4_PGE (1u << 7)
+#define CR4_PCE (1u << 8)
+#define CR4_OSFXSR (1u << 9)
+#define CR4_OSXMMEXCPT (1u << 10)
+#define CR4_UMIP (1u << 11)
+#define CR4_LA57 (1u << 12)
+#define CR4_FSGSBASE (1u << 16)
+#define CR4_PCIDE (1u << 17)
+#define CR4_OSXSAVE (1u << 18)
+#define CR4_SMEP (1u << 20)
+#define CR4_SMAP (1u << 21)
+#define CR4_PKE (1u << 22)
+
+#define EFER_SCE (1u << 0)
+#define EFER_LME (1u << 8)
+#define EFER_LMA (1u << 10)
+#define EFER_NXE (1u << 11)
+#define EFER_SVME (1u << 12)
+
+/* What an instruction body, a memory access or a slow path came to. */
+enum step {
+    STEP_NEXT,   /* done: go on behind the instruction */
+    STEP_JUMP,   /* done and retired: r[REG_RIP] was set; leave the chain */
+    STEP_LEAVE,  /* done and retired, RIP moves on by len; leave the chain (mode, mask or time changed) */
+    STEP_REPEAT, /* some iterations of a string instruction done; RIP stays; leave the chain */
+    STEP_RAISED, /* cpu->raised holds an exception or nested page fault; nothing was committed */
+    STEP_VMEXIT, /* #VMEXIT done: the host's state is loaded, RIP included */
+    STEP_HALT,   /* HLT retired; RIP is moved on by len by the loop; wait for an event */
+    STEP_STOP    /* cpu->stop says why the machine stops */
+};
+
+enum exception {
+    EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_MF9, EXC_TS,
+    EXC_NP, EXC_SS, EXC_GP, EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XF, EXC_HV = 28, EXC_VC, EXC_SX
+};
+
+/* The types of EVENTINJ and EXITINTINFO. APM vol 2, 15.20 "Event Injection". */
+enum event_type { EVENT_INTR = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_SOFT = 4 };
+
+struct event {
+    bool valid;
+    uint8_t vector;
+    enum event_type type;
+    bool has_code;
+    uint32_t code;
+    uint8_t soft_len; /* INT n, INT3, INTO, ICEBP: length of the instruction; else 0 */
+};
+
+/* What is recorded by cpu_raise*(): an exception, or a nested page fault on the way to #VMEXIT. */
+struct raised {
+    bool npf;         /* a nested page fault: info1, info2 below; else the event */
+    struct event event;
+    uint64_t cr2;     /* #PF only: written to CR2 when the exception is delivered */
+    uint64_t dr6;     /* #DB only: bits to set in DR6 */
+    uint64_t info1, info2;
+};
+
+/* Lazy flags. Operands and result are sign-extended to 64 bits from the operand size, so that every
+ * condition is independent of width; conditions are computed in emu/cpu/flags.h. */
+enum flags_kind {
+    FLAGS_MATERIAL, /* rflags holds all status flags */
+    FLAGS_ADD,      /* res = src1 + src2 */
+    FLAGS_SUB,      /* res = src1 - src2 (CMP, NEG with src1 = 0) */
+    FLAGS_LOGIC,    /* CF = OF = AF = 0 */
+    FLAGS_INC,      /* res = src1 + 1; CF kept in rflags */
+    FLAGS_DEC       /* res = src1 - 1; CF kept in rflags */
+};
+
+/* One entry of a fast table: a 4 KiB page that may be read or written without any check. A tag is the
+ * page's linear address, or an odd number when the entry does not answer. */
+struct fast_entry {
+    uint64_t rtag, wtag;
+    uintptr_t addend; /* native address = la + addend */
+    uint64_t backref; /* paging's: which architectural entry it came from */
+};
+#define FAST_ENTRIES 256
+#define FAST_TAG_NONE 1u
+
+struct block;
+struct bank;   /* paging: one bank of fast entries */
+struct paging; /* paging: TLBs, nested cache and banks of one vCPU */
+struct memory; /* paging: physical memory of the machine */
+struct svm_state; /* svm */
+struct vcpu;
+
+/* What the interrupt controller offers to the CPU. */
+struct intc_ops {
+    /* The highest pending fixed interrupt's vector above the processor priority, or -1. */
+    int (*pending)(void *self);
+    /* Acknowledge: returns the vector to deliver (the PIC's for ExtINT), or -1 (spurious). */
+    int (*acknowledge)(void *self);
+    uint8_t (*read_tpr)(void *self); /* bits 7:0 of the TPR; CR8 = bits 7:4 */
+    void (*write_tpr)(void *self, uint8_t tpr);
+    uint64_t (*read_apic_base)(void *self);
+    bool (*write_apic_base)(void *self, uint64_t value); /* false: #GP */
+};
+
+/* Port I/O as the CPU sees it. size is 1, 2 or 4. Open bus reads all ones. */
+struct port_ops {
+    uint32_t (*read)(void *self, uint16_t port, unsigned size);
+    void (*write)(void *self, uint16_t port, unsigned size, uint32_t value);
+};
+
+struct cpu_regs {
+    uint64_t cr0, cr2, cr3, cr4, efer;
+    uint64_t dr[8]; /* 0-3, 6, 7 used */
+    struct segment seg[SEG_COUNT];
+    struct table_register gdtr, idtr;
+    uint8_t cpl;
+    bool shadow;     /* interrupt shadow of STI, MOV SS, POP SS or the VMCB */
+    bool nmi_masked; /* between NMI delivery and IRET */
+    bool halted;
+};
+
+struct cpu_msrs {
+    uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t pat, tsc_aux, tsc_offset; /* tsc_offset: WRMSR TSC and TSC_ADJUST, not SVM's */
+    uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
+    uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
+};
+
+/* Signals that arrive from outside, latched until taken. */
+struct cpu_pins {
+    bool nmi, smi, init;
+};
+
+enum cpu_mode { MODE_REAL, MODE_V86, MODE_PROT16, MODE_PROT32, MODE_COMPAT16, MODE_COMPAT32, MODE_LONG64 };
+
+struct vcpu {
+    /* Used by every handler: keep together. */
+    uint64_t r[REG_COUNT];
+    struct fast_entry *fast; /* the current bank's FAST_ENTRIES entries */
+    int32_t budget;          /* instructions that may still be started, after the block's charge */
+    uint8_t left;            /* instructions of the current block not yet retired, as the op says */
+    uint8_t flags_kind;      /* enum flags_kind */
+    uint64_t src1, src2, res;
+    uint64_t rflags;         /* status bits valid as flags_kind says; all others always */
+    uint8_t off;             /* where in the block the current instruction starts (plain bodies) */
+
+    /* Owned by the run loop. */
+    uint64_t insns_end;  /* instructions retired when budget and left are both 0 */
+    uint64_t extra_steps; /* deliveries and #VMEXITs */
+    uint64_t skipped_ns; /* virtual time passed in HLT */
+    const void *leave;   /* why the chain was left (emu/cpu/run.c) */
+
+    /* Derived by cpu_update_mode(). */
+    enum cpu_mode mode;
+    bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
+
+    struct cpu_regs regs;
+    struct cpu_msrs msr;
+    struct cpu_pins pins;
+    struct raised raised;
+    struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
+    struct {
+        int reason; /* enum pacifica_stop */
+        const char *feature;
+        char text[200];
+    } stop;
+
+    struct svm_state *svm;
+    struct paging *paging;
+    struct memory *memory;
+    struct probes *probes;
+    struct vclock *clock;
+    const struct intc_ops *intc;
+    void *intc_self;
+    const struct port_ops *ports;
+    void *ports_self;
+    const struct cpu_model *model; /* emu/cpu/cpuid.h */
+    unsigned index;
+};
+
+/* Instructions retired, exact also within a block and inside plain bodies. */
+static inline uint64_t cpu_insns(const struct vcpu *cpu)
+{
+    return cpu->insns_end - (uint64_t)(int64_t)cpu->budget - cpu->left;
+}
+
+/* Bring rflags up to date and return it (bit 1 set). Never leaves the lazy form half done. */
+uint64_t cpu_rflags(struct vcpu *cpu);
+
+/* Set all of RFLAGS (bit 1 set, reserved bits cleared). Does not look at privileges. */
+void cpu_set_rflags(struct vcpu *cpu, uint64_t rflags);
+
+/* Recompute mode from CR0, EFER.LMA, CS and RFLAGS.VM, and mark the context stale. To be called after
+ * every change of CR0, CR3, CR4, EFER, CS, CPL, RFLAGS.AC/VM, nested paging or ASID. */
+void cpu_update_mode(struct vcpu *cpu);
+
+/* Reset values. APM vol 2, 14.1.3 "Processor Initialization State". Pointers to other parts stay. */
+void cpu_reset(struct vcpu *cpu);
+
+static inline bool cpu_protected(const struct vcpu *cpu)
+{
+    return cpu->mode != MODE_REAL && cpu->mode != MODE_V86;
+}
+
+static inline bool cpu_long64(const struct vcpu *cpu)
+{
+    return cpu->mode == MODE_LONG64;
+}
+
+static inline uint64_t cpu_rip(const struct vcpu *cpu)
+{
+    return cpu->r[REG_RIP];
+}
+
+#endif
