@@ -1,0 +1,52 @@
+/* Guest memory as instructions reach it: segmentation, canonical checks, translation, MMIO. */
+#ifndef EMU_CPU_MEM_H
+#define EMU_CPU_MEM_H
+
+#include "decoder/insn.h"
+#include "emu/cpu/raise.h"
+#include "paging/paging.h"
+
+/* The current walk regime (rebuilt when cpu->context_stale) with cpu->fast set to its bank. */
+const struct walk_regime *mem_regime(struct vcpu *cpu);
+
+/* Linear address of seg:off for `size` bytes; #GP/#SS on limit, type or canonical violation. `off` is already
+ * cut to the address size. In 64-bit mode only FS and GS have a base. */
+EMU_MUST_USE enum step mem_linear(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                  enum access_kind kind, uint64_t *la);
+
+/* Effective offset of the memory operand, cut to the address size. */
+uint64_t mem_offset(const struct vcpu *cpu, const struct insn *in);
+
+/* Loads and stores of 1-8 bytes (any size) at seg:off, zero-extended; page crossings are checked on both pages before
+ * anything is written. */
+EMU_MUST_USE enum step mem_load(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                uint64_t *value);
+EMU_MUST_USE enum step mem_store(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                 uint64_t value);
+
+/* Same at a linear address (canonical check included). */
+EMU_MUST_USE enum step mem_load_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value);
+EMU_MUST_USE enum step mem_store_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value);
+
+/* Implicit supervisor accesses: descriptor tables, TSS, IDT, event frames when CPL becomes 0-2. */
+EMU_MUST_USE enum step mem_load_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value);
+EMU_MUST_USE enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value);
+
+/* Read-modify-write: checks write access first (a read-only page faults as a write), then loads. The commit cannot
+ * fail. */
+struct mem_rmw {
+    uint64_t la;
+    uint64_t spa[2];
+    unsigned size, first; /* first: bytes in the first page */
+};
+EMU_MUST_USE enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                     struct mem_rmw *rmw, uint64_t *value);
+void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value);
+
+/* Translate for a run of bytes inside one page (string fast paths): native pointer if RAM that may be accessed directly
+ * (stores: then call mem_run_written()), NULL in *ptr if MMIO or marked. */
+EMU_MUST_USE enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr,
+                               uint64_t *spa);
+void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len);
+
+#endif

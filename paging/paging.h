@@ -1,0 +1,66 @@
+/* Walks, the architectural TLB and the fast tables of one vCPU. */
+#ifndef PAGING_PAGING_H
+#define PAGING_PAGING_H
+
+#include "emu/base/probe.h"
+#include "emu/cpu/state.h"
+#include "paging/memory.h"
+#include "paging/regime.h"
+
+/* Make and free the paging state of one vCPU; registers with memory's mark listeners.
+ * probes may be NULL. Returns NULL without memory. */
+struct paging *paging_new(struct memory *memory, struct probes *probes);
+void paging_free(struct paging *paging);
+void paging_reset(struct paging *paging);
+
+/* Walk without any TLB. fill_ad: set A/D bits and count as an access (false for debuggers: no effects). */
+struct walk_result walk(struct memory *memory, const struct walk_regime *regime, uint64_t la,
+                        struct access access, bool fill_ad);
+
+/* The translation the hardware would use: architectural TLB, then a walk that fills it. `la` must be canonical
+ * already. Changes: TLB content, counters, A/D bits. */
+struct walk_result paging_translate(struct paging *paging, const struct walk_regime *regime,
+                                    uint64_t la, struct access access);
+
+/* Choose the bank for a regime: returns its FAST_ENTRIES entries. Cheap when the bank exists (a world switch
+ * calls it twice). Entries not there are filled by paging_fast_fill(). */
+struct fast_entry *paging_bank(struct paging *paging, const struct walk_regime *regime);
+
+/* Try to make a fast entry for `la` after a miss, for reading or writing, in the current bank. Fills the
+ * architectural TLB as the access itself would. Returns the walk's result; *filled tells whether the entry now
+ * answers (RAM; for writes: dirty set, no code, not watched). */
+struct walk_result paging_fast_fill(struct paging *paging, const struct walk_regime *regime,
+                                    uint64_t la, struct access access, bool *filled);
+
+/* With fast == false no fast entry is made or answers (mem probes, --drop-fast-tables). */
+void paging_allow_fast(struct paging *paging, bool allow);
+void paging_drop_fast(struct paging *paging); /* all entries; derived state only */
+
+/* A number that changes whenever an instruction-TLB entry is removed or replaced: jump caches and the fetch
+ * page compare it. */
+uint64_t paging_itlb_generation(const struct paging *paging);
+
+/* Flushes. Each does exactly what the manual says of its cause. APM vol 2, 5.5.2, 15.16. */
+void paging_flush_asid(struct paging *paging, uint16_t asid, bool globals); /* MOV CR3, TLB_CONTROL 3, 7 */
+void paging_flush_pcid(struct paging *paging, uint16_t asid, uint16_t pcid); /* MOV CR3 with PCIDE: non-global */
+void paging_flush_all(struct paging *paging);                               /* TLB_CONTROL 1 */
+void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint64_t la,
+                       bool globals); /* INVLPG (globals true), INVLPGA, INVPCID type 0 (false) */
+void paging_flush_page_any_pcid(struct paging *paging, uint16_t asid, uint64_t la); /* INVLPGA */
+
+struct tlb_counters {
+    uint64_t hits, misses, fills, evictions, flushes;
+};
+/* Counters of an ASID, or NULL if it never translated anything. */
+const struct tlb_counters *paging_counters(const struct paging *paging, uint16_t asid);
+
+/* Feed the architectural content (not counters of hits) to a hash: calls mix with each entry's words. */
+void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t word), void *self);
+
+static inline bool paging_is_canonical(uint64_t la, bool la57)
+{
+    unsigned shift = la57 ? 7 : 16;
+    return (uint64_t)((int64_t)(la << shift) >> shift) == la;
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* What a page walk needs to know of a CPU, as plain data: paging never sees a vCPU. */
+#ifndef PAGING_REGIME_H
+#define PAGING_REGIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum walk_mode { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
+
+/* Invariant: nested is NULL or points to a regime whose own nested is NULL. */
+struct walk_regime {
+    enum walk_mode mode;
+    uint64_t root;         /* CR3 or N_CR3 */
+    uint64_t pdpte[4];     /* WALK_PAE without nesting: the loaded PDPTEs */
+    bool wp, nxe, smep, smap, pse, pge, pcide, pke;
+    uint32_t pkru;
+    uint8_t cpl;           /* 3: user */
+    bool ac;               /* RFLAGS.AC: lifts SMAP for explicit accesses */
+    uint16_t asid;         /* 0: host */
+    uint8_t maxphyaddr;    /* bits */
+    bool page_1gb;         /* 1 GiB pages exist */
+    const struct walk_regime *nested; /* the host's regime with N_CR3, when NP_ENABLE = 1 */
+};
+
+enum access_kind { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
+
+struct access {
+    enum access_kind kind;
+    bool supervisor; /* implicit supervisor access (descriptor tables, TSS): ignores CPL and AC */
+};
+
+/* Page-fault error code bits. APM vol 2, 8.4.2 "Page-Fault Error Code". */
+#define PF_P 0x1u
+#define PF_RW 0x2u
+#define PF_US 0x4u
+#define PF_RSV 0x8u
+#define PF_ID 0x10u
+#define PF_PK 0x20u
+/* EXITINFO1 of VMEXIT_NPF: also the final address or a table walk. APM vol 2, 15.25.6. */
+#define NPF_FINAL (1ull << 32)
+#define NPF_TABLE (1ull << 33)
+
+enum walk_status { WALK_OK, WALK_FAULT, WALK_NPF };
+
+/* The answer of a walk. On WALK_FAULT code is the #PF error code; on WALK_NPF info1 and gpa (info2) are
+ * EXITINFO1 and EXITINFO2. On WALK_OK spa is the address of the byte asked for, page_bytes the size
+ * of the smallest page on the way (guest and nested). */
+struct walk_result {
+    enum walk_status status;
+    uint32_t code;
+    uint64_t info1;
+    uint64_t gpa;  /* address after the first stage */
+    uint64_t spa;
+    uint64_t page_bytes;
+    bool global, writable, user, nx, dirty;
+    uint8_t pkey;
+};
+
+#endif

@@ -1,0 +1,95 @@
+/* AMD-V: VMRUN, #VMEXIT, intercepts, injection. */
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include "emu/cpu/raise.h"
+#include "emu/cpu/state.h"
+#include "paging/paging.h"
+#include "paging/regime.h"
+
+#define SVM_ASID_COUNT 32768u /* CPUID Fn8000_000A EBX */
+
+/* Intercept vectors as words 0-4 of the VMCB (offsets 000h-010h, 014h): bit n of word w is w * 32 + n.
+ * Names come from svm/intercepts.def: INTERCEPT_<NAME>. Exit codes from svm/exit_codes.def:
+ * VMEXIT_<NAME>. */
+#include "svm/intercepts.h"
+#include "svm/exit_codes.h"
+
+/* The result of the last consistency check that failed. All strings static. */
+struct svm_invalid {
+    const char *rule;    /* what must hold, e.g. "ASID must not be 0" */
+    const char *field;   /* VMCB field name */
+    uint64_t value;
+    const char *section; /* e.g. "APM vol 2, 15.5.1 \"Basic Operation\"" */
+};
+
+/* One per vCPU. Plain, because event delivery, the fetch path and the trace read it. Invariant: guest is
+ * false => every intercept word is 0, so that svm_intercepts() is one bit test everywhere. */
+struct svm_state {
+    bool guest;            /* between VMRUN and #VMEXIT */
+    bool gif;
+    bool nested_paging;
+    bool v_intr_masking;
+    bool v_irq, v_ign_tpr;
+    uint8_t v_tpr;         /* 4 bits: CR8 as the guest sees it when v_intr_masking */
+    uint8_t v_intr_prio, v_intr_vector;
+    bool host_if;          /* host RFLAGS.IF: masks INTR when v_intr_masking */
+    uint16_t asid;
+    uint32_t intercept[6];
+    uint64_t vmcb_spa, iopm_spa, msrpm_spa;
+    uint64_t tsc_offset;
+    uint64_t n_cr3, g_pat, host_pat;
+    struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
+    uint64_t vmruns, exits;
+    struct svm_invalid invalid;     /* set when the last VMRUN ended in VMEXIT_INVALID */
+    uint64_t last_exit_code, last_info1, last_info2, last_exitintinfo;
+};
+
+struct svm_state *svm_new(void);
+void svm_free(struct svm_state *svm);
+void svm_reset(struct svm_state *svm);
+
+static inline bool svm_guest(const struct vcpu *cpu)
+{
+    return cpu->svm->guest;
+}
+
+static inline bool svm_intercepts(const struct vcpu *cpu, unsigned intercept)
+{
+    return (cpu->svm->intercept[intercept >> 5] >> (intercept & 31)) & 1;
+}
+
+/* VMRUN after its #UD/#GP/intercept checks: loads the guest or makes VMEXIT_INVALID; returns STEP_JUMP (RIP is
+ * the guest's; EVENTINJ recorded for delivery in cpu->raised with cpu->delivering as event.c expects via
+ * svm_take_injection()), STEP_VMEXIT, or STEP_RAISED. next_rip is saved for the host. */
+EMU_MUST_USE enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip);
+
+/* The event of EVENTINJ to deliver before the first guest instruction; valid is cleared by the call. */
+struct event svm_take_injection(struct vcpu *cpu);
+
+/* #VMEXIT: save the guest, write EXITCODE and the info words, load the host. cpu->r[REG_RIP] must be the guest's
+ * boundary RIP. cpu->delivering becomes EXITINTINFO. Returns STEP_VMEXIT, or STEP_STOP on host shutdown. */
+EMU_MUST_USE enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2);
+
+/* As svm_vmexit() for an instruction intercept: nRIP = RIP + insn_len. */
+EMU_MUST_USE enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1,
+                                       uint64_t info2, unsigned insn_len);
+
+/* VMLOAD, VMSAVE effects (checks and intercepts done by the caller). */
+void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa);
+void svm_vmsave(struct vcpu *cpu, uint64_t vmcb_spa);
+
+/* IOPM: is any byte of an access to `port` of `size` bytes intercepted? APM vol 2, 15.10.1. */
+bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size);
+/* MSRPM. Numbers outside its ranges are always intercepted. APM vol 2, 15.11. */
+bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write);
+
+/* EXITINFO1 of VMEXIT_IOIO. APM vol 2, 15.10.2. addr_bytes 2, 4, 8; seg: enum seg of the string operand. */
+uint64_t svm_ioio_info(uint16_t port, bool in, bool string, bool rep, unsigned size,
+                       unsigned addr_bytes, enum seg seg);
+
+/* Names for people: "VMEXIT_NPF", or NULL; and EXITINFO decoded into words (snprintf style). */
+const char *svm_exit_name(uint64_t code);
+int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2);
+
+#endif
