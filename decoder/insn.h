@@ -37,7 +37,9 @@ enum insn_prefix {
 };
 
 /* Invariant: at most one OPERAND_MEM, described by seg, base, index, scale and disp; for string instructions no
- * explicit operands are listed (they use rSI/rDI, addr_size, op_size and seg). */
+ * explicit operands are listed (they use rSI/rDI, addr_size, op_size and seg). Operands stand in Intel's order and
+ * include implied ones that the assembler writes (SHL r/m, CL lists CL; SHL r/m, 1 lists IMM 1; IN AL, DX
+ * lists both). A far pointer is one IMM: offset in imm, selector in imm2. */
 struct insn {
     insn_body *body;
     uint16_t mnemonic;  /* ZydisMnemonic */

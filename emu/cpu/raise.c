@@ -5,16 +5,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum step cpu_raise(struct vcpu *cpu, enum exception vector)
+static void record(struct vcpu *cpu, enum exception vector)
 {
     cpu->raised = (struct raised){
         .event = {.valid = true, .vector = (uint8_t)vector, .type = EVENT_EXCEPTION}};
+}
+
+enum step cpu_raise(struct vcpu *cpu, enum exception vector)
+{
+    record(cpu, vector);
     return STEP_RAISED;
 }
 
 enum step cpu_raise_code(struct vcpu *cpu, enum exception vector, uint32_t code)
 {
-    (void)cpu_raise(cpu, vector);
+    record(cpu, vector);
     cpu->raised.event.has_code = true;
     cpu->raised.event.code = code;
     return STEP_RAISED;
@@ -22,14 +27,16 @@ enum step cpu_raise_code(struct vcpu *cpu, enum exception vector, uint32_t code)
 
 enum step cpu_raise_page_fault(struct vcpu *cpu, uint64_t la, uint32_t code)
 {
-    (void)cpu_raise_code(cpu, EXC_PF, code);
+    record(cpu, EXC_PF);
+    cpu->raised.event.has_code = true;
+    cpu->raised.event.code = code;
     cpu->raised.cr2 = la;
     return STEP_RAISED;
 }
 
 enum step cpu_raise_debug(struct vcpu *cpu, uint64_t dr6_bits)
 {
-    (void)cpu_raise(cpu, EXC_DB);
+    record(cpu, EXC_DB);
     cpu->raised.dr6 = dr6_bits;
     return STEP_RAISED;
 }

@@ -170,6 +170,9 @@ struct bank;   /* paging: one bank of fast entries */
 struct paging; /* paging: TLBs, nested cache and banks of one vCPU */
 struct memory; /* paging: physical memory of the machine */
 struct svm_state; /* svm */
+struct op;         /* decoder */
+struct jump_entry;
+struct run_state;  /* emu/cpu/run.c */
 struct vcpu;
 
 /* What the interrupt controller offers to the CPU. */
@@ -231,7 +234,12 @@ struct vcpu {
     uint64_t insns_end;  /* instructions retired when budget and left are both 0 */
     uint64_t extra_steps; /* deliveries and #VMEXITs */
     uint64_t skipped_ns; /* virtual time passed in HLT */
-    const void *leave;   /* why the chain was left (emu/cpu/run.c) */
+    uint8_t leave;       /* enum step, or LEAVE_LINK: why the chain was left */
+    bool attention;      /* leave the chain at the next boundary: an interrupt, a deadline, code written */
+    const struct op *link; /* LEAVE_LINK: the op that wants its target */
+    struct jump_entry *jumps; /* the jump cache: JUMP_ENTRIES, decoder/op.h */
+    uint64_t jump_key;   /* translation context and instruction-TLB generation, as one number */
+    struct run_state *run;
 
     /* Derived by cpu_update_mode(). */
     enum cpu_mode mode;
