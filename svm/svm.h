@@ -41,6 +41,7 @@ struct svm_state {
     uint64_t n_cr3, g_pat, host_pat;
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
     uint64_t vmruns, exits;
+    struct event inject;            /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
     struct svm_invalid invalid;     /* set when the last VMRUN ended in VMEXIT_INVALID */
     uint64_t last_exit_code, last_info1, last_info2, last_exitintinfo;
 };
@@ -60,12 +61,10 @@ static inline bool svm_intercepts(const struct vcpu *cpu, unsigned intercept)
 }
 
 /* VMRUN after its #UD/#GP/intercept checks: loads the guest or makes VMEXIT_INVALID; returns STEP_JUMP (RIP is
- * the guest's; EVENTINJ recorded for delivery in cpu->raised with cpu->delivering as event.c expects via
- * svm_take_injection()), STEP_VMEXIT, or STEP_RAISED. next_rip is saved for the host. */
+ * the guest's; EVENTINJ is recorded in cpu->svm->inject for event_boundary()), STEP_VMEXIT (VMEXIT_INVALID: the
+ * host goes on at next_rip), STEP_RAISED or STEP_STOP. next_rip is saved for the host. Both directions call
+ * cpu_update_mode() and cpu_attention(). */
 EMU_MUST_USE enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip);
-
-/* The event of EVENTINJ to deliver before the first guest instruction; valid is cleared by the call. */
-struct event svm_take_injection(struct vcpu *cpu);
 
 /* #VMEXIT: save the guest, write EXITCODE and the info words, load the host. cpu->r[REG_RIP] must be the guest's
  * boundary RIP. cpu->delivering becomes EXITINTINFO. Returns STEP_VMEXIT, or STEP_STOP on host shutdown. */

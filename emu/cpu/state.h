@@ -108,7 +108,7 @@ struct table_register { /* GDTR, IDTR */
 
 /* What an instruction body, a memory access or a slow path came to. */
 enum step {
-    STEP_NEXT,   /* done: go on behind the instruction */
+    STEP_NEXT,   /* done: go on behind the instruction (also: an access or a helper succeeded) */
     STEP_JUMP,   /* done and retired: r[REG_RIP] was set; leave the chain */
     STEP_LEAVE,  /* done and retired, RIP moves on by len; leave the chain (mode, mask or time changed) */
     STEP_REPEAT, /* some iterations of a string instruction done; RIP stays; leave the chain */
@@ -199,7 +199,8 @@ struct cpu_regs {
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
     uint8_t cpl;
-    bool shadow;     /* interrupt shadow of STI, MOV SS, POP SS or the VMCB */
+    bool shadow;      /* the next instruction runs in an interrupt shadow (STI, MOV SS, POP SS, VMCB) */
+    bool shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
     bool nmi_masked; /* between NMI delivery and IRET */
     bool halted;
 };
@@ -232,7 +233,7 @@ struct vcpu {
 
     /* Owned by the run loop. */
     uint64_t insns_end;  /* instructions retired when budget and left are both 0 */
-    uint64_t extra_steps; /* deliveries and #VMEXITs */
+    uint64_t extra_steps; /* event deliveries and #VMEXITs, counted by event.c and svm_vmexit() */
     uint64_t skipped_ns; /* virtual time passed in HLT */
     uint8_t leave;       /* enum step, or LEAVE_LINK: why the chain was left */
     bool attention;      /* leave the chain at the next boundary: an interrupt, a deadline, code written */
@@ -268,6 +269,12 @@ struct vcpu {
     const struct cpu_model *model; /* emu/cpu/cpuid.h */
     unsigned index;
 };
+
+/* The masks, pins or deadlines changed: the run loop looks for events before the next instruction. */
+static inline void cpu_attention(struct vcpu *cpu)
+{
+    cpu->attention = true;
+}
 
 /* Instructions retired, exact also within a block and inside plain bodies. */
 static inline uint64_t cpu_insns(const struct vcpu *cpu)

@@ -11,7 +11,7 @@
 /* The row of a mnemonic; NULL when Zydis knows it but no CPU of ours has it (#UD). */
 const struct insn_info *insn_lookup(uint16_t mnemonic);
 
-/* Every body, declared from the table. Rows: INSN(ZYDIS_MNEMONIC suffix, body, flags, feature). */
+/* Every body, declared from the table. The table's header says what a row is. */
 #define INSN(mnemonic, body, flags, feature) \
     enum step body(struct vcpu *cpu, const struct insn *in);
 #include "emu/insn/insns.def"

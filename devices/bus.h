@@ -1,0 +1,80 @@
+/* The bus: which device answers which port and which physical address. */
+#ifndef DEVICES_BUS_H
+#define DEVICES_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "emu/base/clock.h"
+#include "emu/base/probe.h"
+#include "emu/cpu/state.h"
+#include "paging/memory.h"
+
+struct bus;
+
+/* A wire to an interrupt controller's input. `set` may be NULL: not connected. */
+struct irq_line {
+    void (*set)(void *self, unsigned line, bool level);
+    void *self;
+    unsigned line;
+};
+
+static inline void irq_set(const struct irq_line *irq, bool level)
+{
+    if (irq->set)
+        irq->set(irq->self, irq->line, level);
+}
+
+struct port_range {
+    uint16_t base, count;
+};
+#define DEV_PORT_RANGES 4
+
+/* What a kind of device is. All callbacks may be NULL. They have no effects outside the device except
+ * through the lines and callbacks it was given. */
+struct dev_class {
+    const char *name;
+    struct port_range ports[DEV_PORT_RANGES]; /* mapped by bus_add(); count 0 ends the list */
+    unsigned port_size;                       /* widest port access it takes: 1, 2 or 4 bytes */
+    uint64_t mmio_base, mmio_size;            /* mapped by bus_add() if mmio_size is not 0 */
+    size_t state_size;
+    void (*reset)(void *self);
+    void (*fini)(void *self); /* give back deadlines and memory; the bus frees the state itself */
+    uint32_t (*port_read)(void *self, uint16_t port, unsigned size);
+    void (*port_write)(void *self, uint16_t port, unsigned size, uint32_t value);
+    uint64_t (*mmio_read)(void *self, uint64_t offset, unsigned size);
+    void (*mmio_write)(void *self, uint64_t offset, unsigned size, uint64_t value);
+};
+
+/* Make an empty bus. All pointers are borrowed; memory may be NULL for a bus without MMIO and DMA, else
+ * it routes its MMIO here from now on. NULL without memory on the workstation. */
+struct bus *bus_new(struct memory *memory, struct vclock *clock, struct probes *probes);
+void bus_free(struct bus *bus); /* frees the devices; NULL is allowed */
+
+/* Add a device: its zeroed state, owned by the bus, mapped where its class says. Its reset is not called: the
+ * caller configures first. NULL if there is no room or a port is taken (nothing is mapped then). */
+void *bus_add(struct bus *bus, const struct dev_class *class);
+
+/* Map `count` further ports for a device made by bus_add(). false (nothing mapped): a port is taken or the
+ * range leaves 0-ffff. */
+bool bus_map_ports(struct bus *bus, void *dev, uint32_t base, uint32_t count);
+
+/* Move a device's MMIO window; size_bytes 0 hides it. RAM and ROM at the same place win. */
+void bus_map_mmio(struct bus *bus, void *dev, uint64_t spa, uint64_t size_bytes);
+
+/* Reset every device, in the order they were added. */
+void bus_reset(struct bus *bus);
+
+struct memory *bus_memory(const struct bus *bus);
+struct vclock *bus_clock(const struct bus *bus);
+
+/* Tell probe clients about a guest error or something not emulated. text is static. */
+void bus_tell(const struct bus *bus, enum probe_kind kind, const char *text);
+
+/* Ports and MMIO as the CPU and the memory see them; self is the bus. Accesses wider than a device takes
+ * are split, low part first; what nobody answers reads all ones. */
+extern const struct port_ops bus_port_ops;
+extern const struct mmio_ops bus_mmio_ops;
+
+#endif

@@ -1,0 +1,24 @@
+/* The pair of 8259A interrupt controllers and the ELCR. */
+#ifndef DEVICES_PIC_H
+#define DEVICES_PIC_H
+
+#include "devices/bus.h"
+
+struct pic;
+
+/* Add the pair at 20-21, a0-a1, 4d0-4d1. `changed` hears of every change of the INTR output; may be NULL. */
+struct pic *pic_add(struct bus *bus, void (*changed)(void *self, bool level), void *self);
+
+/* Drive input 0-15; fits struct irq_line. Line 2 is the cascade and cannot be driven. */
+void pic_set_irq(void *self, unsigned line, bool level);
+
+/* The vector an acknowledge would give now, or -1 when INTR is low. */
+int pic_pending(const struct pic *pic);
+
+/* The processor's interrupt acknowledge cycle: the vector; a spurious one (7) if the request went away. */
+int pic_acknowledge(struct pic *pic);
+
+/* What a PC's firmware leaves: vectors 08h and 70h, everything masked but the cascade. */
+void pic_firmware_init(struct pic *pic);
+
+#endif
