@@ -1,0 +1,62 @@
+/* CPU models and CPUID: what the processor says it can do, from the table of cpu_features.def. */
+#ifndef EMU_CPU_CPUID_H
+#define EMU_CPU_CPUID_H
+
+#include "emu/cpu/state.h"
+#include <pacifica/pacifica.h>
+
+enum cpu_feature {
+    CPU_FEATURE_NONE = 0,
+#define CPU_FEATURE(name, leaf, reg, bit, option, offered, meaning) CPU_FEATURE_##name,
+#include "emu/cpu/cpu_features.def"
+#undef CPU_FEATURE
+    CPU_FEATURE_COUNT
+};
+
+/* Register of a CPUID answer, in the order of cpu_cpuid(). */
+enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
+
+struct cpu_feature_info {
+    const char *name;    /* as in cpu_features.def */
+    const char *option;  /* as `-cpu` spells it */
+    const char *meaning;
+    uint32_t leaf;
+    uint8_t reg; /* enum cpuid_register */
+    uint8_t bit;
+    bool offered; /* works here; model `max` has it */
+};
+extern const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT];
+
+#define CPU_MAXPHYADDR 48 /* physical address bits: CPUID Fn8000_0008 EAX[7:0] */
+
+/* Invariant: only offered features are set; a feature's prerequisites are set too. */
+struct cpu_model {
+    char name[16];
+    char brand[49];     /* Fn8000_0002-4, NUL-terminated */
+    uint32_t signature; /* family, model, stepping: Fn0000_0001 EAX, EDX after reset */
+    uint32_t features[(CPU_FEATURE_COUNT + 31) / 32];
+};
+
+/* Model `max`: everything that is emulated. Static. */
+const struct cpu_model *cpu_model_default(void);
+
+/* Parse the argument of `-cpu`: model[,+feature][,-feature][,feature=on|off]...
+ * PACIFICA_OK, or PACIFICA_EUSAGE (unknown model or feature), PACIFICA_EUNSUPPORTED (known, but not emulated); on error *out
+ * is unchanged and `diag` (may be NULL) names the word. Switching a feature off takes those that need it along. */
+enum pacifica_status cpu_model_parse(const char *text, struct cpu_model *out,
+                                     struct pacifica_diag *diag);
+
+static inline bool cpu_model_has(const struct cpu_model *model, enum cpu_feature feature)
+{
+    return (model->features[feature / 32] >> (feature % 32)) & 1;
+}
+
+static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature feature)
+{
+    return cpu_model_has(cpu->model, feature);
+}
+
+/* CPUID: out[0..3] = EAX, EBX, ECX, EDX. Includes the bits that follow registers (APIC). */
+void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);
+
+#endif
