@@ -44,22 +44,217 @@ enum pacifica_stop {
     PACIFICA_STOP_NONE = 0,
     PACIFICA_STOP_EXIT,        /* the guest wrote to isa-debug-exit: value in exit_value */
     PACIFICA_STOP_RESET,       /* the guest asked for a reset */
-    PACIFICA_STOP_LIMIT_INSNS, /* --max-insns */
-    PACIFICA_STOP_LIMIT_TIME,  /* --max-time */
+    PACIFICA_STOP_LIMIT_INSNS, /* limits.max_steps was reached */
+    PACIFICA_STOP_LIMIT_TIME,  /* for callers that stop a machine after a time; never set here */
     PACIFICA_STOP_UNIMPLEMENTED,
     PACIFICA_STOP_SHUTDOWN,    /* triple fault or shutdown of the host */
     PACIFICA_STOP_HALTED,      /* halted, and nothing can wake it */
-    PACIFICA_STOP_REQUEST      /* pacifica_machine_stop() */
+    PACIFICA_STOP_REQUEST,     /* pacifica_machine_stop() */
+    PACIFICA_STOP_WATCH        /* an event named in options.stop_on happened */
 };
 
 /* What pacifica_machine_run() tells. */
 struct pacifica_result {
     enum pacifica_stop stop;
     uint32_t exit_value;       /* STOP_EXIT: the value written */
-    uint64_t steps;            /* instructions, string iterations, deliveries, #VMEXITs */
-    uint64_t instructions;
+    uint64_t steps;            /* instructions, string iterations, deliveries, #VMEXITs so far */
+    uint64_t instructions;     /* instructions and string iterations so far */
     struct pacifica_diag diag; /* explains every stop that is not EXIT, RESET or REQUEST */
 };
+
+/* Where bytes go that a machine or a trace produces. Called on the thread that runs the machine, with
+ * at least one byte; `bytes` is valid during the call. It may not call back into the machine, except
+ * pacifica_machine_stop(). NULL write: the bytes are thrown away. */
+struct pacifica_output {
+    void (*write)(void *self, const void *bytes, size_t size);
+    void *self;
+};
+
+/* Bytes that belong to the caller. data may be NULL if size is 0. */
+struct pacifica_bytes {
+    const void *data;
+    size_t size;
+};
+
+enum pacifica_device_kind {
+    PACIFICA_DEVICE_DEBUG_EXIT, /* isa-debug-exit: a write of v ends the run with STOP_EXIT */
+    PACIFICA_DEVICE_DEBUGCON    /* isa-debugcon: bytes written go to `output` */
+};
+
+/* A device that a PC does not have by itself. */
+struct pacifica_device {
+    enum pacifica_device_kind kind;
+    uint16_t port;                 /* first I/O port */
+    uint16_t port_count;           /* ports, 1-8; DEBUGCON has one port whatever stands here */
+    struct pacifica_output output; /* DEBUGCON only */
+};
+
+/* A file that the guest finds by name in the fw_cfg device. */
+struct pacifica_fw_cfg {
+    const char *name; /* at most 55 characters, not empty */
+    struct pacifica_bytes content;
+};
+
+/* Events after which pacifica_machine_run() returns STOP_WATCH, for options.stop_on. A triple fault of
+ * the host and a feature that is not emulated stop the machine in any case. */
+#define PACIFICA_STOP_ON_VMEXIT_INVALID 0x1u /* a VMRUN failed its consistency checks */
+#define PACIFICA_STOP_ON_GUEST_SHUTDOWN 0x2u /* #VMEXIT(SHUTDOWN): an SVM guest's triple fault */
+#define PACIFICA_STOP_ON_GUEST_ERROR 0x4u    /* what the guest_errors trace shows */
+
+/* What a machine is made of. Start from PACIFICA_OPTIONS_INIT. Everything that pointers here lead to must
+ * live as long as the machine, except the arrays `devices` and `fw_cfg` and the texts. */
+struct pacifica_options {
+    uint64_t ram_bytes;            /* a multiple of 4 KiB, 1 MiB to 1 TiB */
+    const char *cpu;               /* model[,+feature][,-feature]... as `-cpu` takes it */
+    struct pacifica_output serial; /* what the guest sends on COM1 */
+    const struct pacifica_device *devices;
+    size_t device_count;
+    const struct pacifica_fw_cfg *fw_cfg;
+    size_t fw_cfg_count;
+    uint32_t stop_on; /* PACIFICA_STOP_ON_... joined by | */
+};
+#define PACIFICA_OPTIONS_INIT \
+    ((struct pacifica_options){.ram_bytes = UINT64_C(512) << 20, .cpu = "max"})
+
+/* A module that a boot loader places beside the kernel. */
+struct pacifica_module {
+    struct pacifica_bytes image;
+    const char *text; /* its command line, by custom beginning with its name; NULL: empty */
+};
+
+/* A kernel with what belongs to it. Start from a zeroed struct. All of it is borrowed until the machine is
+ * freed or another kernel is loaded. */
+struct pacifica_kernel {
+    struct pacifica_bytes image; /* Multiboot 1 or 2, PVH ELF: found by content */
+    const char *name;            /* file name for messages and the guest's command line; may be NULL */
+    const char *cmdline;         /* NULL: empty */
+    const struct pacifica_module *modules;
+    size_t module_count;
+};
+
+/* How long and how to run. Start from PACIFICA_LIMITS_INIT. The last two are for tests: neither may change
+ * anything a guest or pacifica_machine_state_hash() can see. */
+struct pacifica_limits {
+    uint64_t max_steps;       /* stop when result.steps reaches it; counts from the machine's start */
+    bool exact_blocks;        /* decode one instruction at a time */
+    uint64_t drop_fast_every; /* forget all derived tables each time so many steps are done; 0: never */
+};
+#define PACIFICA_LIMITS_INIT ((struct pacifica_limits){.max_steps = UINT64_MAX})
+
+struct pacifica_machine;
+
+/* The version of the library that is linked: "major.minor.patch". Never fails. */
+PACIFICA_API const char *pacifica_version(void);
+
+/* Make a machine in its reset state, without a kernel.
+ * options  what it is made of; not kept
+ * machine  receives the new machine, to be freed with pacifica_machine_free(); NULL on failure
+ * diag     says why on failure; may be NULL
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (a size, CPU model, port or name makes no sense);
+ * PACIFICA_EUNSUPPORTED (a CPU model or feature is known but not emulated); PACIFICA_ENOMEM. On failure
+ * nothing is left behind. */
+PACIFICA_API enum pacifica_status pacifica_machine_new(const struct pacifica_options *options,
+                                                       struct pacifica_machine **machine,
+                                                       struct pacifica_diag *diag);
+
+/* Free a machine. NULL is allowed. It must not be running, and traces and statistics attached to it must have been
+ * freed before. */
+PACIFICA_API void pacifica_machine_free(struct pacifica_machine *machine);
+
+/* Place a kernel in guest memory and set the CPU to its entry point, as its boot protocol says.
+ * kernel  the image with command line and modules; borrowed, see struct pacifica_kernel
+ * diag    says why on failure; may be NULL
+ * Returns PACIFICA_OK; PACIFICA_EFORMAT (of no known kind, malformed or truncated); PACIFICA_ERANGE (does
+ * not fit into RAM, or parts overlap); PACIFICA_EUNSUPPORTED (a kind that is not there yet);
+ * PACIFICA_ENOMEM. On failure guest memory may hold parts of the image and no kernel is loaded. */
+PACIFICA_API enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machine,
+                                                               const struct pacifica_kernel *kernel,
+                                                               struct pacifica_diag *diag);
+
+/* Reset CPU and devices and load the kernel again, as after STOP_RESET. RAM keeps what the loader does not
+ * overwrite; time and step counts go on.
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (no kernel is loaded); and what pacifica_machine_load_kernel()
+ * returns, with its effects. */
+PACIFICA_API enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
+                                                         struct pacifica_diag *diag);
+
+/* Run until something stops the machine. After STOP_LIMIT_INSNS, STOP_REQUEST, STOP_WATCH and STOP_EXIT a
+ * further call goes on; after STOP_HALTED it does so if input arrived; after STOP_SHUTDOWN and
+ * STOP_UNIMPLEMENTED only pacifica_machine_reset() does. How a run is cut into calls changes nothing.
+ * limits  how far; NULL: PACIFICA_LIMITS_INIT
+ * result  receives why it stopped; never NULL
+ * Always returns; a guest that never stops needs max_steps or pacifica_machine_stop(). */
+PACIFICA_API void pacifica_machine_run(struct pacifica_machine *machine,
+                                       const struct pacifica_limits *limits,
+                                       struct pacifica_result *result);
+
+/* Make the current run end soon with STOP_REQUEST, or the next one at once. May be called from any thread, from
+ * callbacks and from signal handlers. */
+PACIFICA_API void pacifica_machine_stop(struct pacifica_machine *machine);
+
+/* Queue bytes that arrive at COM1; the guest receives them at the speed of the line.
+ * Returns how many of the `size` bytes found room: 0 to size. The caller keeps the rest for later.
+ * Not while the machine runs. */
+PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machine,
+                                                  const void *bytes, size_t size);
+
+/* After STOP_HALTED: could a byte on COM1 wake the guest, because its interrupt is enabled there? */
+PACIFICA_API bool pacifica_machine_wants_input(const struct pacifica_machine *machine);
+
+/* A number made from everything the architecture defines: RAM, registers, SVM and TLB state, step count and
+ * time. Equal for runs that only differ in how they were executed, traced or cut. Changes nothing.
+ * Not while the machine runs. */
+PACIFICA_API uint64_t pacifica_machine_state_hash(struct pacifica_machine *machine);
+
+/* Guest RAM that the workstation really holds now, in KiB; 0 if it does not tell. */
+PACIFICA_API uint64_t pacifica_machine_memory_resident_kib(const struct pacifica_machine *machine);
+
+/* --- seeing it -------------------------------------------------------------------------- */
+
+enum pacifica_trace_format {
+    PACIFICA_TRACE_TEXT, /* one line an event, for people */
+    PACIFICA_TRACE_JSONL /* one JSON object a line; docs/trace-schema.md */
+};
+
+struct pacifica_trace_options {
+    const char *events; /* EVENT[:FILTER][,EVENT[:FILTER]]...; docs/trace-schema.md */
+    enum pacifica_trace_format format;
+    struct pacifica_output output; /* receives whole lines */
+};
+
+struct pacifica_trace;
+
+/* Attach a trace: from now on each chosen event becomes a line. Tracing changes nothing that the guest or the
+ * state hash can see, but `exec` and `mem` slow the machine down a lot.
+ * trace  receives the trace, to be freed with pacifica_trace_free(); NULL on failure
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (an unknown event or a malformed filter: `diag` names it);
+ * PACIFICA_ENOMEM. On failure nothing is attached. */
+PACIFICA_API enum pacifica_status
+pacifica_trace_attach(struct pacifica_machine *machine, const struct pacifica_trace_options *options,
+                      struct pacifica_trace **trace, struct pacifica_diag *diag);
+
+/* Detach and free a trace, before its machine is freed. NULL is allowed. Not while the machine runs. */
+PACIFICA_API void pacifica_trace_free(struct pacifica_trace *trace);
+
+/* Write the names of all events with a word of explanation, one a line. */
+PACIFICA_API void pacifica_trace_list(const struct pacifica_output *output);
+
+struct pacifica_exit_stats;
+
+/* Attach counters of #VMEXITs by exit code.
+ * Returns the counters, to be freed with pacifica_exit_stats_free(), or NULL without memory. */
+PACIFICA_API struct pacifica_exit_stats *pacifica_exit_stats_attach(struct pacifica_machine *machine);
+
+/* Write the table: code, count, share in percent, mean number of guest instructions since the VMRUN. Rows
+ * stand in order of falling count. */
+PACIFICA_API void pacifica_exit_stats_write(const struct pacifica_exit_stats *stats,
+                                            const struct pacifica_output *output);
+
+/* Detach and free counters, before their machine is freed. NULL is allowed. */
+PACIFICA_API void pacifica_exit_stats_free(struct pacifica_exit_stats *stats);
+
+/* Write the CPU models and features that options.cpu takes, one a line. */
+PACIFICA_API void pacifica_cpu_list(const struct pacifica_output *output);
 
 #ifdef __cplusplus
 }
