@@ -20,6 +20,7 @@ enum reg {
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
     REG_ZERO, /* always 0: "no base", "no index" */
     REG_RIP,
+    REG_TMP, /* between the ops of one instruction only; no architectural meaning */
     REG_COUNT
 };
 
@@ -165,6 +166,7 @@ struct fast_entry {
 #define FAST_ENTRIES 256
 #define FAST_TAG_NONE 1u
 
+struct walk_regime; /* paging/regime.h */
 struct block;
 struct bank;   /* paging: one bank of fast entries */
 struct paging; /* paging: TLBs, nested cache and banks of one vCPU */
@@ -244,6 +246,7 @@ struct vcpu {
 
     /* Derived by cpu_update_mode(). */
     enum cpu_mode mode;
+    struct walk_regime *regime; /* of the current context, kept by mem_regime() */
     bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
 
     struct cpu_regs regs;

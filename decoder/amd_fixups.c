@@ -1,0 +1,62 @@
+/* AMD's differences, one function a row; tests/decoder/test_amd_fixups.c has one test a row. */
+#include "decoder/amd_fixups.h"
+
+#include <Zydis/Mnemonic.h>
+
+/* UD0 (0F FF) has no ModRM on AMD: two bytes, whatever follows. APM vol 3, "UD0, UD1, UD2". */
+static bool fix_ud0(struct insn *insn)
+{
+    unsigned at = 0;
+    while (at + 1 < insn->len && !(insn->bytes[at] == 0x0f && insn->bytes[at + 1] == 0xff))
+        at++;
+    insn->len = (uint8_t)(at + 2);
+    insn->count = 0;
+    return true;
+}
+
+/* Far JMP and CALL through memory, LSS, LFS, LGS: AMD has no 64-bit offsets; REX.W gives 32 bits.
+ * APM vol 3, "CALL (Far)": the operand is m16:16 or m16:32. */
+static bool fix_far_width(struct insn *insn)
+{
+    if (insn->op_size == 8)
+        insn->op_size = 4;
+    return true;
+}
+
+/* VMGEXIT (F2 or F3 0F 01 D9) is VMMCALL outside SEV-ES guests: nothing to do but to name it. */
+static bool fix_vmgexit(struct insn *insn)
+{
+    insn->mnemonic = ZYDIS_MNEMONIC_VMMCALL;
+    return true;
+}
+
+/* SYSENTER and SYSEXIT do not exist in long mode. APM vol 3, "SYSENTER". */
+static bool fix_sysenter(enum cpu_mode mode)
+{
+    return mode == MODE_PROT32;
+}
+
+static bool is_far(const struct insn *insn)
+{
+    return insn->count > 0 && insn->op[0].kind == OPERAND_MEM && insn->opcode == 0xff &&
+           (((insn->modrm >> 3) & 7) == 3 || ((insn->modrm >> 3) & 7) == 5);
+}
+
+bool amd_fixup(struct insn *insn, enum cpu_mode mode)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_UD0: return fix_ud0(insn);
+    case ZYDIS_MNEMONIC_SYSENTER:
+    case ZYDIS_MNEMONIC_SYSEXIT: return fix_sysenter(mode);
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_JMP: return is_far(insn) ? fix_far_width(insn) : true;
+    case ZYDIS_MNEMONIC_LSS:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS: return fix_far_width(insn);
+    case ZYDIS_MNEMONIC_VMCALL: return true;
+    default: break;
+    }
+    if (insn->mnemonic == ZYDIS_MNEMONIC_VMMCALL)
+        return fix_vmgexit(insn);
+    return true;
+}

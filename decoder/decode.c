@@ -1,0 +1,237 @@
+/* Decoding with Zydis, and translation into our form. */
+#include "decoder/decode.h"
+
+#include "decoder/amd_fixups.h"
+
+#include <Zydis/Zydis.h>
+#include <string.h>
+
+static bool decoder_for(enum cpu_mode mode, ZydisDecoder *decoder)
+{
+    bool long64 = mode == MODE_LONG64;
+    if (!long64 && mode != MODE_PROT32 && mode != MODE_COMPAT32)
+        return false;
+    ZyanStatus status =
+        long64 ? ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)
+               : ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    if (ZYAN_FAILED(status))
+        return false;
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
+    /* No AMD part has MPX, and none of ours shadow stacks or CLDEMOTE yet: their encodings are NOPs. */
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
+    return true;
+}
+
+/* Do the bytes end in 0F FF behind nothing but prefixes? UD0 is complete then on AMD. */
+static bool is_short_ud0(const uint8_t *bytes, unsigned len, enum cpu_mode mode)
+{
+    if (len < 2 || bytes[len - 2] != 0x0f || bytes[len - 1] != 0xff)
+        return false;
+    for (unsigned i = 0; i < len - 2; i++) {
+        bool rex = mode == MODE_LONG64 && (bytes[i] & 0xf0) == 0x40;
+        if (!rex && !memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", bytes[i], 10))
+            return false;
+    }
+    return true;
+}
+
+/* The byte offset of a general register in cpu->r, or -1 if it is none. */
+static int register_offset(ZydisRegister reg)
+{
+    if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
+        return (int)(reg - ZYDIS_REGISTER_AH) * 8 + 1;
+    if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL)
+        return (int)(reg - ZYDIS_REGISTER_AL) * 8;
+    if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B)
+        return (int)(reg - ZYDIS_REGISTER_SPL + 4) * 8;
+    switch (ZydisRegisterGetClass(reg)) {
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64: return ZydisRegisterGetId(reg) * 8;
+    default: return -1;
+    }
+}
+
+/* The slot of a base or index register. */
+static uint8_t address_slot(ZydisRegister reg)
+{
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP)
+        return REG_RIP;
+    int offset = register_offset(reg);
+    return offset < 0 ? REG_ZERO : (uint8_t)(offset / 8);
+}
+
+static enum seg segment_of(ZydisRegister reg)
+{
+    int id = ZydisRegisterGetId(reg);
+    return id >= 0 && id <= SEG_GS ? (enum seg)id : SEG_DS;
+}
+
+/* Prefixes as they stand; of F2 and F3 the last counts. A legacy prefix after REX cancels the REX, which
+ * Zydis has seen to. */
+static void decode_prefixes(const ZydisDecodedInstruction *from, struct insn *out)
+{
+    bool override = false;
+    for (unsigned i = 0; i < from->raw.prefix_count; i++) {
+        switch (from->raw.prefixes[i].value) {
+        case 0xf0: out->prefixes |= PREFIX_LOCK; break;
+        case 0xf2: out->prefixes = (uint8_t)((out->prefixes & ~PREFIX_REP) | PREFIX_REPNE); break;
+        case 0xf3: out->prefixes = (uint8_t)((out->prefixes & ~PREFIX_REPNE) | PREFIX_REP); break;
+        case 0x66: out->prefixes |= PREFIX_66; break;
+        case 0x67: out->prefixes |= PREFIX_67; break;
+        case 0x26: out->seg = SEG_ES, override = true; break;
+        case 0x2e: out->seg = SEG_CS, override = true; break;
+        case 0x36: out->seg = SEG_SS, override = true; break;
+        case 0x3e: out->seg = SEG_DS, override = true; break;
+        case 0x64: out->seg = SEG_FS, override = true; break;
+        case 0x65: out->seg = SEG_GS, override = true; break;
+        default: break;
+        }
+    }
+    if (from->raw.rex.W)
+        out->prefixes |= PREFIX_REXW;
+    /* In 64-bit mode CS, DS, ES and SS overrides are consumed and ignored. APM vol 3, 1.2.4. */
+    if (from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && out->seg < SEG_FS)
+        override = false;
+    out->seg_override = override;
+    if (!override)
+        out->seg = SEG_DS;
+}
+
+static void decode_memory(const ZydisDecodedInstruction *from, const ZydisDecodedOperandMem *mem,
+                          struct insn *out)
+{
+    out->base = address_slot(mem->base);
+    out->index = address_slot(mem->index);
+    out->scale = mem->scale == 8 ? 3 : mem->scale / 2; /* 0, 1, 2, 4, 8 */
+    out->disp = mem->disp.value; /* 0 when absent; moffs too */
+    if (out->base == REG_RIP)
+        out->disp += from->length;
+    if (!out->seg_override)
+        out->seg = out->base == REG_RSP || out->base == REG_RBP ? SEG_SS : segment_of(mem->segment);
+    if (from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && !out->seg_override && out->seg != SEG_SS)
+        out->seg = SEG_DS;
+}
+
+static void decode_operand(const ZydisDecodedInstruction *from, const ZydisDecodedOperand *op,
+                           struct insn *out)
+{
+    struct operand *to = &out->op[out->count++];
+    to->size = (uint8_t)(op->size / 8 > 255 ? 255 : op->size / 8);
+    switch (op->type) {
+    case ZYDIS_OPERAND_TYPE_REGISTER: {
+        int offset = register_offset(op->reg.value);
+        if (offset >= 0) {
+            to->kind = OPERAND_REG;
+            to->reg = (uint8_t)offset;
+            break;
+        }
+        switch (ZydisRegisterGetClass(op->reg.value)) {
+        case ZYDIS_REGCLASS_SEGMENT: to->kind = OPERAND_SEG; break;
+        case ZYDIS_REGCLASS_CONTROL: to->kind = OPERAND_CR; break;
+        case ZYDIS_REGCLASS_DEBUG: to->kind = OPERAND_DR; break;
+        default: return;
+        }
+        to->reg = (uint8_t)ZydisRegisterGetId(op->reg.value);
+        break;
+    }
+    case ZYDIS_OPERAND_TYPE_MEMORY:
+        to->kind = OPERAND_MEM;
+        decode_memory(from, &op->mem, out);
+        break;
+    case ZYDIS_OPERAND_TYPE_IMMEDIATE: {
+        bool second = out->count > 1 && out->op[out->count - 2].kind == OPERAND_IMM;
+        to->kind = OPERAND_IMM;
+        *(second ? &out->imm2 : &out->imm) = op->imm.value.u;
+        break;
+    }
+    case ZYDIS_OPERAND_TYPE_POINTER:
+        to->kind = OPERAND_IMM;
+        out->imm = op->ptr.offset;
+        out->imm2 = op->ptr.segment;
+        break;
+    default: break;
+    }
+}
+
+static bool is_string(ZydisMnemonic mnemonic)
+{
+    switch (mnemonic) {
+    case ZYDIS_MNEMONIC_MOVSB: case ZYDIS_MNEMONIC_MOVSW: case ZYDIS_MNEMONIC_MOVSQ:
+    case ZYDIS_MNEMONIC_STOSB: case ZYDIS_MNEMONIC_STOSW: case ZYDIS_MNEMONIC_STOSD:
+    case ZYDIS_MNEMONIC_STOSQ: case ZYDIS_MNEMONIC_LODSB: case ZYDIS_MNEMONIC_LODSW:
+    case ZYDIS_MNEMONIC_LODSD: case ZYDIS_MNEMONIC_LODSQ: case ZYDIS_MNEMONIC_SCASB:
+    case ZYDIS_MNEMONIC_SCASW: case ZYDIS_MNEMONIC_SCASD: case ZYDIS_MNEMONIC_SCASQ:
+    case ZYDIS_MNEMONIC_CMPSB: case ZYDIS_MNEMONIC_CMPSW: case ZYDIS_MNEMONIC_CMPSQ:
+    case ZYDIS_MNEMONIC_INSB: case ZYDIS_MNEMONIC_INSW: case ZYDIS_MNEMONIC_INSD:
+    case ZYDIS_MNEMONIC_OUTSB: case ZYDIS_MNEMONIC_OUTSW: case ZYDIS_MNEMONIC_OUTSD: return true;
+    default: return false;
+    }
+}
+
+/* x87, MMX, SSE and SSE2 are part of every x86-64 CPU. */
+static bool is_baseline(ZydisISASet set)
+{
+    switch (set) {
+    case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_FXSAVE:
+    case ZYDIS_ISA_SET_FXSAVE64: case ZYDIS_ISA_SET_PENTIUMMMX: case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSEMXCSR: return true;
+    default: return false;
+    }
+}
+
+enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
+                               struct insn *out)
+{
+    ZydisDecoder decoder;
+    ZydisDecoderContext context;
+    ZydisDecodedInstruction from;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+
+    *out = (struct insn){.base = REG_ZERO, .index = REG_ZERO, .seg = SEG_DS};
+    unsigned have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
+    memcpy(out->bytes, bytes, have);
+    out->len = (uint8_t)have;
+    if (!decoder_for(mode, &decoder))
+        return DECODE_INVALID;
+    ZyanStatus status = ZydisDecoderDecodeInstruction(&decoder, &context, bytes, len, &from);
+    if (status == ZYDIS_STATUS_NO_MORE_DATA && is_short_ud0(bytes, have, mode))
+        return DECODE_INVALID;
+    if (status == ZYDIS_STATUS_NO_MORE_DATA)
+        return len >= INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_SHORT;
+    if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
+        return DECODE_TOO_LONG;
+    if (ZYAN_FAILED(status) ||
+        ZYAN_FAILED(ZydisDecoderDecodeOperands(&decoder, &context, &from, operands,
+                                               from.operand_count)))
+        return DECODE_INVALID;
+
+    out->mnemonic = (uint16_t)from.mnemonic;
+    out->len = from.length;
+    memset(out->bytes + out->len, 0, sizeof(out->bytes) - out->len);
+    out->op_size = from.operand_width / 8;
+    out->addr_size = from.address_width / 8;
+    out->opcode = from.opcode;
+    out->cc = from.opcode & 15;
+    if (from.attributes & ZYDIS_ATTRIB_HAS_MODRM)
+        out->modrm = (uint8_t)(from.raw.modrm.mod << 6 | from.raw.modrm.reg << 3 | from.raw.modrm.rm);
+    if (is_baseline(from.meta.isa_set))
+        out->flags = INSN_BASELINE;
+    decode_prefixes(&from, out);
+    if (!is_string(from.mnemonic))
+        for (unsigned i = 0; i < from.operand_count_visible && out->count < 4; i++)
+            decode_operand(&from, &operands[i], out);
+    /* MOVSD and CMPSD are string instructions or SSE2 moves: only the latter have vector operands. */
+    if ((from.mnemonic == ZYDIS_MNEMONIC_MOVSD || from.mnemonic == ZYDIS_MNEMONIC_CMPSD) &&
+        from.meta.isa_set != ZYDIS_ISA_SET_SSE2) {
+        out->count = 0;
+        memset(out->op, 0, sizeof(out->op));
+        out->base = out->index = REG_ZERO;
+        if (!out->seg_override)
+            out->seg = SEG_DS;
+    }
+    return amd_fixup(out, mode) ? DECODE_OK : DECODE_INVALID;
+}

@@ -1,0 +1,25 @@
+/* Bytes to struct insn: Zydis in front, AMD's differences behind it. */
+#ifndef DECODER_DECODE_H
+#define DECODER_DECODE_H
+
+#include "decoder/insn.h"
+
+#define INSN_MAX_BYTES 15
+
+enum decode_status {
+    DECODE_OK,
+    DECODE_SHORT,   /* more bytes are needed than there are */
+    DECODE_INVALID, /* no instruction: #UD; only len and bytes are meaningful */
+    DECODE_TOO_LONG /* more than 15 bytes: #GP(0) */
+};
+
+/* Decode one instruction.
+ * bytes  at least min(len, 15) readable bytes   len  how many there are, 0 allowed
+ * mode   MODE_LONG64, MODE_PROT32 or MODE_COMPAT32; others give DECODE_INVALID
+ * out    filled completely, but body and flags (the table of instructions is above this floor): flags tells
+ *        only INSN_BASELINE for x87, MMX, SSE and SSE2, which every CPU of this architecture has.
+ * APM vol 3, chapter 1 "Instruction Encoding". */
+enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
+                               struct insn *out);
+
+#endif
