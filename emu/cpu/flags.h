@@ -22,6 +22,14 @@ static inline void flags_set_material(struct vcpu *cpu, uint32_t status)
     cpu->flags_kind = FLAGS_MATERIAL;
 }
 
+/* Record CF, OF and AF as bits in their RFLAGS positions; ZF, SF and PF follow from the result. */
+static inline void flags_set_result(struct vcpu *cpu, uint32_t cf_of_af, int64_t res)
+{
+    cpu->rflags = (cpu->rflags & ~(uint64_t)(FLAG_CF | FLAG_OF | FLAG_AF)) | cf_of_af;
+    cpu->flags_kind = FLAGS_RESULT;
+    cpu->res = (uint64_t)res;
+}
+
 static inline bool flags_cf(const struct vcpu *cpu)
 {
     switch ((enum flags_kind)cpu->flags_kind) {
@@ -52,6 +60,16 @@ static inline bool flags_pf(const struct vcpu *cpu)
     return !((0x6996u >> (x & 15)) & 1);
 }
 
+static inline bool flags_af(const struct vcpu *cpu)
+{
+    switch ((enum flags_kind)cpu->flags_kind) {
+    case FLAGS_LOGIC: return false;
+    case FLAGS_MATERIAL:
+    case FLAGS_RESULT: return cpu->rflags & FLAG_AF;
+    default: return (cpu->src1 ^ cpu->src2 ^ cpu->res) & FLAG_AF;
+    }
+}
+
 static inline bool flags_of(const struct vcpu *cpu);
 uint32_t flags_status(const struct vcpu *cpu); /* all six, in their RFLAGS positions */
 
@@ -69,6 +87,24 @@ static inline bool flags_of(const struct vcpu *cpu)
     case FLAGS_LOGIC: return false;
     default: return cpu->rflags & FLAG_OF;
     }
+}
+
+/* Replace some of CF, OF and AF (`mask`) by `bits`; all other flags stay. */
+static inline void flags_replace(struct vcpu *cpu, uint32_t mask, uint32_t bits)
+{
+    if (cpu->flags_kind != FLAGS_MATERIAL && cpu->flags_kind != FLAGS_RESULT) {
+        uint32_t kept = 0;
+        if (!(mask & FLAG_CF) && flags_cf(cpu))
+            kept |= FLAG_CF;
+        if (!(mask & FLAG_OF) && flags_of(cpu))
+            kept |= FLAG_OF;
+        if (!(mask & FLAG_AF) && flags_af(cpu))
+            kept |= FLAG_AF;
+        mask = FLAG_CF | FLAG_OF | FLAG_AF;
+        bits |= kept;
+        cpu->flags_kind = FLAGS_RESULT;
+    }
+    cpu->rflags = (cpu->rflags & ~(uint64_t)mask) | bits;
 }
 
 /* The condition of Jcc, SETcc, CMOVcc: cc is the low nibble of the opcode. */

@@ -9,9 +9,7 @@ uint32_t flags_status(const struct vcpu *cpu)
 {
     if (cpu->flags_kind == FLAGS_MATERIAL)
         return (uint32_t)cpu->rflags & FLAGS_STATUS;
-    uint32_t af = cpu->flags_kind == FLAGS_LOGIC
-                      ? 0
-                      : (uint32_t)(cpu->src1 ^ cpu->src2 ^ cpu->res) & FLAG_AF;
+    uint32_t af = flags_af(cpu) ? FLAG_AF : 0;
     return (flags_cf(cpu) ? FLAG_CF : 0) | (flags_pf(cpu) ? FLAG_PF : 0) | af |
            (flags_zf(cpu) ? FLAG_ZF : 0) | (flags_sf(cpu) ? FLAG_SF : 0) |
            (flags_of(cpu) ? FLAG_OF : 0);

@@ -152,8 +152,9 @@ enum flags_kind {
     FLAGS_ADD,      /* res = src1 + src2 */
     FLAGS_SUB,      /* res = src1 - src2 (CMP, NEG with src1 = 0) */
     FLAGS_LOGIC,    /* CF = OF = AF = 0 */
-    FLAGS_INC,      /* res = src1 + 1; CF kept in rflags */
-    FLAGS_DEC       /* res = src1 - 1; CF kept in rflags */
+    FLAGS_INC,      /* res = src1 + src2, src2 = 1; CF kept in rflags */
+    FLAGS_DEC,      /* res = src1 - src2, src2 = 1; CF kept in rflags */
+    FLAGS_RESULT    /* ZF, SF, PF of res; CF, OF and AF in rflags */
 };
 
 /* One entry of a fast table: a 4 KiB page that may be read or written without any check. A tag is the

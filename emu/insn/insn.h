@@ -6,6 +6,7 @@
 #include "emu/cpu/flags.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/raise.h"
+#include "emu/insn/semantics.h"
 #include "svm/svm.h"
 
 /* The row of a mnemonic; NULL when Zydis knows it but no CPU of ours has it (#UD). */
@@ -37,17 +38,6 @@ static inline void reg_write(struct vcpu *cpu, unsigned offset, unsigned size, u
         size = 8;
     }
     __builtin_memcpy(ptr, &value, size);
-}
-
-static inline int64_t sign_extend(uint64_t value, unsigned size)
-{
-    unsigned shift = 64 - 8 * size;
-    return (int64_t)(value << shift) >> shift;
-}
-
-static inline uint64_t size_mask(unsigned size)
-{
-    return UINT64_MAX >> (64 - 8 * size);
 }
 
 /* Operand n's value, zero-extended from its size. */
