@@ -1,0 +1,106 @@
+"""The checks of tools/ find what they are for: each gets a small tree with one mistake in it."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Checks(unittest.TestCase):
+    def setUp(self):
+        self.top = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.top)
+        shutil.copytree(os.path.join(ROOT, "tools"), os.path.join(self.top, "tools"),
+                        ignore=shutil.ignore_patterns("__pycache__"))
+        self.write("docs/CAVEATS.md", "Task switches are missing.\n")
+
+    def write(self, path, text):
+        full = os.path.join(self.top, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def run_check(self, name, *args):
+        return subprocess.run([sys.executable, "-B", os.path.join(self.top, "tools", name), *args],
+                              capture_output=True, text=True, cwd=self.top)
+
+    def assert_passes(self, name, *args):
+        done = self.run_check(name, *args)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def assert_fails(self, words, name, *args):
+        done = self.run_check(name, *args)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn(words, done.stdout)
+
+    def test_floors_upward_include_fails(self):
+        self.write("svm/svm.h", "int svm;\n")
+        self.write("paging/walk.c", '#include "svm/svm.h"\n')
+        self.assert_fails("floor paging must not include svm/svm.h", "check-floors")
+
+    def test_floors_downward_include_passes(self):
+        self.write("paging/paging.h", "int paging;\n")
+        self.write("svm/vmrun.c", '#include "paging/paging.h"\n')
+        self.assert_passes("check-floors")
+
+    def test_floors_file_of_no_floor_fails(self):
+        self.write("stray/x.c", "int x;\n")
+        self.assert_fails("stands on no floor", "check-floors")
+
+    def test_floors_header_that_needs_another_fails(self):
+        self.write("paging/paging.h", "struct s { uint64_t x; };\n")
+        self.assert_fails("does not compile on its own", "check-floors")
+
+    def test_floors_commented_include_passes(self):
+        self.write("svm/svm.h", "int svm;\n")
+        self.write("paging/walk.c", '/* #include "svm/svm.h" */\n')
+        self.assert_passes("check-floors")
+
+    def test_length_boundary(self):
+        self.write("svm/a.c", "int x;\n" * 1000)
+        self.assert_passes("check-length")
+        self.write("svm/a.c", "int x;\n" * 1001)
+        self.assert_fails("1001 lines", "check-length")
+
+    def test_clones_boundary(self):
+        lines = [f"    call_{i}(x, {i});\n" for i in range(12)]
+        self.write("svm/a.c", "".join(lines))
+        self.write("svm/b.c", "/* a copy */\n" + "\n".join(lines[:11]))
+        self.assert_passes("check-clones")
+        self.write("svm/b.c", "/* a copy */\n" + "\n".join(lines))
+        self.assert_fails("12 lines of code are the same", "check-clones")
+
+    def test_todo_without_row_fails(self):
+        self.write("svm/a.c", "/* TODO: x */\n")
+        self.assert_fails("docs/CAVEATS.md", "check-todo")
+
+    def test_stop_without_row_fails(self):
+        stop = 'int f(void) { return cpu_stop_unimplemented(cpu, "%s (APM vol 2, 12.3)"); }\n'
+        self.write("svm/a.c", stop % "task switches")
+        self.assert_passes("check-todo")
+        self.write("svm/a.c", stop % "secret feature")
+        self.assert_fails('does not name "secret feature"', "check-todo")
+
+    def compile(self, source):
+        self.write("h.c", source)
+        subprocess.run(["cc", "-O2", "-c", "h.c", "-o", "h.o"], cwd=self.top, check=True)
+        return os.path.join(self.top, "h.o")
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "x86-64 only")
+    def test_handlers(self):
+        types = "struct op { int (*fn)(void *, struct op *); }; int x;\n"
+        self.assert_passes("check-handlers", self.compile(
+            types + "int op_a(void *c, struct op *o) { x++; return o[1].fn(c, o + 1); }\n"))
+        self.assert_fails("indirect call", "check-handlers", self.compile(
+            types + "int op_a(void *c, struct op *o) { return o[1].fn(c, o + 1) + 1; }\n"))
+        self.assert_fails("does not leave by a jump", "check-handlers", self.compile(
+            types + "int op_a(void *c, struct op *o) { (void)c; (void)o; return x++; }\n"))
+        self.assert_fails("no function named op_", "check-handlers", self.compile(
+            types + "int other(void) { return x; }\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
