@@ -201,6 +201,7 @@ struct cpu_regs {
     uint64_t dr[8]; /* 0-3, 6, 7 used */
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
+    uint64_t pdpte[4]; /* legacy PAE without nested paging: as loaded with CR3 */
     uint8_t cpl;
     bool shadow;      /* the next instruction runs in an interrupt shadow (STI, MOV SS, POP SS, VMCB) */
     bool shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
@@ -241,6 +242,7 @@ struct vcpu {
     uint8_t leave;       /* enum step, or LEAVE_LINK: why the chain was left */
     bool attention;      /* leave the chain at the next boundary: an interrupt, a deadline, code written */
     const struct op *link; /* LEAVE_LINK: the op that wants its target */
+    const struct op *trampoline; /* EMU_TRAMPOLINE builds: the next op, NULL to leave */
     struct jump_entry *jumps; /* the jump cache: JUMP_ENTRIES, decoder/op.h */
     uint64_t jump_key;   /* translation context and instruction-TLB generation, as one number */
     struct run_state *run;
