@@ -207,6 +207,7 @@ struct cpu_regs {
     bool shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
     bool nmi_masked; /* between NMI delivery and IRET */
     bool halted;
+    uint8_t cr8;     /* used only when no interrupt controller is attached */
 };
 
 struct cpu_msrs {
@@ -215,6 +216,14 @@ struct cpu_msrs {
     uint64_t pat, tsc_aux, tsc_offset; /* tsc_offset: WRMSR TSC and TSC_ADJUST, not SVM's */
     uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
+    uint64_t mcg_ctl, mc_bank[40]; /* ten banks of CTL, STATUS, ADDR, MISC */
+    uint64_t perf[8];              /* PERF_CTL0-3, PERF_CTR0-3 */
+    uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
+    uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;
+    uint64_t ignne, smbase, smm_addr, smm_mask;
+    uint64_t name[6];              /* the brand string of CPUID Fn8000_0002-4 */
+    uint64_t cpuid_flip[4];        /* C001_1002-5: written value XOR the true feature words */
+    uint64_t dr0_mask, core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
 
 /* Signals that arrive from outside, latched until taken. */
