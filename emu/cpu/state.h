@@ -107,6 +107,21 @@ struct table_register { /* GDTR, IDTR */
 #define EFER_NXE (1u << 11)
 #define EFER_SVME (1u << 12)
 
+/* VM_CR. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
+#define VM_CR_DPD (1u << 0)
+#define VM_CR_R_INIT (1u << 1)
+#define VM_CR_DIS_A20M (1u << 2)
+#define VM_CR_LOCK (1u << 3)
+#define VM_CR_SVMDIS (1u << 4)
+
+#define DR6_BD (1u << 13) /* MOV DR with DR7.GD = 1 */
+#define DR6_BS (1u << 14) /* single step */
+#define DR7_ENABLES 0xffu /* L0, G0, ... G3 */
+#define DR7_GD (1u << 13)
+
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1)
+
 /* What an instruction body, a memory access or a slow path came to. */
 enum step {
     STEP_NEXT,   /* done: go on behind the instruction (also: an access or a helper succeeded) */
