@@ -3,20 +3,10 @@
 
 #include "emu/cpu/run.h"
 #include "svm/svm.h"
+#include "svm/vmcb.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-/* Where a VMCB says who the guest is. APM vol 2, appendix B "VMCB Layout". */
-#define VMCB_BYTES 4096
-#define VMCB_AT_ASID 0x058
-#define VMCB_AT_NESTED 0x090
-#define VMCB_AT_EVENTINJ 0x0a8
-#define VMCB_AT_N_CR3 0x0b0
-#define VMCB_AT_CS 0x410
-#define VMCB_AT_RIP 0x578
 
 static const struct {
     const char *name;
@@ -47,21 +37,18 @@ bool trace_exit_names(const char *word, uint64_t *value)
 }
 
 /* A field of the current VMCB as it stands in memory; 0 if it lies outside RAM. No effects. */
-static uint64_t vmcb_peek(const struct vcpu *cpu, unsigned offset, unsigned size)
+static uint64_t vmcb_peek(const struct vcpu *cpu, enum vmcb_field field)
 {
-    const uint8_t *vmcb = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_BYTES);
-    uint64_t value = 0;
-    if (vmcb)
-        memcpy(&value, vmcb + offset, size);
-    return value;
+    const uint8_t *page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES);
+    return page ? vmcb_field_value(page, field) : 0;
 }
 
 /* ASID and CS:RIP of the guest, from the VMCB: at both probe points it holds them. */
 static void put_guest(struct pacifica_trace *trace, const struct vcpu *cpu)
 {
-    record_dec(&trace->record, "asid", vmcb_peek(cpu, VMCB_AT_ASID, 4));
-    record_cs_rip(&trace->record, (uint16_t)vmcb_peek(cpu, VMCB_AT_CS, 2),
-                  vmcb_peek(cpu, VMCB_AT_RIP, 8));
+    record_dec(&trace->record, "asid", vmcb_peek(cpu, VMCB_GUEST_ASID));
+    record_cs_rip(&trace->record, (uint16_t)vmcb_peek(cpu, VMCB_CS_SEL),
+                  vmcb_peek(cpu, VMCB_RIP));
 }
 
 void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
@@ -72,10 +59,10 @@ void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
     trace_begin(trace, "vmrun", event);
     put_guest(trace, cpu);
     record_hex(&trace->record, "vmcb", event->a);
-    if (vmcb_peek(cpu, VMCB_AT_NESTED, 1) & 1)
-        record_hex(&trace->record, "n_cr3", vmcb_peek(cpu, VMCB_AT_N_CR3, 8));
-    uint64_t inject = vmcb_peek(cpu, VMCB_AT_EVENTINJ, 8);
-    if (inject >> 31 & 1)
+    if (vmcb_peek(cpu, VMCB_NESTED_CONTROL) & NESTED_NP_ENABLE)
+        record_hex(&trace->record, "n_cr3", vmcb_peek(cpu, VMCB_N_CR3));
+    uint64_t inject = vmcb_peek(cpu, VMCB_EVENTINJ);
+    if (inject & EVENTINJ_V)
         record_hex(&trace->record, "eventinj", inject);
     trace_end(trace);
 }
@@ -100,7 +87,7 @@ static void put_exit(struct pacifica_trace *trace, const struct probe_event *eve
     record_hex(&trace->record, "code", event->a);
     record_hex(&trace->record, "info1", event->b);
     record_hex(&trace->record, "info2", event->c);
-    if (event->cpu->svm->last_exitintinfo >> 31 & 1)
+    if (event->cpu->svm->last_exitintinfo & EVENTINJ_V)
         record_hex(&trace->record, "exitintinfo", event->cpu->svm->last_exitintinfo);
     if (event->a == VMEXIT_INVALID) {
         put_invalid(trace, &event->cpu->svm->invalid);
