@@ -24,7 +24,7 @@ EMU_MUST_USE enum step mem_load(struct vcpu *cpu, enum seg seg, uint64_t off, un
 EMU_MUST_USE enum step mem_store(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
                                  uint64_t value);
 
-/* Same at a linear address (canonical check included). */
+/* Same at a linear address (canonical check included: #GP(0)). */
 EMU_MUST_USE enum step mem_load_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value);
 EMU_MUST_USE enum step mem_store_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value);
 
@@ -36,6 +36,7 @@ EMU_MUST_USE enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned siz
  * fail. */
 struct mem_rmw {
     uint64_t la;
+    uint8_t *ptr; /* through a fast entry: nothing else is set */
     uint64_t spa[2];
     unsigned size, first; /* first: bytes in the first page */
 };
@@ -44,7 +45,8 @@ EMU_MUST_USE enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t of
 void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value);
 
 /* Translate for a run of bytes inside one page (string fast paths): native pointer if RAM that may be accessed directly
- * (stores: then call mem_run_written()), NULL in *ptr if MMIO or marked. */
+ * (stores: then call mem_run_written() with *spa), NULL in *ptr if it must be accessed by elements: MMIO, ROM, marked
+ * pages, PROBE_MEM, alignment checking. `la` is canonical and cut to 32 bits outside 64-bit mode. */
 EMU_MUST_USE enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr,
                                uint64_t *spa);
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len);

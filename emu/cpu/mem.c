@@ -1,0 +1,485 @@
+/* Guest memory as instructions reach it. */
+#include "emu/cpu/mem.h"
+
+#include "emu/cpu/cpuid.h"
+#include "paging/memory.h"
+#include "svm/svm.h"
+
+#include <string.h>
+
+/* --- the regime --------------------------------------------------------------------------- */
+
+/* Answers nothing: while alignment is checked every access takes the slow door. Tags of 0 are harmless in all
+ * entries but the first, which alone is asked about page 0. */
+static const struct fast_entry no_fast[FAST_ENTRIES] = {{.rtag = FAST_TAG_NONE, .wtag = FAST_TAG_NONE}};
+
+/* APM vol 2, 8.2.18 "#AC-Alignment-Check Exception". */
+static bool alignment_checked(const struct vcpu *cpu)
+{
+    return cpu->regs.cpl == 3 && (cpu->regs.cr0 & CR0_AM) && (cpu->rflags & FLAG_AC);
+}
+
+static enum walk_mode regime_mode(const struct cpu_regs *regs)
+{
+    if (!(regs->cr0 & CR0_PG))
+        return WALK_NONE;
+    if (!(regs->cr4 & CR4_PAE))
+        return WALK_32;
+    if (!(regs->efer & EFER_LMA))
+        return WALK_PAE;
+    return regs->cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+}
+
+static void regime_rebuild(struct vcpu *cpu)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    const struct svm_state *svm = cpu->svm;
+    struct walk_regime *regime = cpu->regime;
+
+    *regime = (struct walk_regime){
+        .mode = regime_mode(regs),
+        .root = regs->cr3,
+        .wp = regs->cr0 & CR0_WP,
+        .nxe = regs->efer & EFER_NXE,
+        .smep = regs->cr4 & CR4_SMEP,
+        .smap = regs->cr4 & CR4_SMAP,
+        .pse = regs->cr4 & CR4_PSE,
+        .pge = regs->cr4 & CR4_PGE,
+        .pcide = regs->cr4 & CR4_PCIDE,
+        .pke = regs->cr4 & CR4_PKE,
+        .cpl = regs->cpl,
+        .ac = cpu->rflags & FLAG_AC,
+        .asid = svm->guest ? svm->asid : 0,
+        .maxphyaddr = CPU_MAXPHYADDR,
+        .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
+        .nested = svm->guest && svm->nested_paging ? &svm->host_regime : NULL,
+    };
+    /* CHOICE: the PDPTEs are read anew whenever the context changes; APM vol 2, 5.3.3 "CR3 Register", leaves
+     * it to the processor when they are loaded. Under nested paging they are walked like any other entry. */
+    if (regime->mode == WALK_PAE && !regime->nested)
+        for (unsigned i = 0; i < 4; i++)
+            regime->pdpte[i] =
+                phys_read(cpu->memory, ((uint32_t)regs->cr3 & ~0x1fu) + 8ull * i, 8);
+
+    struct fast_entry *bank = paging_bank(cpu->paging, regime);
+    cpu->jump_key = paging_context(cpu->paging, bank);
+    cpu->fast = alignment_checked(cpu) ? (struct fast_entry *)(uintptr_t)no_fast : bank;
+    cpu->context_stale = false;
+}
+
+const struct walk_regime *mem_regime(struct vcpu *cpu)
+{
+    if (EMU_UNLIKELY(cpu->context_stale))
+        regime_rebuild(cpu);
+    return cpu->regime;
+}
+
+/* --- the fast door ---------------------------------------------------------------------------- */
+
+/* Native pointer to [la, la + size) through a fast entry, or NULL. A page crossing never matches: the next page
+ * belongs to another entry. */
+static inline uint8_t *fast_read(struct vcpu *cpu, uint64_t la, unsigned size)
+{
+    if (EMU_UNLIKELY(cpu->context_stale))
+        regime_rebuild(cpu);
+    const struct fast_entry *e = &cpu->fast[(la >> 12) & (FAST_ENTRIES - 1)];
+    return EMU_LIKELY(e->rtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend) : NULL;
+}
+
+static inline uint8_t *fast_write(struct vcpu *cpu, uint64_t la, unsigned size)
+{
+    if (EMU_UNLIKELY(cpu->context_stale))
+        regime_rebuild(cpu);
+    const struct fast_entry *e = &cpu->fast[(la >> 12) & (FAST_ENTRIES - 1)];
+    return EMU_LIKELY(e->wtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend) : NULL;
+}
+
+/* Linear address in 64-bit mode, canonical form not yet checked: a fast entry exists for canonical pages only. */
+static inline uint64_t long64_linear(const struct vcpu *cpu, enum seg seg, uint64_t off)
+{
+    return seg >= SEG_FS ? cpu->regs.seg[seg].base + off : off;
+}
+
+/* --- segmentation ---------------------------------------------------------------------------------- */
+
+static enum step segment_fault(struct vcpu *cpu, enum seg seg)
+{
+    return cpu_raise_code(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);
+}
+
+static bool canonical_range(const struct vcpu *cpu, uint64_t la, unsigned size)
+{
+    bool la57 = cpu->regs.cr4 & CR4_LA57;
+    return paging_is_canonical(la, la57) && paging_is_canonical(la + size - 1, la57);
+}
+
+/* APM vol 2, 4.7 "Legacy Segment Descriptors" and 4.12 "Segment Limit Checks in Protected Mode": type, presence, then limit. */
+static bool legacy_segment_allows(const struct vcpu *cpu, const struct segment *s, uint64_t off,
+                                  unsigned size, enum access_kind kind)
+{
+    bool code = s->attr & 8, bit1 = s->attr & 2; /* bit 1: code readable, data writable */
+    uint64_t last = off + size - 1;
+
+    if (cpu_protected(cpu)) {
+        if (!(s->attr & SEG_ATTR_P))
+            return false;
+        if (kind == ACCESS_WRITE && (code || !bit1))
+            return false;
+        if (kind == ACCESS_READ && code && !bit1)
+            return false;
+    }
+    if (!code && (s->attr & 4)) /* expand-down: the limit is the last byte outside */
+        return off > s->limit && last <= (s->attr & SEG_ATTR_DB ? UINT32_MAX : UINT16_MAX);
+    return last <= s->limit;
+}
+
+enum step mem_linear(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                     enum access_kind kind, uint64_t *la)
+{
+    if (EMU_LIKELY(cpu_long64(cpu))) {
+        *la = long64_linear(cpu, seg, off);
+        return canonical_range(cpu, *la, size) ? STEP_NEXT : segment_fault(cpu, seg);
+    }
+    const struct segment *s = &cpu->regs.seg[seg];
+    if (!legacy_segment_allows(cpu, s, off, size, kind))
+        return segment_fault(cpu, seg);
+    *la = (uint32_t)(s->base + off);
+    return STEP_NEXT;
+}
+
+uint64_t mem_offset(const struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t off = cpu->r[in->base] + (cpu->r[in->index] << in->scale) + (uint64_t)in->disp;
+    return in->addr_size == 8 ? off : in->addr_size == 4 ? (uint32_t)off : (uint16_t)off;
+}
+
+/* --- the slow door ------------------------------------------------------------------------------------ */
+
+static void probe_access(struct vcpu *cpu, uint64_t la, unsigned size, bool write, uint64_t value)
+{
+    if (EMU_LIKELY(!probes_want(cpu->probes, PROBE_MEM)))
+        return;
+    probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_MEM,
+                                                   .cpu = cpu,
+                                                   .a = la,
+                                                   .b = size | (uint64_t)write << 8,
+                                                   .c = value});
+}
+
+static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access access, uint64_t *spa)
+{
+    const struct walk_regime *regime = mem_regime(cpu);
+    bool filled;
+    struct walk_result res = access.supervisor
+                                 ? paging_translate(cpu->paging, regime, la, access)
+                                 : paging_fast_fill(cpu->paging, regime, la, access, &filled);
+    if (EMU_UNLIKELY(res.status == WALK_FAULT))
+        return cpu_raise_page_fault(cpu, la, res.code);
+    if (EMU_UNLIKELY(res.status == WALK_NPF))
+        return cpu_raise_npf(cpu, res.info1, res.gpa);
+    *spa = res.spa;
+    return STEP_NEXT;
+}
+
+/* Translate all pages of an access; the alignment check comes before the walk (CHOICE: APM vol 2, 8.5 leaves the order to
+ * the processor). */
+static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct access access,
+                           struct mem_rmw *at)
+{
+    if (!access.supervisor && (size & (size - 1)) == 0 && (la & (size - 1)) != 0 &&
+        alignment_checked(cpu))
+        return cpu_raise_code(cpu, EXC_AC, 0);
+
+    unsigned in_page = 4096 - (unsigned)(la & 4095);
+    *at = (struct mem_rmw){.la = la, .size = size, .first = size < in_page ? size : in_page};
+    enum step step = translate_byte(cpu, la, access, &at->spa[0]);
+    if (step != STEP_NEXT || at->first == size)
+        return step;
+    uint64_t next = la + at->first;
+    return translate_byte(cpu, cpu_long64(cpu) ? next : (uint32_t)next, access, &at->spa[1]);
+}
+
+/* Physical accesses of any length up to 8 bytes within a page. What is not RAM is reached by the widest accesses
+ * of 1, 2, 4 and 8 bytes that make up the length, low part first. */
+static uint64_t piece_read(struct memory *memory, uint64_t spa, unsigned len)
+{
+    uint64_t value = 0;
+    const uint8_t *ptr = memory_ptr(memory, spa, len);
+    if (ptr) {
+        memcpy(&value, ptr, len);
+        return value;
+    }
+    for (unsigned done = 0; done < len;) {
+        unsigned left = len - done;
+        unsigned part = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        value |= phys_read(memory, spa + done, part) << (8 * done);
+        done += part;
+    }
+    return value;
+}
+
+static void piece_write(struct memory *memory, uint64_t spa, unsigned len, uint64_t value)
+{
+    uint8_t *ptr = memory_ptr(memory, spa, len);
+    if (ptr) {
+        memcpy(ptr, &value, len);
+        phys_written(memory, spa, len);
+        return;
+    }
+    for (unsigned done = 0; done < len;) {
+        unsigned left = len - done;
+        unsigned part = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        phys_write(memory, spa + done, part, value >> (8 * done));
+        done += part;
+    }
+}
+
+static uint64_t physical_load(struct vcpu *cpu, const struct mem_rmw *at)
+{
+    uint64_t value = piece_read(cpu->memory, at->spa[0], at->first);
+    if (at->first < at->size)
+        value |= piece_read(cpu->memory, at->spa[1], at->size - at->first) << (8 * at->first);
+    probe_access(cpu, at->la, at->size, false, value);
+    return value;
+}
+
+static void physical_store(struct vcpu *cpu, const struct mem_rmw *at, uint64_t value)
+{
+    piece_write(cpu->memory, at->spa[0], at->first, value);
+    if (at->first < at->size)
+        piece_write(cpu->memory, at->spa[1], at->size - at->first, value >> (8 * at->first));
+    probe_access(cpu, at->la, at->size, true, value);
+}
+
+EMU_MUST_USE static EMU_NOINLINE enum step load_slow(struct vcpu *cpu, uint64_t la, unsigned size,
+                                                     bool supervisor, uint64_t *value)
+{
+    struct mem_rmw at;
+    enum step step = translate(
+        cpu, la, size, (struct access){.kind = ACCESS_READ, .supervisor = supervisor}, &at);
+    if (step == STEP_NEXT)
+        *value = physical_load(cpu, &at);
+    return step;
+}
+
+EMU_MUST_USE static EMU_NOINLINE enum step store_slow(struct vcpu *cpu, uint64_t la, unsigned size,
+                                                      bool supervisor, uint64_t value)
+{
+    struct mem_rmw at;
+    enum step step = translate(
+        cpu, la, size, (struct access){.kind = ACCESS_WRITE, .supervisor = supervisor}, &at);
+    if (step == STEP_NEXT)
+        physical_store(cpu, &at, value);
+    return step;
+}
+
+/* --- loads and stores ----------------------------------------------------------------------------------- */
+
+static inline uint64_t native_load(const uint8_t *ptr, unsigned size)
+{
+    uint64_t value = 0;
+    memcpy(&value, ptr, size);
+    return value;
+}
+
+/* Fixed sizes, so that each becomes one move of the workstation. */
+static inline uint64_t native_load_sized(const uint8_t *ptr, unsigned size)
+{
+    switch (size) {
+    case 1: return native_load(ptr, 1);
+    case 2: return native_load(ptr, 2);
+    case 4: return native_load(ptr, 4);
+    case 8: return native_load(ptr, 8);
+    default: return native_load(ptr, size);
+    }
+}
+
+static inline void native_store_sized(uint8_t *ptr, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 1: memcpy(ptr, &value, 1); break;
+    case 2: memcpy(ptr, &value, 2); break;
+    case 4: memcpy(ptr, &value, 4); break;
+    case 8: memcpy(ptr, &value, 8); break;
+    default: memcpy(ptr, &value, size); break;
+    }
+}
+
+/* The address and, if a fast entry answers, the native pointer. In 64-bit mode a fast entry makes the canonical
+ * check unnecessary. */
+EMU_MUST_USE static inline enum step locate(struct vcpu *cpu, enum seg seg, uint64_t off,
+                                            unsigned size, enum access_kind kind, uint64_t *la,
+                                            uint8_t **ptr)
+{
+    bool long64 = EMU_LIKELY(cpu_long64(cpu));
+    if (long64) {
+        *la = long64_linear(cpu, seg, off);
+    } else {
+        enum step step = mem_linear(cpu, seg, off, size, kind, la);
+        if (step != STEP_NEXT)
+            return step;
+    }
+    *ptr = kind == ACCESS_WRITE ? fast_write(cpu, *la, size) : fast_read(cpu, *la, size);
+    if (EMU_UNLIKELY(!*ptr) && long64 && !canonical_range(cpu, *la, size))
+        return segment_fault(cpu, seg);
+    return STEP_NEXT;
+}
+
+enum step mem_load(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size, uint64_t *value)
+{
+    uint64_t la;
+    uint8_t *ptr;
+    enum step step = locate(cpu, seg, off, size, ACCESS_READ, &la, &ptr);
+    if (EMU_UNLIKELY(step != STEP_NEXT))
+        return step;
+    if (EMU_UNLIKELY(!ptr))
+        return load_slow(cpu, la, size, false, value);
+    *value = native_load_sized(ptr, size);
+    return STEP_NEXT;
+}
+
+enum step mem_store(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size, uint64_t value)
+{
+    uint64_t la;
+    uint8_t *ptr;
+    enum step step = locate(cpu, seg, off, size, ACCESS_WRITE, &la, &ptr);
+    if (EMU_UNLIKELY(step != STEP_NEXT))
+        return step;
+    if (EMU_UNLIKELY(!ptr))
+        return store_slow(cpu, la, size, false, value);
+    native_store_sized(ptr, size, value);
+    return STEP_NEXT;
+}
+
+/* Canonical form of a linear address; outside 64-bit mode it is cut to 32 bits. */
+EMU_MUST_USE static enum step check_la(struct vcpu *cpu, uint64_t *la, unsigned size)
+{
+    if (!cpu_long64(cpu))
+        *la = (uint32_t)*la;
+    else if (!canonical_range(cpu, *la, size))
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    return STEP_NEXT;
+}
+
+enum step mem_load_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value)
+{
+    enum step step = check_la(cpu, &la, size);
+    if (step != STEP_NEXT)
+        return step;
+    const uint8_t *ptr = fast_read(cpu, la, size);
+    if (!ptr)
+        return load_slow(cpu, la, size, false, value);
+    *value = native_load_sized(ptr, size);
+    return STEP_NEXT;
+}
+
+enum step mem_store_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value)
+{
+    enum step step = check_la(cpu, &la, size);
+    if (step != STEP_NEXT)
+        return step;
+    uint8_t *ptr = fast_write(cpu, la, size);
+    if (!ptr)
+        return store_slow(cpu, la, size, false, value);
+    native_store_sized(ptr, size, value);
+    return STEP_NEXT;
+}
+
+/* A fast entry of CPL 0-2 answers for an implicit access too, unless RFLAGS.AC has opened user pages that SMAP closes to
+ * implicit accesses. */
+static bool fast_serves_system(const struct vcpu *cpu)
+{
+    return cpu->regs.cpl != 3 && !((cpu->rflags & FLAG_AC) && (cpu->regs.cr4 & CR4_SMAP));
+}
+
+/* Descriptor tables may lie anywhere in the linear address space also while CS is a 32-bit segment of long mode. */
+EMU_MUST_USE static enum step check_system_la(struct vcpu *cpu, uint64_t *la, unsigned size)
+{
+    if (!(cpu->regs.efer & EFER_LMA))
+        *la = (uint32_t)*la;
+    else if (!canonical_range(cpu, *la, size))
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    return STEP_NEXT;
+}
+
+enum step mem_load_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value)
+{
+    enum step step = check_system_la(cpu, &la, size);
+    if (step != STEP_NEXT)
+        return step;
+    const uint8_t *ptr = fast_serves_system(cpu) ? fast_read(cpu, la, size) : NULL;
+    if (!ptr)
+        return load_slow(cpu, la, size, true, value);
+    *value = native_load_sized(ptr, size);
+    return STEP_NEXT;
+}
+
+enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value)
+{
+    enum step step = check_system_la(cpu, &la, size);
+    if (step != STEP_NEXT)
+        return step;
+    uint8_t *ptr = fast_serves_system(cpu) ? fast_write(cpu, la, size) : NULL;
+    if (!ptr)
+        return store_slow(cpu, la, size, true, value);
+    native_store_sized(ptr, size, value);
+    return STEP_NEXT;
+}
+
+/* --- read-modify-write and runs ---------------------------------------------------------------------------- */
+
+enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                        struct mem_rmw *rmw, uint64_t *value)
+{
+    uint64_t la;
+    uint8_t *ptr;
+    enum step step = locate(cpu, seg, off, size, ACCESS_WRITE, &la, &ptr);
+    if (EMU_UNLIKELY(step != STEP_NEXT))
+        return step;
+    if (EMU_LIKELY(ptr != NULL)) {
+        rmw->ptr = ptr;
+        rmw->size = size;
+        *value = native_load_sized(ptr, size);
+        return STEP_NEXT;
+    }
+    step = translate(cpu, la, size, (struct access){.kind = ACCESS_WRITE}, rmw);
+    if (step == STEP_NEXT)
+        *value = physical_load(cpu, rmw);
+    return step;
+}
+
+void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value)
+{
+    if (EMU_LIKELY(rmw->ptr != NULL))
+        native_store_sized(rmw->ptr, rmw->size, value);
+    else
+        physical_store(cpu, rmw, value);
+}
+
+#define RUN_UNMARKED UINT64_MAX /* the spa of a page whose writes nobody needs to hear of */
+
+enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr, uint64_t *spa)
+{
+    *spa = RUN_UNMARKED;
+    *ptr = kind == ACCESS_WRITE ? fast_write(cpu, la, 1) : fast_read(cpu, la, 1);
+    if (*ptr)
+        return STEP_NEXT;
+    if (alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM))
+        return STEP_NEXT; /* each element is looked at */
+
+    enum step step = translate_byte(cpu, la, (struct access){.kind = kind}, spa);
+    if (step != STEP_NEXT)
+        return step;
+    *ptr = memory_ptr(cpu->memory, *spa, 1);
+    if (*ptr && kind == ACCESS_WRITE &&
+        (memory_marks(cpu->memory, memory_backing(cpu->memory, *spa)) &
+         (PAGE_HAS_CODE | PAGE_WATCHED)))
+        *ptr = NULL;
+    return STEP_NEXT;
+}
+
+void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)
+{
+    if (spa != RUN_UNMARKED)
+        phys_written(cpu->memory, spa, len);
+}
