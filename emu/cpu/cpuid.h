@@ -56,6 +56,9 @@ static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature feature)
     return cpu_model_has(cpu->model, feature);
 }
 
+/* The feature words that MSR C001_1002h + n overrides, n 0-3, as the model has them. */
+uint64_t cpuid_true_words(const struct cpu_model *model, unsigned n);
+
 /* CPUID: out[0..3] = EAX, EBX, ECX, EDX. Includes the bits that follow registers (APIC). */
 void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);
 

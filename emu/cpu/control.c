@@ -1,0 +1,236 @@
+/* Control and debug registers, EFER: checks, effects, TLB flushes. */
+#include "emu/cpu/control.h"
+
+#include "emu/cpu/cpuid.h"
+#include "emu/cpu/raise.h"
+#include "svm/svm.h"
+
+#define CR4_CET (1u << 23)
+
+/* Write effects on the TLB are those of APM vol 2, 5.5.2 "TLB Management"; they name the current ASID. */
+static void flush_current_asid(struct vcpu *cpu)
+{
+    paging_flush_asid(cpu->paging, cpu->svm->asid, true);
+}
+
+/* --- CR0 --- */
+
+static bool cr0_may_start_paging(const struct vcpu *cpu)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    if (!(regs->efer & EFER_LME))
+        return true;
+    unsigned tss = regs->seg[SEG_TR].attr & (SEG_ATTR_TYPE | SEG_ATTR_S);
+    /* Long mode has no 16-bit TSS: types 1 and 3. APM vol 2, 14.6.2 "Consistency Checks". */
+    return (regs->cr4 & CR4_PAE) && !(regs->seg[SEG_CS].attr & SEG_ATTR_L) && tss != 1 && tss != 3;
+}
+
+bool control_cr0_ok(const struct vcpu *cpu, uint64_t value)
+{
+    uint64_t old = cpu->regs.cr0;
+    if (value >> 32)
+        return false;
+    if ((value & CR0_PG) && !(value & CR0_PE))
+        return false;
+    if ((value & CR0_NW) && !(value & CR0_CD))
+        return false;
+    if ((value & ~old & CR0_PG) && !cr0_may_start_paging(cpu))
+        return false;
+    if ((old & ~value & CR0_PG) && (cpu_long64(cpu) || (cpu->regs.cr4 & CR4_PCIDE)))
+        return false;
+    return !((old & ~value & CR0_WP) && (cpu->regs.cr4 & CR4_CET));
+}
+
+void control_set_cr0(struct vcpu *cpu, uint64_t value)
+{
+    struct cpu_regs *regs = &cpu->regs;
+    uint64_t changed = regs->cr0 ^ value;
+    regs->cr0 = (value & CR0_DEFINED) | CR0_ET;
+    if (changed & CR0_PG) {
+        bool lma = (value & CR0_PG) && (regs->efer & EFER_LME);
+        regs->efer = lma ? regs->efer | EFER_LMA : regs->efer & ~(uint64_t)EFER_LMA;
+    }
+    /* CHOICE: WP is not among the manual's causes; flushing is the safe reading. */
+    if (changed & (CR0_PG | CR0_WP))
+        flush_current_asid(cpu);
+    cpu_update_mode(cpu);
+}
+
+/* --- CR3 --- */
+
+bool control_cr3_ok(const struct vcpu *cpu, uint64_t value)
+{
+    if (cpu->regs.cr4 & CR4_PCIDE)
+        value &= ~(1ull << 63);
+    /* CHOICE: legacy PAE PDPTEs are read by the walk, as by recent parts, so MOV CR3 does not check them. */
+    return !(cpu->regs.efer & EFER_LMA) || value >> CPU_MAXPHYADDR == 0;
+}
+
+void control_set_cr3(struct vcpu *cpu, uint64_t value)
+{
+    uint16_t asid = cpu->svm->asid;
+    if (cpu->regs.cr4 & CR4_PCIDE) {
+        if (!(value >> 63))
+            paging_flush_pcid(cpu->paging, asid, value & 0xfff);
+        value &= ~(1ull << 63);
+    } else {
+        paging_flush_asid(cpu->paging, asid, false); /* global pages stay */
+    }
+    cpu->regs.cr3 = value;
+    cpu_update_mode(cpu);
+}
+
+/* --- CR4 --- */
+
+uint64_t control_cr4_valid(const struct vcpu *cpu)
+{
+    static const struct {
+        uint32_t bits;
+        enum cpu_feature feature;
+    } rows[] = {
+        {CR4_VME | CR4_PVI, CPU_FEATURE_VME},
+        {CR4_TSD, CPU_FEATURE_TSC},
+        {CR4_DE, CPU_FEATURE_DE},
+        {CR4_PSE, CPU_FEATURE_PSE},
+        {CR4_PAE, CPU_FEATURE_PAE},
+        {CR4_MCE, CPU_FEATURE_MCE},
+        {CR4_PGE, CPU_FEATURE_PGE},
+        {CR4_OSFXSR, CPU_FEATURE_FXSR},
+        {CR4_OSXMMEXCPT, CPU_FEATURE_SSE},
+        {CR4_UMIP, CPU_FEATURE_UMIP},
+        {CR4_LA57, CPU_FEATURE_LA57},
+        {CR4_FSGSBASE, CPU_FEATURE_FSGSBASE},
+        {CR4_PCIDE, CPU_FEATURE_PCID},
+        {CR4_OSXSAVE, CPU_FEATURE_XSAVE},
+        {CR4_SMEP, CPU_FEATURE_SMEP},
+        {CR4_SMAP, CPU_FEATURE_SMAP},
+        {CR4_PKE, CPU_FEATURE_PKU},
+        {CR4_CET, CPU_FEATURE_CET_SS},
+    };
+    uint64_t valid = CR4_PCE; /* RDPMC belongs to no feature bit */
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (cpu_has(cpu, rows[i].feature))
+            valid |= rows[i].bits;
+    }
+    return valid;
+}
+
+bool control_cr4_ok(const struct vcpu *cpu, uint64_t value)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    bool lma = regs->efer & EFER_LMA;
+    if (value & ~control_cr4_valid(cpu))
+        return false;
+    if (lma && !(value & CR4_PAE))
+        return false;
+    if (lma && ((value ^ regs->cr4) & CR4_LA57))
+        return false;
+    if ((value & ~regs->cr4 & CR4_PCIDE) && (!lma || (regs->cr3 & 0xfff)))
+        return false;
+    return !((value & CR4_CET) && !(regs->cr0 & CR0_WP));
+}
+
+void control_set_cr4(struct vcpu *cpu, uint64_t value)
+{
+    uint64_t old = cpu->regs.cr4;
+    uint64_t changed = old ^ value;
+    cpu->regs.cr4 = value;
+    if ((changed & value & CR4_PKE) || (changed & old & CR4_PCIDE))
+        paging_flush_all(cpu->paging);
+    else if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_LA57 | CR4_SMEP | CR4_SMAP))
+        flush_current_asid(cpu);
+    cpu_update_mode(cpu);
+}
+
+/* --- EFER --- */
+
+uint64_t control_efer_valid(const struct vcpu *cpu)
+{
+    uint64_t valid = 0;
+    if (cpu_has(cpu, CPU_FEATURE_SYSCALL))
+        valid |= EFER_SCE;
+    if (cpu_has(cpu, CPU_FEATURE_LM))
+        valid |= EFER_LME | EFER_LMA;
+    if (cpu_has(cpu, CPU_FEATURE_NX))
+        valid |= EFER_NXE;
+    if (cpu_has(cpu, CPU_FEATURE_SVM))
+        valid |= EFER_SVME;
+    return valid;
+}
+
+bool control_efer_ok(const struct vcpu *cpu, uint64_t value)
+{
+    uint64_t changed = cpu->regs.efer ^ value;
+    if (value & ~control_efer_valid(cpu))
+        return false;
+    if ((changed & EFER_LME) && (cpu->regs.cr0 & CR0_PG))
+        return false;
+    /* CHOICE: as the manual says (3.1.7 "Extended Feature Enable Register"); some software models ignore the bit. */
+    if (changed & EFER_LMA)
+        return false;
+    return !((value & EFER_SVME) && (cpu->msr.vm_cr & VM_CR_SVMDIS));
+}
+
+void control_set_efer(struct vcpu *cpu, uint64_t value)
+{
+    uint64_t changed = cpu->regs.efer ^ value;
+    cpu->regs.efer = value;
+    if (changed & EFER_NXE)
+        flush_current_asid(cpu);
+    if ((changed & EFER_SVME) && !(value & EFER_SVME)) {
+        cpu->svm->gif = true; /* CHOICE: nothing could set it again (KVM does the same) */
+        cpu_attention(cpu);
+    }
+    cpu_update_mode(cpu);
+}
+
+/* --- CR8 --- */
+
+uint8_t control_cr8(const struct vcpu *cpu)
+{
+    if (cpu->svm->guest && cpu->svm->v_intr_masking)
+        return cpu->svm->v_tpr;
+    return cpu->intc ? cpu->intc->read_tpr(cpu->intc_self) >> 4 : cpu->regs.cr8;
+}
+
+/* APM vol 2, 15.21.1 "Nested Processing of Interrupts", 15.21.2 "Virtualizing TPR". */
+void control_set_cr8(struct vcpu *cpu, uint8_t value)
+{
+    if (cpu->svm->guest)
+        cpu->svm->v_tpr = value;
+    if (!(cpu->svm->guest && cpu->svm->v_intr_masking)) {
+        cpu->regs.cr8 = value;
+        if (cpu->intc)
+            cpu->intc->write_tpr(cpu->intc_self, (uint8_t)(value << 4));
+    }
+    cpu_attention(cpu);
+}
+
+/* --- debug registers --- */
+
+#define DR6_FIXED 0xffff0ff0ull
+#define DR6_WRITABLE 0xe00full
+#define DR7_FIXED 0x400ull
+#define DR7_WRITABLE 0xffff23ffull
+
+bool control_dr_ok(const struct vcpu *cpu, unsigned n, uint64_t value)
+{
+    (void)cpu;
+    return n < 4 || value >> 32 == 0;
+}
+
+enum step control_set_dr(struct vcpu *cpu, unsigned n, uint64_t value)
+{
+    if (n < 4) {
+        cpu->regs.dr[n] = value;
+        return STEP_NEXT;
+    }
+    if (n == 4 || n == 6) {
+        cpu->regs.dr[6] = (value & DR6_WRITABLE) | DR6_FIXED;
+        return STEP_NEXT;
+    }
+    if (value & DR7_ENABLES)
+        return cpu_stop_unimplemented(cpu, "hardware breakpoints (APM vol 2, 13.1)");
+    cpu->regs.dr[7] = (value & DR7_WRITABLE) | DR7_FIXED;
+    return STEP_NEXT;
+}
