@@ -47,9 +47,11 @@ static unsigned chip_input(const struct chip *chip, unsigned priority)
     return (chip->highest + priority) & 7;
 }
 
-/* The input that drives INT, or -1. */
+/* The input that drives INT, or -1. Nothing is accepted between ICW1 and the last of the ICWs. */
 static int chip_request(const struct chip *chip)
 {
+    if (chip->init != INIT_DONE)
+        return -1;
     unsigned want = chip_priority(chip, chip->irr & (uint8_t)~chip->imr);
     if (want == 8)
         return -1;
@@ -296,6 +298,14 @@ static const struct dev_class dev_pic = {
     .port_read = pic_read,
     .port_write = pic_write,
 };
+
+void pic_connect(struct pic *pic, void (*changed)(void *self, bool level), void *self)
+{
+    pic->changed = changed;
+    pic->self = self;
+    if (changed && pic->out)
+        changed(self, true);
+}
 
 struct pic *pic_add(struct bus *bus, void (*changed)(void *self, bool level), void *self)
 {

@@ -42,9 +42,14 @@ struct pit {
     struct deadline edge;
 };
 
+static uint64_t ns_tick(uint64_t ns)
+{
+    return (uint64_t)((emu_u128)ns * PIT_HZ / 1000000000u);
+}
+
 static uint64_t tick_now(const struct pit *pit)
 {
-    return (uint64_t)((emu_u128)clock_now_ns(pit->clock) * PIT_HZ / 1000000000u);
+    return ns_tick(clock_now_ns(pit->clock));
 }
 
 /* The first nanosecond that belongs to `tick`. */
@@ -164,11 +169,12 @@ static void pit_update(struct pit *pit, uint64_t tick)
         clock_arm(pit->clock, &pit->edge, tick_ns(next));
 }
 
+/* Takes the edge's own time, so that a late call loses no edge: the next one follows at once. */
 static void edge_fire(void *self, uint64_t now_ns)
 {
     struct pit *pit = self;
     (void)now_ns;
-    pit_update(pit, tick_now(pit));
+    pit_update(pit, ns_tick(pit->edge.when_ns));
 }
 
 /* A complete count was written. */
@@ -218,7 +224,7 @@ static void channel_gate(struct channel *ch, bool gate, uint64_t tick)
             ch->start = tick + 1;
         }
         ch->held = !gate;
-        ch->held_elapsed = 0;
+        ch->held_elapsed = gone;
     } else {
         ch->held_elapsed = gone;
         ch->held = !gate;

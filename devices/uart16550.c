@@ -3,6 +3,8 @@
  * CHOICE: a character leaves the moment it is written, so THR is always empty again at once. The
  * alternative, one character time at the programmed rate, costs a polling guest some 87,000
  * instructions a character. Reception keeps character times, so that handlers see separate events.
+ * CHOICE: the word length (LCR bits 1:0) counts for the time a character takes; its data are always 8 bits, so that
+ * output before anybody programs the LCR (0 after reset: 5 bits) can be read.
  * CHOICE: the interrupt pin is not gated by MCR.OUT2, as in the machine we are compatible with; on a
  * PC board it is. */
 #include "devices/uart16550.h"
