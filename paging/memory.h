@@ -29,6 +29,13 @@ struct memory *memory_new(uint64_t ram_bytes);
 void memory_free(struct memory *memory);
 uint64_t memory_ram_bytes(const struct memory *memory);
 
+/* How much of the RAM the workstation holds in its own memory now, in KiB. */
+uint64_t memory_resident_kib(const struct memory *memory);
+
+/* Put a ROM with a copy of `image` at spa. Both spa and bytes are multiples of 4 KiB. Returns false (nothing
+ * changes) if it would cover RAM or another ROM, or does not fit. Writes to it are ignored. */
+bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size_t bytes);
+
 void memory_set_mmio(struct memory *memory, const struct mmio_ops *ops, void *self);
 
 /* Who drops blocks when code is written: called for pages with PAGE_HAS_CODE or PAGE_WATCHED. `page` is the
@@ -37,10 +44,12 @@ void memory_set_written(struct memory *memory,
                         void (*written)(void *self, uint64_t page, unsigned offset, unsigned len),
                         void *self);
 
-/* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, so that fast entries which could write it
- * are withdrawn. paging registers here, one for each vCPU. Returns false when the table is full. */
+/* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, or loses PAGE_DIRTY, so that fast entries which
+ * could write it are withdrawn. paging registers here, one for each vCPU. Returns false when the table is full. */
 bool memory_add_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
                               void *self);
+void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
+                                 void *self);
 
 /* The backing page number (a dense index over RAM and ROM objects) of a system physical address, or
  * UINT64_MAX for MMIO and holes. memory_page_ptr() gives its 4096 native bytes. */
@@ -56,7 +65,9 @@ void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t
  * afterwards. */
 uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len);
 
-/* Little-endian physical accesses of 1, 2, 4 or 8 bytes; RAM, ROM or MMIO; may cross pages. */
+/* Little-endian physical accesses of 1-8 bytes; RAM, ROM or MMIO; may cross pages. Open bus, and what lies
+ * beyond the last address, reads all ones. MMIO sees 1, 2, 4 or 8 bytes: other sizes, and the pieces of an
+ * access that is MMIO in one page only, are split, low part first. */
 uint64_t phys_read(struct memory *memory, uint64_t spa, unsigned size);
 void phys_write(struct memory *memory, uint64_t spa, unsigned size, uint64_t value);
 

@@ -1,0 +1,202 @@
+/* Physical memory: the mapping behind it, ROMs, marks and who hears of them. */
+#include "paging/memory_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RAM_BYTES_MAX (1ull << 46) /* keeps every sum below in range; the workstation refuses earlier */
+
+/* Address space without memory behind it until it is touched. NULL if the workstation refuses. */
+static void *map_lazily(size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
+struct memory *memory_new(uint64_t ram_bytes)
+{
+    struct memory *memory;
+
+    if (ram_bytes == 0 || ram_bytes % PAGE_BYTES != 0 || ram_bytes > RAM_BYTES_MAX)
+        return NULL;
+    memory = calloc(1, sizeof(*memory));
+    if (!memory)
+        return NULL;
+    memory->ram_bytes = ram_bytes;
+    memory->ram_pages = ram_bytes >> PAGE_SHIFT;
+    memory->page_count = memory->ram_pages;
+    memory->low_end = ram_bytes < MEMORY_LOW_END ? ram_bytes : MEMORY_LOW_END;
+    memory->high_bytes = ram_bytes - memory->low_end;
+    memory->map_bytes = ram_bytes + MEMORY_ROM_BYTES;
+    memory->marks_bytes = memory->map_bytes >> PAGE_SHIFT;
+    memory->native = map_lazily(memory->map_bytes);
+    if (!memory->native)
+        goto fail;
+    memory->marks = map_lazily(memory->marks_bytes);
+    if (!memory->marks)
+        goto fail_native;
+    return memory;
+
+fail_native:
+    munmap(memory->native, memory->map_bytes);
+fail:
+    free(memory);
+    return NULL;
+}
+
+void memory_free(struct memory *memory)
+{
+    if (!memory)
+        return;
+    munmap(memory->marks, memory->marks_bytes);
+    munmap(memory->native, memory->map_bytes);
+    free(memory);
+}
+
+uint64_t memory_ram_bytes(const struct memory *memory)
+{
+    return memory->ram_bytes;
+}
+
+uint64_t memory_resident_kib(const struct memory *memory)
+{
+    unsigned char state[4096];
+    long native = sysconf(_SC_PAGESIZE); /* mincore() counts the workstation's pages */
+    size_t page_bytes = native > 0 ? (size_t)native : PAGE_BYTES;
+    uint64_t pages = (memory->ram_bytes + page_bytes - 1) / page_bytes;
+    uint64_t resident = 0;
+
+    for (uint64_t page = 0; page < pages; page += sizeof(state)) {
+        size_t count = pages - page < sizeof(state) ? (size_t)(pages - page) : sizeof(state);
+
+        if (mincore(memory->native + page * page_bytes, count * page_bytes, state) != 0)
+            return 0;
+        for (size_t i = 0; i < count; i++)
+            resident += state[i] & 1;
+    }
+    return resident * (page_bytes / 1024);
+}
+
+void memory_set_mmio(struct memory *memory, const struct mmio_ops *ops, void *self)
+{
+    memory->mmio = ops;
+    memory->mmio_self = self;
+}
+
+void memory_set_written(struct memory *memory,
+                        void (*written)(void *self, uint64_t page, unsigned offset, unsigned len),
+                        void *self)
+{
+    memory->written = written;
+    memory->written_self = self;
+}
+
+bool memory_add_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
+                              void *self)
+{
+    if (memory->listener_count == MEMORY_LISTENERS)
+        return false;
+    memory->listeners[memory->listener_count].changed = changed;
+    memory->listeners[memory->listener_count].self = self;
+    memory->listener_count++;
+    return true;
+}
+
+void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
+                                 void *self)
+{
+    for (unsigned i = 0; i < memory->listener_count; i++) {
+        if (memory->listeners[i].changed != changed || memory->listeners[i].self != self)
+            continue;
+        memory->listener_count--;
+        memmove(&memory->listeners[i], &memory->listeners[i + 1],
+                (memory->listener_count - i) * sizeof(memory->listeners[0]));
+        return;
+    }
+}
+
+/* Does [spa, spa + bytes) meet RAM? Both are multiples of 4 KiB. */
+static bool covers_ram(const struct memory *memory, uint64_t spa, uint64_t bytes)
+{
+    uint64_t end = spa + bytes;
+
+    if (spa < memory->low_end && (spa < MEMORY_HOLE || end > MEMORY_HOLE_END))
+        return true;
+    return spa < MEMORY_HIGH + memory->high_bytes && end > MEMORY_HIGH;
+}
+
+bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size_t bytes)
+{
+    uint64_t used = (memory->page_count - memory->ram_pages) << PAGE_SHIFT;
+    struct memory_rom *rom;
+
+    if (memory->rom_count == MEMORY_ROMS || bytes == 0 || (spa | bytes) % PAGE_BYTES != 0 ||
+        bytes > MEMORY_ROM_BYTES - used || spa > UINT64_MAX - bytes ||
+        covers_ram(memory, spa, bytes))
+        return false;
+    for (unsigned i = 0; i < memory->rom_count; i++)
+        if (spa < memory->roms[i].spa + memory->roms[i].bytes && memory->roms[i].spa < spa + bytes)
+            return false;
+    rom = &memory->roms[memory->rom_count++];
+    rom->spa = spa;
+    rom->bytes = bytes;
+    rom->first_page = memory->page_count;
+    memcpy(memory_native(memory, rom->first_page), image, bytes);
+    memory->page_count += bytes >> PAGE_SHIFT;
+    return true;
+}
+
+/* The backing page of a ROM at spa, or MEMORY_NONE. */
+uint64_t memory_rom_page(const struct memory *memory, uint64_t spa)
+{
+    for (unsigned i = 0; i < memory->rom_count; i++) {
+        const struct memory_rom *rom = &memory->roms[i];
+
+        if (spa - rom->spa < rom->bytes)
+            return rom->first_page + ((spa - rom->spa) >> PAGE_SHIFT);
+    }
+    return MEMORY_NONE;
+}
+
+uint64_t memory_backing(const struct memory *memory, uint64_t spa)
+{
+    return memory_page_of(memory, spa);
+}
+
+uint8_t *memory_page_ptr(const struct memory *memory, uint64_t page)
+{
+    return page < memory->page_count ? memory_native(memory, page) : NULL;
+}
+
+uint64_t memory_page_count(const struct memory *memory)
+{
+    return memory->page_count;
+}
+
+bool memory_page_writable(const struct memory *memory, uint64_t page)
+{
+    return page < memory->ram_pages;
+}
+
+uint8_t memory_marks(const struct memory *memory, uint64_t page)
+{
+    return page < memory->page_count ? memory->marks[page] : 0;
+}
+
+void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t clear)
+{
+    uint8_t before, after;
+
+    if (page >= memory->page_count)
+        return;
+    before = memory->marks[page];
+    after = (uint8_t)((before | set) & ~clear);
+    memory->marks[page] = after;
+    if (((before ^ after) & (PAGE_HAS_CODE | PAGE_WATCHED)) || (before & ~after & PAGE_DIRTY))
+        for (unsigned i = 0; i < memory->listener_count; i++)
+            memory->listeners[i].changed(memory->listeners[i].self, page);
+}

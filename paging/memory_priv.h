@@ -1,0 +1,67 @@
+/* The insides of struct memory, for the code of this folder that must not pay for a call. */
+#ifndef PAGING_MEMORY_PRIV_H
+#define PAGING_MEMORY_PRIV_H
+
+#include "emu/compiler.h"
+#include "paging/memory.h"
+
+#define PAGE_BYTES 4096u
+#define PAGE_SHIFT 12u
+#define MEMORY_NONE UINT64_MAX /* not a backing page */
+
+/* The layout of a PC. The hole holds video memory and option ROMs. */
+#define MEMORY_HOLE 0xa0000ull
+#define MEMORY_HOLE_END 0x100000ull
+#define MEMORY_LOW_END 0xc0000000ull
+#define MEMORY_HIGH 0x100000000ull
+
+#define MEMORY_ROMS 8u
+#define MEMORY_ROM_BYTES (32ull << 20) /* all ROMs together */
+#define MEMORY_LISTENERS 64u
+
+struct memory_rom {
+    uint64_t spa, bytes, first_page;
+};
+
+struct mark_listener {
+    void (*changed)(void *self, uint64_t page);
+    void *self;
+};
+
+/* Invariants: backing page n lies at native + n * 4096, RAM first, in the order of its addresses (the
+ * 384 KiB under the hole have backing pages that no address reaches), ROMs behind it. */
+struct memory {
+    uint8_t *native;
+    uint8_t *marks; /* one byte for each backing page */
+    uint64_t low_end;    /* RAM below 4 GiB ends here */
+    uint64_t high_bytes; /* RAM from 4 GiB */
+    uint64_t ram_bytes, ram_pages, page_count;
+    size_t map_bytes, marks_bytes;
+    const struct mmio_ops *mmio;
+    void *mmio_self;
+    void (*written)(void *self, uint64_t page, unsigned offset, unsigned len);
+    void *written_self;
+    struct mark_listener listeners[MEMORY_LISTENERS];
+    unsigned listener_count;
+    struct memory_rom roms[MEMORY_ROMS];
+    unsigned rom_count;
+};
+
+uint64_t memory_rom_page(const struct memory *memory, uint64_t spa);
+
+/* memory_backing(), inline. */
+EMU_INLINE uint64_t memory_page_of(const struct memory *memory, uint64_t spa)
+{
+    if (EMU_LIKELY(spa < memory->low_end && spa - MEMORY_HOLE >= MEMORY_HOLE_END - MEMORY_HOLE))
+        return spa >> PAGE_SHIFT;
+    if (spa - MEMORY_HIGH < memory->high_bytes)
+        return (spa - MEMORY_HIGH + MEMORY_LOW_END) >> PAGE_SHIFT;
+    return memory_rom_page(memory, spa);
+}
+
+EMU_INLINE uint8_t *memory_native(const struct memory *memory, uint64_t page)
+{
+    return memory->native + (page << PAGE_SHIFT);
+}
+
+#endif

@@ -1,0 +1,152 @@
+/* Translation as the processor does it: the TLB, then a walk that fills it. */
+#include "paging/paging_priv.h"
+#include "paging/rights_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct paging *paging_new(struct memory *memory, struct probes *probes)
+{
+    struct paging *paging = calloc(1, sizeof(*paging));
+
+    if (!paging)
+        return NULL;
+    paging->memory = memory;
+    paging->probes = probes;
+    paging->asids = calloc(ASID_COUNT, sizeof(paging->asids[0]));
+    paging->touched = calloc(ASID_COUNT, sizeof(paging->touched[0]));
+    if (!paging->asids || !paging->touched || !fast_init(paging)) {
+        free(paging->touched);
+        free(paging->asids);
+        free(paging);
+        return NULL;
+    }
+    return paging;
+}
+
+void paging_free(struct paging *paging)
+{
+    if (!paging)
+        return;
+    fast_fini(paging);
+    free(paging->touched);
+    free(paging->asids);
+    free(paging);
+}
+
+void paging_reset(struct paging *paging)
+{
+    paging_flush_all(paging);
+    memset(paging->next_way, 0, sizeof(paging->next_way));
+    for (uint32_t i = 0; i < paging->touched_count; i++)
+        paging->asids[paging->touched[i]] = (struct asid_state){ .touched = false };
+    paging->touched_count = 0;
+    fast_reset(paging);
+}
+
+/* The answer of an entry for one address of its page. */
+EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t la)
+{
+    uint64_t page_bytes = 1ull << e->shift;
+    uint64_t offset = la & (page_bytes - 1);
+
+    return (struct walk_result){
+        .status = WALK_OK,
+        .gpa = e->gpa | offset,
+        .spa = e->spa | offset,
+        .page_bytes = page_bytes,
+        .global = e->flags & TLB_G,
+        .writable = (e->flags & (TLB_W | TLB_NESTED_W)) == (TLB_W | TLB_NESTED_W),
+        .user = e->flags & TLB_U,
+        .nx = e->flags & TLB_NX,
+        .dirty = e->flags & TLB_D,
+        .pkey = e->pkey,
+    };
+}
+
+/* May the access be answered without a walk? A write needs the nested tables' permission and set dirty bits too. A guest
+ * without paging has only nested rights. */
+EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regime *regime,
+                              struct access access)
+{
+    unsigned writing = TLB_NESTED_W | TLB_D;
+    uint32_t code = 0;
+
+    if (access.kind == ACCESS_WRITE && (e->flags & writing) != writing)
+        return false;
+    if (EMU_UNLIKELY(regime->mode == WALK_NONE))
+        return access.kind != ACCESS_EXEC || !(e->flags & TLB_NX);
+    return walk_allows(regime, access, e->flags, e->pkey, &code);
+}
+
+/* No entry answers: walk. An entry that was found but does not allow the access is dropped first, so that rights which
+ * were raised in the tables count without a flush. APM vol 2, 5.5.3 "Use of Cached Entries When Reporting a Page Fault
+ * Exception". */
+static EMU_NOINLINE struct walk_result translate_slowly(struct paging *paging,
+                                                        const struct walk_regime *regime,
+                                                        uint64_t la, struct access access,
+                                                        struct tlb_entry **entry)
+{
+    enum tlb_array first = access.kind == ACCESS_EXEC ? TLB_I4K : TLB_D4K;
+    struct tlb_entry like = { .asid = regime->asid, .pcid = regime_pcid(regime) };
+    struct walk_leaf leaf;
+    struct walk_result res;
+    uint64_t offset;
+
+    tlb_asid(paging, regime->asid)->counters.misses++;
+    if (*entry)
+        tlb_remove(paging, *entry);
+    *entry = NULL;
+    res = walk_tables(paging->memory, paging, regime, la, access, true, &leaf);
+    if (res.status != WALK_OK)
+        return res;
+    like.shift = tlb_cached_shift(leaf.shift);
+    like.guest_shift = leaf.guest_shift;
+    like.flags = leaf.flags;
+    like.pkey = leaf.pkey;
+    offset = (1ull << like.shift) - 1;
+    like.page = la & ~offset;
+    like.gpa = res.gpa & ~offset;
+    like.spa = res.spa & ~offset;
+    *entry = tlb_insert(paging, first, &like);
+    return entry_result(*entry, la);
+}
+
+EMU_INLINE struct walk_result translate(struct paging *paging, const struct walk_regime *regime,
+                                        uint64_t la, struct access access,
+                                        struct tlb_entry **entry)
+{
+    struct tlb_entry *e;
+
+    if (EMU_UNLIKELY(regime_is_identity(regime))) { /* no tables, no TLB */
+        *entry = NULL;
+        return (struct walk_result){ .status = WALK_OK, .gpa = la, .spa = la,
+                                     .page_bytes = PAGE_BYTES, .writable = true, .user = true,
+                                     .dirty = true };
+    }
+    if (access.kind == ACCESS_EXEC)
+        e = tlb_find_insn(paging, la, regime->asid, regime_pcid(regime));
+    else
+        e = tlb_find_data(paging, la, regime->asid, regime_pcid(regime));
+    *entry = e;
+    if (EMU_LIKELY(e && entry_answers(e, regime, access))) {
+        paging->asids[regime->asid].counters.hits++;
+        return entry_result(e, la);
+    }
+    return translate_slowly(paging, regime, la, access, entry);
+}
+
+struct walk_result paging_translate(struct paging *paging, const struct walk_regime *regime,
+                                    uint64_t la, struct access access)
+{
+    struct tlb_entry *entry;
+
+    return translate(paging, regime, la, access, &entry);
+}
+
+struct walk_result paging_translate_entry(struct paging *paging, const struct walk_regime *regime,
+                                          uint64_t la, struct access access,
+                                          struct tlb_entry **entry)
+{
+    return translate(paging, regime, la, access, entry);
+}

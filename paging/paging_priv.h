@@ -1,0 +1,255 @@
+/* The insides of struct paging: the architectural TLB, the asids that use it, and the banks of fast entries. */
+#ifndef PAGING_PAGING_PRIV_H
+#define PAGING_PAGING_PRIV_H
+
+#include "emu/compiler.h"
+#include "paging/memory_priv.h"
+#include "paging/paging.h"
+
+/* The arrays of the TLB: data, instruction, and the nested translations of guest page tables, each for
+ * three page sizes. All are 8-way. */
+enum tlb_array {
+    TLB_D4K, TLB_D2M, TLB_D1G,
+    TLB_I4K, TLB_I2M, TLB_I1G,
+    TLB_N4K, TLB_N2M, TLB_N1G,
+    TLB_ARRAYS
+};
+#define TLB_WAYS 8u
+
+/* Sets of each array as a power of two, and where they begin.
+ * CHOICE: about half of what current processors have; a miss costs less here. */
+#define TLB_D4K_BITS 6u
+#define TLB_D2M_BITS 3u
+#define TLB_D1G_BITS 0u
+#define TLB_I4K_BITS 5u
+#define TLB_I2M_BITS 2u
+#define TLB_I1G_BITS 0u
+#define TLB_N4K_BITS 5u
+#define TLB_N2M_BITS 3u
+#define TLB_N1G_BITS 0u
+#define TLB_D4K_SET 0u
+#define TLB_D2M_SET (TLB_D4K_SET + (1u << TLB_D4K_BITS))
+#define TLB_D1G_SET (TLB_D2M_SET + (1u << TLB_D2M_BITS))
+#define TLB_I4K_SET (TLB_D1G_SET + (1u << TLB_D1G_BITS))
+#define TLB_I2M_SET (TLB_I4K_SET + (1u << TLB_I4K_BITS))
+#define TLB_I1G_SET (TLB_I2M_SET + (1u << TLB_I2M_BITS))
+#define TLB_N4K_SET (TLB_I1G_SET + (1u << TLB_I1G_BITS))
+#define TLB_N2M_SET (TLB_N4K_SET + (1u << TLB_N4K_BITS))
+#define TLB_N1G_SET (TLB_N2M_SET + (1u << TLB_N2M_BITS))
+#define TLB_SETS (TLB_N1G_SET + (1u << TLB_N1G_BITS))
+#define TLB_ENTRIES (TLB_SETS * TLB_WAYS)
+static_assert(TLB_ENTRIES < UINT16_MAX, "the lists of the ASIDs hold an index + 1 in 16 bits");
+
+struct tlb_geometry {
+    uint16_t first_set;
+    uint8_t set_bits, shift;
+};
+extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
+
+/* Rights of a translation. W, U, NX and G are those of the guest's tables (of the only tables without nesting), ANDed or ORed over
+ * the levels; NX also holds the nested tables' NX. */
+#define TLB_W 0x01u
+#define TLB_NESTED_W 0x02u /* the nested tables allow writing; 1 without nesting */
+#define TLB_U 0x04u
+#define TLB_NX 0x08u
+#define TLB_G 0x10u
+#define TLB_D 0x20u /* dirty in every leaf: a write needs no walk */
+
+/* One translation. Invariant: it is valid exactly when its tag is not 0; then it is in the list of its ASID. */
+struct tlb_entry {
+    uint64_t page; /* linear address of the page (N arrays: guest physical) */
+    uint64_t gpa, spa;
+    uint64_t banks; /* bit n: bank n may hold fast entries made from this one */
+    uint16_t asid, pcid;
+    uint16_t prev, next; /* in the list of the ASID: index + 1, 0 ends it */
+    uint8_t flags, pkey;
+    uint8_t shift;       /* log2 of the bytes translated: the smaller of guest's and nested page */
+    uint8_t guest_shift; /* log2 of the guest's page: INVLPG acts on all of it */
+    uint8_t array;
+};
+
+/* What an ASID has in the TLB. All zero when unused. */
+struct asid_state {
+    struct tlb_counters counters;
+    uint32_t fractured; /* entries whose page is only a part of the guest's page */
+    uint16_t head;      /* list of entries: index + 1 */
+    bool touched;
+};
+#define ASID_COUNT 65536u
+
+#define BANK_COUNT 64u
+#define BANK_WAYS 4u
+#define BANK_SETS (BANK_COUNT / BANK_WAYS)
+static_assert(BANK_COUNT <= 64, "struct tlb_entry has a bit for each bank");
+
+#define FAST_FILTER_WORDS 64u
+
+struct bank {
+    struct fast_entry entries[FAST_ENTRIES];
+};
+
+/* What decides whether a cached translation answers an access. Two regimes with equal keys share a bank. */
+struct bank_key {
+    uint64_t context; /* 0: the bank was never used */
+    uint64_t pkru;
+};
+
+struct paging {
+    uint64_t tags[TLB_ENTRIES]; /* by entry: page number, ASID, valid bit; see tlb_tag() */
+    struct tlb_entry entries[TLB_ENTRIES];
+    uint8_t next_way[TLB_SETS];  /* round robin replacement */
+    uint16_t live[TLB_ARRAYS];   /* valid entries */
+    uint64_t itlb_generation;
+    struct asid_state *asids;    /* ASID_COUNT, touched lazily */
+    uint16_t *touched;           /* ASIDs in use, touched_count of them */
+    uint32_t touched_count;
+    bool pcids; /* a PCID other than 0 was seen */
+
+    struct bank *current; /* what paging_bank() returned last */
+    struct bank_key current_key;
+    struct bank_key keys[BANK_COUNT];
+    uint8_t bank_next[BANK_SETS];
+    struct bank *banks; /* BANK_COUNT, touched lazily */
+    bool allow_fast;
+    uint64_t write_filter[FAST_FILTER_WORDS]; /* backing pages, modulo, that a fast entry may write */
+
+    struct memory *memory;
+    struct probes *probes;
+};
+
+/* What the TLB keeps of a walk besides its addresses. */
+struct walk_leaf {
+    uint8_t flags, pkey, shift, guest_shift;
+};
+
+/* walk() with a cache of nested translations (paging not NULL) and its details. */
+struct walk_result walk_tables(struct memory *memory, struct paging *paging,
+                               const struct walk_regime *regime, uint64_t la, struct access access,
+                               bool fill_ad, struct walk_leaf *leaf);
+
+EMU_INLINE bool regime_is_identity(const struct walk_regime *regime)
+{
+    return regime->mode == WALK_NONE && !regime->nested;
+}
+
+EMU_INLINE bool regime_is_long(const struct walk_regime *regime)
+{
+    return regime->mode >= WALK_4LEVEL;
+}
+
+EMU_INLINE uint16_t regime_pcid(const struct walk_regime *regime)
+{
+    return regime->pcide ? regime->root & 0xfff : 0;
+}
+
+/* A page number has at most 45 bits (linear addresses of 57), so nothing is lost; never 0. */
+EMU_INLINE uint64_t tlb_tag(uint64_t page_number, uint16_t asid)
+{
+    return page_number << 17 | (uint64_t)asid << 1 | 1;
+}
+
+EMU_INLINE uint64_t tlb_page_number(uint64_t address, unsigned shift)
+{
+    return (address & 0x01ffffffffffffffull) >> shift;
+}
+
+/* The set of a page. The ASID takes part, so that guests alike do not meet in the same sets. */
+EMU_INLINE unsigned tlb_set(uint64_t page_number, uint16_t asid, unsigned bits)
+{
+    return (unsigned)(page_number ^ (page_number >> bits) ^ asid * 5u) & ((1u << bits) - 1);
+}
+
+/* The valid entry of one array that answers for a page, or NULL.
+ * CHOICE: a global entry answers for every PCID of its ASID. */
+EMU_INLINE struct tlb_entry *tlb_probe(struct paging *paging, unsigned first_set, unsigned bits,
+                                       unsigned shift, uint64_t address, uint16_t asid,
+                                       uint16_t pcid)
+{
+    uint64_t number = tlb_page_number(address, shift);
+    uint64_t tag = tlb_tag(number, asid);
+    unsigned first = (first_set + tlb_set(number, asid, bits)) * TLB_WAYS;
+    const uint64_t *tags = &paging->tags[first];
+    unsigned found = 0;
+
+    for (unsigned way = 0; way < TLB_WAYS; way++) /* no branch for each way: they would be mispredicted */
+        found |= (unsigned)(tags[way] == tag) << way;
+    for (; found; found &= found - 1) {
+        struct tlb_entry *e = &paging->entries[first + EMU_CTZ64(found)];
+
+        if (EMU_LIKELY(e->pcid == pcid || (e->flags & TLB_G)))
+            return e;
+    }
+    return NULL;
+}
+
+#define TLB_PROBE(paging, array, shift, address, asid, pcid) \
+    tlb_probe(paging, array##_SET, array##_BITS, shift, address, asid, pcid)
+
+/* The entry that answers for a linear address. CHOICE: if pages of several sizes answer (tables changed without a
+ * flush), the smallest does. */
+EMU_INLINE struct tlb_entry *tlb_find_data(struct paging *paging, uint64_t la, uint16_t asid,
+                                           uint16_t pcid)
+{
+    struct tlb_entry *e = TLB_PROBE(paging, TLB_D4K, 12, la, asid, pcid);
+
+    if (!e && paging->live[TLB_D2M])
+        e = TLB_PROBE(paging, TLB_D2M, 21, la, asid, pcid);
+    if (!e && paging->live[TLB_D1G])
+        e = TLB_PROBE(paging, TLB_D1G, 30, la, asid, pcid);
+    return e;
+}
+
+EMU_INLINE struct tlb_entry *tlb_find_insn(struct paging *paging, uint64_t la, uint16_t asid,
+                                           uint16_t pcid)
+{
+    struct tlb_entry *e = TLB_PROBE(paging, TLB_I4K, 12, la, asid, pcid);
+
+    if (!e && paging->live[TLB_I2M])
+        e = TLB_PROBE(paging, TLB_I2M, 21, la, asid, pcid);
+    if (!e && paging->live[TLB_I1G])
+        e = TLB_PROBE(paging, TLB_I1G, 30, la, asid, pcid);
+    return e;
+}
+
+EMU_INLINE struct tlb_entry *tlb_find_nested(struct paging *paging, uint64_t gpa, uint16_t asid)
+{
+    struct tlb_entry *e = TLB_PROBE(paging, TLB_N4K, 12, gpa, asid, 0);
+
+    if (!e && paging->live[TLB_N2M])
+        e = TLB_PROBE(paging, TLB_N2M, 21, gpa, asid, 0);
+    if (!e && paging->live[TLB_N1G])
+        e = TLB_PROBE(paging, TLB_N1G, 30, gpa, asid, 0);
+    return e;
+}
+
+/* The shift of the array that holds pages of 2^shift bytes. CHOICE: a 4 MiB page is cached as the 2 MiB asked for. */
+EMU_INLINE uint8_t tlb_cached_shift(unsigned shift)
+{
+    return shift >= 30 ? 30 : shift >= 21 ? 21 : 12;
+}
+
+/* Put a translation in array `first` + 0, 1 or 2 by size, replacing one if the set is full. `like` has page, gpa,
+ * spa (all page aligned), asid, pcid, flags, pkey, shift (12, 21 or 30) and guest_shift. */
+struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first,
+                             const struct tlb_entry *like);
+
+/* Remove a valid entry with the fast entries made from it. */
+void tlb_remove(struct paging *paging, struct tlb_entry *e);
+
+struct asid_state *tlb_asid(struct paging *paging, uint16_t asid); /* marks it as touched */
+
+/* The fast entries made from an architectural entry of a data array go. */
+void fast_withdraw(struct paging *paging, const struct tlb_entry *e);
+/* A global entry was made: it answers for all PCIDs now, in place of larger pages that answered until now. */
+void fast_shadow(struct paging *paging, const struct tlb_entry *e);
+void fast_mark_changed(void *self, uint64_t page); /* memory's mark listener; self is the paging */
+bool fast_init(struct paging *paging); /* false: no memory */
+void fast_reset(struct paging *paging);
+void fast_fini(struct paging *paging);
+
+/* paging_translate(), and which entry answered (NULL: no TLB in this regime, or a fault). */
+struct walk_result paging_translate_entry(struct paging *paging, const struct walk_regime *regime,
+                                          uint64_t la, struct access access,
+                                          struct tlb_entry **entry);
+
+#endif

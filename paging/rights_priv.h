@@ -1,0 +1,42 @@
+/* The page-protection checks, the same for a walk and for a cached translation. */
+#ifndef PAGING_RIGHTS_PRIV_H
+#define PAGING_RIGHTS_PRIV_H
+
+#include "paging/paging_priv.h"
+
+/* Is the access refused by the page's protection key? APM vol 2, 5.6.7 "Memory Protection Keys (MPK) Bit". */
+EMU_INLINE bool key_forbids(const struct walk_regime *regime, struct access access, bool user,
+                        unsigned flags, unsigned pkey)
+{
+    unsigned key = (regime->pkru >> (pkey * 2)) & 3;
+
+    if (!regime->pke || !regime_is_long(regime) || !(flags & TLB_U) || access.kind == ACCESS_EXEC)
+        return false;
+    return (key & 1) || ((key & 2) && access.kind == ACCESS_WRITE && (user || regime->wp));
+}
+
+/* May this access use a translation with these rights (TLB_*)? If not, code gets P, and PK if a key is the reason. Nested rights
+ * and dirty bits are not looked at. APM vol 2, 5.6 "Page-Protection Checks".
+ * CHOICE: PK is reported whenever the key forbids the access, also if other rights are missing. */
+EMU_INLINE bool walk_allows(const struct walk_regime *regime, struct access access, unsigned flags,
+                 unsigned pkey, uint32_t *code)
+{
+    bool user = regime->cpl == 3 && !access.supervisor;
+    bool allowed = !user || (flags & TLB_U);
+
+    if (access.kind == ACCESS_EXEC)
+        allowed = allowed && !(flags & TLB_NX) && (user || !regime->smep || !(flags & TLB_U));
+    else if (!user && regime->smap && (flags & TLB_U) && (access.supervisor || !regime->ac))
+        allowed = false;
+    if (access.kind == ACCESS_WRITE && !(flags & TLB_W) && (user || regime->wp))
+        allowed = false;
+    if (EMU_UNLIKELY(regime->pke) && key_forbids(regime, access, user, flags, pkey)) {
+        *code |= PF_PK;
+        allowed = false;
+    }
+    if (!allowed)
+        *code |= PF_P;
+    return allowed;
+}
+
+#endif
