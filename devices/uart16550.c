@@ -368,3 +368,8 @@ struct uart *uart_add(struct bus *bus, uint16_t base, struct irq_line irq, struc
     uart_reset(uart);
     return bus_map_ports(bus, uart, base, 8) ? uart : NULL;
 }
+
+bool uart_receive_interrupt(const struct uart *uart)
+{
+    return uart->ier & IER_RX;
+}

@@ -14,4 +14,7 @@ struct uart *uart_add(struct bus *bus, uint16_t base, struct irq_line irq, struc
  * the `len` bytes found room; the caller keeps the rest. */
 size_t uart_input(struct uart *uart, const uint8_t *bytes, size_t len);
 
+/* Would a byte that arrives raise an interrupt? */
+bool uart_receive_interrupt(const struct uart *uart);
+
 #endif
