@@ -1,4 +1,4 @@
-/* AMD-V: VMRUN, #VMEXIT, intercepts, injection. */
+/* AMD-V: VMRUN, #VMEXIT, intercepts, injection. See svm/README.md. */
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
@@ -15,11 +15,33 @@
 #include "svm/intercepts.h"
 #include "svm/exit_codes.h"
 
-/* The result of the last consistency check that failed. All strings static. */
+/* Bits of CPUID Fn8000_000A EDX that matter to VMRUN and #VMEXIT. */
+#define SVM_FEATURE_NP (1u << 0)
+#define SVM_FEATURE_NRIPS (1u << 3)
+#define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
+#define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
+#define SVM_FEATURE_AVIC (1u << 13)
+#define SVM_FEATURE_X2AVIC (1u << 18)
+#define SVM_FEATURE_SSS (1u << 19)
+#define SVM_FEATURE_VNMI (1u << 25)
+#define SVM_FEATURES_OFFERED                                                                       \
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS)
+
+/* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
+ * replace it before the first instruction. Reset keeps it. */
+struct svm_model {
+    uint64_t cr4_valid, efer_valid; /* bits that exist; the others must be zero */
+    uint32_t features;              /* CPUID Fn8000_000A EDX */
+    uint8_t maxphyaddr;             /* bits */
+    uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
+    bool page_1gb;
+};
+
+/* A consistency check that failed. All strings static. */
 struct svm_invalid {
-    const char *rule;    /* what must hold, e.g. "ASID must not be 0" */
+    const char *rule;    /* what must hold, e.g. "ASID must not be 0"; NULL: none failed */
     const char *field;   /* VMCB field name */
-    uint64_t value;
+    uint64_t value;      /* the field's */
     const char *section; /* e.g. "APM vol 2, 15.5.1 \"Basic Operation\"" */
 };
 
@@ -38,12 +60,27 @@ struct svm_state {
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa;
     uint64_t tsc_offset;
-    uint64_t n_cr3, g_pat, host_pat;
+    uint64_t n_cr3;
+    uint64_t g_pat;    /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
+    uint64_t host_pat; /* cpu->msr.pat at VMRUN */
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
     uint64_t vmruns, exits;
-    struct event inject;            /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
-    struct svm_invalid invalid;     /* set when the last VMRUN ended in VMEXIT_INVALID */
-    uint64_t last_exit_code, last_info1, last_info2, last_exitintinfo;
+    struct event inject;       /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
+    uint64_t inject_next_rip;  /* the return address an injected INTn, #BP or #OF pushes; else guest RIP */
+    uint8_t insn_bytes[15];    /* for the next #VMEXIT, see svm_set_insn_bytes() */
+    uint8_t insn_count;
+    struct svm_model model;
+
+    struct svm_invalid invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */
+    unsigned invalid_count;     /* how many rules failed */
+
+    /* The last world switch, for probe clients: the guest as VMRUN found it or #VMEXIT left it. */
+    uint64_t last_exit_code, last_info1, last_info2, last_exitintinfo, last_nrip;
+    uint64_t last_rip, last_eventinj, last_cr3;
+    uint32_t last_asid; /* 32 bits: a refused VMCB may hold anything */
+    uint16_t last_cs;
+    uint8_t last_cpl, last_tlb_control;
+    bool last_nested;
 };
 
 struct svm_state *svm_new(void);
@@ -67,12 +104,17 @@ static inline bool svm_intercepts(const struct vcpu *cpu, unsigned intercept)
 EMU_MUST_USE enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip);
 
 /* #VMEXIT: save the guest, write EXITCODE and the info words, load the host. cpu->r[REG_RIP] must be the guest's
- * boundary RIP. cpu->delivering becomes EXITINTINFO. Returns STEP_VMEXIT, or STEP_STOP on host shutdown. */
+ * boundary RIP. cpu->delivering becomes EXITINTINFO and is cleared. nRIP is 0. Returns STEP_VMEXIT, or STEP_STOP when the
+ * host state is not legal (shutdown). When the loaded RFLAGS.TF is 1 the caller owes the host a single-step #DB. */
 EMU_MUST_USE enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2);
 
 /* As svm_vmexit() for an instruction intercept: nRIP = RIP + insn_len. */
 EMU_MUST_USE enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1,
                                        uint64_t info2, unsigned insn_len);
+
+/* The bytes at guest CS:RIP (at most 15) that the next #VMEXIT stores at 0D0h: for an intercepted #PF or a nested page
+ * fault by a data access. Every #VMEXIT and VMRUN forgets them. APM vol 2, 15.8.4. */
+void svm_set_insn_bytes(struct vcpu *cpu, const uint8_t *bytes, unsigned count);
 
 /* VMLOAD, VMSAVE effects (checks and intercepts done by the caller). */
 void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa);
@@ -87,8 +129,15 @@ bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write);
 uint64_t svm_ioio_info(uint16_t port, bool in, bool string, bool rep, unsigned size,
                        unsigned addr_bytes, enum seg seg);
 
-/* Names for people: "VMEXIT_NPF", or NULL; and EXITINFO decoded into words (snprintf style). */
+/* Names for people: "VMEXIT_NPF", or NULL for a code that does not exist. */
 const char *svm_exit_name(uint64_t code);
+/* "nested page fault", or NULL. */
+const char *svm_exit_meaning(uint64_t code);
+/* "INTERCEPT_CPUID", "INTERCEPT_CR0_READ" (for the whole range), or NULL. */
+const char *svm_intercept_name(unsigned intercept);
+/* The exit and its EXITINFO words in words, e.g. "write to gpa 0xfee00000: not present, final access"; snprintf style. */
 int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2);
+/* EVENTINJ or EXITINTINFO in words, e.g. "#PF code 0x2"; "none" when V = 0. snprintf style. */
+int svm_describe_event(char *text, unsigned size, uint64_t word);
 
 #endif

@@ -1,0 +1,40 @@
+/* The permission maps of port and MSR accesses, and what is told of an intercepted port access. */
+#include "svm/svm.h"
+
+/* One bit a port; a wide access looks at each of its bytes' bits and does not wrap: port FFFFh reaches into the
+ * third page. APM vol 2, 15.10.1 "I/O Permissions Map", 15.10.2 "IN and OUT Behavior". */
+bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
+{
+    if (!svm_intercepts(cpu, INTERCEPT_IOIO_PROT))
+        return false;
+    uint64_t two_bytes = phys_read(cpu->memory, cpu->svm->iopm_spa + port / 8, 2);
+    return two_bytes >> (port & 7) & ((1u << size) - 1);
+}
+
+/* Two bits an MSR: the even one for reads, the odd one for writes. APM vol 2, 15.11 "MSR Intercepts". */
+bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
+{
+    static const uint32_t ranges[] = {0x00000000, 0xc0000000, 0xc0010000};
+    if (!svm_intercepts(cpu, INTERCEPT_MSR_PROT))
+        return false;
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        uint32_t index = msr - ranges[i];
+        if (index >= 0x2000)
+            continue;
+        uint64_t byte = phys_read(cpu->memory, cpu->svm->msrpm_spa + i * 0x800 + index / 4, 1);
+        return byte >> (2 * (index & 3) + write) & 1;
+    }
+    return true; /* not in the map */
+}
+
+/* APM vol 2, 15.10.2 "IN and OUT Behavior", 15.10.3 "(REP) OUTS and INS". */
+uint64_t svm_ioio_info(uint16_t port, bool in, bool string, bool rep, unsigned size,
+                       unsigned addr_bytes, enum seg seg)
+{
+    uint64_t info = in | (uint64_t)port << 16;
+    info |= size == 1 ? 1u << 4 : size == 2 ? 1u << 5 : 1u << 6;
+    info |= addr_bytes == 2 ? 1u << 7 : addr_bytes == 4 ? 1u << 8 : 1u << 9;
+    if (string)
+        info |= 1u << 2 | (rep ? 1u << 3 : 0) | (uint64_t)(in ? SEG_ES : seg) << 10;
+    return info;
+}

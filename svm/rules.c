@@ -1,0 +1,72 @@
+/* The consistency checks as a table, and the slow way to make them: with names. */
+#include "svm/rules.h"
+
+#include "svm/world.h"
+
+#define RULE_BASIC "APM vol 2, 15.5.1 \"Basic Operation\""
+#define RULE_IOPM "APM vol 2, 15.10.1 \"I/O Permissions Map\""
+#define RULE_MSRPM "APM vol 2, 15.11 \"MSR Intercepts\""
+#define RULE_INJECT "APM vol 2, 15.20 \"Event Injection\""
+#define RULE_NESTED "APM vol 2, 15.25.3 \"Enabling Nested Paging\""
+#define RULE_NESTED_PAT "APM vol 2, 15.25.8 \"Combining Memory Types, MTRRs\""
+#define RULE_SSS "APM vol 2, 15.25 \"Nested Paging\""
+#define RULE_VNMI "APM vol 2, 15.21.10 \"NMI Virtualization\""
+#define RULE_AVIC "APM vol 2, 15.29 \"Advanced Virtual Interrupt Controller\""
+
+enum { GUEST = false, BOTH = true };
+
+/* Out of line, so that the table has addresses. */
+#define SVM_RULE(name, scope, field, text, section)                                                \
+    static bool broken_##name(const struct svm_check *c) { return rule_##name(c); }
+#define SVM_FEATURE_RULE(name, feature, field, text, section)                                      \
+    SVM_RULE(name, GUEST, field, text, section)
+#include "svm/rules.def"
+#undef SVM_RULE
+#undef SVM_FEATURE_RULE
+
+const struct svm_rule svm_rules[] = {
+#define SVM_RULE(name, scope, field, text, section)                                                \
+    {#name, broken_##name, VMCB_##field, text, section, 0, scope},
+#define SVM_FEATURE_RULE(name, feature, field, text, section)                                      \
+    {#name, broken_##name, VMCB_##field, text, section, SVM_FEATURE_##feature, GUEST},
+#include "svm/rules.def"
+#undef SVM_RULE
+#undef SVM_FEATURE_RULE
+};
+
+const unsigned svm_rule_count = sizeof(svm_rules) / sizeof(svm_rules[0]);
+
+unsigned svm_rules_report(const struct svm_check *c,
+                          void (*report)(void *self, const struct svm_invalid *invalid), void *self)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < svm_rule_count; i++) {
+        const struct svm_rule *rule = &svm_rules[i];
+        if (c->host && !rule->on_host)
+            continue;
+        if (rule->feature && !(c->model->features & rule->feature))
+            continue;
+        if (!rule->broken(c))
+            continue;
+        struct svm_invalid invalid = {.rule = rule->text,
+                                      .field = vmcb_fields[rule->field].name,
+                                      .value = vmcb_field_value(c->page, rule->field),
+                                      .section = rule->section};
+        report(self, &invalid);
+        count++;
+    }
+    return count;
+}
+
+/* PDPTEs of legacy PAE: bits 2:1, 8:5 and those above the physical address width are reserved.
+ * APM vol 2, 5.2.3 "PAE Paging". CHOICE: a PDPTE that is not present may hold anything. */
+bool rule_pdptes_broken(const struct svm_check *c)
+{
+    uint64_t pdpte[4];
+    uint64_t reserved = UINT64_C(0x1e6) | ~UINT64_C(0) << c->model->maxphyaddr;
+    bool broken = false;
+    svm_load_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
+    for (unsigned i = 0; i < 4; i++)
+        broken |= (pdpte[i] & 1) && (pdpte[i] & reserved);
+    return broken;
+}

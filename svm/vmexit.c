@@ -1,0 +1,174 @@
+/* #VMEXIT: save the guest, say why, load the host. APM vol 2, 15.6 "#VMEXIT". */
+#include <pacifica/pacifica.h>
+#include <stdio.h>
+
+#include "svm/rules.h"
+#include "svm/world.h"
+
+#define DR7_RESET 0x400 /* no breakpoint enabled */
+
+static void save_guest(struct vcpu *cpu, uint8_t *vmcb)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    const struct svm_state *svm = cpu->svm;
+    svm_store_world(cpu, vmcb, cpu_rflags(cpu), cpu->r[REG_RIP]);
+    VMCB_SET(vmcb, CPL, regs->cpl);
+    VMCB_SET(vmcb, DR7, regs->dr[7]);
+    VMCB_SET(vmcb, DR6, regs->dr[6]);
+    VMCB_SET(vmcb, CR2, regs->cr2);
+    if (svm->nested_paging)
+        VMCB_SET(vmcb, G_PAT, svm->g_pat);
+}
+
+static void save_control(struct vcpu *cpu, uint8_t *vmcb)
+{
+    const struct svm_state *svm = cpu->svm;
+    uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL) & ~(VINTR_TPR_FIELD | VINTR_IRQ);
+    VMCB_SET(vmcb, VINTR_CONTROL, vintr | svm->v_tpr | (svm->v_irq ? VINTR_IRQ : 0));
+    VMCB_SET(vmcb, INTERRUPT_SHADOW,
+             (VMCB_GET(vmcb, INTERRUPT_SHADOW) & ~UINT64_C(1)) | cpu->regs.shadow);
+    VMCB_SET(vmcb, EVENTINJ, VMCB_GET(vmcb, EVENTINJ) & ~EVENTINJ_V);
+}
+
+/* nRIP and the instruction bytes, as far as CPUID offers them. APM vol 2, 15.7.1, 15.8.4. */
+static void save_assists(struct svm_state *svm, uint8_t *vmcb, uint64_t nrip)
+{
+    if (svm->model.features & SVM_FEATURE_NRIPS)
+        VMCB_SET(vmcb, NRIP, nrip);
+    if (!(svm->model.features & SVM_FEATURE_DECODE_ASSISTS))
+        return;
+    VMCB_SET(vmcb, INSN_COUNT, svm->insn_count);
+    if (EMU_UNLIKELY(svm->insn_count))
+        memcpy(vmcb + VMCB_AT_INSN_BYTES, svm->insn_bytes, svm->insn_count);
+    svm->insn_count = 0;
+}
+
+static void note_guest(const struct vcpu *cpu, uint64_t nrip)
+{
+    struct svm_state *svm = cpu->svm;
+    svm->last_cs = cpu->regs.seg[SEG_CS].selector;
+    svm->last_rip = cpu->r[REG_RIP];
+    svm->last_cr3 = cpu->regs.cr3;
+    svm->last_cpl = cpu->regs.cpl;
+    svm->last_asid = svm->asid;
+    svm->last_nested = svm->nested_paging;
+    svm->last_nrip = nrip;
+}
+
+void svm_leave_guest(struct svm_state *svm)
+{
+    svm->guest = false;
+    svm->gif = false;
+    svm->asid = 0;
+    svm->v_irq = false;
+    svm->v_intr_masking = false;
+    svm->tsc_offset = 0;
+    svm->nested_paging = false;
+    svm->inject.valid = false;
+    memset(svm->intercept, 0, sizeof(svm->intercept));
+}
+
+/* --- the host's side --- */
+
+static void shut_down(void *self, const struct svm_invalid *invalid)
+{
+    struct vcpu *cpu = self;
+    if (cpu->stop.reason == PACIFICA_STOP_SHUTDOWN)
+        return; /* the first rule is told */
+    cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
+    cpu->stop.feature = NULL;
+    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text),
+                   "shutdown: #VMEXIT found an illegal host at VM_HSAVE_PA: %s (%s is %#llx)",
+                   invalid->rule, invalid->field, (unsigned long long)invalid->value);
+}
+
+/* CHOICE: the hidden parts of the segment registers come from the host save page and not from the host's GDT. */
+enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
+{
+    struct cpu_regs *regs = &cpu->regs;
+    const uint8_t *page = hsave->ptr;
+    struct svm_check check = {
+        .page = page, .model = &cpu->svm->model, .memory = cpu->memory, .host = true};
+    svm_leave_guest(cpu->svm);
+    if (EMU_UNLIKELY(svm_rules_broken(&check))) {
+        cpu->stop.reason = PACIFICA_STOP_NONE;
+        (void)svm_rules_report(&check, shut_down, cpu);
+        return STEP_STOP;
+    }
+
+    svm_load_world(cpu, page);
+    cpu_set_rflags(cpu, cpu->rflags & ~(uint64_t)FLAG_VM);
+    regs->cr0 |= CR0_PE;
+    regs->dr[7] = DR7_RESET;
+    regs->cpl = 0;
+    regs->shadow = false;
+    regs->shadow_next = false;
+    regs->halted = false;
+    if (EMU_UNLIKELY(svm_legacy_pae(regs->cr0, regs->cr4, regs->efer)))
+        svm_load_pdptes(cpu->memory, regs->cr3, regs->pdpte);
+    cpu_update_mode(cpu);
+    cpu_attention(cpu);
+    return STEP_VMEXIT;
+}
+
+/* --- the way out --- */
+
+struct exit {
+    uint64_t code, info1, info2, nrip;
+};
+
+static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
+                       const struct exit *exit)
+{
+    struct svm_state *svm = cpu->svm;
+    save_guest(cpu, vmcb->ptr);
+    save_control(cpu, vmcb->ptr);
+    svm_write_exit(svm, vmcb->ptr, exit->code, exit->info1, exit->info2,
+                   vmcb_event_word(&cpu->delivering));
+    save_assists(svm, vmcb->ptr, exit->nrip);
+    svm_page_written(cpu, vmcb, VMCB_AT_VINTR_CONTROL, VMCB_AT_AVIC_BACKING_PAGE);
+    svm_page_written(cpu, vmcb, VMCB_AT_ES_SEL, VMCB_AT_DBGCTL);
+    note_guest(cpu, exit->nrip);
+    cpu->delivering.valid = false;
+    svm->exits++;
+    cpu->extra_steps++;
+    enum step step = svm_load_host(cpu, hsave);
+    svm_probe_exit(cpu);
+    return step;
+}
+
+EMU_COLD static enum step leave_outside_ram(struct vcpu *cpu, struct svm_page *vmcb,
+                                            struct svm_page *hsave, const struct exit *exit)
+{
+    uint8_t storage[2][VMCB_PAGE_BYTES];
+    if (!vmcb->ptr)
+        svm_page_copy(cpu, vmcb, storage[0]);
+    if (!hsave->ptr)
+        svm_page_copy(cpu, hsave, storage[1]);
+    return leave(cpu, vmcb, hsave, exit);
+}
+
+static enum step vmexit(struct vcpu *cpu, const struct exit *exit)
+{
+    assert(cpu->svm->guest);
+    struct svm_page vmcb = svm_page_open(cpu, cpu->svm->vmcb_spa);
+    struct svm_page hsave = svm_page_open(cpu, cpu->msr.vm_hsave_pa);
+    if (EMU_UNLIKELY(!vmcb.ptr || !hsave.ptr))
+        return leave_outside_ram(cpu, &vmcb, &hsave, exit);
+    return leave(cpu, &vmcb, &hsave, exit);
+}
+
+enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2)
+{
+    return vmexit(cpu, &(struct exit){.code = code, .info1 = info1, .info2 = info2});
+}
+
+enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2,
+                          unsigned insn_len)
+{
+    uint64_t nrip = cpu->r[REG_RIP] + insn_len;
+    if (!cpu_long64(cpu))
+        nrip = (uint32_t)nrip;
+    return vmexit(cpu,
+                  &(struct exit){.code = code, .info1 = info1, .info2 = info2, .nrip = nrip});
+}

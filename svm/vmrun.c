@@ -1,0 +1,247 @@
+/* VMRUN: save the host, check the VMCB, load the guest. APM vol 2, 15.5.1 "Basic Operation". */
+#include "svm/rules.h"
+#include "svm/world.h"
+
+#define DR6_WRITABLE UINT64_C(0xe00f)
+#define DR6_FIXED UINT64_C(0xffff0ff0)
+#define DR7_WRITABLE UINT64_C(0xffff23ff)
+#define DR7_FIXED UINT64_C(0x400)
+
+/* The host goes to the fields of a VMCB that VMRUN loads, and nowhere else in the page: hypervisors keep their VMSAVE
+ * state in the rest of it. The format is private to the processor; this is the one known from real parts. */
+static void save_host(struct vcpu *cpu, const struct svm_page *hsave, uint64_t next_rip)
+{
+    /* For the host VMRUN is one instruction: its completion clears RF. */
+    svm_store_world(cpu, hsave->ptr, cpu_rflags(cpu) & ~(uint64_t)FLAG_RF, next_rip);
+    svm_page_written(cpu, hsave, VMCB_AT_ES_SEL, VMCB_AT_RAX + VMCB_BYTES_RAX);
+}
+
+/* The walk of N_CR3 uses the paging mode of the host at VMRUN, and all its accesses are user accesses.
+ * APM vol 2, 15.25.3 "Enabling Nested Paging", 15.25.5 "Nested Table Walk". */
+static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
+{
+    const struct cpu_regs *host = &cpu->regs;
+    struct svm_state *svm = cpu->svm;
+    enum walk_mode mode = WALK_32;
+    if (host->efer & EFER_LMA)
+        mode = host->cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+    else if (host->cr4 & CR4_PAE)
+        mode = WALK_PAE;
+    svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
+    svm->g_pat = VMCB_GET(vmcb, G_PAT);
+    svm->host_pat = cpu->msr.pat;
+    svm->host_regime = (struct walk_regime){.mode = mode,
+                                            .root = svm->n_cr3,
+                                            .nxe = host->efer & EFER_NXE,
+                                            .smep = host->cr4 & CR4_SMEP,
+                                            .pse = host->cr4 & CR4_PSE,
+                                            .cpl = 3,
+                                            .asid = svm->asid,
+                                            .maxphyaddr = svm->model.maxphyaddr,
+                                            .page_1gb = svm->model.page_1gb};
+}
+
+/* Intercept bits that no processor of ours has count as 0: exception vectors 2 and 9, the traps of encrypted guests,
+ * TLBSYNC, bus lock and idle HLT. */
+static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
+{
+    svm->intercept[0] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_CR);
+    svm->intercept[1] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_DR);
+    svm->intercept[2] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_EXCP) & ~(1u << EXC_NMI | 1u << EXC_MF9);
+    svm->intercept[3] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_3);
+    svm->intercept[4] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_4) &
+                        ((1u << (INTERCEPT_EFER_WRITE_TRAP & 31)) - 1);
+    svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & 1u << (INTERCEPT_INVPCID & 31);
+}
+
+/* EVENTINJ, for event_boundary() to deliver. The rules have refused what is not legal.
+ * APM vol 2, 15.20 "Event Injection". */
+static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
+{
+    uint64_t word = VMCB_GET(vmcb, EVENTINJ);
+    svm->last_eventinj = word;
+    svm->inject.valid = false;
+    if (EMU_LIKELY(!(word & EVENTINJ_V)))
+        return;
+    svm->inject = (struct event){.valid = true,
+                                 .vector = (uint8_t)word,
+                                 .type = (enum event_type)(word >> 8 & 7)};
+    if (word & EVENTINJ_EV) {
+        svm->inject.has_code = true;
+        svm->inject.code = (uint32_t)(word >> 32);
+    }
+    if (svm->inject.type == EVENT_NMI)
+        svm->inject.vector = EXC_NMI;
+    /* What was raised by an instruction returns behind it: nRIP says where that is. */
+    bool soft = svm->inject.type == EVENT_SOFT ||
+                (svm->inject.type == EVENT_EXCEPTION &&
+                 (svm->inject.vector == EXC_BP || svm->inject.vector == EXC_OF));
+    svm->inject_next_rip = soft && (svm->model.features & SVM_FEATURE_NRIPS)
+                               ? VMCB_GET(vmcb, NRIP)
+                               : VMCB_GET(vmcb, RIP);
+}
+
+static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
+{
+    struct svm_state *svm = cpu->svm;
+    uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL);
+    load_intercepts(svm, vmcb);
+    svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
+    svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
+    svm->tsc_offset = VMCB_GET(vmcb, TSC_OFFSET);
+    svm->asid = (uint16_t)VMCB_GET(vmcb, GUEST_ASID);
+    svm->v_tpr = (uint8_t)(vintr & VINTR_TPR);
+    svm->v_irq = vintr & VINTR_IRQ;
+    svm->v_intr_prio = (uint8_t)(vintr >> VINTR_PRIO_SHIFT & 15);
+    svm->v_ign_tpr = vintr & VINTR_IGN_TPR;
+    svm->v_intr_masking = vintr & VINTR_MASKING;
+    svm->v_intr_vector = (uint8_t)(vintr >> VINTR_VECTOR_SHIFT);
+    svm->nested_paging = np;
+    if (np)
+        load_nested(cpu, vmcb);
+    load_injection(svm, vmcb);
+}
+
+/* CPL is a field of its own, except where the mode leaves no choice. */
+static uint8_t guest_cpl(const struct vcpu *cpu, uint8_t field)
+{
+    if (!(cpu->regs.cr0 & CR0_PE))
+        return 0;
+    return cpu->rflags & FLAG_VM ? 3 : field & 3;
+}
+
+static void load_guest(struct vcpu *cpu, const uint8_t *vmcb)
+{
+    struct cpu_regs *regs = &cpu->regs;
+    svm_load_world(cpu, vmcb);
+    regs->cr2 = VMCB_GET(vmcb, CR2);
+    regs->dr[6] = (VMCB_GET(vmcb, DR6) & DR6_WRITABLE) | DR6_FIXED;
+    regs->dr[7] = (VMCB_GET(vmcb, DR7) & DR7_WRITABLE) | DR7_FIXED;
+    regs->cpl = guest_cpl(cpu, (uint8_t)VMCB_GET(vmcb, CPL));
+    regs->shadow = VMCB_GET(vmcb, INTERRUPT_SHADOW) & 1;
+    regs->shadow_next = regs->shadow; /* VMRUN itself starts the shadow of the first instruction */
+    if (EMU_UNLIKELY(svm_legacy_pae(regs->cr0, regs->cr4, regs->efer)) && !cpu->svm->nested_paging)
+        svm_load_pdptes(cpu->memory, regs->cr3, regs->pdpte);
+}
+
+/* APM vol 2, 15.16.1 "TLB Flush". CHOICE: reserved values flush nothing; hardware is not known to refuse them. */
+static void flush_tlb(struct vcpu *cpu, unsigned control)
+{
+    bool by_asid = cpu->svm->model.features & SVM_FEATURE_FLUSH_BY_ASID;
+    if (control == TLB_CONTROL_FLUSH_ALL)
+        paging_flush_all(cpu->paging);
+    else if (control == TLB_CONTROL_FLUSH_ASID && by_asid)
+        paging_flush_asid(cpu->paging, cpu->svm->asid, true);
+    else if (control == TLB_CONTROL_FLUSH_NONGLOBAL && by_asid)
+        paging_flush_asid(cpu->paging, cpu->svm->asid, false);
+    else
+        cpu_guest_error(cpu, "VMRUN: TLB_CONTROL %#x is reserved and flushes nothing", control);
+}
+
+/* Remember for probe clients what the VMCB held, legal or not. */
+static void note_guest(struct svm_state *svm, const uint8_t *vmcb)
+{
+    svm->last_cs = (uint16_t)VMCB_GET(vmcb, CS_SEL);
+    svm->last_rip = VMCB_GET(vmcb, RIP);
+    svm->last_cr3 = VMCB_GET(vmcb, CR3);
+    svm->last_cpl = (uint8_t)VMCB_GET(vmcb, CPL);
+    svm->last_asid = (uint32_t)VMCB_GET(vmcb, GUEST_ASID);
+    svm->last_tlb_control = (uint8_t)VMCB_GET(vmcb, TLB_CONTROL);
+}
+
+static void probe_entry(struct vcpu *cpu)
+{
+    if (probes_want(cpu->probes, PROBE_ENTRY))
+        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_ENTRY,
+                                                       .cpu = cpu,
+                                                       .a = cpu->svm->vmcb_spa});
+}
+
+static void report_invalid(void *self, const struct svm_invalid *invalid)
+{
+    struct vcpu *cpu = self;
+    if (!cpu->svm->invalid.rule)
+        cpu->svm->invalid = *invalid;
+    cpu_guest_error(cpu, "VMRUN refused: %s (%s is %#llx; %s)", invalid->rule, invalid->field,
+                    (unsigned long long)invalid->value, invalid->section);
+}
+
+/* VMEXIT_INVALID. The save area stays as it is, and so do CR2 and DR6, which would be the guest's.
+ * CHOICE: the manual leaves EXITINFO1, EXITINFO2 and EXITINTINFO open; they are cleared. */
+EMU_COLD static enum step refuse(struct vcpu *cpu, const struct svm_check *check,
+                                 const struct svm_page *vmcb, const struct svm_page *hsave)
+{
+    struct svm_state *svm = cpu->svm;
+    svm->invalid_count = svm_rules_report(check, report_invalid, cpu);
+    svm->last_eventinj = VMCB_GET(vmcb->ptr, EVENTINJ);
+    probe_entry(cpu);
+    svm->exits++;
+    cpu->extra_steps++;
+    svm_write_exit(svm, vmcb->ptr, VMEXIT_INVALID, 0, 0, 0);
+    svm->last_nrip = 0;
+    svm_page_written(cpu, vmcb, VMCB_AT_EXITCODE, VMCB_AT_EXITINTINFO + VMCB_BYTES_EXITINTINFO);
+    enum step step = svm_load_host(cpu, hsave);
+    svm_probe_exit(cpu);
+    return step;
+}
+
+static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
+                       uint64_t next_rip)
+{
+    struct svm_state *svm = cpu->svm;
+    const uint8_t *page = vmcb->ptr;
+    save_host(cpu, hsave, next_rip);
+    svm->vmruns++;
+    svm->vmcb_spa = vmcb->spa;
+    svm->invalid.rule = NULL;
+    svm->invalid_count = 0;
+    svm->insn_count = 0;
+
+    bool np = (VMCB_GET(page, NESTED_CONTROL) & NESTED_NP_ENABLE) &&
+              (svm->model.features & SVM_FEATURE_NP);
+    struct svm_check check = {.page = page,
+                              .model = &svm->model,
+                              .memory = cpu->memory,
+                              .host_cr0 = cpu->regs.cr0,
+                              .np = np};
+    svm->last_nested = np;
+    note_guest(svm, page);
+    if (EMU_UNLIKELY(svm_rules_broken(&check)))
+        return refuse(cpu, &check, vmcb, hsave);
+
+    svm->host_if = cpu->rflags & FLAG_IF;
+    load_control(cpu, page, np);
+    load_guest(cpu, page);
+    svm->guest = true;
+    if (EMU_UNLIKELY(svm->last_tlb_control))
+        flush_tlb(cpu, svm->last_tlb_control);
+    svm->gif = true;
+    cpu_update_mode(cpu);
+    cpu_attention(cpu);
+    probe_entry(cpu);
+    return STEP_JUMP;
+}
+
+EMU_COLD static enum step enter_outside_ram(struct vcpu *cpu, struct svm_page *vmcb,
+                                            struct svm_page *hsave, uint64_t next_rip)
+{
+    uint8_t storage[2][VMCB_PAGE_BYTES];
+    if (!hsave->ptr) {
+        cpu_guest_error(cpu, "VMRUN: VM_HSAVE_PA %#llx is not RAM", (unsigned long long)hsave->spa);
+        svm_page_copy(cpu, hsave, storage[1]);
+    }
+    if (!vmcb->ptr) {
+        cpu_guest_error(cpu, "VMRUN: the VMCB at %#llx is not RAM", (unsigned long long)vmcb->spa);
+        svm_page_copy(cpu, vmcb, storage[0]);
+    }
+    return enter(cpu, vmcb, hsave, next_rip);
+}
+
+enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip)
+{
+    struct svm_page vmcb = svm_page_open(cpu, vmcb_spa);
+    struct svm_page hsave = svm_page_open(cpu, cpu->msr.vm_hsave_pa);
+    if (EMU_UNLIKELY(!vmcb.ptr || !hsave.ptr))
+        return enter_outside_ram(cpu, &vmcb, &hsave, next_rip);
+    return enter(cpu, &vmcb, &hsave, next_rip);
+}

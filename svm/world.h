@@ -1,0 +1,82 @@
+/* What VMRUN and #VMEXIT share. Private to svm/. */
+#ifndef SVM_WORLD_H
+#define SVM_WORLD_H
+
+#include "svm/svm.h"
+#include "svm/vmcb.h"
+
+/* A page of guest memory that the processor reads and writes by itself: RAM in place, or else a copy of what
+ * phys_read() gives, because MMIO and ROM can be no VMCB but may be named as one. */
+struct svm_page {
+    uint8_t *ptr;
+    uint64_t spa;
+    bool ram;
+};
+
+/* In place, or ptr = NULL when the page is not RAM: then svm_page_copy(). */
+static inline struct svm_page svm_page_open(const struct vcpu *cpu, uint64_t spa)
+{
+    return (struct svm_page){memory_ptr(cpu->memory, spa, VMCB_PAGE_BYTES), spa, true};
+}
+
+/* Give a page that is not RAM a copy in `storage` (VMCB_PAGE_BYTES). */
+void svm_page_copy(struct vcpu *cpu, struct svm_page *page, uint8_t *storage);
+
+void svm_page_write_back(struct vcpu *cpu, const struct svm_page *page, unsigned from,
+                         unsigned to);
+
+/* Bytes from..to were stored through page->ptr; both are multiples of 8. */
+static inline void svm_page_written(struct vcpu *cpu, const struct svm_page *page, unsigned from,
+                                    unsigned to)
+{
+    if (EMU_LIKELY(page->ram))
+        phys_written(cpu->memory, page->spa + from, to - from);
+    else
+        svm_page_write_back(cpu, page, from, to);
+}
+
+/* Is this legacy PAE paging, which loads four PDPTEs with CR3? */
+static inline bool svm_legacy_pae(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+    return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LME);
+}
+
+void svm_load_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4]);
+
+/* What every world switch moves in both directions, in the layout of the state-save area: ES, CS, SS, DS, GDTR, IDTR,
+ * EFER, CR0, CR3, CR4, RFLAGS, RIP, RSP, RAX. Loading makes canonical, forces fixed bits and computes EFER.LMA. */
+void svm_store_world(const struct vcpu *cpu, uint8_t *page, uint64_t rflags, uint64_t rip);
+void svm_load_world(struct vcpu *cpu, const uint8_t *page);
+
+/* Leave guest mode: what #VMEXIT clears inside the processor, GIF included. */
+void svm_leave_guest(struct svm_state *svm);
+
+/* Load the host from the host save page. STEP_VMEXIT, or STEP_STOP: shutdown. */
+EMU_MUST_USE enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave);
+
+/* Write EXITCODE, EXITINFO1 and 2, EXITINTINFO, and keep them for probe clients. */
+static inline void svm_write_exit(struct svm_state *svm, uint8_t *vmcb, uint64_t code,
+                                  uint64_t info1, uint64_t info2, uint64_t intinfo)
+{
+    VMCB_SET(vmcb, EXITCODE, code);
+    VMCB_SET(vmcb, EXITINFO1, info1);
+    VMCB_SET(vmcb, EXITINFO2, info2);
+    VMCB_SET(vmcb, EXITINTINFO, intinfo);
+    svm->last_exit_code = code;
+    svm->last_info1 = info1;
+    svm->last_info2 = info2;
+    svm->last_exitintinfo = intinfo;
+}
+
+static inline void svm_probe_exit(struct vcpu *cpu)
+{
+    const struct svm_state *svm = cpu->svm;
+    if (probes_want(cpu->probes, PROBE_EXIT))
+        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_EXIT,
+                                                       .cpu = cpu,
+                                                       .a = svm->last_exit_code,
+                                                       .b = svm->last_info1,
+                                                       .c = svm->last_info2});
+}
+
+#endif
