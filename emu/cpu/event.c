@@ -1,0 +1,346 @@
+/* Which event comes next, what becomes of an exception, and the bookkeeping round a delivery. */
+#include "emu/cpu/event.h"
+
+#include <pacifica/pacifica.h>
+#include <stdio.h>
+
+#include "emu/cpu/cpuid.h"
+#include "emu/cpu/delivery.h"
+#include "emu/cpu/mem.h"
+#include "svm/svm.h"
+
+/* --- shutdown and double fault --- */
+
+enum fault_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
+
+/* APM vol 2, 8.2.9 "#DF-Double-Fault Exception". */
+static enum fault_class classify(const struct event *event)
+{
+    const uint32_t contributory = 1u << EXC_DE | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS |
+                                  1u << EXC_GP | 1u << 21 /* #CP */ | 1u << EXC_VC | 1u << EXC_SX;
+    if (!event->valid || event->type != EVENT_EXCEPTION)
+        return BENIGN;
+    if (event->vector == EXC_DF)
+        return DOUBLE_FAULT;
+    if (event->vector == EXC_PF)
+        return PAGE_FAULT;
+    return event->vector < 32 && (contributory >> event->vector & 1) ? CONTRIBUTORY : BENIGN;
+}
+
+static const char *exception_name(uint8_t vector, char spare[16])
+{
+    static const char *const names[32] = {
+        [EXC_DE] = "#DE", [EXC_DB] = "#DB", [EXC_BP] = "#BP", [EXC_OF] = "#OF", [EXC_BR] = "#BR",
+        [EXC_UD] = "#UD", [EXC_NM] = "#NM", [EXC_DF] = "#DF", [EXC_TS] = "#TS", [EXC_NP] = "#NP",
+        [EXC_SS] = "#SS", [EXC_GP] = "#GP", [EXC_PF] = "#PF", [EXC_MF] = "#MF", [EXC_AC] = "#AC",
+        [EXC_MC] = "#MC", [EXC_XF] = "#XF", [21] = "#CP", [EXC_VC] = "#VC", [EXC_SX] = "#SX"};
+    if (vector < 32 && names[vector])
+        return names[vector];
+    (void)snprintf(spare, 16, "vector %u", vector);
+    return spare;
+}
+
+/* APM vol 2, 8.2.9, 15.14.3 "Shutdown Intercept". */
+static enum step shutdown(struct vcpu *cpu, const struct event *second)
+{
+    char spare[16];
+    if (svm_intercepts(cpu, INTERCEPT_SHUTDOWN))
+        return svm_vmexit(cpu, VMEXIT_SHUTDOWN, 0, 0);
+    cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
+    cpu->stop.feature = NULL;
+    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text),
+                   "triple fault%s: %s at %x:%llx while delivering #DF",
+                   cpu->svm->guest ? " in a guest" : "", exception_name(second->vector, spare),
+                   cpu->regs.seg[SEG_CS].selector, (unsigned long long)cpu->r[REG_RIP]);
+    return STEP_STOP;
+}
+
+/* --- exits --- */
+
+/* The instruction's bytes for a #PF or nested page fault of a data access: what a fetch would see, without its
+ * effects. APM vol 2, 15.8.4 "Guest Instruction Bytes". */
+static void fetch_insn_bytes(struct vcpu *cpu)
+{
+    const struct access access = {.kind = ACCESS_EXEC};
+    uint64_t la = cpu->r[REG_RIP];
+    uint8_t bytes[15];
+    unsigned count = 0;
+    if (!cpu_has(cpu, CPU_FEATURE_DECODEASSISTS))
+        return;
+    if (!cpu_long64(cpu))
+        la = (uint32_t)(la + cpu->regs.seg[SEG_CS].base);
+    while (count < sizeof(bytes) && paging_is_canonical(la, cpu->regs.cr4 & CR4_LA57)) {
+        struct walk_result walked = walk(cpu->memory, mem_regime(cpu), la, access, false);
+        if (walked.status != WALK_OK)
+            break;
+        unsigned left = 4096 - (unsigned)(la & 0xfff);
+        unsigned part = sizeof(bytes) - count < left ? (unsigned)sizeof(bytes) - count : left;
+        if (!phys_read_block(cpu->memory, walked.spa, bytes + count, part))
+            break; /* MMIO: reading it could have effects */
+        count += part;
+        la += part;
+    }
+    svm_set_insn_bytes(cpu, bytes, count);
+}
+
+static enum step exit_nested_fault(struct vcpu *cpu)
+{
+    uint64_t info1 = cpu->raised.info1, info2 = cpu->raised.info2;
+    bool data = !(info1 & PF_ID) && !cpu->delivering.valid;
+    if (data)
+        fetch_insn_bytes(cpu);
+    return svm_vmexit(cpu, VMEXIT_NPF, info1, info2);
+}
+
+/* APM vol 2, 15.12 "Exception Intercepts". */
+static enum step exit_exception(struct vcpu *cpu, const struct raised *raised)
+{
+    const struct event *event = &raised->event;
+    uint64_t code = VMEXIT_EXCP0 + event->vector;
+    if (event->soft_len) /* INT3, INTO: nRIP is valid */
+        return svm_vmexit_insn(cpu, code, 0, 0, event->soft_len);
+    if (event->vector != EXC_PF)
+        return svm_vmexit(cpu, code, event->has_code ? event->code : 0, 0);
+    if (!(event->code & PF_ID) && !cpu->delivering.valid)
+        fetch_insn_bytes(cpu);
+    return svm_vmexit(cpu, code, event->code, raised->cr2);
+}
+
+/* ICEBP has an intercept of its own, tested by the instruction; INT n never tests the one of its vector. */
+static bool is_intercepted(const struct vcpu *cpu, const struct event *event)
+{
+    bool icebp = event->vector == EXC_DB && event->soft_len;
+    return event->type == EVENT_EXCEPTION && event->vector < 32 && !icebp &&
+           svm_intercepts(cpu, INTERCEPT_EXCP0 + event->vector);
+}
+
+/* --- delivery --- */
+
+/* DR6 and DR7 change before #DB is delivered or intercepted. APM vol 2, 13.1.1.3, 13.1.1.4. */
+static void update_debug_registers(struct vcpu *cpu, const struct raised *raised)
+{
+    cpu->regs.dr[7] &= ~(uint64_t)DR7_GD;
+    cpu->msr.debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+    if (!raised->event.soft_len) /* ICEBP leaves DR6 alone */
+        cpu->regs.dr[6] = (cpu->regs.dr[6] & ~0xfull) | raised->dr6;
+}
+
+static void probe_delivery(struct vcpu *cpu, const struct event *event)
+{
+    if (probes_want(cpu->probes, PROBE_EXCEPTION))
+        probes_fire(cpu->probes,
+                    &(struct probe_event){
+                        .kind = PROBE_EXCEPTION,
+                        .cpu = cpu,
+                        .a = event->vector | (uint64_t)event->type << 8 |
+                             (uint64_t)event->has_code << 11,
+                        .b = event->code,
+                        .c = cpu->regs.cr2});
+}
+
+/* RF of the pushed image: 1 for faults, 0 for #DB, else as it is. APM vol 2, 3.1.6 "RFLAGS Register". */
+static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
+{
+    if (event->type != EVENT_EXCEPTION || event->soft_len || event_is_software(event))
+        return cpu->rflags & FLAG_RF;
+    return event->vector != EXC_DB;
+}
+
+/* Deliver `cpu->delivering`, and what goes wrong on the way, until a handler is entered or the guest left. */
+static enum step deliver(struct vcpu *cpu, uint64_t return_rip);
+
+/* An exception was recorded: intercept, combine, deliver. APM vol 2, 15.12, 8.2.9. */
+static enum step take_raised(struct vcpu *cpu)
+{
+    struct raised raised = cpu->raised;
+    struct event *event = &raised.event;
+    if (raised.npf)
+        return exit_nested_fault(cpu);
+    if (event->type == EVENT_EXCEPTION && event->vector == EXC_DB)
+        update_debug_registers(cpu, &raised);
+    if (is_intercepted(cpu, event))
+        return exit_exception(cpu, &raised);
+    if (event->type == EVENT_EXCEPTION && event->vector == EXC_PF)
+        cpu->regs.cr2 = raised.cr2;
+
+    enum fault_class first = classify(&cpu->delivering), second = classify(event);
+    if (first == DOUBLE_FAULT && second != BENIGN)
+        return shutdown(cpu, event);
+    if ((first == CONTRIBUTORY && second == CONTRIBUTORY) ||
+        (first == PAGE_FAULT && second != BENIGN)) {
+        *event = (struct event){
+            .valid = true, .vector = EXC_DF, .type = EVENT_EXCEPTION, .has_code = true};
+        /* CHOICE: EXITINTINFO then holds the first event, by the manual's pseudo-code (15.7.2). */
+        if (is_intercepted(cpu, event))
+            return exit_exception(cpu, &raised);
+    }
+    cpu->delivering = *event;
+    return deliver(cpu, cpu->r[REG_RIP] + event->soft_len);
+}
+
+static enum step deliver(struct vcpu *cpu, uint64_t return_rip)
+{
+    if (!cpu_long64(cpu))
+        return_rip = (uint32_t)return_rip;
+    bool rf = pushed_rf(cpu, &cpu->delivering);
+    enum step step = delivery_through_idt(cpu, &cpu->delivering, return_rip, rf);
+    if (step == STEP_RAISED)
+        return take_raised(cpu); /* at most twice: then #DF, then shutdown or an exit */
+    if (step != STEP_NEXT)
+        return step;
+    probe_delivery(cpu, &cpu->delivering);
+    cpu->delivering.valid = false;
+    cpu->extra_steps++;
+    cpu->regs.shadow = cpu->regs.shadow_next = false;
+    cpu->regs.halted = false;
+    cpu_attention(cpu); /* masks changed */
+    return STEP_JUMP;
+}
+
+enum step event_raised(struct vcpu *cpu)
+{
+    cpu->delivering.valid = false; /* a fault of an instruction, whatever came before */
+    enum step step = take_raised(cpu);
+    cpu->delivering.valid = false;
+    return step;
+}
+
+/* --- the instruction boundary --- */
+
+enum boundary_event {
+    EVENT_NONE, EVENT_INJECT, EVENT_SMI_EXIT, EVENT_SMI, EVENT_INIT_EXIT, EVENT_INIT, EVENT_NMI_EXIT,
+    EVENT_TAKE_NMI, EVENT_INTR_EXIT, EVENT_TAKE_INTR, EVENT_VINTR_EXIT, EVENT_TAKE_VINTR
+};
+
+/* SMI, INIT and NMI. CHOICE: an intercepted NMI exits in a shadow and while NMIs are blocked; one that would be
+ * delivered waits for the end of every shadow. */
+static enum boundary_event next_pin(const struct vcpu *cpu)
+{
+    const struct cpu_pins *pins = &cpu->pins;
+    if (pins->smi)
+        return svm_intercepts(cpu, INTERCEPT_SMI) ? EVENT_SMI_EXIT : EVENT_SMI;
+    if (pins->init)
+        return svm_intercepts(cpu, INTERCEPT_INIT) ? EVENT_INIT_EXIT : EVENT_INIT;
+    if (pins->nmi && svm_intercepts(cpu, INTERCEPT_NMI))
+        return EVENT_NMI_EXIT;
+    if (pins->nmi && !cpu->regs.nmi_masked && !cpu->regs.shadow)
+        return EVENT_TAKE_NMI;
+    return EVENT_NONE;
+}
+
+/* APM vol 2, 15.21.1: with V_INTR_MASKING the host's IF masks physical interrupts. CHOICE: the guest's shadow does not
+ * hold back an intercepted one (15.13.1 "INTR Intercept" is silent). */
+static enum boundary_event next_intr(const struct vcpu *cpu)
+{
+    const struct svm_state *svm = cpu->svm;
+    bool open = svm->guest && svm->v_intr_masking ? svm->host_if : (cpu->rflags & FLAG_IF) != 0;
+    bool exits = svm_intercepts(cpu, INTERCEPT_INTR);
+    if (!open || (cpu->regs.shadow && !exits) || !cpu->intc ||
+        cpu->intc->pending(cpu->intc_self) < 0)
+        return EVENT_NONE;
+    return exits ? EVENT_INTR_EXIT : EVENT_TAKE_INTR;
+}
+
+/* APM vol 2, 15.21.4 "Injecting Virtual (INTR) Interrupts". */
+static enum boundary_event next_vintr(const struct vcpu *cpu)
+{
+    const struct svm_state *svm = cpu->svm;
+    if (!svm->v_irq || !svm->guest || !(cpu->rflags & FLAG_IF) || cpu->regs.shadow ||
+        !(svm->v_ign_tpr || svm->v_intr_prio > svm->v_tpr))
+        return EVENT_NONE;
+    return svm_intercepts(cpu, INTERCEPT_VINTR) ? EVENT_VINTR_EXIT : EVENT_TAKE_VINTR;
+}
+
+/* The order of APM vol 2, 8.5 "Priorities", table 8-8, and 15.21: no effects. */
+static enum boundary_event next_event(const struct vcpu *cpu)
+{
+    if (cpu->svm->inject.valid)
+        return EVENT_INJECT;
+    if (!cpu->svm->gif)
+        return EVENT_NONE;
+    enum boundary_event event = next_pin(cpu);
+    if (event == EVENT_NONE)
+        event = next_intr(cpu);
+    if (event == EVENT_NONE)
+        event = next_vintr(cpu);
+    return event;
+}
+
+static enum step take(struct vcpu *cpu, enum event_type type, uint8_t vector)
+{
+    cpu->delivering = (struct event){.valid = true, .vector = vector, .type = type};
+    return deliver(cpu, cpu->r[REG_RIP]);
+}
+
+/* EVENTINJ: no intercept for the event itself; DR6, DR7 and CR2 are the VMCB's. APM vol 2, 15.20 "Event Injection". */
+static enum step take_injected(struct vcpu *cpu)
+{
+    struct svm_state *svm = cpu->svm;
+    cpu->delivering = svm->inject;
+    svm->inject.valid = false;
+    if (cpu->delivering.type == EVENT_NMI)
+        cpu->delivering.vector = EXC_NMI;
+    /* INT n, INT3 and INTO push the nRIP of the VMCB. */
+    bool software = event_is_software(&cpu->delivering);
+    return deliver(cpu, software ? svm->inject_next_rip : cpu->r[REG_RIP]);
+}
+
+/* INIT that nothing intercepts: redirected to #SX, or a reset of the processor. APM vol 2, 15.28, 15.21.8. */
+static enum step take_init(struct vcpu *cpu)
+{
+    if (!(cpu->msr.vm_cr & VM_CR_R_INIT))
+        return cpu_stop_unimplemented(cpu, "INIT (APM vol 2, 14.1)");
+    cpu->pins.init = false;
+    cpu->regs.halted = false;
+    enum step step = cpu_raise_code(cpu, EXC_SX, 1);
+    assert(step == STEP_RAISED);
+    (void)step;
+    return take_raised(cpu);
+}
+
+static enum step take_intr(struct vcpu *cpu)
+{
+    int vector = cpu->intc->acknowledge(cpu->intc_self);
+    return vector < 0 ? STEP_NEXT : take(cpu, EVENT_INTR, (uint8_t)vector);
+}
+
+static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
+{
+    switch (event) {
+    case EVENT_NONE: return STEP_NEXT;
+    case EVENT_INJECT: return take_injected(cpu);
+    case EVENT_SMI_EXIT: return svm_vmexit(cpu, VMEXIT_SMI, 1, 0); /* external, no I/O */
+    case EVENT_SMI: return cpu_stop_unimplemented(cpu, "system management mode (APM vol 2, 10)");
+    case EVENT_INIT_EXIT: return svm_vmexit(cpu, VMEXIT_INIT, 0, 0);
+    case EVENT_INIT: return take_init(cpu);
+    case EVENT_NMI_EXIT: return svm_vmexit(cpu, VMEXIT_NMI, 0, 0);
+    case EVENT_TAKE_NMI:
+        cpu->pins.nmi = false;
+        cpu->regs.nmi_masked = true; /* stays so if another exception replaces the NMI */
+        return take(cpu, EVENT_NMI, EXC_NMI);
+    case EVENT_INTR_EXIT: return svm_vmexit(cpu, VMEXIT_INTR, 0, 0);
+    case EVENT_TAKE_INTR: return take_intr(cpu);
+    case EVENT_VINTR_EXIT: return svm_vmexit(cpu, VMEXIT_VINTR, 0, 0); /* V_IRQ stays */
+    case EVENT_TAKE_VINTR:
+        cpu->svm->v_irq = false; /* before the IDT is read */
+        return take(cpu, EVENT_INTR, cpu->svm->v_intr_vector);
+    }
+    return STEP_NEXT;
+}
+
+enum step event_boundary(struct vcpu *cpu)
+{
+    enum boundary_event event = next_event(cpu);
+    if (EMU_LIKELY(event == EVENT_NONE))
+        return STEP_NEXT;
+    if (event != EVENT_INJECT)
+        cpu->delivering.valid = false;
+    enum step step = take_boundary(cpu, event);
+    cpu->delivering.valid = false;
+    return step;
+}
+
+bool event_pending(const struct vcpu *cpu)
+{
+    return next_event(cpu) != EVENT_NONE;
+}

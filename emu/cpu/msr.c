@@ -1,0 +1,265 @@
+/* Model-specific registers. */
+#include "emu/cpu/msr.h"
+
+#include "emu/cpu/control.h"
+#include "emu/cpu/cpuid.h"
+#include "svm/svm.h"
+
+#include <string.h>
+
+#define HWCR_SMM_LOCK (1u << 0)
+#define HWCR_MC_STATUS_WR_EN (1u << 18)
+#define SYSCFG_MFDM (1u << 19)
+
+#define NOWHERE star /* any member: the kinds of such rows do not look at it */
+const struct msr_info msr_table[] = {
+#define MSR(number, count, name, reset, mask, kind, where, feature)                                \
+    {number, count, #name, reset, mask, MSR_##kind, offsetof(struct cpu_msrs, where),              \
+     CPU_FEATURE_##feature},
+#include "emu/cpu/msrs.def"
+#undef MSR
+};
+#undef NOWHERE
+const unsigned msr_table_count = sizeof(msr_table) / sizeof(msr_table[0]);
+
+const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number)
+{
+    unsigned low = 0, high = msr_table_count; /* rows stand in order of their numbers */
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const struct msr_info *row = &msr_table[middle];
+        if (number < row->number)
+            high = middle;
+        else if (number - row->number >= row->count)
+            low = middle + 1;
+        else
+            return !row->feature || cpu_has(cpu, (enum cpu_feature)row->feature) ? row : NULL;
+    }
+    return NULL;
+}
+
+static bool is_stored(enum msr_kind kind)
+{
+    switch (kind) {
+    case MSR_CONST:
+    case MSR_READONLY:
+    case MSR_WRITEONLY:
+    case MSR_TSC:
+    case MSR_APIC_BASE:
+    case MSR_EFER:
+    case MSR_SEGMENT_BASE: return false;
+    default: return true;
+    }
+}
+
+static uint64_t *place(struct vcpu *cpu, const struct msr_info *row, uint32_t number)
+{
+    return (uint64_t *)(void *)((char *)&cpu->msr + row->where) + (number - row->number);
+}
+
+void msr_reset(struct vcpu *cpu)
+{
+    cpu->msr = (struct cpu_msrs){0};
+    for (const struct msr_info *row = msr_table; row < msr_table + msr_table_count; row++) {
+        for (uint32_t i = 0; i < row->count && is_stored(row->kind); i++)
+            *place(cpu, row, row->number + i) = row->reset;
+    }
+    memcpy(cpu->msr.name, cpu->model->brand, sizeof(cpu->msr.name));
+    cpu->msr.tsc_offset = -clock_now_ns(cpu->clock);
+}
+
+/* --- time --- */
+
+/* CHOICE: the TSC runs at 1 GHz of virtual time: one count an instruction. */
+static uint64_t tsc_unscaled(const struct vcpu *cpu)
+{
+    return clock_now_ns(cpu->clock) + cpu->msr.tsc_offset;
+}
+
+uint64_t msr_tsc(const struct vcpu *cpu)
+{
+    return tsc_unscaled(cpu) + (cpu->svm->guest ? cpu->svm->tsc_offset : 0);
+}
+
+/* --- reading --- */
+
+/* The guest's own PAT with nested paging. APM vol 2, 15.25.8 "Combining Memory Types, MTRRs". */
+static uint64_t *pat_place(struct vcpu *cpu)
+{
+    return cpu->svm->guest && cpu->svm->nested_paging ? &cpu->svm->g_pat : &cpu->msr.pat;
+}
+
+static void probe(struct vcpu *cpu, uint32_t number, bool write, uint64_t value)
+{
+    if (probes_want(cpu->probes, PROBE_MSR))
+        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_MSR, .cpu = cpu, .a = number,
+                                                       .b = write, .c = value});
+}
+
+static enum step refuse(struct vcpu *cpu, uint32_t number, bool write, const char *why)
+{
+    cpu_guest_error(cpu, "%s of %s MSR %08x", write ? "WRMSR" : "RDMSR", why, number);
+    return cpu_raise_code(cpu, EXC_GP, 0);
+}
+
+enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
+{
+    const struct msr_info *row = msr_find(cpu, number);
+    if (!row)
+        return refuse(cpu, number, false, "unknown");
+    switch (row->kind) {
+    case MSR_CONST:
+    case MSR_READONLY: *value = row->reset; break;
+    case MSR_WRITEONLY: return refuse(cpu, number, false, "write-only");
+    case MSR_TSC: *value = msr_tsc(cpu); break;
+    case MSR_APIC_BASE:
+        if (!cpu->intc)
+            return refuse(cpu, number, false, "absent");
+        *value = cpu->intc->read_apic_base(cpu->intc_self);
+        break;
+    case MSR_EFER: *value = cpu->regs.efer; break;
+    case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
+    case MSR_PAT: *value = *pat_place(cpu); break;
+    case MSR_CPUID_OVERRIDE:
+        *value = cpuid_true_words(cpu->model, number - row->number) ^ *place(cpu, row, number);
+        break;
+    default: *value = *place(cpu, row, number); break;
+    }
+    probe(cpu, number, false, *value);
+    return STEP_NEXT;
+}
+
+/* --- writing --- */
+
+static bool is_mtrr_type(unsigned type)
+{
+    return type <= 6 && type != 2 && type != 3;
+}
+
+/* APM vol 2, 7.8.2 "PAT Indexing": types 0, 1, 4, 5, 6, 7, upper bits zero. */
+static bool is_pat(uint64_t value)
+{
+    for (unsigned i = 0; i < 64; i += 8) {
+        unsigned type = value >> i & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+/* APM vol 2, 7.7.2 "MTRR Type Register" and 7.9.1 "Extended Fixed-Range MTRR Type-Field Encodings". */
+static bool is_mtrr_fix(const struct vcpu *cpu, uint64_t value)
+{
+    unsigned extended = cpu->msr.syscfg & SYSCFG_MFDM ? 0x18 : 0;
+    for (unsigned i = 0; i < 64; i += 8) {
+        if (!is_mtrr_type((value >> i & 0xff) & ~extended))
+            return false;
+    }
+    return true;
+}
+
+static bool is_mtrr_phys(const struct msr_info *row, uint32_t number, uint64_t value)
+{
+    if (number & 1) /* mask: bit 11 is V */
+        return !(value & ~(row->mask & ~0xffull));
+    return !(value & ~(row->mask & ~0x800ull)) && is_mtrr_type(value & 0xff);
+}
+
+/* The rules of the kinds that are stored as written. */
+static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                     uint64_t value)
+{
+    switch (row->kind) {
+    case MSR_CANON: return paging_is_canonical(value, cpu_has(cpu, CPU_FEATURE_LA57));
+    case MSR_PAT: return is_pat(value);
+    case MSR_MTRR_FIX: return is_mtrr_fix(cpu, value);
+    case MSR_MTRR_PHYS: return is_mtrr_phys(row, number, value);
+    case MSR_MTRR_DEF: return !(value & ~row->mask) && is_mtrr_type(value & 0xff);
+    case MSR_MC_BANK: /* STATUS: only 0, unless HWCR.McStatusWrEn. APM vol 2, 9.3.2.2 */
+        return (number & 3) != 1 || value == 0 || (cpu->msr.hwcr & HWCR_MC_STATUS_WR_EN);
+    case MSR_VALUE: return !(value & ~row->mask);
+    default: return true;
+    }
+}
+
+/* APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
+static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
+{
+    const uint64_t locked = VM_CR_LOCK | VM_CR_SVMDIS;
+    uint64_t old = cpu->msr.vm_cr;
+    if (value & ~0x1full || ((value & VM_CR_SVMDIS) && (cpu->regs.efer & EFER_SVME)))
+        return false;
+    cpu->msr.vm_cr = old & VM_CR_LOCK ? (value & ~locked) | (old & locked) : value;
+    return true;
+}
+
+static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value)
+{
+    if (!paging_is_canonical(value, cpu_has(cpu, CPU_FEATURE_LA57)))
+        return false;
+    cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base = value;
+    return true;
+}
+
+static bool write_apic_base(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
+{
+    if (!cpu->intc || (value & ~row->mask) ||
+        !cpu->intc->write_apic_base(cpu->intc_self, value))
+        return false;
+    cpu_attention(cpu);
+    return true;
+}
+
+/* One function each, for the registers with effects. false: #GP(0). */
+static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                          uint64_t value)
+{
+    switch (row->kind) {
+    case MSR_CONST:
+    case MSR_WRITEONLY: return true;
+    case MSR_READONLY: return false;
+    case MSR_TSC: cpu->msr.tsc_offset += value - tsc_unscaled(cpu); return true;
+    case MSR_APIC_BASE: return write_apic_base(cpu, row, value);
+    case MSR_EFER:
+        if (!control_efer_ok(cpu, value))
+            return false;
+        control_set_efer(cpu, value);
+        return true;
+    case MSR_SEGMENT_BASE: return write_segment_base(cpu, number, value);
+    case MSR_VM_CR: return write_vm_cr(cpu, value);
+    case MSR_HWCR: /* SmmLock cannot be cleared. APM vol 2, 15.32 "SMM-Lock" */
+        cpu->msr.hwcr = (value & row->mask) | (cpu->msr.hwcr & HWCR_SMM_LOCK);
+        return true;
+    case MSR_DEBUGCTL: /* bits 6:2 must be zero; those above read 0. APM vol 2, 13.1.1.6 */
+        if (value & 0x7c)
+            return false;
+        cpu->msr.debugctl = value & row->mask;
+        return true;
+    case MSR_CPUID_OVERRIDE:
+        *place(cpu, row, number) = value ^ cpuid_true_words(cpu->model, number - row->number);
+        return true;
+    default: break;
+    }
+    if (!is_legal(cpu, row, number, value))
+        return false;
+    uint64_t *to = row->kind == MSR_PAT ? pat_place(cpu) : place(cpu, row, number);
+    *to = row->kind == MSR_LENIENT ? (value & row->mask) | (row->reset & ~row->mask) : value;
+    return true;
+}
+
+enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value)
+{
+    const struct msr_info *row = msr_find(cpu, number);
+    if (!row)
+        return refuse(cpu, number, true, "unknown");
+    if (row->kind == MSR_DEBUGCTL && (value & (DEBUGCTL_LBR | DEBUGCTL_BTF)))
+        return cpu_stop_unimplemented(cpu, "last branch recording and branch single-step"
+                                           " (APM vol 2, 13.1.1.6)");
+    if (!write_special(cpu, row, number, value)) {
+        cpu_guest_error(cpu, "WRMSR of illegal value %llx to %s (%08x)", (unsigned long long)value,
+                        row->name, number);
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    }
+    probe(cpu, number, true, value);
+    return STEP_NEXT;
+}

@@ -1,0 +1,41 @@
+/* Model-specific registers, from the table msrs.def. */
+#ifndef EMU_CPU_MSR_H
+#define EMU_CPU_MSR_H
+
+#include "emu/cpu/raise.h"
+
+enum msr_kind {
+    MSR_VALUE, MSR_LENIENT, MSR_CANON, MSR_CONST, MSR_READONLY, MSR_WRITEONLY, MSR_TSC,
+    MSR_APIC_BASE, MSR_DEBUGCTL, MSR_MTRR_PHYS, MSR_MTRR_FIX, MSR_MTRR_DEF, MSR_PAT, MSR_MC_BANK,
+    MSR_EFER, MSR_SEGMENT_BASE, MSR_HWCR, MSR_VM_CR, MSR_CPUID_OVERRIDE
+};
+
+#define MSR_NOWHERE UINT32_MAX
+
+struct msr_info {
+    uint32_t number, count;
+    const char *name;
+    uint64_t reset, mask;
+    enum msr_kind kind;
+    uint32_t where; /* offset in struct cpu_msrs, or MSR_NOWHERE */
+    uint8_t feature;
+};
+
+extern const struct msr_info msr_table[];
+extern const unsigned msr_table_count;
+
+/* The row of a register that exists in this model, or NULL. */
+const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number);
+
+/* Put every register into its reset state; the TSC counts from 0. */
+void msr_reset(struct vcpu *cpu);
+
+/* RDMSR and WRMSR behind the privilege and permission-map checks. STEP_NEXT; STEP_RAISED: #GP(0); STEP_STOP: the
+ * value asks for what is not emulated. On failure nothing has changed. */
+EMU_MUST_USE enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value);
+EMU_MUST_USE enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value);
+
+/* The time stamp counter as RDTSC reads it, with TSC_OFFSET in a guest. */
+uint64_t msr_tsc(const struct vcpu *cpu);
+
+#endif
