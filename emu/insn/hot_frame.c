@@ -1,0 +1,89 @@
+/* What every block is made of: its entry, its ends, and the adaptors of plain bodies. */
+#include "emu/insn/hot.h"
+
+/* Charge the block. It runs whole or not at all. */
+void op_enter(struct vcpu *cpu, const struct op *op)
+{
+    int32_t budget = cpu->budget - op->imm32;
+    if (EMU_UNLIKELY(budget < 0)) {
+        cpu->left = 0;
+        OP_LEAVE(LEAVE_BUDGET);
+    }
+    cpu->budget = budget;
+    OP_NEXT();
+}
+
+/* The entry of a block whose bytes were written: the run loop looks for its successor. */
+void op_dead(struct vcpu *cpu, const struct op *op)
+{
+    (void)op;
+    cpu->left = 0;
+    OP_LEAVE(STEP_JUMP);
+}
+
+void hot_leave(struct vcpu *cpu, const struct op *op, enum step step)
+{
+    unsigned rest = op->left; /* not retired, this one included */
+    switch (step) {
+    case STEP_NEXT: step = STEP_LEAVE; /* fall through */
+    case STEP_LEAVE:
+    case STEP_HALT:
+        cpu->r[REG_RIP] += op->len;
+        rest--;
+        break;
+    case STEP_JUMP:
+    case STEP_REPEAT: rest--; break;
+    default: break;
+    }
+    cpu->budget += (int32_t)rest;
+    cpu->left = 0;
+    cpu->leave = (uint8_t)step;
+#if defined(EMU_TRAMPOLINE)
+    cpu->trampoline = NULL;
+#endif
+}
+
+/* Run a plain body between hot handlers. */
+void op_plain(struct vcpu *cpu, const struct op *op)
+{
+    const struct insn *insn = op->insn;
+    cpu->r[REG_RIP] += op->off;
+    cpu->left = op->left;
+    cpu->off = op->off;
+    enum step step = insn->body(cpu, insn);
+    if (EMU_LIKELY(step == STEP_NEXT && !cpu->attention)) {
+        cpu->r[REG_RIP] -= op->off;
+        OP_NEXT();
+    }
+    hot_leave(cpu, op, step);
+}
+
+/* Run the body of an instruction that is several ops, and leave: its other ops must not follow. */
+void op_whole(struct vcpu *cpu, const struct op *op)
+{
+    const struct insn *insn = op->insn;
+    cpu->r[REG_RIP] += op->off;
+    cpu->left = op->left;
+    cpu->off = op->off;
+    hot_leave(cpu, op, insn->body(cpu, insn));
+}
+
+/* The end of a block, or a direct jump: on to a block in the same page. */
+void op_link(struct vcpu *cpu, const struct op *op)
+{
+    OP_BRANCH();
+}
+
+/* On to a block in another page. */
+void op_jump_page(struct vcpu *cpu, const struct op *op)
+{
+    OP_JUMP(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
+}
+
+/* The same where neither links nor the jump cache may answer (outside 64-bit mode). */
+void op_jump_leave(struct vcpu *cpu, const struct op *op)
+{
+    cpu->r[REG_RIP] = (uint32_t)(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
+    cpu->left = 0;
+    OP_LEAVE(STEP_JUMP);
+}

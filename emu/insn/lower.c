@@ -1,0 +1,478 @@
+/* Choosing handlers: hot ones for the frequent forms, the adaptor for all else. */
+#include "emu/insn/lower.h"
+
+#include "emu/cpu/cpuid.h"
+#include "emu/insn/lower_priv.h"
+
+#include "decoder/decode.h"
+
+#include <Zydis/Mnemonic.h>
+
+/* --- bodies -------------------------------------------------------------------------------- */
+
+static enum step insn_undefined(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return cpu_raise(cpu, EXC_UD);
+}
+
+/* APM vol 3, 1.1 "Instruction Encoding Overview": more than 15 bytes are #GP. */
+static enum step insn_too_long(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return cpu_raise_code(cpu, EXC_GP, 0);
+}
+
+static enum step insn_not_emulated(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return cpu_stop_unimplemented(cpu, "x87, MMX and SSE instructions (APM vol 1, chapters 4-6)");
+}
+
+/* F3 0F BC and BD are BSF and BSR where TZCNT and LZCNT do not exist. x86-pitfalls 1.15. */
+static uint16_t mnemonic_for(const struct vcpu *cpu, uint16_t mnemonic)
+{
+    if (mnemonic == ZYDIS_MNEMONIC_LZCNT && !cpu_has(cpu, CPU_FEATURE_ABM))
+        return ZYDIS_MNEMONIC_BSR;
+    if (mnemonic == ZYDIS_MNEMONIC_TZCNT && !cpu_has(cpu, CPU_FEATURE_BMI1))
+        return ZYDIS_MNEMONIC_BSF;
+    return mnemonic;
+}
+
+static void bind(void *self, struct insn *insn, int status)
+{
+    const struct vcpu *cpu = self;
+    uint8_t baseline = insn->flags & INSN_BASELINE;
+    insn->flags = INSN_ENDS_BLOCK;
+    insn->body = status == DECODE_TOO_LONG ? insn_too_long : insn_undefined;
+    if (status != DECODE_OK)
+        return;
+    insn->mnemonic = mnemonic_for(cpu, insn->mnemonic);
+    const struct insn_info *info = insn_lookup(insn->mnemonic);
+    bool vector = insn->count > 0 && insn->op[0].kind == OPERAND_NONE; /* MOVSD, CMPSD of SSE2 */
+    if (baseline && (!info || vector)) {
+        insn->body = insn_not_emulated;
+        return;
+    }
+    if (!info || !info->body || (info->feature && !cpu_has(cpu, (enum cpu_feature)info->feature)))
+        return;
+    if ((insn->prefixes & PREFIX_LOCK) &&
+        !((info->flags & INSN_LOCKABLE) && insn->count > 0 && insn->op[0].kind == OPERAND_MEM))
+        return;
+    insn->body = info->body;
+    insn->flags = info->flags;
+}
+
+/* --- ops ------------------------------------------------------------------------------------- */
+
+#define ZERO_OFFSET (REG_ZERO * 8)
+#define TMP_OFFSET (REG_TMP * 8)
+
+struct op *lower_emit(struct lowerer *l, op_fn *fn)
+{
+    const struct insn *in = lower_insn(l);
+    struct op *op = &l->ops[l->count++];
+    *op = (struct op){.fn = fn,
+                      .dst = ZERO_OFFSET, .src = ZERO_OFFSET, .base = ZERO_OFFSET,
+                      .index = ZERO_OFFSET,
+                      .off = (uint8_t)l->off,
+                      .left = (uint8_t)(l->insn_count - l->at),
+                      .len = in->len};
+    return op;
+}
+
+bool lower_has_address(const struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    return l->long64 && in->addr_size == 8 && in->seg != SEG_FS && in->seg != SEG_GS &&
+           in->disp >= INT32_MIN && in->disp <= INT32_MAX - 256;
+}
+
+void lower_address(const struct lowerer *l, struct op *op)
+{
+    const struct insn *in = lower_insn(l);
+    op->base = (uint8_t)(in->base * 8);
+    op->index = (uint8_t)(in->index * 8);
+    op->scale = in->scale;
+    op->disp = (int32_t)(in->disp + (in->base == REG_RIP ? l->off : 0));
+    op->insn = in;
+}
+
+void lower_load_tmp(struct lowerer *l, unsigned size)
+{
+    struct op *op =
+        lower_emit(l, size == 8 ? op_load8 : size == 4 ? op_load4 : op_load_zx1);
+    lower_address(l, op);
+    op->dst = TMP_OFFSET;
+    op->imm32 = 1; /* not the last op of its instruction */
+}
+
+void lower_whole(struct lowerer *l)
+{
+    lower_emit(l, op_whole)->insn = lower_insn(l);
+}
+
+static void lower_plain(struct lowerer *l)
+{
+    lower_emit(l, op_plain)->insn = lower_insn(l);
+}
+
+struct op *lower_way(struct lowerer *l, int64_t disp)
+{
+    int64_t offset = l->block->offset + disp;
+    bool same_page = l->block->alone || (offset >= 0 && offset < 4096);
+    struct op *op = lower_emit(l, same_page ? op_link : l->long64 ? op_jump_page : op_jump_leave);
+    op->disp = (int32_t)disp;
+    op->target = NULL;
+    return op;
+}
+
+static bool is_reg(const struct operand *op, unsigned size)
+{
+    return op->kind == OPERAND_REG && op->size == size;
+}
+
+static bool wide(unsigned size)
+{
+    return size == 4 || size == 8;
+}
+
+/* --- whose flags does nobody see? ---------------------------------------------------------------- */
+
+/* Registers only: the op cannot leave the chain. */
+static bool only_registers(const struct insn *in)
+{
+    for (unsigned i = 0; i < in->count; i++)
+        if (in->op[i].kind != OPERAND_REG && in->op[i].kind != OPERAND_IMM)
+            return false;
+    return in->count > 0 && wide(in->op[0].size);
+}
+
+/* Are all status flags that instruction `at` writes overwritten before anything can look? */
+static bool flags_dead(const struct lowerer *l)
+{
+    for (unsigned i = l->at + 1; i < l->insn_count; i++) {
+        const struct insn *in = l->insns[i];
+        switch (in->mnemonic) {
+        case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_SUB: case ZYDIS_MNEMONIC_CMP:
+        case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_XOR:
+        case ZYDIS_MNEMONIC_TEST: return only_registers(in);
+        case ZYDIS_MNEMONIC_LEA: continue;
+        case ZYDIS_MNEMONIC_MOV: case ZYDIS_MNEMONIC_MOVZX: case ZYDIS_MNEMONIC_MOVSXD:
+            if (only_registers(in))
+                continue;
+            return false;
+        default: return false;
+        }
+    }
+    return false;
+}
+
+/* --- arithmetic ------------------------------------------------------------------------------------- */
+
+/* The handlers of one operation by source and size (4, 8); NULL is a hole. */
+struct alu_row {
+    uint16_t mnemonic;
+    op_fn *r4, *r8, *i4, *i8;
+    op_fn *r4_nf, *r8_nf, *i4_nf, *i8_nf;
+    bool writes; /* not CMP, TEST */
+};
+
+static const struct alu_row alu_rows[] = {
+    {ZYDIS_MNEMONIC_ADD, op_add_r4, op_add_r8, op_add_i4, op_add_i8,
+     op_add_r4_nf, op_add_r8_nf, op_add_i4_nf, op_add_i8_nf, true},
+    {ZYDIS_MNEMONIC_SUB, op_sub_r4, op_sub_r8, op_sub_i4, op_sub_i8,
+     op_sub_r4_nf, op_sub_r8_nf, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_AND, op_and_r4, op_and_r8, op_and_i4, op_and_i8, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_OR, op_or_r4, op_or_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_XOR, op_xor_r4, op_xor_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_CMP, op_cmp_r4, op_cmp_r8, op_cmp_i4, op_cmp_i8, NULL, NULL, NULL, NULL, false},
+    {ZYDIS_MNEMONIC_TEST, op_test_r4, op_test_r8, op_test_i4, NULL, NULL, NULL, NULL, NULL, false},
+    {ZYDIS_MNEMONIC_SHL, NULL, NULL, op_shl_i4, op_shl_i8, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_SHR, NULL, NULL, op_shr_i4, op_shr_i8, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_SAR, NULL, NULL, op_sar_i4, op_sar_i8, NULL, NULL, NULL, NULL, true},
+};
+
+static const struct alu_row *alu_row(uint16_t mnemonic)
+{
+    for (unsigned i = 0; i < sizeof(alu_rows) / sizeof(alu_rows[0]); i++)
+        if (alu_rows[i].mnemonic == mnemonic)
+            return &alu_rows[i];
+    return NULL;
+}
+
+static op_fn *alu_handler(const struct lowerer *l, const struct alu_row *row, unsigned size,
+                          bool imm)
+{
+    op_fn *full = imm ? (size == 8 ? row->i8 : row->i4) : (size == 8 ? row->r8 : row->r4);
+    op_fn *bare =
+        imm ? (size == 8 ? row->i8_nf : row->i4_nf) : (size == 8 ? row->r8_nf : row->r4_nf);
+    return bare && flags_dead(l) ? bare : full;
+}
+
+/* An operation on two operands, the second a register or an immediate, the first in `dst`. */
+static void emit_alu(struct lowerer *l, op_fn *fn, unsigned dst, const struct operand *second,
+                     bool second_in_memory)
+{
+    struct op *op = lower_emit(l, fn);
+    op->dst = (uint8_t)dst;
+    if (second_in_memory)
+        op->src = TMP_OFFSET;
+    else if (second->kind == OPERAND_REG)
+        op->src = second->reg;
+    else
+        op->imm = lower_insn(l)->imm;
+}
+
+static bool lower_alu(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *a = &in->op[0], *b = &in->op[1];
+    unsigned size = a->size;
+    if (in->count == 2 && in->mnemonic == ZYDIS_MNEMONIC_CMP && size == 1 && b->kind == OPERAND_IMM &&
+        (a->kind == OPERAND_REG || (a->kind == OPERAND_MEM && lower_has_address(l)))) {
+        if (a->kind == OPERAND_MEM)
+            lower_load_tmp(l, 1);
+        emit_alu(l, op_cmp_i1, a->kind == OPERAND_MEM ? TMP_OFFSET : a->reg, b, false);
+        return true;
+    }
+    const struct alu_row *row = alu_row(in->mnemonic);
+    if (!row || in->count != 2 || !wide(size) || (in->prefixes & PREFIX_LOCK))
+        return false;
+    bool imm = b->kind == OPERAND_IMM;
+    bool a_mem = a->kind == OPERAND_MEM, b_mem = b->kind == OPERAND_MEM;
+    if ((a_mem || b_mem) && !lower_has_address(l))
+        return false;
+    if (!imm && !b_mem && !is_reg(b, size))
+        return false;
+    bool shift = row->r4 == NULL;
+    if (shift && (!imm || (in->imm & (size == 8 ? 63 : 31)) == 0))
+        return false;
+    op_fn *fn = alu_handler(l, row, size, imm);
+    if (!fn)
+        return false;
+    if (in->mnemonic == ZYDIS_MNEMONIC_XOR && is_reg(b, size) && a->kind == OPERAND_REG &&
+        a->reg == b->reg) {
+        struct op *op = lower_emit(l, flags_dead(l) ? op_mov_i : op_logic_zero);
+        op->dst = a->reg;
+        op->imm = 0;
+        return true;
+    }
+    if (a_mem && row->writes) {
+        struct op *load = lower_emit(l, size == 8 ? op_load_tmp_w8 : op_load_tmp_w4);
+        lower_address(l, load);
+        emit_alu(l, fn, TMP_OFFSET, b, false);
+        struct op *store = lower_emit(l, size == 8 ? op_store8 : op_store4);
+        lower_address(l, store);
+        store->src = TMP_OFFSET;
+        return true;
+    }
+    if (a_mem || b_mem)
+        lower_load_tmp(l, size);
+    emit_alu(l, fn, a_mem ? TMP_OFFSET : a->reg, b, b_mem);
+    return true;
+}
+
+/* INC, DEC with dead flags; IMUL r, r/m. */
+static bool lower_more_arith(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *a = &in->op[0], *b = &in->op[1];
+    unsigned size = a->size;
+    if (a->kind != OPERAND_REG || !wide(size))
+        return false;
+    switch (in->mnemonic) {
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC: {
+        if (!flags_dead(l))
+            return false;
+        struct op *op = lower_emit(l, size == 8 ? op_add_i8_nf : op_add_i4_nf);
+        op->dst = a->reg;
+        op->imm = in->mnemonic == ZYDIS_MNEMONIC_INC ? 1 : UINT64_MAX;
+        return true;
+    }
+    case ZYDIS_MNEMONIC_IMUL:
+        if (in->count != 2 || (b->kind == OPERAND_MEM && !lower_has_address(l)))
+            return false;
+        if (b->kind == OPERAND_MEM)
+            lower_load_tmp(l, size);
+        emit_alu(l, size == 8 ? op_imul_r8 : op_imul_r4, a->reg, b, b->kind == OPERAND_MEM);
+        return true;
+    default: return false;
+    }
+}
+
+/* --- moves ------------------------------------------------------------------------------------------- */
+
+static void emit_reg(struct lowerer *l, op_fn *fn, unsigned dst, unsigned src)
+{
+    struct op *op = lower_emit(l, fn);
+    op->dst = (uint8_t)dst;
+    op->src = (uint8_t)src;
+}
+
+static void emit_load(struct lowerer *l, op_fn *fn, unsigned dst)
+{
+    struct op *op = lower_emit(l, fn);
+    lower_address(l, op);
+    op->dst = (uint8_t)dst;
+}
+
+static bool lower_store(struct lowerer *l)
+{
+    static op_fn *const reg[9] = {[1] = op_store1, [2] = op_store2, [4] = op_store4, [8] = op_store8};
+    static op_fn *const imm[9] = {[1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8};
+    const struct insn *in = lower_insn(l);
+    const struct operand *to = &in->op[0], *from = &in->op[1];
+    bool is_imm = from->kind == OPERAND_IMM;
+    op_fn *fn = is_imm ? imm[to->size] : reg[to->size];
+    if (!fn || !lower_has_address(l) || (!is_imm && from->kind != OPERAND_REG))
+        return false;
+    struct op *op = lower_emit(l, fn);
+    lower_address(l, op);
+    if (is_imm)
+        op->imm32 = (int32_t)in->imm;
+    else
+        op->src = from->reg;
+    return true;
+}
+
+static bool lower_mov(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *to = &in->op[0], *from = &in->op[1];
+    if (to->kind == OPERAND_MEM)
+        return to->size <= 8 && lower_store(l);
+    if (to->kind != OPERAND_REG || !wide(to->size))
+        return false;
+    if (is_reg(from, to->size)) {
+        emit_reg(l, to->size == 8 ? op_mov8 : op_mov4, to->reg, from->reg);
+    } else if (from->kind == OPERAND_IMM) {
+        struct op *op = lower_emit(l, op_mov_i);
+        op->dst = to->reg;
+        op->imm = to->size == 8 ? in->imm : (uint32_t)in->imm;
+    } else if (from->kind == OPERAND_MEM && lower_has_address(l)) {
+        emit_load(l, to->size == 8 ? op_load8 : op_load4, to->reg);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* MOVZX, MOVSXD, CDQE: widening moves into 4 or 8 bytes. */
+static bool lower_widen(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *to = &in->op[0], *from = &in->op[1];
+    if (in->mnemonic == ZYDIS_MNEMONIC_CDQE) {
+        emit_reg(l, op_movsx4, REG_RAX * 8, REG_RAX * 8);
+        return true;
+    }
+    if (in->mnemonic == ZYDIS_MNEMONIC_MOVSXD ? to->size != 8 || from->size != 4
+                                              : !wide(to->size))
+        return false;
+    bool sign = in->mnemonic == ZYDIS_MNEMONIC_MOVSXD;
+    if (from->kind == OPERAND_REG) {
+        emit_reg(l, sign ? op_movsx4 : from->size == 1 ? op_movzx1 : op_movzx2, to->reg, from->reg);
+        return true;
+    }
+    if (!lower_has_address(l))
+        return false;
+    emit_load(l, sign ? op_load_sx4 : from->size == 1 ? op_load_zx1 : op_load_zx2, to->reg);
+    return true;
+}
+
+static bool lower_lea(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    unsigned size = in->op[0].size;
+    bool fits = in->disp >= INT32_MIN && in->disp <= INT32_MAX - 256;
+    if (!fits || !(size == 8 ? in->addr_size == 8 : size == 4 && in->addr_size >= 4))
+        return false;
+    emit_load(l, size == 8 ? op_lea8 : op_lea4, in->op[0].reg);
+    return true;
+}
+
+static bool lower_stack(struct lowerer *l)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *a = &in->op[0];
+    if (!l->long64 || in->op_size != 8)
+        return false;
+    if (in->mnemonic == ZYDIS_MNEMONIC_POP) {
+        if (a->kind != OPERAND_REG)
+            return false;
+        struct op *op = lower_emit(l, op_pop8);
+        op->dst = a->reg;
+        op->insn = in;
+        return true;
+    }
+    if (a->kind == OPERAND_IMM) {
+        struct op *op = lower_emit(l, op_mov_i);
+        op->dst = TMP_OFFSET;
+        op->imm = in->imm;
+    } else if (a->kind != OPERAND_REG) {
+        return false;
+    }
+    struct op *op = lower_emit(l, op_push8);
+    op->src = a->kind == OPERAND_REG ? a->reg : TMP_OFFSET;
+    op->insn = in;
+    return true;
+}
+
+/* --- one instruction -------------------------------------------------------------------------------- */
+
+static bool lower_hot(struct lowerer *l)
+{
+    switch (lower_insn(l)->mnemonic) {
+    case ZYDIS_MNEMONIC_NOP: return true; /* charged, nothing to do */
+    case ZYDIS_MNEMONIC_MOV: return lower_mov(l);
+    case ZYDIS_MNEMONIC_MOVZX:
+    case ZYDIS_MNEMONIC_MOVSXD:
+    case ZYDIS_MNEMONIC_CDQE: return lower_widen(l);
+    case ZYDIS_MNEMONIC_LEA: return lower_lea(l);
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP: return lower_stack(l);
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_TEST: return lower_compare_branch(l) || lower_alu(l);
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_IMUL: return lower_more_arith(l);
+    default: return lower_branch(l) || lower_alu(l);
+    }
+}
+
+static unsigned lower(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
+                      const struct block *block)
+{
+    (void)self;
+    struct lowerer l = {.ops = ops, .insns = insns, .insn_count = count, .block = block,
+                        .long64 = block->mode == MODE_LONG64};
+    bool ended = false;
+
+    lower_emit(&l, op_enter)->imm32 = (int32_t)count;
+    while (l.at < count) {
+        unsigned first = l.at;
+        const struct insn *in = lower_insn(&l);
+        bool real = !(in->flags & INSN_ENDS_BLOCK) || in->body != insn_undefined;
+        if (!real || !lower_hot(&l))
+            lower_plain(&l);
+        else
+            ended = l.at != first || l.ops[l.count - 1].fn == op_whole ||
+                    (in->flags & INSN_ENDS_BLOCK);
+        for (unsigned i = first; i <= l.at && i < count; i++)
+            l.off += insns[i]->len;
+        l.at++;
+    }
+    if (!ended) {
+        l.at = count - 1;
+        l.off -= insns[count - 1]->len;
+        lower_way(&l, block->bytes);
+    }
+    return l.count;
+}
+
+struct lowering lowering_for(struct vcpu *cpu)
+{
+    return (struct lowering){.bind = bind, .lower = lower, .dead = op_dead, .self = cpu};
+}

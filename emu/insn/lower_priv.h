@@ -1,0 +1,47 @@
+/* Shared by lower.c and lower_branch.c. */
+#ifndef EMU_INSN_LOWER_PRIV_H
+#define EMU_INSN_LOWER_PRIV_H
+
+#include "decoder/block.h"
+#include "emu/insn/hot.h"
+#include "emu/insn/insn.h"
+
+/* The state of lowering one block. */
+struct lowerer {
+    struct op *ops;
+    unsigned count; /* ops so far */
+    const struct insn *const *insns;
+    unsigned insn_count, at; /* the instruction being lowered */
+    unsigned off;            /* its offset in the block */
+    const struct block *block;
+    bool long64;
+};
+
+static inline const struct insn *lower_insn(const struct lowerer *l)
+{
+    return l->insns[l->at];
+}
+
+/* Append an op of the current instruction; its registers name the zero register. */
+struct op *lower_emit(struct lowerer *l, op_fn *fn);
+
+/* A memory operand that hot handlers can address: sets the op's address fields, or returns false. */
+bool lower_has_address(const struct lowerer *l);
+void lower_address(const struct lowerer *l, struct op *op);
+
+/* Load operand memory of `size` bytes (1, 4 or 8) into REG_TMP, as the first of several ops. */
+void lower_load_tmp(struct lowerer *l, unsigned size);
+
+/* Append the way to `disp` bytes from the block's start: one op. */
+struct op *lower_way(struct lowerer *l, int64_t disp);
+
+/* Append the whole instruction, for ops that cannot finish it. */
+void lower_whole(struct lowerer *l);
+
+/* A control transfer as hot handlers; false: there are none for it, nothing was appended. */
+bool lower_branch(struct lowerer *l);
+
+/* CMP or TEST at l->at and the Jcc behind it in one; false as above. The Jcc is consumed. */
+bool lower_compare_branch(struct lowerer *l);
+
+#endif
