@@ -62,7 +62,7 @@ static void regime_rebuild(struct vcpu *cpu)
                 phys_read(cpu->memory, ((uint32_t)regs->cr3 & ~0x1fu) + 8ull * i, 8);
 
     struct fast_entry *bank = paging_bank(cpu->paging, regime);
-    cpu->jump_key = paging_context(cpu->paging, bank);
+    cpu->bank = bank;
     cpu->fast = alignment_checked(cpu) ? (struct fast_entry *)(uintptr_t)no_fast : bank;
     cpu->context_stale = false;
 }
@@ -456,11 +456,9 @@ void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value)
         physical_store(cpu, rmw, value);
 }
 
-#define RUN_UNMARKED UINT64_MAX /* the spa of a page whose writes nobody needs to hear of */
-
 enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr, uint64_t *spa)
 {
-    *spa = RUN_UNMARKED;
+    *spa = MEM_RUN_UNMARKED;
     *ptr = kind == ACCESS_WRITE ? fast_write(cpu, la, 1) : fast_read(cpu, la, 1);
     if (*ptr)
         return STEP_NEXT;
@@ -480,6 +478,6 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
 
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)
 {
-    if (spa != RUN_UNMARKED)
+    if (spa != MEM_RUN_UNMARKED)
         phys_written(cpu->memory, spa, len);
 }

@@ -188,7 +188,7 @@ static enum step fetch_page(struct vcpu *cpu, uint64_t la)
     struct run_state *run = cpu->run;
     (void)mem_regime(cpu);
     if (run->fetch_la == (la & ~PAGE_MASK) &&
-        run->fetch_key == paging_context(cpu->paging, cpu->fast))
+        run->fetch_key == paging_context(cpu->paging, cpu->bank))
         return STEP_NEXT;
     uint64_t spa;
     enum step step = translate_fetch(cpu, la, &spa);
@@ -199,7 +199,7 @@ static enum step fetch_page(struct vcpu *cpu, uint64_t la)
     run->fetch_la = la & ~PAGE_MASK;
     run->fetch_spa = spa & ~PAGE_MASK;
     run->fetch_page = memory_backing(cpu->memory, spa);
-    run->fetch_key = paging_context(cpu->paging, cpu->fast);
+    run->fetch_key = paging_context(cpu->paging, cpu->bank);
     return STEP_NEXT;
 }
 
@@ -416,7 +416,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
 
     if (!exact && !run->link && cpu->mode == MODE_LONG64) {
         (void)mem_regime(cpu);
-        cpu->jump_key = paging_context(cpu->paging, cpu->fast);
+        cpu->jump_key = paging_context(cpu->paging, cpu->bank);
         const struct jump_entry *slot = jump_slot(cpu, cpu->r[REG_RIP]);
         if (slot->rip == cpu->r[REG_RIP] && slot->key == cpu->jump_key &&
             slot->entry->fn != op_dead)
@@ -432,7 +432,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step != STEP_NEXT)
             return step;
         entry = block->ops;
-        cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->fast);
+        cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->bank);
         if (!exact && !block->alone) {
             if (run->link && run->link_rip == cpu->r[REG_RIP])
                 ((struct op *)(uintptr_t)run->link)->target = entry;

@@ -274,6 +274,7 @@ struct vcpu {
     /* Derived by cpu_update_mode(). */
     enum cpu_mode mode;
     struct walk_regime *regime; /* of the current context, kept by mem_regime() */
+    struct fast_entry *bank;    /* of the regime; `fast` is it, or answers nothing while alignment is checked */
     bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
 
     struct cpu_regs regs;
