@@ -44,6 +44,8 @@ EMU_MUST_USE enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t of
                                      struct mem_rmw *rmw, uint64_t *value);
 void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value);
 
+#define MEM_RUN_UNMARKED UINT64_MAX /* *spa of mem_run(): nobody needs to hear of writes there */
+
 /* Translate for a run of bytes inside one page (string fast paths): native pointer if RAM that may be accessed directly
  * (stores: then call mem_run_written() with *spa), NULL in *ptr if it must be accessed by elements: MMIO, ROM, marked
  * pages, PROBE_MEM, alignment checking. `la` is canonical and cut to 32 bits outside 64-bit mode. */

@@ -18,6 +18,17 @@ const struct insn_info *insn_lookup(uint16_t mnemonic);
 #include "emu/insn/insns.def"
 #undef INSN
 
+/* Forms that share their mnemonic with a row: insn_mov() and its like hand them on. The bodies stand in far.c, system.c
+ * and control_regs.c. */
+enum step insn_mov_seg(struct vcpu *cpu, const struct insn *in);
+enum step insn_mov_cr(struct vcpu *cpu, const struct insn *in);
+enum step insn_mov_dr(struct vcpu *cpu, const struct insn *in);
+enum step insn_push_seg(struct vcpu *cpu, const struct insn *in);
+enum step insn_pop_seg(struct vcpu *cpu, const struct insn *in);
+enum step insn_jmp_far(struct vcpu *cpu, const struct insn *in);
+enum step insn_call_far(struct vcpu *cpu, const struct insn *in);
+enum step insn_ret_far(struct vcpu *cpu, const struct insn *in);
+
 /* --- operands ------------------------------------------------------------------------- */
 
 /* Read a register by byte offset and size, zero-extended. */
@@ -40,7 +51,7 @@ static inline void reg_write(struct vcpu *cpu, unsigned offset, unsigned size, u
     __builtin_memcpy(ptr, &value, size);
 }
 
-/* Operand n's value, zero-extended from its size. */
+/* Operand n's value, zero-extended from its size; an immediate as it stands in in->imm. */
 EMU_MUST_USE enum step operand_read(struct vcpu *cpu, const struct insn *in, unsigned n,
                                     uint64_t *value);
 /* Store to operand n (register or memory). */
@@ -57,11 +68,22 @@ EMU_MUST_USE enum step operand_begin(struct vcpu *cpu, const struct insn *in, un
 void operand_commit(struct vcpu *cpu, const struct insn *in, unsigned n,
                     const struct operand_rmw *rmw, uint64_t value);
 
+/* Bytes of the stack pointer that count: 8 in 64-bit mode, else 4 or 2 by SS.B. */
+unsigned stack_width(const struct vcpu *cpu);
+void stack_set_pointer(struct vcpu *cpu, uint64_t rsp);
+
+/* Load or store at SS:rsp, cut to the stack's address size. RSP does not change. */
+EMU_MUST_USE enum step stack_load(struct vcpu *cpu, uint64_t rsp, unsigned size, uint64_t *value);
+EMU_MUST_USE enum step stack_store(struct vcpu *cpu, uint64_t rsp, unsigned size, uint64_t value);
+
 /* Push and pop with the stack's address size; size 2, 4 or 8. RSP changes only on success. */
 EMU_MUST_USE enum step stack_push(struct vcpu *cpu, unsigned size, uint64_t value);
 EMU_MUST_USE enum step stack_pop(struct vcpu *cpu, unsigned size, uint64_t *value);
 
-/* A near branch: checks canonical form or the CS limit (#GP(0)), then sets RIP. Returns STEP_JUMP. */
+/* Cut a near branch's target to the operand size and check it: canonical form or the CS limit, else #GP(0). */
+EMU_MUST_USE enum step branch_check(struct vcpu *cpu, const struct insn *in, uint64_t *target);
+
+/* The same, then set RIP. Returns STEP_JUMP. */
 EMU_MUST_USE enum step branch_near(struct vcpu *cpu, const struct insn *in, uint64_t target);
 
 #endif

@@ -1,0 +1,165 @@
+/* Addition, subtraction and their decimal adjustments. APM vol 3, chapter 3. */
+#include "emu/insn/insn.h"
+
+typedef uint64_t binary_operation(struct vcpu *cpu, unsigned size, uint64_t a, uint64_t b);
+typedef uint64_t unary_operation(struct vcpu *cpu, unsigned size, uint64_t a);
+
+/* op0 := operation(op0, op1). Flags change when nothing can fault any more. */
+EMU_INLINE enum step modify_binary(struct vcpu *cpu, const struct insn *in,
+                                   binary_operation *operation)
+{
+    struct operand_rmw rmw;
+    uint64_t a, b;
+    enum step step = operand_read(cpu, in, 1, &b);
+    if (step != STEP_NEXT)
+        return step;
+    step = operand_begin(cpu, in, 0, &rmw, &a);
+    if (step == STEP_NEXT)
+        operand_commit(cpu, in, 0, &rmw, operation(cpu, in->op[0].size, a, b));
+    return step;
+}
+
+EMU_INLINE enum step modify_unary(struct vcpu *cpu, const struct insn *in,
+                                  unary_operation *operation)
+{
+    struct operand_rmw rmw;
+    uint64_t a;
+    enum step step = operand_begin(cpu, in, 0, &rmw, &a);
+    if (step == STEP_NEXT)
+        operand_commit(cpu, in, 0, &rmw, operation(cpu, in->op[0].size, a));
+    return step;
+}
+
+enum step insn_add(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_binary(cpu, in, sem_add);
+}
+
+enum step insn_adc(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_binary(cpu, in, sem_adc);
+}
+
+enum step insn_sub(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_binary(cpu, in, sem_sub);
+}
+
+enum step insn_sbb(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_binary(cpu, in, sem_sbb);
+}
+
+enum step insn_cmp(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t a, b;
+    enum step step = operand_read(cpu, in, 0, &a);
+    if (step != STEP_NEXT)
+        return step;
+    step = operand_read(cpu, in, 1, &b);
+    if (step == STEP_NEXT)
+        sem_cmp(cpu, in->op[0].size, a, b);
+    return step;
+}
+
+enum step insn_inc(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_unary(cpu, in, sem_inc);
+}
+
+enum step insn_dec(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_unary(cpu, in, sem_dec);
+}
+
+enum step insn_neg(struct vcpu *cpu, const struct insn *in)
+{
+    return modify_unary(cpu, in, sem_neg);
+}
+
+/* ADCX and ADOX: a sum whose carry goes in and out by one flag; the others stay. */
+EMU_MUST_USE static enum step add_with(struct vcpu *cpu, const struct insn *in, uint32_t flag,
+                                       bool carry_in)
+{
+    unsigned reg = in->op[0].reg, size = in->op[0].size;
+    uint64_t b;
+    enum step step = operand_read(cpu, in, 1, &b);
+    if (step != STEP_NEXT)
+        return step;
+    emu_u128 sum = (emu_u128)reg_read(cpu, reg, size) + b + carry_in;
+    flags_replace(cpu, flag, (sum >> (8 * size)) & 1 ? flag : 0);
+    reg_write(cpu, reg, size, (uint64_t)sum);
+    return STEP_NEXT;
+}
+
+enum step insn_adcx(struct vcpu *cpu, const struct insn *in)
+{
+    return add_with(cpu, in, FLAG_CF, flags_cf(cpu));
+}
+
+enum step insn_adox(struct vcpu *cpu, const struct insn *in)
+{
+    return add_with(cpu, in, FLAG_OF, flags_of(cpu));
+}
+
+/* --- decimal adjustment, not in 64-bit mode ------------------------------------------------------ */
+
+/* ZF, SF and PF of AL with CF and AF given. CHOICE: OF, undefined, is 0. */
+static void adjusted(struct vcpu *cpu, uint64_t al, bool carry, bool aux)
+{
+    reg_write(cpu, REG_RAX * 8, 1, al);
+    flags_set_result(cpu, (carry ? FLAG_CF : 0) | (aux ? FLAG_AF : 0), sign_extend(al, 1));
+}
+
+EMU_MUST_USE static enum step adjust_packed(struct vcpu *cpu, bool subtract)
+{
+    uint8_t old = (uint8_t)cpu->r[REG_RAX], al = old;
+    bool carry = flags_cf(cpu), aux = flags_af(cpu), new_carry = false;
+    if ((old & 15) > 9 || aux) {
+        al = (uint8_t)(subtract ? old - 6 : old + 6);
+        new_carry = carry || (subtract ? old < 6 : old > 0xf9);
+        aux = true;
+    }
+    if (old > 0x99 || carry) {
+        al = (uint8_t)(subtract ? al - 0x60 : al + 0x60);
+        new_carry = true;
+    }
+    adjusted(cpu, al, new_carry, aux);
+    return STEP_NEXT;
+}
+
+enum step insn_daa(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return adjust_packed(cpu, false);
+}
+
+enum step insn_das(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return adjust_packed(cpu, true);
+}
+
+/* AAA, AAS: AX moves by 0106h as one number. */
+EMU_MUST_USE static enum step adjust_unpacked(struct vcpu *cpu, bool subtract)
+{
+    uint16_t ax = (uint16_t)cpu->r[REG_RAX];
+    bool adjust = (ax & 15) > 9 || flags_af(cpu);
+    if (adjust)
+        ax = (uint16_t)(subtract ? ax - 0x106 : ax + 0x106);
+    reg_write(cpu, REG_RAX * 8, 2, ax & 0xff0f);
+    adjusted(cpu, ax & 15, adjust, adjust);
+    return STEP_NEXT;
+}
+
+enum step insn_aaa(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return adjust_unpacked(cpu, false);
+}
+
+enum step insn_aas(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    return adjust_unpacked(cpu, true);
+}

@@ -1,0 +1,122 @@
+/* Near control transfers, loops, BOUND. APM vol 3, chapter 3; vol 1, 3.7 "Control Transfers". Far forms are in far.c. */
+#include "emu/insn/insn.h"
+
+#include <Zydis/Mnemonic.h>
+
+/* Near forms by opcode: E8 and FF /2, E9, EB and FF /4, C2 and C3. */
+static bool is_far(const struct insn *in)
+{
+    unsigned reg = (in->modrm >> 3) & 7;
+    switch (in->opcode) {
+    case 0x9a: /* CALL ptr */
+    case 0xea: /* JMP ptr */
+    case 0xca: /* RETF imm16 */
+    case 0xcb: return true;
+    case 0xff: return reg == 3 || reg == 5;
+    default: return false;
+    }
+}
+
+static uint64_t next_rip(const struct vcpu *cpu, const struct insn *in)
+{
+    return cpu_rip(cpu) + in->len;
+}
+
+/* A displacement counts from the next instruction. */
+EMU_MUST_USE static enum step near_target(struct vcpu *cpu, const struct insn *in, uint64_t *target)
+{
+    enum step step = operand_read(cpu, in, 0, target);
+    if (in->op[0].kind == OPERAND_IMM)
+        *target += next_rip(cpu, in);
+    return step;
+}
+
+enum step insn_jmp(struct vcpu *cpu, const struct insn *in)
+{
+    if (is_far(in))
+        return insn_jmp_far(cpu, in);
+    uint64_t target;
+    enum step step = near_target(cpu, in, &target);
+    return step == STEP_NEXT ? branch_near(cpu, in, target) : step;
+}
+
+enum step insn_jcc(struct vcpu *cpu, const struct insn *in)
+{
+    if (!flags_condition(cpu, in->cc))
+        return STEP_NEXT;
+    return branch_near(cpu, in, next_rip(cpu, in) + in->imm);
+}
+
+/* The target is checked before anything is pushed. */
+enum step insn_call(struct vcpu *cpu, const struct insn *in)
+{
+    if (is_far(in))
+        return insn_call_far(cpu, in);
+    uint64_t target;
+    enum step step = near_target(cpu, in, &target);
+    if (step == STEP_NEXT)
+        step = branch_check(cpu, in, &target);
+    if (step == STEP_NEXT)
+        step = stack_push(cpu, in->op_size, next_rip(cpu, in));
+    if (step != STEP_NEXT)
+        return step;
+    cpu->r[REG_RIP] = target;
+    return STEP_JUMP;
+}
+
+enum step insn_ret(struct vcpu *cpu, const struct insn *in)
+{
+    if (is_far(in))
+        return insn_ret_far(cpu, in);
+    uint64_t rsp = cpu->r[REG_RSP], target;
+    enum step step = stack_load(cpu, rsp, in->op_size, &target);
+    if (step == STEP_NEXT)
+        step = branch_check(cpu, in, &target);
+    if (step != STEP_NEXT)
+        return step;
+    stack_set_pointer(cpu, rsp + in->op_size + (uint16_t)in->imm);
+    cpu->r[REG_RIP] = target;
+    return STEP_JUMP;
+}
+
+/* LOOP, LOOPE, LOOPNE count rCX down in the address size. */
+enum step insn_loop(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t count = (cpu->r[REG_RCX] - 1) & size_mask(in->addr_size);
+    bool taken = count != 0;
+    if (in->mnemonic == ZYDIS_MNEMONIC_LOOPE)
+        taken = taken && flags_zf(cpu);
+    else if (in->mnemonic == ZYDIS_MNEMONIC_LOOPNE)
+        taken = taken && !flags_zf(cpu);
+
+    enum step step = STEP_NEXT;
+    if (taken)
+        step = branch_near(cpu, in, next_rip(cpu, in) + in->imm);
+    if (step != STEP_RAISED)
+        reg_write(cpu, REG_RCX * 8, in->addr_size, count);
+    return step;
+}
+
+enum step insn_jcxz(struct vcpu *cpu, const struct insn *in)
+{
+    if (cpu->r[REG_RCX] & size_mask(in->addr_size))
+        return STEP_NEXT;
+    return branch_near(cpu, in, next_rip(cpu, in) + in->imm);
+}
+
+/* A signed index against the two bounds in memory: #BR outside. Not in 64-bit mode. */
+enum step insn_bound(struct vcpu *cpu, const struct insn *in)
+{
+    unsigned size = in->op_size;
+    uint64_t off = mem_offset(cpu, in), lower, upper;
+    enum step step = mem_load(cpu, (enum seg)in->seg, off, size, &lower);
+    if (step == STEP_NEXT)
+        step = mem_load(cpu, (enum seg)in->seg, (off + size) & size_mask(in->addr_size), size,
+                        &upper);
+    if (step != STEP_NEXT)
+        return step;
+    int64_t index = sign_extend(reg_read(cpu, in->op[0].reg, size), size);
+    if (index < sign_extend(lower, size) || index > sign_extend(upper, size))
+        return cpu_raise(cpu, EXC_BR);
+    return STEP_NEXT;
+}
