@@ -70,10 +70,9 @@ void *bus_add(struct bus *bus, const struct dev_class *class)
     void *state = calloc(1, class->state_size);
     if (!state)
         return NULL;
-    bus->dev[bus->count++] = (struct bus_dev){.class = class,
-                                              .state = state,
-                                              .mmio_spa = class->mmio_base,
-                                              .mmio_size = class->mmio_size};
+    bus->dev[bus->count++] = (struct bus_dev){
+        .class = class, .state = state, .mmio_spa = class->mmio_base, .mmio_size = class->mmio_size
+    };
     for (unsigned i = 0; i < DEV_PORT_RANGES; i++)
         memset(&bus->port_dev[class->ports[i].base], (int)bus->count, class->ports[i].count);
     return state;
@@ -126,7 +125,7 @@ void bus_tell(const struct bus *bus, enum probe_kind kind, const char *text)
 {
     if (!probes_want(bus->probes, kind))
         return;
-    struct probe_event event = {.kind = kind, .text = text};
+    struct probe_event event = { .kind = kind, .text = text };
     probes_fire(bus->probes, &event);
 }
 
@@ -157,7 +156,8 @@ static void fire_io(const struct bus *bus, uint16_t port, unsigned size, bool wr
     if (!probes_want(bus->probes, PROBE_IO))
         return;
     struct probe_event event = {
-        .kind = PROBE_IO, .a = port, .b = size | (uint64_t)write << 8, .c = value};
+        .kind = PROBE_IO, .a = port, .b = size | (uint64_t)write << 8, .c = value
+    };
     probes_fire(bus->probes, &event);
 }
 
@@ -176,7 +176,8 @@ static uint32_t bus_port_read(void *self, uint16_t port, unsigned size)
         unsigned owner = at < PORT_COUNT ? bus->port_dev[at] : 0;
         uint32_t got = UINT32_MAX;
         if (owner && bus->dev[owner - 1].class->port_read)
-            got = bus->dev[owner - 1].class->port_read(bus->dev[owner - 1].state, (uint16_t)at, part);
+            got =
+                bus->dev[owner - 1].class->port_read(bus->dev[owner - 1].state, (uint16_t)at, part);
         value |= (got & size_mask(part)) << (8 * done);
         done += part;
     }
@@ -228,5 +229,5 @@ static void bus_mmio_write(void *self, uint64_t spa, unsigned size, uint64_t val
         dev->class->mmio_write(dev->state, spa - dev->mmio_spa, size, value);
 }
 
-const struct port_ops bus_port_ops = {.read = bus_port_read, .write = bus_port_write};
-const struct mmio_ops bus_mmio_ops = {.read = bus_mmio_read, .write = bus_mmio_write};
+const struct port_ops bus_port_ops = { .read = bus_port_read, .write = bus_port_write };
+const struct mmio_ops bus_mmio_ops = { .read = bus_mmio_read, .write = bus_mmio_write };

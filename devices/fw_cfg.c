@@ -7,8 +7,13 @@
 #include <string.h>
 
 enum fw_cfg_key {
-    KEY_SIGNATURE = 0x00, KEY_ID = 0x01, KEY_RAM_SIZE = 0x03, KEY_CPUS = 0x05, KEY_MAX_CPUS = 0x0f,
-    KEY_DIRECTORY = 0x19, KEY_FIRST_FILE = 0x20
+    KEY_SIGNATURE = 0x00,
+    KEY_ID = 0x01,
+    KEY_RAM_SIZE = 0x03,
+    KEY_CPUS = 0x05,
+    KEY_MAX_CPUS = 0x0f,
+    KEY_DIRECTORY = 0x19,
+    KEY_FIRST_FILE = 0x20
 };
 #define ID_TRADITIONAL 1u
 
@@ -38,7 +43,7 @@ static uint8_t number_byte(uint64_t value, size_t size, size_t at)
 static uint8_t item_byte(const struct fw_cfg *fw, size_t at)
 {
     switch (fw->key) {
-    case KEY_SIGNATURE: return at < 4 ? (uint8_t)"QEMU"[at] : 0;
+    case KEY_SIGNATURE: return at < 4 ? (uint8_t) "QEMU"[at] : 0;
     case KEY_ID: return number_byte(ID_TRADITIONAL, 4, at);
     case KEY_RAM_SIZE: return number_byte(fw->ram_bytes, 8, at);
     case KEY_CPUS:
@@ -88,7 +93,7 @@ static void fw_cfg_fini(void *self)
 
 static const struct dev_class dev_fw_cfg = {
     .name = "fw_cfg",
-    .ports = {{0x510, 2}},
+    .ports = { { 0x510, 2 } },
     .port_size = 2,
     .state_size = sizeof(struct fw_cfg),
     .reset = fw_cfg_reset,
@@ -123,24 +128,30 @@ static void directory_add(struct fw_cfg *fw, const struct fw_file *file)
     put_be(fw->directory, fw->count + 1, 4);
 }
 
-enum pacifica_status fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *bytes, size_t len,
-                                     struct pacifica_diag *diag)
+enum pacifica_status fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *bytes,
+                                     size_t len, struct pacifica_diag *diag)
 {
     size_t name_len = strlen(name);
     if (name_len == 0 || name_len >= FW_CFG_NAME_BYTES)
-        return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg", "names have 1 to 55 characters, like opt/org.example/item",
-                        "the name of a fw_cfg item is empty or too long (%zu characters)", name_len);
+        return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg",
+                        "names have 1 to 55 characters, like opt/org.example/item",
+                        "the name of a fw_cfg item is empty or too long (%zu characters)",
+                        name_len);
     for (unsigned i = 0; i < fw->count; i++)
         if (strcmp(fw->file[i].name, name) == 0)
-            return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg", NULL, "fw_cfg item '%s' is there twice", name);
+            return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg", NULL,
+                            "fw_cfg item '%s' is there twice", name);
     if (fw->count == FW_CFG_FILES)
-        return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg", NULL, "more than %d fw_cfg items", FW_CFG_FILES);
+        return diag_set(diag, PACIFICA_EUSAGE, "-fw_cfg", NULL, "more than %d fw_cfg items",
+                        FW_CFG_FILES);
     if (len > UINT32_MAX)
-        return diag_set(diag, PACIFICA_ERANGE, "-fw_cfg", NULL, "fw_cfg item '%s' has 4 GiB or more", name);
+        return diag_set(diag, PACIFICA_ERANGE, "-fw_cfg", NULL,
+                        "fw_cfg item '%s' has 4 GiB or more", name);
     struct fw_file *file = &fw->file[fw->count];
     uint8_t *copy = malloc(len ? len : 1);
     if (!copy)
-        return diag_set(diag, PACIFICA_ENOMEM, "-fw_cfg", NULL, "no memory for fw_cfg item '%s'", name);
+        return diag_set(diag, PACIFICA_ENOMEM, "-fw_cfg", NULL, "no memory for fw_cfg item '%s'",
+                        name);
     if (len)
         memcpy(copy, bytes, len);
     memset(file->name, 0, sizeof(file->name));

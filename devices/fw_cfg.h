@@ -16,7 +16,7 @@ struct fw_cfg *fw_cfg_add(struct bus *bus, uint64_t ram_bytes, uint16_t cpus);
 /* Add a file; the bytes are copied. Names are unique and at most 55 characters.
  * PACIFICA_EUSAGE: the name is empty, too long or taken, or there are 32 files; PACIFICA_ERANGE: 4 GiB or more;
  * PACIFICA_ENOMEM. Nothing is added on error and diag (may be NULL) is filled. */
-enum pacifica_status fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *bytes, size_t len,
-                                     struct pacifica_diag *diag);
+enum pacifica_status fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *bytes,
+                                     size_t len, struct pacifica_diag *diag);
 
 #endif

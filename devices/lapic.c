@@ -13,9 +13,26 @@
 #define VERSION_10H 0x00050010u
 
 enum lapic_register {
-    R_ID = 0x02, R_VERSION = 0x03, R_TPR = 0x08, R_APR = 0x09, R_PPR = 0x0a, R_EOI = 0x0b, R_RRR = 0x0c,
-    R_LDR = 0x0d, R_DFR = 0x0e, R_SVR = 0x0f, R_ISR = 0x10, R_TMR = 0x18, R_IRR = 0x20, R_ESR = 0x28,
-    R_ICR_LOW = 0x30, R_ICR_HIGH = 0x31, R_LVT = 0x32, R_INITIAL = 0x38, R_COUNT = 0x39, R_DIVIDE = 0x3e
+    R_ID = 0x02,
+    R_VERSION = 0x03,
+    R_TPR = 0x08,
+    R_APR = 0x09,
+    R_PPR = 0x0a,
+    R_EOI = 0x0b,
+    R_RRR = 0x0c,
+    R_LDR = 0x0d,
+    R_DFR = 0x0e,
+    R_SVR = 0x0f,
+    R_ISR = 0x10,
+    R_TMR = 0x18,
+    R_IRR = 0x20,
+    R_ESR = 0x28,
+    R_ICR_LOW = 0x30,
+    R_ICR_HIGH = 0x31,
+    R_LVT = 0x32,
+    R_INITIAL = 0x38,
+    R_COUNT = 0x39,
+    R_DIVIDE = 0x3e
 };
 
 /* What software may write in each local vector table entry. Figures 16-8 and 16-12 to 16-15. */
@@ -113,7 +130,11 @@ static void register_write(struct lapic *lapic, unsigned reg, uint32_t value)
     case R_ICR_HIGH: lapic->icr_high = value & 0xff000000; return;
     case R_INITIAL: lapic_timer_set_initial(lapic, value); return;
     case R_DIVIDE: lapic_timer_set_divide(lapic, value); return;
-    case R_VERSION: case R_APR: case R_PPR: case R_RRR: case R_COUNT: break;
+    case R_VERSION:
+    case R_APR:
+    case R_PPR:
+    case R_RRR:
+    case R_COUNT: break;
     default:
         if (reg >= R_LVT && reg < R_LVT + LVT_COUNT) {
             write_lvt(lapic, (enum lvt)(reg - R_LVT), value);
@@ -133,7 +154,8 @@ static uint64_t lapic_mmio_read(void *self, uint64_t offset, unsigned size)
     struct lapic *lapic = self;
     if (size == 4 && !(offset & 15))
         return register_read(lapic, (unsigned)offset >> 4);
-    bus_tell(lapic->bus, PROBE_GUEST_ERROR, "APIC: read is not an aligned doubleword (APM vol 2, 16.3.2)");
+    bus_tell(lapic->bus, PROBE_GUEST_ERROR,
+             "APIC: read is not an aligned doubleword (APM vol 2, 16.3.2)");
     uint64_t value = 0;
     for (unsigned i = 0; i < size; i++) {
         unsigned at = (unsigned)offset + i;
@@ -191,8 +213,10 @@ bool lapic_write_base(void *self, uint64_t value)
         registers_reset(lapic);
     bus_map_mmio(lapic->bus, lapic, value & APIC_BASE_ABA, lapic_enabled(lapic) ? WINDOW_BYTES : 0);
     struct memory *memory = bus_memory(lapic->bus);
-    if (lapic_enabled(lapic) && memory && memory_backing(memory, value & APIC_BASE_ABA) != UINT64_MAX)
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: registers moved over RAM cannot be reached (APM vol 2, 16.3.1)");
+    if (lapic_enabled(lapic) && memory &&
+        memory_backing(memory, value & APIC_BASE_ABA) != UINT64_MAX)
+        bus_tell(lapic->bus, PROBE_UNIMP,
+                 "APIC: registers moved over RAM cannot be reached (APM vol 2, 16.3.1)");
     lapic_changed(lapic);
     return true;
 }
@@ -242,7 +266,7 @@ struct lapic *lapic_add(struct bus *bus, const struct lapic_config *config)
         lapic->config.maxphyaddr = 52;
     lapic->bus = bus;
     lapic->clock = bus_clock(bus);
-    lapic->expiry = (struct deadline){.fire = lapic_timer_fire, .self = lapic};
+    lapic->expiry = (struct deadline){ .fire = lapic_timer_fire, .self = lapic };
     lapic_reset(lapic);
     if (config->pic)
         pic_connect(config->pic, lint0_from_pic, lapic);

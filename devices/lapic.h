@@ -10,10 +10,10 @@
 struct lapic;
 
 struct lapic_config {
-    struct pic *pic;     /* drives LINT0 and answers the acknowledge of ExtINT; NULL: none */
-    uint8_t id;          /* initial APIC ID: CPUID Fn0000_0001 EBX[31:24] */
-    uint8_t maxphyaddr;  /* bits; 0: 52 */
-    bool bsp;            /* APIC_BASE.BSC */
+    struct pic *pic;    /* drives LINT0 and answers the acknowledge of ExtINT; NULL: none */
+    uint8_t id;         /* initial APIC ID: CPUID Fn0000_0001 EBX[31:24] */
+    uint8_t maxphyaddr; /* bits; 0: 52 */
+    bool bsp;           /* APIC_BASE.BSC */
     void (*changed)(void *self); /* the CPU must look for events again; may be NULL */
     void (*nmi)(void *self);     /* a pulse on the CPU's NMI pin; may be NULL */
     void *self;

@@ -100,12 +100,8 @@ void lapic_deliver(struct lapic *lapic, enum lvt which)
     if (!lapic_enabled(lapic) || (entry & LVT_MASKED))
         return;
     switch (lvt_message(entry)) {
-    case MT_FIXED:
-        lapic_accept(lapic, (uint8_t)(entry & LVT_VECTOR), false);
-        break;
-    case MT_NMI:
-        pulse_nmi(lapic);
-        break;
+    case MT_FIXED: lapic_accept(lapic, (uint8_t)(entry & LVT_VECTOR), false); break;
+    case MT_NMI: pulse_nmi(lapic); break;
     case MT_SMI:
         bus_tell(lapic->bus, PROBE_UNIMP, "APIC: SMI of a local interrupt (APM vol 2, 16.4)");
         break;
@@ -116,7 +112,8 @@ void lapic_deliver(struct lapic *lapic, enum lvt which)
             bus_tell(lapic->bus, PROBE_UNIMP, "APIC: ExtINT other than by LINT0 (APM vol 2, 16.4)");
         break;
     default:
-        bus_tell(lapic->bus, PROBE_GUEST_ERROR, "APIC: message type of a local interrupt is reserved");
+        bus_tell(lapic->bus, PROBE_GUEST_ERROR,
+                 "APIC: message type of a local interrupt is reserved");
         break;
     }
 }
@@ -201,17 +198,10 @@ static void send_to_self(struct lapic *lapic, bool by_shorthand)
                  "APIC: only fixed interrupts may be sent to self by shorthand (APM vol 2, 16.5)");
     switch (type) {
     case MT_FIXED:
-    case MT_LOWEST:
-        lapic_accept(lapic, (uint8_t)lapic->icr_low, lapic->icr_low & ICR_LEVEL);
-        break;
-    case MT_NMI:
-        pulse_nmi(lapic);
-        break;
-    case MT_STARTUP: /* a processor that runs ignores it */
-        break;
-    case MT_SMI:
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: SMI message (APM vol 2, 16.5)");
-        break;
+    case MT_LOWEST: lapic_accept(lapic, (uint8_t)lapic->icr_low, lapic->icr_low & ICR_LEVEL); break;
+    case MT_NMI: pulse_nmi(lapic); break;
+    case MT_STARTUP: /* a processor that runs ignores it */ break;
+    case MT_SMI: bus_tell(lapic->bus, PROBE_UNIMP, "APIC: SMI message (APM vol 2, 16.5)"); break;
     case MT_READ:
         bus_tell(lapic->bus, PROBE_UNIMP, "APIC: remote read message (APM vol 2, 16.5)");
         break;
@@ -235,7 +225,8 @@ void lapic_send(struct lapic *lapic)
         lapic_error(lapic, ESR_SENT_VECTOR);
         return;
     }
-    if ((icr & ICR_LEVEL) && !(icr & ICR_ASSERT)) { /* INIT level de-assert: only for APICs of long ago */
+    if ((icr & ICR_LEVEL) &&
+        !(icr & ICR_ASSERT)) { /* INIT level de-assert: only for APICs of long ago */
         if (type != MT_INIT)
             bus_tell(lapic->bus, PROBE_GUEST_ERROR,
                      "APIC: level-triggered message without assert is not sent (APM vol 2, 16.5)");

@@ -43,8 +43,8 @@ struct lapic {
     int highest_isr, highest_irr;
     uint32_t lvt[LVT_COUNT];
 
-    bool lint[2];            /* levels of the pins */
-    uint8_t lint_vector[2];  /* what was accepted when remote IRR was set */
+    bool lint[2];           /* levels of the pins */
+    uint8_t lint_vector[2]; /* what was accepted when remote IRR was set */
 
     /* The timer holds `from` at virtual time `at`, and counts when on. */
     bool timer_on;

@@ -59,7 +59,7 @@ static int chip_request(const struct chip *chip)
     if (chip->special_mask)
         in_service &= (uint8_t)~chip->imr;
     if (chip->sfnm && chip->master) /* the slave itself may interrupt again */
-        in_service &= (uint8_t)~(1u << CASCADE);
+        in_service &= (uint8_t) ~(1u << CASCADE);
     return want < chip_priority(chip, in_service) ? (int)chip_input(chip, want) : -1;
 }
 
@@ -158,7 +158,7 @@ static void write_icw1(struct chip *chip, uint8_t value)
 
 static void chip_eoi(struct chip *chip, unsigned input, bool rotate)
 {
-    chip->isr &= (uint8_t)~(1u << input);
+    chip->isr &= (uint8_t) ~(1u << input);
     if (rotate)
         chip->highest = (input + 1) & 7;
 }
@@ -169,24 +169,18 @@ static void write_ocw2(struct chip *chip, uint8_t value)
     unsigned highest;
     switch (value >> 5) {
     case 0: /* rotate in automatic EOI mode: clear */
-    case 4: /* and set */
-        chip->rotate_auto_eoi = value & 0x80;
-        break;
+    case 4: /* and set */ chip->rotate_auto_eoi = value & 0x80; break;
     case 1: /* non-specific EOI */
     case 5: /* and rotate. In special mask mode masked bits are not eligible */
-        highest = chip_priority(chip, chip->special_mask ? chip->isr & (uint8_t)~chip->imr : chip->isr);
+        highest =
+            chip_priority(chip, chip->special_mask ? chip->isr & (uint8_t)~chip->imr : chip->isr);
         if (highest < 8)
             chip_eoi(chip, chip_input(chip, highest), value & 0x80);
         break;
     case 3: /* specific EOI */
-    case 7: /* and rotate */
-        chip_eoi(chip, input, value & 0x80);
-        break;
-    case 6: /* set priority */
-        chip->highest = (input + 1) & 7;
-        break;
-    default: /* 2: no operation */
-        break;
+    case 7: /* and rotate */ chip_eoi(chip, input, value & 0x80); break;
+    case 6: /* set priority */ chip->highest = (input + 1) & 7; break;
+    default: /* 2: no operation */ break;
     }
 }
 
@@ -208,9 +202,7 @@ static void write_command(struct chip *chip, uint8_t value)
 static void write_data(struct chip *chip, uint8_t value)
 {
     switch (chip->init) {
-    case INIT_DONE:
-        chip->imr = value;
-        break;
+    case INIT_DONE: chip->imr = value; break;
     case INIT_ICW2:
         chip->vector_base = value & 0xf8;
         chip->init = !chip->single ? INIT_ICW3 : chip->need_icw4 ? INIT_ICW4 : INIT_DONE;
@@ -269,29 +261,29 @@ static void pic_reset(void *self)
 {
     struct pic *pic = self;
     for (unsigned i = 0; i < 2; i++)
-        pic->chip[i] = (struct chip){.master = i == 0,
-                                     .lines = pic->chip[i].lines,
-                                     .imr = 0xff,
-                                     .elcr_writable = i == 0 ? 0xf8 : 0xde};
+        pic->chip[i] = (struct chip){ .master = i == 0,
+                                      .lines = pic->chip[i].lines,
+                                      .imr = 0xff,
+                                      .elcr_writable = i == 0 ? 0xf8 : 0xde };
     pic_update(pic);
 }
 
 void pic_firmware_init(struct pic *pic)
 {
-    static const uint8_t base[2] = {0x08, 0x70};
+    static const uint8_t base[2] = { 0x08, 0x70 };
     for (unsigned i = 0; i < 2; i++) {
         write_command(&pic->chip[i], ICW1_INIT | ICW1_IC4);
         write_data(&pic->chip[i], base[i]);
         write_data(&pic->chip[i], i == 0 ? 1 << CASCADE : CASCADE);
         write_data(&pic->chip[i], 0x01);
-        write_data(&pic->chip[i], i == 0 ? (uint8_t)~(1u << CASCADE) : 0xff);
+        write_data(&pic->chip[i], i == 0 ? (uint8_t) ~(1u << CASCADE) : 0xff);
     }
     pic_update(pic);
 }
 
 static const struct dev_class dev_pic = {
     .name = "pic8259",
-    .ports = {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}},
+    .ports = { { 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 } },
     .port_size = 1,
     .state_size = sizeof(struct pic),
     .reset = pic_reset,

@@ -22,16 +22,16 @@ struct channel {
     uint16_t latch;
     uint8_t status;
 
-    bool loaded;       /* the counting element holds `count` since tick `start` */
-    bool triggered;    /* modes 1, 5: a gate edge was seen */
-    bool held;         /* the gate stops counting at `held_elapsed` */
-    uint32_t count;    /* 1 to 65536 */
+    bool loaded;    /* the counting element holds `count` since tick `start` */
+    bool triggered; /* modes 1, 5: a gate edge was seen */
+    bool held;      /* the gate stops counting at `held_elapsed` */
+    uint32_t count; /* 1 to 65536 */
     uint64_t start;
     uint64_t held_elapsed;
 
-    bool next_valid;   /* a count was written that is not yet in the counting element */
+    bool next_valid; /* a count was written that is not yet in the counting element */
     uint32_t next;
-    uint64_t next_at;  /* modes 2, 3: the tick when it goes there */
+    uint64_t next_at; /* modes 2, 3: the tick when it goes there */
 };
 
 struct pit {
@@ -152,8 +152,8 @@ static uint16_t channel_value(const struct channel *ch, uint64_t tick)
 static uint8_t channel_status(const struct channel *ch, uint64_t tick)
 {
     bool null_count = !ch->loaded || ch->next_valid || tick < ch->start;
-    return (uint8_t)(channel_out(ch, tick) << 7 | null_count << 6 | ch->access << 4 | ch->mode << 1 |
-                     ch->bcd);
+    return (uint8_t)(channel_out(ch, tick) << 7 | null_count << 6 | ch->access << 4 |
+                     ch->mode << 1 | ch->bcd);
 }
 
 /* Channel 0's OUT to the interrupt controller, and the next deadline. */
@@ -236,12 +236,8 @@ static void channel_gate(struct channel *ch, bool gate, uint64_t tick)
 static void write_count(struct channel *ch, uint8_t value, uint64_t tick)
 {
     switch (ch->access) {
-    case ACCESS_LOW:
-        channel_load(ch, value, tick);
-        break;
-    case ACCESS_HIGH:
-        channel_load(ch, (uint32_t)value << 8, tick);
-        break;
+    case ACCESS_LOW: channel_load(ch, value, tick); break;
+    case ACCESS_HIGH: channel_load(ch, (uint32_t)value << 8, tick); break;
     default:
         if (ch->high_write_next) {
             channel_load(ch, (uint32_t)value << 8 | ch->low_written, tick);
@@ -307,11 +303,11 @@ static void write_control(struct pit *pit, uint8_t value, uint64_t tick)
         return;
     }
     unsigned mode = value >> 1 & 7;
-    *ch = (struct channel){.mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
-                           .access = value >> 4 & 3,
-                           .bcd = value & 1,
-                           .gate = ch->gate,
-                           .held = !ch->gate && mode != 1 && mode != 5};
+    *ch = (struct channel){ .mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
+                            .access = value >> 4 & 3,
+                            .bcd = value & 1,
+                            .gate = ch->gate,
+                            .held = !ch->gate && mode != 1 && mode != 5 };
 }
 
 static uint32_t pit_read(void *self, uint16_t port, unsigned size)
@@ -355,7 +351,7 @@ static void pit_reset(void *self)
 {
     struct pit *pit = self;
     for (unsigned i = 0; i < 3; i++)
-        pit->channel[i] = (struct channel){.access = ACCESS_BOTH, .gate = i != 2, .held = i == 2};
+        pit->channel[i] = (struct channel){ .access = ACCESS_BOTH, .gate = i != 2, .held = i == 2 };
     pit->port61 = 0;
     pit_update(pit, tick_now(pit));
 }
@@ -368,7 +364,7 @@ static void pit_fini(void *self)
 
 static const struct dev_class dev_pit = {
     .name = "pit8254",
-    .ports = {{0x40, 4}, {0x61, 1}},
+    .ports = { { 0x40, 4 }, { 0x61, 1 } },
     .port_size = 1,
     .state_size = sizeof(struct pit),
     .reset = pit_reset,
@@ -384,7 +380,7 @@ struct pit *pit_add(struct bus *bus, struct irq_line irq0)
         return NULL;
     pit->irq0 = irq0;
     pit->clock = bus_clock(bus);
-    pit->edge = (struct deadline){.fire = edge_fire, .self = pit};
+    pit->edge = (struct deadline){ .fire = edge_fire, .self = pit };
     pit_reset(pit);
     return pit;
 }

@@ -85,7 +85,7 @@ static void reset_ports_reset(void *self)
 
 static const struct dev_class dev_reset_ports = {
     .name = "reset",
-    .ports = {{KBD_COMMAND, 1}, {FAST_A20, 1}, {0xcf8, 4}},
+    .ports = { { KBD_COMMAND, 1 }, { FAST_A20, 1 }, { 0xcf8, 4 } },
     .port_size = 4,
     .state_size = sizeof(struct reset_ports),
     .reset = reset_ports_reset,

@@ -108,7 +108,7 @@ static void post_reset(void *self)
 
 static const struct dev_class dev_post_port = {
     .name = "post",
-    .ports = {{0x80, 1}},
+    .ports = { { 0x80, 1 } },
     .port_size = 1,
     .state_size = sizeof(struct post_port),
     .reset = post_reset,

@@ -76,7 +76,7 @@ static unsigned fifo_room(const struct uart *uart)
 
 static unsigned fifo_trigger(const struct uart *uart)
 {
-    static const uint8_t level[4] = {1, 4, 8, 14};
+    static const uint8_t level[4] = { 1, 4, 8, 14 };
     return fifo_enabled(uart) ? level[uart->fcr >> 6] : 1;
 }
 
@@ -131,7 +131,8 @@ static void uart_receive(struct uart *uart, uint8_t byte)
 {
     if (!fifo_room(uart)) {
         uart->lsr |= LSR_OE;
-        if (!fifo_enabled(uart)) /* the new character overwrites RBR; a full FIFO keeps the old ones */
+        if (!fifo_enabled(
+                uart)) /* the new character overwrites RBR; a full FIFO keeps the old ones */
             uart->fifo[uart->fifo_first] = byte;
     } else {
         uart->fifo[(uart->fifo_first + uart->fifo_count++) % UART_FIFO] = byte;
@@ -175,7 +176,7 @@ size_t uart_input(struct uart *uart, const uint8_t *bytes, size_t len)
 static void fifo_clear(struct uart *uart)
 {
     uart->fifo_count = 0;
-    uart->lsr &= (uint8_t)~(LSR_DR | LSR_ERRORS);
+    uart->lsr &= (uint8_t) ~(LSR_DR | LSR_ERRORS);
     timeout_restart(uart);
 }
 
@@ -221,10 +222,8 @@ static uint32_t uart_read(void *self, uint16_t port, unsigned size)
     uint8_t value;
     (void)size;
     switch (port - uart->base) {
-    case 0:
-        return uart->lcr & LCR_DLAB ? uart->divisor & 0xff : read_rbr(uart);
-    case 1:
-        return uart->lcr & LCR_DLAB ? uart->divisor >> 8 : uart->ier;
+    case 0: return uart->lcr & LCR_DLAB ? uart->divisor & 0xff : read_rbr(uart);
+    case 1: return uart->lcr & LCR_DLAB ? uart->divisor >> 8 : uart->ier;
     case 2:
         value = uart_source(uart);
         if (value == IIR_THRE) { /* reading it is what ends it */
@@ -232,10 +231,8 @@ static uint32_t uart_read(void *self, uint16_t port, unsigned size)
             uart_update(uart);
         }
         return value | (fifo_enabled(uart) ? IIR_FIFOS : 0);
-    case 3:
-        return uart->lcr;
-    case 4:
-        return uart->mcr;
+    case 3: return uart->lcr;
+    case 4: return uart->mcr;
     case 5:
         value = uart->lsr;
         uart->lsr &= (uint8_t)~LSR_ERRORS;
@@ -246,8 +243,7 @@ static uint32_t uart_read(void *self, uint16_t port, unsigned size)
         uart->msr &= MSR_LINES;
         uart_update(uart);
         return value;
-    default:
-        return uart->scratch;
+    default: return uart->scratch;
     }
 }
 
@@ -302,22 +298,15 @@ static void uart_write(void *self, uint16_t port, unsigned size, uint32_t wide)
         else
             write_ier(uart, value);
         break;
-    case 2:
-        write_fcr(uart, value);
-        break;
-    case 3:
-        uart->lcr = value;
-        break;
+    case 2: write_fcr(uart, value); break;
+    case 3: uart->lcr = value; break;
     case 4:
         uart->mcr = value & 0x1f;
         modem_update(uart);
         arrival_arm(uart);
         break;
-    case 7:
-        uart->scratch = value;
-        break;
-    default: /* LSR and MSR are read-only in use */
-        break;
+    case 7: uart->scratch = value; break;
+    default: /* LSR and MSR are read-only in use */ break;
     }
     uart_update(uart);
 }
@@ -363,8 +352,8 @@ struct uart *uart_add(struct bus *bus, uint16_t base, struct irq_line irq, struc
     uart->irq = irq;
     uart->output = output;
     uart->clock = bus_clock(bus);
-    uart->arrival = (struct deadline){.fire = arrival_fire, .self = uart};
-    uart->timeout = (struct deadline){.fire = timeout_fire, .self = uart};
+    uart->arrival = (struct deadline){ .fire = arrival_fire, .self = uart };
+    uart->timeout = (struct deadline){ .fire = timeout_fire, .self = uart };
     uart_reset(uart);
     return bus_map_ports(bus, uart, base, 8) ? uart : NULL;
 }
