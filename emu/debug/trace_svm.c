@@ -2,8 +2,7 @@
 #include "emu/debug/trace_priv.h"
 
 #include "emu/cpu/run.h"
-#include "svm/svm.h"
-#include "svm/vmcb.h"
+#include "svm/rules.h"
 
 #include <string.h>
 #include <strings.h>
@@ -36,78 +35,113 @@ bool trace_exit_names(const char *word, uint64_t *value)
     return false;
 }
 
-/* A field of the current VMCB as it stands in memory; 0 if it lies outside RAM. No effects. */
-static uint64_t vmcb_peek(const struct vcpu *cpu, enum vmcb_field field)
+/* ASID and CS:RIP of the guest: as VMRUN found it in the VMCB, or as #VMEXIT left it there. */
+static void put_guest(struct pacifica_trace *trace, const struct svm_state *svm)
 {
-    const uint8_t *page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES);
-    return page ? vmcb_field_value(page, field) : 0;
-}
-
-/* ASID and CS:RIP of the guest, from the VMCB: at both probe points it holds them. */
-static void put_guest(struct pacifica_trace *trace, const struct vcpu *cpu)
-{
-    record_dec(&trace->record, "asid", vmcb_peek(cpu, VMCB_GUEST_ASID));
-    record_cs_rip(&trace->record, (uint16_t)vmcb_peek(cpu, VMCB_CS_SEL),
-                  vmcb_peek(cpu, VMCB_RIP));
+    record_dec(&trace->record, "asid", svm->last_asid);
+    record_cs_rip(&trace->record, svm->last_cs, svm->last_rip);
 }
 
 void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    const struct vcpu *cpu = event->cpu;
+    const struct svm_state *svm = event->cpu->svm;
     if (!trace_wants(trace, TRACE_SVM, TRACE_NUMBER_VMRUN))
         return;
     trace_begin(trace, "vmrun", event);
-    put_guest(trace, cpu);
+    put_guest(trace, svm);
     record_hex(&trace->record, "vmcb", event->a);
-    if (vmcb_peek(cpu, VMCB_NESTED_CONTROL) & NESTED_NP_ENABLE)
-        record_hex(&trace->record, "n_cr3", vmcb_peek(cpu, VMCB_N_CR3));
-    uint64_t inject = vmcb_peek(cpu, VMCB_EVENTINJ);
-    if (inject & EVENTINJ_V)
-        record_hex(&trace->record, "eventinj", inject);
+    record_bool(&trace->record, "np", svm->last_nested);
+    record_hex(&trace->record, "cr3", svm->last_cr3);
+    if (svm->last_tlb_control)
+        record_hex(&trace->record, "tlb_control", svm->last_tlb_control);
+    if (svm->last_eventinj & EVENTINJ_V)
+        record_hex(&trace->record, "eventinj", svm->last_eventinj);
     trace_end(trace);
 }
 
-/* The rule behind a VMEXIT_INVALID. */
-static void put_invalid(struct pacifica_trace *trace, const struct svm_invalid *invalid)
+static void put_words(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    if (!invalid->rule)
-        return;
-    record_text(&trace->record, "field", invalid->field ? invalid->field : "");
+    char words[200];
+    if (svm_describe_exit(words, sizeof(words), event->a, event->b, event->c) > 0)
+        record_note(&trace->record, words);
+}
+
+/* --- VMEXIT_INVALID ----------------------------------------------------------------------- */
+
+static void put_rule(struct pacifica_trace *trace, const struct svm_invalid *invalid)
+{
+    record_text(&trace->record, "field", invalid->field);
     record_hex(&trace->record, "value", invalid->value);
-    record_text(&trace->record, "section", invalid->section ? invalid->section : "");
+    record_text(&trace->record, "section", invalid->section);
     record_note(&trace->record, invalid->rule);
 }
 
+struct rule_lines {
+    struct pacifica_trace *trace;
+    const struct probe_event *event;
+    unsigned count;
+};
+
+static void rule_line(void *self, const struct svm_invalid *invalid)
+{
+    struct rule_lines *lines = self;
+    if (lines->count++ == 0)
+        return; /* stands in the line of the #VMEXIT */
+    trace_begin(lines->trace, "vmexit_rule", lines->event);
+    record_dec(&lines->trace->record, "asid", lines->event->cpu->svm->last_asid);
+    put_rule(lines->trace, invalid);
+    trace_end(lines->trace);
+}
+
+/* A line for each further rule that failed: the checks are made once more on the VMCB, which VMEXIT_INVALID leaves as it
+ * is but for the exit fields. A VMCB outside RAM is not read again: that could have effects. */
+static void put_further_rules(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const struct vcpu *cpu = event->cpu;
+    const struct svm_check check = {
+        .page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES),
+        .model = &cpu->svm->model,
+        .memory = cpu->memory,
+        .host_cr0 = cpu->regs.cr0,
+        .np = cpu->svm->last_nested};
+    struct rule_lines lines = {.trace = trace, .event = event};
+    if (check.page && cpu->svm->invalid_count > 1)
+        (void)svm_rules_report(&check, rule_line, &lines);
+}
+
+/* --- #VMEXIT ------------------------------------------------------------------------------ */
+
 static void put_exit(struct pacifica_trace *trace, const struct probe_event *event)
 {
+    const struct svm_state *svm = event->cpu->svm;
     const char *name = svm_exit_name(event->a);
+    bool invalid = event->a == VMEXIT_INVALID && svm->invalid.rule;
     trace_begin(trace, "vmexit", event);
-    put_guest(trace, event->cpu);
+    put_guest(trace, svm);
     record_text(&trace->record, "name", name ? name : "reserved");
     record_hex(&trace->record, "code", event->a);
     record_hex(&trace->record, "info1", event->b);
     record_hex(&trace->record, "info2", event->c);
-    if (event->cpu->svm->last_exitintinfo & EVENTINJ_V)
-        record_hex(&trace->record, "exitintinfo", event->cpu->svm->last_exitintinfo);
-    if (event->a == VMEXIT_INVALID) {
-        put_invalid(trace, &event->cpu->svm->invalid);
-    } else {
-        char words[200];
-        if (svm_describe_exit(words, sizeof(words), event->a, event->b, event->c) > 0)
-            record_note(&trace->record, words);
-    }
+    if (svm->last_exitintinfo & EVENTINJ_V)
+        record_hex(&trace->record, "exitintinfo", svm->last_exitintinfo);
+    if (svm->last_nrip)
+        record_hex(&trace->record, "nrip", svm->last_nrip);
+    if (invalid)
+        put_rule(trace, &svm->invalid);
+    else
+        put_words(trace, event);
     trace_end(trace);
+    if (invalid)
+        put_further_rules(trace, event);
 }
 
 static void put_npf(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    char words[200];
     trace_begin(trace, "npf", event);
-    put_guest(trace, event->cpu);
+    put_guest(trace, event->cpu->svm);
     record_hex(&trace->record, "gpa", event->c);
     record_hex(&trace->record, "info1", event->b);
-    if (svm_describe_exit(words, sizeof(words), event->a, event->b, event->c) > 0)
-        record_note(&trace->record, words);
+    put_words(trace, event);
     trace_end(trace);
 }
 

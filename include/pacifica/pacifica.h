@@ -85,7 +85,7 @@ enum pacifica_device_kind {
 struct pacifica_device {
     enum pacifica_device_kind kind;
     uint16_t port;                 /* first I/O port */
-    uint16_t port_count;           /* ports, 1-8; DEBUGCON has one port whatever stands here */
+    uint16_t port_count;           /* ports, 1-4; DEBUGCON has one port whatever stands here */
     struct pacifica_output output; /* DEBUGCON only */
 };
 
@@ -166,7 +166,8 @@ PACIFICA_API void pacifica_machine_free(struct pacifica_machine *machine);
  * diag    says why on failure; may be NULL
  * Returns PACIFICA_OK; PACIFICA_EFORMAT (of no known kind, malformed or truncated); PACIFICA_ERANGE (does
  * not fit into RAM, or parts overlap); PACIFICA_EUNSUPPORTED (a kind that is not there yet);
- * PACIFICA_ENOMEM. On failure guest memory may hold parts of the image and no kernel is loaded. */
+ * PACIFICA_EUSAGE (more than 64 modules); PACIFICA_ENOMEM. On failure no kernel is loaded, guest memory is unchanged
+ * and the machine is in its reset state. */
 PACIFICA_API enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machine,
                                                                const struct pacifica_kernel *kernel,
                                                                struct pacifica_diag *diag);

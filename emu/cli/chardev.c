@@ -1,0 +1,191 @@
+/* Handlers of the options about character devices and the devices that use them. */
+#include "emu/cli/options_priv.h"
+
+#include "emu/base/diag.h"
+
+#include <string.h>
+
+#define DEBUG_EXIT_PORT 0x501u /* QEMU's defaults */
+#define DEBUG_EXIT_PORTS 2u
+#define DEBUGCON_PORT 0xe9u
+
+static enum pacifica_status no_memory(struct parse *parse)
+{
+    return diag_set(parse->diag, PACIFICA_ENOMEM, NULL, NULL, "no memory");
+}
+
+/* stdio, null, none or file:F. CHOICE: `none` is as `null`; QEMU leaves the UART out, which no image expects. */
+static enum pacifica_status parse_destination(struct parse *parse, const char *value,
+                                              struct cli_chardev *to)
+{
+    if (strcmp(value, "stdio") == 0 || strcmp(value, "mon:stdio") == 0) {
+        to->kind = CHARDEV_STDIO;
+    } else if (strcmp(value, "null") == 0 || strcmp(value, "none") == 0) {
+        to->kind = CHARDEV_NULL;
+    } else if (strncmp(value, "file:", 5) == 0 && value[5]) {
+        to->kind = CHARDEV_FILE;
+        to->path = value + 5;
+    } else {
+        return option_not_yet(parse, value);
+    }
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_serial(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    if (o->serial.kind != CHARDEV_UNSET || o->serial_chardev)
+        return option_not_yet(parse, "a second serial line");
+    if (strncmp(value, "chardev:", 8) == 0 && value[8]) {
+        o->serial_chardev = value + 8;
+        return PACIFICA_OK;
+    }
+    return parse_destination(parse, value, &o->serial);
+}
+
+enum pacifica_status option_nographic(struct parse *parse, const char *value)
+{
+    (void)value;
+    parse->options->nographic = true;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_nodefaults(struct parse *parse, const char *value)
+{
+    (void)value;
+    parse->options->nodefaults = true;
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status add_device(struct parse *parse, const struct cli_device *device)
+{
+    struct cli_options *o = parse->options;
+    if (o->device_count == CLI_DEVICES)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, parse->where, NULL, "too many devices (8)");
+    o->device[o->device_count++] = *device;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_debugcon(struct parse *parse, const char *value)
+{
+    struct cli_device device = {
+        .kind = PACIFICA_DEVICE_DEBUGCON, .port = DEBUGCON_PORT, .port_count = 1};
+    enum pacifica_status status = PACIFICA_OK;
+    if (strncmp(value, "chardev:", 8) == 0 && value[8])
+        device.chardev = value + 8;
+    else
+        status = parse_destination(parse, value, &device.destination);
+    return status == PACIFICA_OK ? add_device(parse, &device) : status;
+}
+
+enum pacifica_status option_chardev(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    struct cli_chardev chardev = {0};
+    const char *rest = value;
+    const char *kind = words_next(&o->words, &rest);
+    if (!kind)
+        return no_memory(parse);
+    if (strcmp(kind, "stdio") == 0)
+        chardev.kind = CHARDEV_STDIO;
+    else if (strcmp(kind, "null") == 0)
+        chardev.kind = CHARDEV_NULL;
+    else if (strcmp(kind, "file") == 0)
+        chardev.kind = CHARDEV_FILE;
+    else
+        return option_not_yet(parse, kind);
+    while (rest) {
+        const char *part = words_next(&o->words, &rest);
+        if (!part)
+            return no_memory(parse);
+        if (word_value(part, "id"))
+            chardev.id = word_value(part, "id");
+        else if (word_value(part, "path") && chardev.kind == CHARDEV_FILE)
+            chardev.path = word_value(part, "path");
+        else if (!(chardev.kind == CHARDEV_STDIO &&
+                   (word_value(part, "mux") || word_value(part, "signal"))))
+            return option_bad(parse, part, "no property of this chardev");
+    }
+    if (!chardev.id || !chardev.id[0])
+        return option_bad(parse, value, "a chardev without id=");
+    if (chardev.kind == CHARDEV_FILE && !(chardev.path && chardev.path[0]))
+        return option_bad(parse, value, "a file without path=");
+    if (cli_find_chardev(o, chardev.id))
+        return option_bad(parse, chardev.id, "the ID of two chardevs");
+    if (o->chardev_count == CLI_CHARDEVS)
+        return option_bad(parse, value, "one chardev too many (8)");
+    o->chardev[o->chardev_count++] = chardev;
+    return PACIFICA_OK;
+}
+
+/* One key=value of -device. */
+static enum pacifica_status device_property(struct parse *parse, struct cli_device *device,
+                                            const char *part)
+{
+    bool debug_exit = device->kind == PACIFICA_DEVICE_DEBUG_EXIT;
+    const char *text;
+    uint64_t number;
+    if ((text = word_value(part, "iobase"))) {
+        if (!word_number(text, &number) || number > UINT16_MAX)
+            return option_bad(parse, part, "no I/O port");
+        device->port = (uint16_t)number;
+    } else if (debug_exit && (text = word_value(part, "iosize"))) {
+        if (!word_number(text, &number) || number < 1 || number > 4)
+            return option_bad(parse, part, "no number of ports from 1 to 4");
+        device->port_count = (uint16_t)number;
+    } else if (!debug_exit && (text = word_value(part, "chardev"))) {
+        device->chardev = text;
+    } else if (!word_value(part, "id")) {
+        return option_bad(parse, part, "no property of this device");
+    }
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_device(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    struct cli_device device;
+    const char *rest = value;
+    const char *name = words_next(&o->words, &rest);
+    if (!name)
+        return no_memory(parse);
+    if (strcmp(name, "?") == 0 || strcmp(name, "help") == 0) {
+        o->action = CLI_DEVICE_LIST;
+        return PACIFICA_OK;
+    }
+    if (strcmp(name, "isa-debug-exit") == 0)
+        device = (struct cli_device){.kind = PACIFICA_DEVICE_DEBUG_EXIT,
+                                     .port = DEBUG_EXIT_PORT,
+                                     .port_count = DEBUG_EXIT_PORTS};
+    else if (strcmp(name, "isa-debugcon") == 0)
+        device = (struct cli_device){
+            .kind = PACIFICA_DEVICE_DEBUGCON, .port = DEBUGCON_PORT, .port_count = 1};
+    else if (strcmp(name, "pc-testdev") == 0 || strcmp(name, "pci-testdev") == 0)
+        return option_not_yet(parse, name);
+    else
+        return option_bad(parse, name, "no device of this machine ('?' lists them)");
+    while (rest) {
+        const char *part = words_next(&o->words, &rest);
+        if (!part)
+            return no_memory(parse);
+        enum pacifica_status status = device_property(parse, &device, part);
+        if (status != PACIFICA_OK)
+            return status;
+    }
+    if (device.kind == PACIFICA_DEVICE_DEBUGCON && !device.chardev)
+        return option_bad(parse, value, "a debugcon without chardev=");
+    return add_device(parse, &device);
+}
+
+enum pacifica_status options_check(struct parse *parse)
+{
+    const struct cli_options *o = parse->options;
+    if (o->serial_chardev && !cli_find_chardev(o, o->serial_chardev))
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-serial", NULL, "no chardev '%s'",
+                        o->serial_chardev);
+    for (unsigned i = 0; i < o->device_count; i++)
+        if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
+            return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
+                            o->device[i].chardev);
+    return PACIFICA_OK;
+}

@@ -1,0 +1,37 @@
+/* Files of the command line. The library knows none: it gets bytes. */
+#ifndef EMU_CLI_FILES_H
+#define EMU_CLI_FILES_H
+
+#include <pacifica/pacifica.h>
+
+#include <stdio.h>
+
+/* Read a whole file, of at most 4 GiB. PACIFICA_OK: *bytes is to be given back with file_free(). PACIFICA_EIO,
+ * PACIFICA_ERANGE, PACIFICA_ENOMEM: `diag` names file and reason, *bytes is empty. */
+enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
+                               struct pacifica_diag *diag);
+void file_free(struct pacifica_bytes *bytes);
+
+/* A stream that output goes to. Invariant: stream is NULL only before output_open(). */
+struct output_file {
+    FILE *stream;
+    const char *name; /* for messages */
+    bool dirty;       /* something was written since the last flush */
+};
+
+/* Open `path` for writing, emptying it. PACIFICA_EIO: `diag` names file and reason. */
+enum pacifica_status output_open(struct output_file *file, const char *path, struct pacifica_diag *diag);
+
+/* Use standard output or error instead of a file. */
+void output_standard(struct output_file *file, FILE *stream, const char *name);
+
+/* Hand on what is buffered, if there is something. */
+void output_flush(struct output_file *file);
+
+/* Close, and tell whether all bytes arrived: PACIFICA_OK or PACIFICA_EIO. Standard streams stay open. */
+enum pacifica_status output_close(struct output_file *file, struct pacifica_diag *diag);
+
+/* The file as the library wants it; `file` must stay where it is. */
+struct pacifica_output output_to(struct output_file *file);
+
+#endif

@@ -1,0 +1,79 @@
+/* What the command line asks for. */
+#ifndef EMU_CLI_OPTIONS_H
+#define EMU_CLI_OPTIONS_H
+
+#include <pacifica/pacifica.h>
+
+#define CLI_MODULES 32
+#define CLI_DEVICES 8
+#define CLI_FW_CFG 16
+#define CLI_CHARDEVS 8
+#define CLI_TEXT 256
+
+/* Where a character device goes. */
+struct cli_chardev {
+    enum { CHARDEV_UNSET, CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE } kind;
+    const char *path; /* CHARDEV_FILE */
+    const char *id;   /* -chardev only */
+};
+
+/* A device as the command line describes it; `chardev` is an ID that may be defined later on the line. */
+struct cli_device {
+    enum pacifica_device_kind kind;
+    uint16_t port, port_count;
+    const char *chardev;            /* ID, or NULL */
+    struct cli_chardev destination; /* -debugcon says it directly */
+};
+
+struct cli_module {
+    const char *path;
+    const char *text; /* "F ARGS" as the guest sees it */
+};
+
+struct cli_fw_cfg {
+    const char *name;
+    const char *path, *string; /* one of them */
+};
+
+/* What a run is to do instead of running. */
+enum cli_action { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_CPU_LIST, CLI_DEVICE_LIST, CLI_TRACE_LIST };
+
+/* Invariant: texts belong to `words`, which cli_options_fini() frees; counts stay within the arrays. */
+struct cli_options {
+    enum cli_action action;
+    const char *kernel, *append; /* kernel NULL: the built-in demonstration */
+    struct cli_module module[CLI_MODULES];
+    unsigned module_count;
+    uint64_t ram_bytes;
+    const char *cpu;
+    struct cli_device device[CLI_DEVICES];
+    unsigned device_count;
+    struct cli_fw_cfg fw_cfg[CLI_FW_CFG];
+    unsigned fw_cfg_count;
+    struct cli_chardev chardev[CLI_CHARDEVS];
+    unsigned chardev_count;
+    struct cli_chardev serial;
+    const char *serial_chardev; /* -serial chardev:ID */
+    bool nodefaults, nographic, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
+    char log_items[CLI_TEXT], trace_events[CLI_TEXT];
+    const char *log_path, *trace_path;
+    enum pacifica_trace_format trace_format;
+    uint64_t max_steps, drop_fast_every;
+    uint64_t max_time_ms; /* 0: no limit */
+    uint32_t stop_on;
+    struct cli_words *words;
+};
+
+/* Parse the command line. PACIFICA_OK; PACIFICA_EUSAGE (unknown option, malformed value), PACIFICA_EUNSUPPORTED (not there
+ * yet), PACIFICA_ENOMEM: `diag` has the line for the user, where = the option. cli_options_fini() is needed in any case. */
+enum pacifica_status cli_options_parse(struct cli_options *options, int argc, const char *const *argv,
+                                       struct pacifica_diag *diag);
+void cli_options_fini(struct cli_options *options);
+
+/* The destination behind a -chardev ID; NULL: there is none. */
+const struct cli_chardev *cli_find_chardev(const struct cli_options *options, const char *id);
+
+/* Write the help to standard output. */
+void cli_help(void);
+
+#endif

@@ -1,0 +1,156 @@
+/* Running the machine and telling how it ended. */
+#include "emu/cli/console.h"
+#include "emu/cli/session.h"
+#include "emu/cli/watchdog.h"
+
+#include "emu/base/diag.h"
+
+#include <inttypes.h>
+#include <signal.h>
+
+/* Steps between two looks at input and output: some milliseconds. */
+#define SLICE_STEPS UINT64_C(1000000)
+
+void cli_complain(const struct pacifica_diag *diag)
+{
+    (void)fprintf(stderr, "pacifica: %s%s%s%s%s%s\n", diag->where, diag->where[0] ? ": " : "",
+                  diag->what, diag->hint[0] ? " (" : "", diag->hint, diag->hint[0] ? ")" : "");
+}
+
+/* Does the serial line get what is typed? */
+static bool reads_input(const struct session *session)
+{
+    return session->serial.stream == stdout;
+}
+
+/* What a stop means for the run: go on, or end. */
+static bool goes_on(struct session *session, struct console *console, const struct watchdog *watchdog,
+                    struct pacifica_result *result)
+{
+    uint64_t max_steps = session->options->max_steps;
+    switch (result->stop) {
+    case PACIFICA_STOP_LIMIT_INSNS: return result->steps < max_steps;
+    case PACIFICA_STOP_HALTED:
+        if (!console->open && console->count == 0)
+            return false;
+        if (!pacifica_machine_wants_input(session->machine))
+            return false;
+        console_wait(console);
+        return true;
+    case PACIFICA_STOP_REQUEST: return watchdog->bite == WATCHDOG_QUIET;
+    case PACIFICA_STOP_RESET:
+        if (session->options->no_reboot)
+            return false;
+        return pacifica_machine_reset(session->machine, &result->diag) == PACIFICA_OK;
+    default: return false;
+    }
+}
+
+/* Run slice by slice until something ends the run. How it is sliced changes nothing the guest can see. */
+static void run_slices(struct session *session, struct watchdog *watchdog,
+                       struct pacifica_result *result)
+{
+    const struct cli_options *o = session->options;
+    struct pacifica_limits limits = PACIFICA_LIMITS_INIT;
+    struct console console = {0};
+    limits.exact_blocks = o->exact_blocks;
+    limits.drop_fast_every = o->drop_fast_every;
+    *result = (struct pacifica_result){0};
+    if (reads_input(session))
+        console_begin(&console);
+    do {
+        uint64_t left = o->max_steps - result->steps;
+        console_feed(&console, session->machine);
+        limits.max_steps = result->steps + (left < SLICE_STEPS ? left : SLICE_STEPS);
+        pacifica_machine_run(session->machine, &limits, result);
+        session_flush(session);
+    } while (goes_on(session, &console, watchdog, result));
+    console_end(&console);
+}
+
+/* "pacifica: WHAT at CS:RIP" */
+static void tell_stop(const struct pacifica_diag *diag)
+{
+    (void)fprintf(stderr, "pacifica: %s%s%s\n", diag->what, diag->where[0] ? " at " : "", diag->where);
+}
+
+static int status_of(const struct session *session, const struct watchdog *watchdog,
+                     const struct pacifica_result *result)
+{
+    const struct cli_options *o = session->options;
+    switch (result->stop) {
+    case PACIFICA_STOP_EXIT: return (int)((result->exit_value << 1 | 1) & 0xff);
+    case PACIFICA_STOP_RESET: return o->no_reboot ? CLI_STATUS_OK : CLI_STATUS_USAGE;
+    case PACIFICA_STOP_LIMIT_INSNS: return CLI_STATUS_LIMIT;
+    case PACIFICA_STOP_UNIMPLEMENTED: return CLI_STATUS_UNIMPLEMENTED;
+    case PACIFICA_STOP_SHUTDOWN:
+        return o->qemu_exit_codes && o->no_reboot ? CLI_STATUS_OK : CLI_STATUS_SHUTDOWN;
+    case PACIFICA_STOP_HALTED: return CLI_STATUS_SHUTDOWN;
+    case PACIFICA_STOP_WATCH: return CLI_STATUS_STOP_ON;
+    default: return watchdog->bite == WATCHDOG_TIME ? CLI_STATUS_LIMIT : CLI_STATUS_OK;
+    }
+}
+
+/* The line that explains an end which the guest did not choose. */
+static void tell_end(const struct session *session, const struct watchdog *watchdog,
+                     const struct pacifica_result *result)
+{
+    const char *name = NULL;
+    switch (result->stop) {
+    case PACIFICA_STOP_EXIT: return;
+    case PACIFICA_STOP_RESET:
+        if (!session->options->no_reboot)
+            cli_complain(&result->diag); /* the image cannot be loaded again */
+        return;
+    case PACIFICA_STOP_LIMIT_INSNS: name = "--max-insns"; break;
+    case PACIFICA_STOP_REQUEST:
+        if (watchdog->bite == WATCHDOG_TIME)
+            (void)fprintf(stderr, "pacifica: time limit reached (--max-time)\n");
+        return;
+    default: break;
+    }
+    struct pacifica_diag diag = result->diag;
+    if (name)
+        (void)snprintf(diag.what, sizeof(diag.what), "%.200s (%s)", result->diag.what, name);
+    tell_stop(&diag);
+}
+
+static void write_stderr(void *self, const void *bytes, size_t size)
+{
+    (void)self;
+    (void)fwrite(bytes, 1, size, stderr);
+}
+
+/* What --exit-stats and --state-hash ask for. bench/run reads the two lines about steps and memory. */
+static void tell_numbers(struct session *session, const struct pacifica_result *result)
+{
+    const struct pacifica_output to_stderr = {.write = write_stderr};
+    if (session->options->exit_stats) {
+        pacifica_exit_stats_write(session->stats, &to_stderr);
+        (void)fprintf(stderr, "pacifica: %" PRIu64 " steps, %" PRIu64 " instructions\n", result->steps,
+                      result->instructions);
+        (void)fprintf(stderr, "pacifica: guest memory %" PRIu64 " KiB resident\n",
+                      pacifica_machine_memory_resident_kib(session->machine));
+    }
+    if (session->options->state_hash)
+        (void)fprintf(stderr, "pacifica: state hash %016" PRIx64 "\n",
+                      pacifica_machine_state_hash(session->machine));
+}
+
+int session_run(struct session *session, int *signal)
+{
+    struct watchdog watchdog;
+    struct pacifica_result result;
+    bool watched = watchdog_begin(&watchdog, session->machine, session->options->max_time_ms);
+    if (!watched && session->options->max_time_ms) {
+        (void)fprintf(stderr, "pacifica: --max-time: no thread to be had\n");
+        return CLI_STATUS_USAGE;
+    }
+    run_slices(session, &watchdog, &result);
+    if (watched)
+        watchdog_end(&watchdog);
+    *signal = watchdog.signal;
+    tell_end(session, &watchdog, &result);
+    tell_numbers(session, &result);
+    return status_of(session, &watchdog, &result);
+}

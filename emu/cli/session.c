@@ -1,0 +1,211 @@
+/* Setting up a run and taking it down. */
+#include "emu/cli/session.h"
+
+#include "emu/base/diag.h"
+
+#include <string.h>
+
+#define STDERR_BUFFER (64 * 1024)
+#define DEMO_EXIT_PORT 0xf4
+#define DEMO_EXIT_PORTS 4
+
+/* --- character devices ------------------------------------------------------------------ */
+
+static enum pacifica_status open_chardev(struct output_file *file, const struct cli_chardev *chardev,
+                                         struct pacifica_diag *diag)
+{
+    if (chardev->kind == CHARDEV_STDIO)
+        output_standard(file, stdout, "standard output");
+    else if (chardev->kind == CHARDEV_FILE)
+        return output_open(file, chardev->path, diag);
+    return PACIFICA_OK;
+}
+
+/* What -serial, -nographic and -nodefaults say together. */
+static struct cli_chardev serial_chardev(const struct cli_options *options)
+{
+    if (options->serial_chardev)
+        return *cli_find_chardev(options, options->serial_chardev);
+    if (options->serial.kind != CHARDEV_UNSET)
+        return options->serial;
+    bool silent = options->nodefaults && !options->nographic;
+    return (struct cli_chardev){.kind = silent ? CHARDEV_NULL : CHARDEV_STDIO};
+}
+
+/* --- the machine -------------------------------------------------------------------------- */
+
+static enum pacifica_status read_files(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    enum pacifica_status status = PACIFICA_OK;
+    if (o->kernel)
+        status = file_read(o->kernel, &session->kernel, diag);
+    for (unsigned i = 0; status == PACIFICA_OK && i < o->module_count; i++)
+        status = file_read(o->module[i].path, &session->module[i], diag);
+    for (unsigned i = 0; status == PACIFICA_OK && i < o->fw_cfg_count; i++)
+        if (o->fw_cfg[i].path)
+            status = file_read(o->fw_cfg[i].path, &session->fw_cfg[i], diag);
+    return status;
+}
+
+/* Devices for the library; returns how many. */
+static enum pacifica_status make_devices(struct session *session, struct pacifica_device *device,
+                                         size_t *count, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    bool debug_exit = false;
+    for (*count = 0; *count < o->device_count; ++*count) {
+        const struct cli_device *from = &o->device[*count];
+        struct output_file *file = &session->debugcon[*count];
+        device[*count] = (struct pacifica_device){
+            .kind = from->kind, .port = from->port, .port_count = from->port_count};
+        debug_exit = debug_exit || from->kind == PACIFICA_DEVICE_DEBUG_EXIT;
+        const struct cli_chardev *to =
+            from->chardev ? cli_find_chardev(o, from->chardev) : &from->destination;
+        enum pacifica_status status = open_chardev(file, to, diag);
+        if (status != PACIFICA_OK)
+            return status;
+        if (file->stream)
+            device[*count].output = output_to(file);
+    }
+    if (!o->kernel && !debug_exit) /* the demonstration ends through it */
+        device[(*count)++] = (struct pacifica_device){.kind = PACIFICA_DEVICE_DEBUG_EXIT,
+                                                      .port = DEMO_EXIT_PORT,
+                                                      .port_count = DEMO_EXIT_PORTS};
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status make_machine(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    struct pacifica_device device[CLI_DEVICES + 1];
+    struct pacifica_fw_cfg fw_cfg[CLI_FW_CFG];
+    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
+    struct cli_chardev serial = serial_chardev(o);
+    options.ram_bytes = o->ram_bytes;
+    options.cpu = o->cpu;
+    options.stop_on = o->stop_on;
+    options.devices = device;
+    options.fw_cfg = fw_cfg;
+    options.fw_cfg_count = o->fw_cfg_count;
+    for (unsigned i = 0; i < o->fw_cfg_count; i++) {
+        const char *string = o->fw_cfg[i].string;
+        fw_cfg[i].name = o->fw_cfg[i].name;
+        fw_cfg[i].content = session->fw_cfg[i];
+        if (string)
+            fw_cfg[i].content = (struct pacifica_bytes){.data = string, .size = strlen(string)};
+    }
+    enum pacifica_status status = open_chardev(&session->serial, &serial, diag);
+    if (status == PACIFICA_OK)
+        status = make_devices(session, device, &options.device_count, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    if (session->serial.stream)
+        options.serial = output_to(&session->serial);
+    return pacifica_machine_new(&options, &session->machine, diag);
+}
+
+static enum pacifica_status load_kernel(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    struct pacifica_kernel kernel = {.image = session->kernel, .name = o->kernel, .cmdline = o->append};
+    for (unsigned i = 0; i < o->module_count; i++)
+        session->module_for_library[i] =
+            (struct pacifica_module){.image = session->module[i], .text = o->module[i].text};
+    kernel.modules = session->module_for_library;
+    kernel.module_count = o->module_count;
+    if (!o->kernel) {
+        kernel.image = cli_demo();
+        kernel.name = "demo";
+        if (kernel.image.size == 0)
+            return diag_set(diag, PACIFICA_EUNSUPPORTED, NULL, "-kernel names an image",
+                            "the demonstration hypervisor is not built in: "
+                            "there was no x86-64 compiler for it");
+    }
+    return pacifica_machine_load_kernel(session->machine, &kernel, diag);
+}
+
+/* --- seeing it ---------------------------------------------------------------------------- */
+
+static enum pacifica_status attach(struct session *session, struct output_file *file,
+                                   const char *events, const char *path, bool jsonl,
+                                   struct pacifica_trace **client, struct pacifica_diag *diag)
+{
+    if (!events[0])
+        return PACIFICA_OK;
+    enum pacifica_status status = PACIFICA_OK;
+    if (path)
+        status = output_open(file, path, diag);
+    else
+        output_standard(file, stderr, "standard error");
+    if (status != PACIFICA_OK)
+        return status;
+    const struct pacifica_trace_options options = {
+        .events = events,
+        .format = jsonl ? PACIFICA_TRACE_JSONL : PACIFICA_TRACE_TEXT,
+        .output = output_to(file)};
+    return pacifica_trace_attach(session->machine, &options, client, diag);
+}
+
+static enum pacifica_status attach_all(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    enum pacifica_status status = attach(session, &session->log, o->log_items, o->log_path, false,
+                                         &session->log_client, diag);
+    if (status == PACIFICA_OK)
+        status = attach(session, &session->trace, o->trace_events, o->trace_path,
+                        o->trace_format == PACIFICA_TRACE_JSONL, &session->trace_client, diag);
+    if (status == PACIFICA_OK && o->exit_stats) {
+        session->stats = pacifica_exit_stats_attach(session->machine);
+        if (!session->stats)
+            status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the statistics");
+    }
+    return status;
+}
+
+enum pacifica_status session_begin(struct session *session, const struct cli_options *options,
+                                   struct pacifica_diag *diag)
+{
+    *session = (struct session){.options = options};
+    if (options->log_items[0] || options->trace_events[0])
+        (void)setvbuf(stderr, NULL, _IOFBF, STDERR_BUFFER); /* session_flush() hands it on */
+    enum pacifica_status status = read_files(session, diag);
+    if (status == PACIFICA_OK)
+        status = make_machine(session, diag);
+    if (status == PACIFICA_OK)
+        status = attach_all(session, diag);
+    if (status == PACIFICA_OK)
+        status = load_kernel(session, diag);
+    return status;
+}
+
+void session_flush(struct session *session)
+{
+    output_flush(&session->serial);
+    for (unsigned i = 0; i < session->options->device_count; i++)
+        output_flush(&session->debugcon[i]);
+    output_flush(&session->log);
+    output_flush(&session->trace);
+}
+
+enum pacifica_status session_end(struct session *session, struct pacifica_diag *diag)
+{
+    pacifica_exit_stats_free(session->stats);
+    pacifica_trace_free(session->trace_client);
+    pacifica_trace_free(session->log_client);
+    pacifica_machine_free(session->machine);
+    enum pacifica_status status = output_close(&session->serial, diag);
+    for (unsigned i = 0; i < session->options->device_count; i++)
+        if (output_close(&session->debugcon[i], diag) != PACIFICA_OK)
+            status = PACIFICA_EIO;
+    if (output_close(&session->log, diag) != PACIFICA_OK)
+        status = PACIFICA_EIO;
+    if (output_close(&session->trace, diag) != PACIFICA_OK)
+        status = PACIFICA_EIO;
+    file_free(&session->kernel);
+    for (unsigned i = 0; i < session->options->module_count; i++)
+        file_free(&session->module[i]);
+    for (unsigned i = 0; i < session->options->fw_cfg_count; i++)
+        file_free(&session->fw_cfg[i]);
+    return status;
+}

@@ -1,0 +1,138 @@
+/* The devices of a machine and the wires between them. */
+#include "emu/machine/machine.h"
+
+#include "devices/fw_cfg.h"
+#include "devices/reset_ports.h"
+#include "devices/testports.h"
+#include "emu/base/diag.h"
+
+
+#define COM1_PORT 0x3f8
+#define COM1_IRQ 4
+#define PIT_IRQ 0
+
+/* --- what devices say to the machine: self is the machine ---------------------------------- */
+
+/* The interrupt controller's output changed. There is no vCPU yet while devices are added. */
+static void interrupt_changed(void *self)
+{
+    struct pacifica_machine *machine = self;
+    if (machine->cpu)
+        cpu_attention(machine->cpu);
+}
+
+static void nmi_pulse(void *self)
+{
+    struct pacifica_machine *machine = self;
+    if (!machine->cpu)
+        return;
+    machine->cpu->pins.nmi = true;
+    cpu_attention(machine->cpu);
+}
+
+static void exit_written(void *self, uint32_t value)
+{
+    struct pacifica_machine *machine = self;
+    machine->exit_value = value;
+    vcpu_stop(machine->cpu, PACIFICA_STOP_EXIT);
+}
+
+static void reset_wanted(void *self)
+{
+    struct pacifica_machine *machine = self;
+    vcpu_stop(machine->cpu, PACIFICA_STOP_RESET);
+}
+
+/* A byte for the outside; self is a struct pacifica_output. */
+static void output_byte(void *self, uint8_t byte)
+{
+    const struct pacifica_output *output = self;
+    output->write(output->self, &byte, 1);
+}
+
+static struct byte_sink sink_to(struct pacifica_output *output)
+{
+    return (struct byte_sink){.put = output->write ? output_byte : NULL, .self = output};
+}
+
+/* --- adding ---------------------------------------------------------------------------------- */
+
+static bool add_standard(struct pacifica_machine *machine)
+{
+    struct bus *bus = machine->bus;
+    machine->pic = pic_add(bus, NULL, NULL);
+    if (!machine->pic)
+        return false;
+    const struct lapic_config config = {.pic = machine->pic,
+                                        .maxphyaddr = CPU_MAXPHYADDR,
+                                        .bsp = true,
+                                        .changed = interrupt_changed,
+                                        .nmi = nmi_pulse,
+                                        .self = machine};
+    machine->lapic = lapic_add(bus, &config);
+    const struct irq_line timer = {.set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ};
+    const struct irq_line com1 = {.set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ};
+    machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
+    return machine->lapic && machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
+           reset_ports_add(bus, reset_wanted, machine);
+}
+
+static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
+                                       const struct pacifica_options *options,
+                                       struct pacifica_diag *diag)
+{
+    struct fw_cfg *fw = fw_cfg_add(machine->bus, options->ram_bytes, 1);
+    if (!fw)
+        return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for fw_cfg");
+    for (size_t i = 0; i < options->fw_cfg_count; i++) {
+        const struct pacifica_fw_cfg *file = &options->fw_cfg[i];
+        enum pacifica_status status = fw_cfg_add_file(fw, file->name ? file->name : "",
+                                                      file->content.data, file->content.size, diag);
+        if (status != PACIFICA_OK)
+            return status;
+    }
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status add_device(struct pacifica_machine *machine, size_t index,
+                                       const struct pacifica_device *device,
+                                       struct pacifica_diag *diag)
+{
+    const char *name = "isa-debug-exit";
+    bool added;
+    if (device->kind == PACIFICA_DEVICE_DEBUG_EXIT) {
+        added = debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
+    } else {
+        name = "isa-debugcon";
+        machine->debugcon[index] = device->output;
+        added = debugcon_add(machine->bus, device->port, sink_to(&machine->debugcon[index]));
+    }
+    if (!added)
+        return diag_set(diag, PACIFICA_EUSAGE, name, "another device may be there",
+                        "cannot be at port 0x%x", device->port);
+    return PACIFICA_OK;
+}
+
+enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
+                                         const struct pacifica_options *options,
+                                         struct pacifica_diag *diag)
+{
+    machine->bus = bus_new(machine->memory, &machine->clock, &machine->probes);
+    if (!machine->bus || !add_standard(machine))
+        return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the devices");
+    if (options->device_count > MACHINE_DEVICES)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d devices", MACHINE_DEVICES);
+    for (size_t i = 0; i < options->device_count; i++) {
+        enum pacifica_status status = add_device(machine, i, &options->devices[i], diag);
+        if (status != PACIFICA_OK)
+            return status;
+    }
+    return add_fw_cfg(machine, options, diag);
+}
+
+void machine_reset_devices(struct pacifica_machine *machine)
+{
+    bus_reset(machine->bus);
+    pic_firmware_init(machine->pic);
+    lapic_firmware_init(machine->lapic);
+}

@@ -1,0 +1,153 @@
+/* Making, loading, resetting and freeing a machine. */
+#include "emu/machine/machine.h"
+
+#include "emu/base/diag.h"
+#include "svm/svm.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define PAGE_BYTES UINT64_C(4096)
+#define RAM_LEAST (UINT64_C(1) << 20)
+#define RAM_MOST (UINT64_C(1) << 40)
+
+const char *pacifica_version(void)
+{
+    return PACIFICA_VERSION;
+}
+
+/* Time before there is a vCPU to tell it: devices read the clock when they are added. */
+static uint64_t clock_zero(void *self)
+{
+    (void)self;
+    return 0;
+}
+
+static enum pacifica_status check_ram(uint64_t bytes, struct pacifica_diag *diag)
+{
+    if (bytes < RAM_LEAST || bytes > RAM_MOST)
+        return diag_set(diag, PACIFICA_EUSAGE, "RAM size", "from 1 MiB to 1 TiB",
+                        "%" PRIu64 " KiB of RAM cannot be had", bytes / 1024);
+    if (bytes % PAGE_BYTES)
+        return diag_set(diag, PACIFICA_EUSAGE, "RAM size", "a multiple of 4 KiB",
+                        "%" PRIu64 " bytes of RAM are no whole pages", bytes);
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status make_cpu(struct pacifica_machine *machine, struct pacifica_diag *diag)
+{
+    const struct vcpu_parts parts = {
+        .memory = machine->memory,
+        .probes = &machine->probes,
+        .clock = &machine->clock,
+        .intc = &lapic_intc_ops,
+        .intc_self = machine->lapic,
+        .ports = &bus_port_ops,
+        .ports_self = machine->bus,
+        .model = &machine->model,
+    };
+    machine->cpu = vcpu_new(&parts);
+    if (!machine->cpu)
+        return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a vCPU");
+    return PACIFICA_OK;
+}
+
+/* Fill a zeroed machine. On failure what was made stays, for pacifica_machine_free(). */
+static enum pacifica_status machine_init(struct pacifica_machine *machine,
+                                         const struct pacifica_options *options,
+                                         struct pacifica_diag *diag)
+{
+    machine->clock.now = clock_zero;
+    machine->serial = options->serial;
+    machine->stop_on = options->stop_on;
+    enum pacifica_status status = check_ram(options->ram_bytes, diag);
+    if (status == PACIFICA_OK)
+        status = cpu_model_parse(options->cpu ? options->cpu : "max", &machine->model, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    machine->memory = memory_new(options->ram_bytes);
+    if (!machine->memory)
+        return diag_set(diag, PACIFICA_ENOMEM, "RAM size", "a smaller machine may fit",
+                        "the workstation gives no %" PRIu64 " MiB of memory",
+                        options->ram_bytes >> 20);
+    status = machine_add_devices(machine, options, diag);
+    if (status == PACIFICA_OK)
+        status = make_cpu(machine, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    machine_reset_devices(machine);
+    machine_watch(machine);
+    return PACIFICA_OK;
+}
+
+enum pacifica_status pacifica_machine_new(const struct pacifica_options *options,
+                                          struct pacifica_machine **out, struct pacifica_diag *diag)
+{
+    *out = NULL;
+    struct pacifica_machine *machine = calloc(1, sizeof(*machine));
+    if (!machine)
+        return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a machine");
+    enum pacifica_status status = machine_init(machine, options, diag);
+    if (status != PACIFICA_OK) {
+        pacifica_machine_free(machine);
+        return status;
+    }
+    *out = machine;
+    return PACIFICA_OK;
+}
+
+void pacifica_machine_free(struct pacifica_machine *machine)
+{
+    if (!machine)
+        return;
+    vcpu_free(machine->cpu);
+    machine->cpu = NULL;
+    machine->clock.now = clock_zero; /* devices may look at it once more */
+    bus_free(machine->bus);
+    if (machine->memory)
+        memory_free(machine->memory);
+    free(machine);
+}
+
+enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
+                                            struct pacifica_diag *diag)
+{
+    if (!machine->kernel.image.data)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no kernel is loaded");
+    vcpu_reset(machine->cpu);
+    machine->cpu->stop.text[0] = '\0';
+    machine_reset_devices(machine);
+    machine->ended = PACIFICA_STOP_NONE;
+    return machine_boot(machine, diag);
+}
+
+enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machine,
+                                                  const struct pacifica_kernel *kernel,
+                                                  struct pacifica_diag *diag)
+{
+    if (!kernel->image.data || kernel->image.size == 0)
+        return diag_set(diag, PACIFICA_EFORMAT, kernel->name, NULL, "the image is empty");
+    machine->kernel = *kernel;
+    enum pacifica_status status = pacifica_machine_reset(machine, diag);
+    if (status != PACIFICA_OK)
+        machine->kernel = (struct pacifica_kernel){0};
+    return status;
+}
+
+size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const void *bytes, size_t size)
+{
+    return uart_input(machine->uart, bytes, size);
+}
+
+bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
+{
+    const struct vcpu *cpu = machine->cpu;
+    /* An SVM guest's IF may mask nothing (V_INTR_MASKING) and its interrupts may be intercepted. */
+    bool masked = !(cpu->rflags & FLAG_IF) && !cpu->svm->guest;
+    return cpu->regs.halted && !masked && uart_receive_interrupt(machine->uart);
+}
+
+uint64_t pacifica_machine_memory_resident_kib(const struct pacifica_machine *machine)
+{
+    return memory_resident_kib(machine->memory);
+}

@@ -1,0 +1,60 @@
+/* A machine: the floor that joins memory, clock, probe points, bus, devices and vCPU, loads a kernel and runs.
+ *
+ * docs/architecture.md: the emulator's floors below know each other only through what they are given; somebody must give
+ * it. That was to be the program, but the tests, the fuzzers and every embedder need the same joined machine without
+ * popt, files and a terminal. So there is this floor between emu/boot, emu/debug and emu/cli. It implements
+ * include/pacifica/pacifica.h and does no input or output of its own: bytes come and go through callbacks. */
+#ifndef EMU_MACHINE_MACHINE_H
+#define EMU_MACHINE_MACHINE_H
+
+#include <pacifica/pacifica.h>
+
+#include "devices/bus.h"
+#include "devices/lapic.h"
+#include "devices/pic.h"
+#include "devices/pit.h"
+#include "devices/uart16550.h"
+#include "emu/cpu/cpuid.h"
+#include "emu/cpu/run.h"
+
+#define MACHINE_DEVICES 8 /* devices of pacifica_options */
+
+/* Owner of everything below. The order of the members is the order of making; freeing goes back. */
+struct pacifica_machine {
+    struct probes probes;
+    struct vclock clock;
+    struct cpu_model model;
+    struct memory *memory;
+    struct bus *bus;
+    struct pic *pic;
+    struct lapic *lapic;
+    struct uart *uart;
+    struct vcpu *cpu;
+
+    struct pacifica_output serial, debugcon[MACHINE_DEVICES];
+    struct pacifica_kernel kernel; /* image.data is NULL: none is loaded */
+
+    struct probe_client watch; /* options.stop_on */
+    uint32_t stop_on;
+    char watch_text[256];
+
+    enum pacifica_stop ended; /* a stop behind which only a reset goes on, or STOP_NONE */
+    uint32_t exit_value;
+    volatile bool stop_request; /* the only member other threads and signal handlers write */
+};
+
+/* devices.c: make the bus and everything on it. */
+enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
+                                         const struct pacifica_options *options,
+                                         struct pacifica_diag *diag);
+
+/* devices.c: reset the devices, and leave them as a PC's firmware does: the images we load expect that. */
+void machine_reset_devices(struct pacifica_machine *machine);
+
+/* load.c: place machine->kernel in memory and set the CPU to its entry. Statuses: pacifica_machine_load_kernel(). */
+enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag);
+
+/* watch.c: attach the client behind options.stop_on. */
+void machine_watch(struct pacifica_machine *machine);
+
+#endif

@@ -1,0 +1,56 @@
+/* The part of the public interface that shows things: traces, statistics, lists. */
+#include "emu/machine/machine.h"
+
+#include "emu/debug/exit_stats.h"
+#include "emu/debug/trace.h"
+
+#include <stdio.h>
+
+enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
+                                           const struct pacifica_trace_options *options,
+                                           struct pacifica_trace **trace, struct pacifica_diag *diag)
+{
+    return trace_new(&machine->probes, machine->cpu, options, trace, diag);
+}
+
+void pacifica_trace_free(struct pacifica_trace *trace)
+{
+    trace_free(trace);
+}
+
+void pacifica_trace_list(const struct pacifica_output *output)
+{
+    trace_list(output);
+}
+
+struct pacifica_exit_stats *pacifica_exit_stats_attach(struct pacifica_machine *machine)
+{
+    return exit_stats_new(&machine->probes);
+}
+
+void pacifica_exit_stats_write(const struct pacifica_exit_stats *stats,
+                               const struct pacifica_output *output)
+{
+    exit_stats_write(stats, output);
+}
+
+void pacifica_exit_stats_free(struct pacifica_exit_stats *stats)
+{
+    exit_stats_free(stats);
+}
+
+void pacifica_cpu_list(const struct pacifica_output *output)
+{
+    char line[160];
+    int length = snprintf(line, sizeof(line), "model %s\n", cpu_model_default()->name);
+    if (output->write)
+        output->write(output->self, line, (size_t)length);
+    for (int i = CPU_FEATURE_NONE + 1; i < CPU_FEATURE_COUNT; i++) {
+        const struct cpu_feature_info *feature = &cpu_features[i];
+        if (!feature->offered || !output->write)
+            continue;
+        length = snprintf(line, sizeof(line), "feature %-18s %s\n", feature->option,
+                          feature->meaning);
+        output->write(output->self, line, (size_t)length);
+    }
+}

@@ -1,0 +1,73 @@
+/* Running a machine, and saying why it stopped. */
+#include "emu/machine/machine.h"
+
+#include "emu/base/diag.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void pacifica_machine_stop(struct pacifica_machine *machine)
+{
+    machine->stop_request = true;
+}
+
+/* Fill result->diag for the stops that need words. */
+static void explain(const struct pacifica_machine *machine, struct pacifica_result *result)
+{
+    const struct vcpu *cpu = machine->cpu;
+    const char *told = cpu->stop.text;
+    char where[64];
+    (void)snprintf(where, sizeof(where), "%04x:%016" PRIx64, cpu->regs.seg[SEG_CS].selector,
+                   cpu_rip(cpu));
+    switch (result->stop) {
+    case PACIFICA_STOP_LIMIT_INSNS:
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "step limit reached");
+        break;
+    case PACIFICA_STOP_UNIMPLEMENTED:
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s",
+                       told[0] ? told : "not emulated yet");
+        break;
+    case PACIFICA_STOP_SHUTDOWN:
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s",
+                       told[0] ? told : "triple fault: the processor shut down");
+        break;
+    case PACIFICA_STOP_HALTED:
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL,
+                       "halted for ever: nothing can end this HLT");
+        break;
+    case PACIFICA_STOP_WATCH:
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", machine->watch_text);
+        break;
+    default: break;
+    }
+}
+
+static enum pacifica_stop run(struct pacifica_machine *machine, const struct pacifica_limits *limits)
+{
+    const struct run_limits run_limits = {.max_steps = limits->max_steps,
+                                          .stop_request = &machine->stop_request,
+                                          .exact_blocks = limits->exact_blocks,
+                                          .drop_fast_every = limits->drop_fast_every};
+    /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
+    if (machine->ended != PACIFICA_STOP_NONE)
+        return machine->ended;
+    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu, &run_limits);
+    if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED)
+        machine->ended = stop;
+    if (stop == PACIFICA_STOP_REQUEST)
+        machine->stop_request = false;
+    return stop;
+}
+
+void pacifica_machine_run(struct pacifica_machine *machine, const struct pacifica_limits *limits,
+                          struct pacifica_result *result)
+{
+    const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
+    *result = (struct pacifica_result){0};
+    result->stop = run(machine, limits ? limits : &defaults);
+    if (result->stop == PACIFICA_STOP_EXIT)
+        result->exit_value = machine->exit_value;
+    result->steps = vcpu_steps(machine->cpu);
+    result->instructions = cpu_insns(machine->cpu);
+    explain(machine, result);
+}
