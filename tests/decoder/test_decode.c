@@ -1,0 +1,259 @@
+/* decode_insn(): operands, prefixes, addressing, lengths, and AMD's differences row by row. */
+#include "decoder/decode.h"
+
+#include <Zydis/Mnemonic.h>
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct insn decode(enum cpu_mode mode, const char *hex, enum decode_status expected)
+{
+    uint8_t bytes[32];
+    unsigned len = 0;
+    for (; hex[0] && hex[1]; hex += 2) {
+        char two[3] = {hex[0], hex[1], '\0'};
+        bytes[len++] = (uint8_t)strtoul(two, NULL, 16);
+    }
+    struct insn in;
+    ck_assert_int_eq(decode_insn(bytes, len, mode, &in), expected);
+    return in;
+}
+
+#define LONG64(hex) decode(MODE_LONG64, hex, DECODE_OK)
+#define PROT32(hex) decode(MODE_PROT32, hex, DECODE_OK)
+
+START_TEST(registers_are_byte_offsets)
+{
+    struct insn in = LONG64("88e0"); /* mov al, ah */
+    ck_assert_int_eq(in.op[0].reg, 0);
+    ck_assert_int_eq(in.op[1].reg, 1);
+    in = LONG64("4088e0"); /* with REX: mov al, spl */
+    ck_assert_int_eq(in.op[1].reg, REG_RSP * 8);
+    in = LONG64("4d89c7"); /* mov r15, r8 */
+    ck_assert_int_eq(in.op[0].reg, REG_R15 * 8);
+    ck_assert_int_eq(in.op[1].reg, REG_R8 * 8);
+}
+END_TEST
+
+START_TEST(memory_operand_has_base_index_scale_disp)
+{
+    struct insn in = LONG64("488b44cb10"); /* mov rax, [rbx + rcx * 8 + 10h] */
+    ck_assert_int_eq(in.base, REG_RBX);
+    ck_assert_int_eq(in.index, REG_RCX);
+    ck_assert_int_eq(in.scale, 3);
+    ck_assert_int_eq(in.disp, 0x10);
+    ck_assert_int_eq(in.seg, SEG_DS);
+}
+END_TEST
+
+START_TEST(rip_relative_counts_from_the_instruction)
+{
+    struct insn in = LONG64("488b0500010000"); /* mov rax, [rip + 100h], 7 bytes */
+    ck_assert_int_eq(in.base, REG_RIP);
+    ck_assert_int_eq(in.disp, 0x107);
+}
+END_TEST
+
+START_TEST(stack_bases_use_ss)
+{
+    ck_assert_int_eq(LONG64("488b0424").seg, SEG_SS);  /* [rsp] */
+    ck_assert_int_eq(LONG64("488b4500").seg, SEG_SS);  /* [rbp] */
+    ck_assert_int_eq(LONG64("498b4500").seg, SEG_DS);  /* [r13] */
+    ck_assert_int_eq(LONG64("498b0424").seg, SEG_DS);  /* [r12] */
+    ck_assert_int_eq(PROT32("3e8b4500").seg, SEG_DS);  /* ds: [ebp] */
+}
+END_TEST
+
+START_TEST(null_overrides_are_ignored_in_64_bit_mode)
+{
+    struct insn in = LONG64("36488b07"); /* ss: mov rax, [rdi] */
+    ck_assert_int_eq(in.seg, SEG_DS);
+    ck_assert(!in.seg_override);
+    in = LONG64("65488b07");
+    ck_assert_int_eq(in.seg, SEG_GS);
+    ck_assert(in.seg_override);
+    ck_assert_int_eq(PROT32("368b07").seg, SEG_SS);
+}
+END_TEST
+
+START_TEST(last_of_f2_and_f3_counts)
+{
+    ck_assert_int_eq(LONG64("f2f3a4").prefixes, PREFIX_REP);
+    ck_assert_int_eq(LONG64("f3f2a4").prefixes, PREFIX_REPNE);
+}
+END_TEST
+
+START_TEST(string_instructions_list_no_operands)
+{
+    struct insn in = LONG64("f348a5"); /* rep movsq */
+    ck_assert_int_eq(in.count, 0);
+    ck_assert_int_eq(in.op_size, 8);
+    ck_assert_int_eq(in.addr_size, 8);
+    in = LONG64("67a7"); /* cmpsd with 32-bit addresses */
+    ck_assert_int_eq(in.count, 0);
+    ck_assert_int_eq(in.op_size, 4);
+    ck_assert_int_eq(in.addr_size, 4);
+}
+END_TEST
+
+START_TEST(implied_operands_are_listed)
+{
+    struct insn in = LONG64("d1e0"); /* shl eax, 1 */
+    ck_assert_int_eq(in.count, 2);
+    ck_assert_int_eq(in.op[1].kind, OPERAND_IMM);
+    ck_assert_int_eq(in.imm, 1);
+    in = LONG64("d3e0"); /* shl eax, cl */
+    ck_assert_int_eq(in.op[1].kind, OPERAND_REG);
+    ck_assert_int_eq(in.op[1].reg, REG_RCX * 8);
+}
+END_TEST
+
+START_TEST(enter_has_two_immediates)
+{
+    struct insn in = LONG64("c8100003");
+    ck_assert_int_eq(in.imm, 0x10);
+    ck_assert_int_eq(in.imm2, 3);
+}
+END_TEST
+
+START_TEST(far_pointer_is_offset_and_selector)
+{
+    struct insn in = PROT32("ea785634120800");
+    ck_assert_uint_eq(in.imm, 0x12345678);
+    ck_assert_uint_eq(in.imm2, 8);
+}
+END_TEST
+
+START_TEST(sixteenth_byte_is_too_long)
+{
+    (void)decode(MODE_LONG64, "2e2e2e2e2e2e2e2e2e2e2e2e2e2e90", DECODE_OK);
+    (void)decode(MODE_LONG64, "2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e90", DECODE_TOO_LONG);
+}
+END_TEST
+
+START_TEST(missing_bytes_are_short)
+{
+    (void)decode(MODE_LONG64, "", DECODE_SHORT);
+    (void)decode(MODE_LONG64, "48", DECODE_SHORT);
+    (void)decode(MODE_LONG64, "e8000000", DECODE_SHORT);
+}
+END_TEST
+
+START_TEST(lock_on_a_register_is_invalid)
+{
+    (void)decode(MODE_LONG64, "f001c8", DECODE_INVALID);
+    (void)decode(MODE_LONG64, "f00108", DECODE_OK);
+    (void)decode(MODE_LONG64, "f08b08", DECODE_INVALID);
+}
+END_TEST
+
+START_TEST(x87_and_sse_are_baseline)
+{
+    ck_assert(LONG64("d9c0").flags & INSN_BASELINE);
+    ck_assert(LONG64("0f58c1").flags & INSN_BASELINE);
+    ck_assert(LONG64("f20f1008").flags & INSN_BASELINE); /* movsd xmm1, [rax] */
+    ck_assert(!(LONG64("a5").flags & INSN_BASELINE));    /* movsd, the string move */
+    ck_assert(!(LONG64("c5f058c1").flags & INSN_BASELINE)); /* vaddps */
+}
+END_TEST
+
+START_TEST(amd_branches_obey_66)
+{
+    struct insn in = LONG64("66e81000"); /* call rel16 */
+    ck_assert_int_eq(in.len, 4);
+    ck_assert_int_eq(in.op_size, 2);
+}
+END_TEST
+
+START_TEST(amd_ud0_has_no_modrm)
+{
+    ck_assert_int_eq(LONG64("0fffc090").len, 2);
+    ck_assert_int_eq(decode(MODE_LONG64, "0fff", DECODE_INVALID).len, 2);
+    ck_assert_int_eq(LONG64("660fff0500000000").len, 3);
+}
+END_TEST
+
+START_TEST(amd_far_branches_have_32_bit_offsets)
+{
+    ck_assert_int_eq(LONG64("48ff28").op_size, 4);   /* jmp far [rax] */
+    ck_assert_int_eq(LONG64("48ff18").op_size, 4);   /* call far [rax] */
+    ck_assert_int_eq(LONG64("480fb200").op_size, 4); /* lss */
+    ck_assert_int_eq(LONG64("ff20").op_size, 8);     /* near jmp keeps 64 */
+}
+END_TEST
+
+START_TEST(amd_vmgexit_is_vmmcall)
+{
+    ck_assert_int_eq(LONG64("f30f01d9").mnemonic, ZYDIS_MNEMONIC_VMMCALL);
+    ck_assert_int_eq(LONG64("f20f01d9").mnemonic, ZYDIS_MNEMONIC_VMMCALL);
+}
+END_TEST
+
+START_TEST(amd_sysenter_is_legacy_only)
+{
+    (void)decode(MODE_LONG64, "0f34", DECODE_INVALID);
+    (void)decode(MODE_COMPAT32, "0f35", DECODE_INVALID);
+    (void)decode(MODE_PROT32, "0f34", DECODE_OK);
+}
+END_TEST
+
+START_TEST(mpx_and_cet_encodings_are_nops)
+{
+    ck_assert_int_eq(LONG64("0f1ac0").mnemonic, ZYDIS_MNEMONIC_NOP);
+    ck_assert_int_eq(LONG64("f30f1efa").mnemonic, ZYDIS_MNEMONIC_NOP); /* endbr64 */
+}
+END_TEST
+
+START_TEST(random_bytes_never_overrun)
+{
+    uint64_t seed = 1;
+    for (unsigned i = 0; i < 200000; i++) {
+        uint8_t bytes[16];
+        for (unsigned k = 0; k < sizeof(bytes); k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            bytes[k] = (uint8_t)(seed >> 56);
+        }
+        unsigned len = (unsigned)(seed >> 20) % 17;
+        struct insn in;
+        enum decode_status status =
+            decode_insn(bytes, len, i & 1 ? MODE_LONG64 : MODE_PROT32, &in);
+        ck_assert_uint_le(in.len, INSN_MAX_BYTES);
+        ck_assert_uint_le(in.count, 4);
+        ck_assert(status != DECODE_OK || (in.len > 0 && in.len <= len));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("decode");
+    TCase *tc = tcase_create("decode");
+    tcase_add_test(tc, registers_are_byte_offsets);
+    tcase_add_test(tc, memory_operand_has_base_index_scale_disp);
+    tcase_add_test(tc, rip_relative_counts_from_the_instruction);
+    tcase_add_test(tc, stack_bases_use_ss);
+    tcase_add_test(tc, null_overrides_are_ignored_in_64_bit_mode);
+    tcase_add_test(tc, last_of_f2_and_f3_counts);
+    tcase_add_test(tc, string_instructions_list_no_operands);
+    tcase_add_test(tc, implied_operands_are_listed);
+    tcase_add_test(tc, enter_has_two_immediates);
+    tcase_add_test(tc, far_pointer_is_offset_and_selector);
+    tcase_add_test(tc, sixteenth_byte_is_too_long);
+    tcase_add_test(tc, missing_bytes_are_short);
+    tcase_add_test(tc, lock_on_a_register_is_invalid);
+    tcase_add_test(tc, x87_and_sse_are_baseline);
+    tcase_add_test(tc, amd_branches_obey_66);
+    tcase_add_test(tc, amd_ud0_has_no_modrm);
+    tcase_add_test(tc, amd_far_branches_have_32_bit_offsets);
+    tcase_add_test(tc, amd_vmgexit_is_vmmcall);
+    tcase_add_test(tc, amd_sysenter_is_legacy_only);
+    tcase_add_test(tc, mpx_and_cet_encodings_are_nops);
+    tcase_add_test(tc, random_bytes_never_overrun);
+    tcase_set_timeout(tc, 120);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
