@@ -199,55 +199,20 @@ static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct 
     return translate_byte(cpu, cpu_long64(cpu) ? next : (uint32_t)next, access, &at->spa[1]);
 }
 
-/* Physical accesses of any length up to 8 bytes within a page. What is not RAM is reached by the widest accesses
- * of 1, 2, 4 and 8 bytes that make up the length, low part first. */
-static uint64_t piece_read(struct memory *memory, uint64_t spa, unsigned len)
-{
-    uint64_t value = 0;
-    const uint8_t *ptr = memory_ptr(memory, spa, len);
-    if (ptr) {
-        memcpy(&value, ptr, len);
-        return value;
-    }
-    for (unsigned done = 0; done < len;) {
-        unsigned left = len - done;
-        unsigned part = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        value |= phys_read(memory, spa + done, part) << (8 * done);
-        done += part;
-    }
-    return value;
-}
-
-static void piece_write(struct memory *memory, uint64_t spa, unsigned len, uint64_t value)
-{
-    uint8_t *ptr = memory_ptr(memory, spa, len);
-    if (ptr) {
-        memcpy(ptr, &value, len);
-        phys_written(memory, spa, len);
-        return;
-    }
-    for (unsigned done = 0; done < len;) {
-        unsigned left = len - done;
-        unsigned part = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        phys_write(memory, spa + done, part, value >> (8 * done));
-        done += part;
-    }
-}
-
 static uint64_t physical_load(struct vcpu *cpu, const struct mem_rmw *at)
 {
-    uint64_t value = piece_read(cpu->memory, at->spa[0], at->first);
+    uint64_t value = phys_read(cpu->memory, at->spa[0], at->first);
     if (at->first < at->size)
-        value |= piece_read(cpu->memory, at->spa[1], at->size - at->first) << (8 * at->first);
+        value |= phys_read(cpu->memory, at->spa[1], at->size - at->first) << (8 * at->first);
     probe_access(cpu, at->la, at->size, false, value);
     return value;
 }
 
 static void physical_store(struct vcpu *cpu, const struct mem_rmw *at, uint64_t value)
 {
-    piece_write(cpu->memory, at->spa[0], at->first, value);
+    phys_write(cpu->memory, at->spa[0], at->first, value);
     if (at->first < at->size)
-        piece_write(cpu->memory, at->spa[1], at->size - at->first, value >> (8 * at->first));
+        phys_write(cpu->memory, at->spa[1], at->size - at->first, value >> (8 * at->first));
     probe_access(cpu, at->la, at->size, true, value);
 }
 
