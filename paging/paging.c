@@ -7,10 +7,12 @@
 
 struct paging *paging_new(struct memory *memory, struct probes *probes)
 {
-    struct paging *paging = calloc(1, sizeof(*paging));
+    size_t bytes = (sizeof(struct paging) + 63) / 64 * 64;
+    struct paging *paging = aligned_alloc(64, bytes); /* the tags of a set are one cache line */
 
     if (!paging)
         return NULL;
+    memset(paging, 0, bytes);
     paging->memory = memory;
     paging->probes = probes;
     paging->asids = calloc(ASID_COUNT, sizeof(paging->asids[0]));

@@ -169,10 +169,14 @@ EMU_INLINE struct tlb_entry *tlb_probe(struct paging *paging, unsigned first_set
     uint64_t tag = tlb_tag(number, asid);
     unsigned first = (first_set + tlb_set(number, asid, bits)) * TLB_WAYS;
     const uint64_t *tags = &paging->tags[first];
-    unsigned found = 0;
+    unsigned found;
 
-    for (unsigned way = 0; way < TLB_WAYS; way++) /* no branch for each way: they would be mispredicted */
-        found |= (unsigned)(tags[way] == tag) << way;
+    static_assert(TLB_WAYS == 8, "the comparison below is written out");
+    /* Not a loop, and without a branch for each way, which would be mispredicted: this is the hit path. */
+    found = (unsigned)(tags[0] == tag) | (unsigned)(tags[1] == tag) << 1 |
+            (unsigned)(tags[2] == tag) << 2 | (unsigned)(tags[3] == tag) << 3 |
+            (unsigned)(tags[4] == tag) << 4 | (unsigned)(tags[5] == tag) << 5 |
+            (unsigned)(tags[6] == tag) << 6 | (unsigned)(tags[7] == tag) << 7;
     for (; found; found &= found - 1) {
         struct tlb_entry *e = &paging->entries[first + EMU_CTZ64(found)];
 

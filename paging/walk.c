@@ -19,7 +19,7 @@
 struct walker {
     struct memory *memory;
     struct paging *paging;            /* holds the nested cache; NULL: none */
-    const struct walk_regime *nested; /* NULL: tables lie in system physical memory */
+    const struct walk_regime *nested; /* NULL: no second stage */
     uint16_t asid;
     bool fill_ad;
     uint32_t npf_code; /* why a nested walk failed: as a #PF code */
@@ -68,12 +68,12 @@ static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, s
  * write, whatever the access is. APM vol 2, 15.25.5 "Nested Table Walk".
  * CHOICE: only these translations are cached (tagged by ASID like the rest of the TLB, dropped with all of the ASID, not by INVLPG or
  * MOV CR3); N_CR3 takes no part in the tag, so a changed N_CR3 without a flush stays invisible, as on silicon. */
-EMU_INLINE bool table_spa(struct walker *w, uint64_t address, uint64_t *spa)
+EMU_INLINE bool table_spa(struct walker *w, bool guest, uint64_t address, uint64_t *spa)
 {
     struct tlb_entry *cached = NULL;
     struct leaf leaf;
 
-    if (!w->nested) {
+    if (!guest) {
         *spa = address;
         return true;
     }
@@ -113,7 +113,7 @@ EMU_INLINE uint64_t reserved_bits(const struct walk_regime *regime, uint64_t com
 }
 
 /* From the table at `table`, of the given level, down to a leaf. 8-byte entries. */
-EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *regime,
+EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *regime, bool guest,
                                    uint64_t common, unsigned level, uint64_t table, uint64_t la,
                                    struct leaf *leaf)
 {
@@ -125,7 +125,7 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
         uint64_t address = table + ((la >> shift) & 511) * 8;
         uint64_t entry, spa;
 
-        if (EMU_UNLIKELY(!table_spa(w, address, &spa))) {
+        if (EMU_UNLIKELY(!table_spa(w, guest, address, &spa))) {
             leaf->gpa = address;
             return END_NPF;
         }
@@ -151,8 +151,8 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
 
 /* PAE in legacy mode. Without nesting the four PDPTEs were loaded with CR3; guests with nested paging, and nested tables of
  * a PAE host (on_demand), have them read and checked when needed. APM vol 2, 5.5.3 "Handling of PDPT Entries in PAE Mode". */
-static enum descent descend_pae(struct walker *w, const struct walk_regime *regime, bool on_demand,
-                                uint64_t la, struct leaf *leaf)
+EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime, bool on_demand,
+                                    bool guest, uint64_t la, struct leaf *leaf)
 {
     uint64_t beyond = beyond_physical(regime);
     uint64_t common = beyond | 0x7ffull << 52 | (regime->nxe ? 0 : ENTRY_NX);
@@ -162,7 +162,7 @@ static enum descent descend_pae(struct walker *w, const struct walk_regime *regi
     if (on_demand) {
         uint64_t address = (regime->root & 0xffffffe0) + (la >> 30) * 8, spa;
 
-        if (!table_spa(w, address, &spa)) {
+        if (!table_spa(w, guest, address, &spa)) {
             leaf->gpa = address;
             return END_NPF;
         }
@@ -174,13 +174,13 @@ static enum descent descend_pae(struct walker *w, const struct walk_regime *regi
         return END_ABSENT;
     if (pdpte & (beyond | 0xfffull << 52 | 0x1e6))
         return END_RESERVED;
-    return descend_64(w, regime, common, 2, pdpte & ENTRY_ADDRESS, la, leaf);
+    return descend_64(w, regime, guest, common, 2, pdpte & ENTRY_ADDRESS, la, leaf);
 }
 
 /* Two levels of 4-byte entries; with CR4.PSE pages of 4 MiB whose PDE holds physical address bits 39:32 in bits 20:13.
  * APM vol 2, 5.2.2 "Normal (Non-PAE) Paging". */
-static enum descent descend_32(struct walker *w, const struct walk_regime *regime, uint64_t la,
-                               struct leaf *leaf)
+EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *regime, bool guest,
+                                   uint64_t la, struct leaf *leaf)
 {
     uint64_t table = regime->root & 0xfffff000;
 
@@ -193,7 +193,7 @@ static enum descent descend_32(struct walker *w, const struct walk_regime *regim
         uint64_t entry, spa;
         bool large;
 
-        if (!table_spa(w, address, &spa)) {
+        if (!table_spa(w, guest, address, &spa)) {
             leaf->gpa = address;
             return END_NPF;
         }
@@ -221,25 +221,38 @@ static enum descent descend_32(struct walker *w, const struct walk_regime *regim
 }
 
 EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regime, bool on_demand,
-                                uint64_t la, struct leaf *leaf)
+                                bool guest, uint64_t la, struct leaf *leaf)
 {
     uint64_t common = beyond_physical(regime) | (regime->nxe ? 0 : ENTRY_NX);
 
     switch (regime->mode) {
     case WALK_4LEVEL:
-        return descend_64(w, regime, common, 4, regime->root & ENTRY_ADDRESS, la, leaf);
+        return descend_64(w, regime, guest, common, 4, regime->root & ENTRY_ADDRESS, la, leaf);
     case WALK_5LEVEL:
-        return descend_64(w, regime, common, 5, regime->root & ENTRY_ADDRESS, la, leaf);
+        return descend_64(w, regime, guest, common, 5, regime->root & ENTRY_ADDRESS, la, leaf);
     case WALK_PAE:
-        return descend_pae(w, regime, on_demand, la, leaf);
+        return descend_pae(w, regime, on_demand, guest, la, leaf);
     case WALK_32:
-        return descend_32(w, regime, la, leaf);
+        return descend_32(w, regime, guest, la, leaf);
     case WALK_NONE:
         break;
     }
     *leaf = (struct leaf){ .entry = ENTRY_A | ENTRY_D, .allow = ENTRY_W | ENTRY_U, .shift = 30,
                            .base = la & ~((1ull << 30) - 1) };
     return END_LEAF;
+}
+
+/* Two copies: tables in system memory (without nesting, and the nested tables), and tables in guest memory. */
+static enum descent descend_system(struct walker *w, const struct walk_regime *regime,
+                                   bool on_demand, uint64_t la, struct leaf *leaf)
+{
+    return descend(w, regime, on_demand, false, la, leaf);
+}
+
+static enum descent descend_guest(struct walker *w, const struct walk_regime *regime, uint64_t la,
+                                  struct leaf *leaf)
+{
+    return descend(w, regime, true, true, la, leaf);
 }
 
 /* The access is allowed: A, and D for a write, are set in the leaf.
@@ -284,7 +297,7 @@ static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, s
     uint32_t code = PF_US | (kind == ACCESS_WRITE ? PF_RW : 0) | fetch_bit(nested, kind);
 
     if (EMU_LIKELY(!beyond_nested(nested, gpa)))
-        end = descend(&host, nested, true, gpa, leaf);
+        end = descend_system(&host, nested, true, gpa, leaf);
     if (EMU_UNLIKELY(end != END_LEAF)) {
         w->npf_code = end == END_RESERVED ? code | PF_P | PF_RSV : code;
         return false;
@@ -341,7 +354,8 @@ struct walk_result walk_tables(struct memory *memory, struct paging *paging,
     struct leaf leaf;
     bool write = access.kind == ACCESS_WRITE;
     bool user = regime->cpl == 3 && !access.supervisor;
-    enum descent end = descend(&w, regime, regime->nested != NULL, la, &leaf);
+    enum descent end = regime->nested ? descend_guest(&w, regime, la, &leaf)
+                                      : descend_system(&w, regime, false, la, &leaf);
 
     res.code = (write ? PF_RW : 0) | (user ? PF_US : 0) | fetch_bit(regime, access.kind);
     if (EMU_UNLIKELY(end != END_LEAF)) {
