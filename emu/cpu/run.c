@@ -300,6 +300,8 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
     enum step step = second_page(cpu, la, &page2, &spa2);
     if (step != STEP_NEXT)
         return step;
+    if (*block && (*block)->dead) /* the walk's accessed bit was written into its bytes */
+        *block = NULL;
     if (*block && (*block)->page2 == page2)
         return STEP_NEXT;
     if (*block)
