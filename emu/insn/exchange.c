@@ -32,7 +32,8 @@ enum step insn_xadd(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* The destination is written in either case, so that a read-only page always faults. */
+/* Memory is written in either case, so that a read-only page always faults. A 32-bit register keeps its upper half
+ * when the comparison fails, and so does RAX when it succeeds (as on Zen 4). */
 enum step insn_cmpxchg(struct vcpu *cpu, const struct insn *in)
 {
     unsigned size = in->op[0].size;
@@ -45,7 +46,8 @@ enum step insn_cmpxchg(struct vcpu *cpu, const struct insn *in)
     if (flags_zf(cpu)) {
         operand_commit(cpu, in, 0, &rmw, reg_read(cpu, in->op[1].reg, size));
     } else {
-        operand_commit(cpu, in, 0, &rmw, old);
+        if (rmw.memory)
+            operand_commit(cpu, in, 0, &rmw, old);
         reg_write(cpu, REG_RAX * 8, size, old);
     }
     return STEP_NEXT;

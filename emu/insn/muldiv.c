@@ -1,5 +1,6 @@
 /* MUL, IMUL, DIV, IDIV, AAM, AAD. APM vol 3, chapter 3.
- * CHOICE: undefined flags as measured on Zen 4: multiplications leave SF, ZF, AF and PF alone; divisions see divided(). */
+ * CHOICE: undefined flags as measured on Zen 4: multiplications leave SF, ZF, AF and PF alone; divisions keep CF and
+ * OF, set AF and clear the others. */
 #include "emu/insn/insn.h"
 
 /* The double-width accumulator: AX, or rDX:rAX. */
@@ -72,7 +73,9 @@ enum step insn_imul(struct vcpu *cpu, const struct insn *in)
 
 static void divided(struct vcpu *cpu, unsigned size, uint64_t quotient, uint64_t remainder)
 {
+    uint32_t kept = (flags_cf(cpu) ? FLAG_CF : 0) | (flags_of(cpu) ? FLAG_OF : 0);
     set_accumulator(cpu, size, quotient, remainder);
+    flags_set_material(cpu, kept | FLAG_AF);
 }
 
 enum step insn_div(struct vcpu *cpu, const struct insn *in)

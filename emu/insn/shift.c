@@ -52,7 +52,8 @@ enum step insn_rcr(struct vcpu *cpu, const struct insn *in)
 
 /* --- double shifts ------------------------------------------------------------------------------- */
 
-/* CHOICE: 16-bit operands with a count above 16, undefined, shift the source in twice, as on Zen 4. */
+/* CHOICE: 16-bit operands with a count above 16, undefined, shift the source in twice and clear CF; a left shift by 16
+ * or more copies CF to OF. As on Zen 4. */
 static uint64_t double_left(struct vcpu *cpu, unsigned size, uint64_t value, uint64_t source,
                             unsigned n)
 {
@@ -62,8 +63,8 @@ static uint64_t double_left(struct vcpu *cpu, unsigned size, uint64_t value, uin
         joined = joined << 16 | source;
     unsigned total = size == 2 ? 48 : 2 * bits;
     uint64_t res = (uint64_t)(joined >> (total - bits - n)) & size_mask(size);
-    uint32_t carry = (uint32_t)(joined >> (total - n)) & 1;
-    uint32_t sign = (uint32_t)(res >> (bits - 1));
+    uint32_t carry = n > bits ? 0 : (uint32_t)(joined >> (total - n)) & 1;
+    uint32_t sign = n < bits ? (uint32_t)(res >> (bits - 1)) : 0;
     flags_set_result(cpu, carry | FLAG_AF | ((carry ^ sign) << 11), sign_extend(res, size));
     return res;
 }
@@ -76,7 +77,7 @@ static uint64_t double_right(struct vcpu *cpu, unsigned size, uint64_t value, ui
     if (size == 2)
         joined |= (emu_u128)source << 32;
     uint64_t res = (uint64_t)(joined >> n) & size_mask(size);
-    uint32_t carry = (uint32_t)(joined >> (n - 1)) & 1;
+    uint32_t carry = n > bits ? 0 : (uint32_t)(joined >> (n - 1)) & 1;
     uint32_t top = (uint32_t)(res >> (bits - 2));
     flags_set_result(cpu, carry | FLAG_AF | (((top >> 1) ^ (top & 1)) << 11),
                      sign_extend(res, size));
