@@ -3,6 +3,7 @@
 #define EMU_CPU_CPUID_H
 
 #include "emu/cpu/state.h"
+#include "paging/paging.h"
 #include <pacifica/pacifica.h>
 
 enum cpu_feature {
@@ -54,6 +55,13 @@ static inline bool cpu_model_has(const struct cpu_model *model, enum cpu_feature
 static inline bool cpu_has(const struct vcpu *cpu, enum cpu_feature feature)
 {
     return cpu_model_has(cpu->model, feature);
+}
+
+/* Canonical form as MSRs with addresses, segment and table bases and TLB invalidations test it: by the width that is
+ * implemented. CHOICE: whatever CR4.LA57 says, as parts with 5-level paging do (found by KVM's developers). */
+static inline bool cpu_base_canonical(const struct vcpu *cpu, uint64_t la)
+{
+    return paging_is_canonical(la, cpu_has(cpu, CPU_FEATURE_LA57));
 }
 
 /* The feature words that MSR C001_1002h + n overrides, n 0-3, as the model has them. */

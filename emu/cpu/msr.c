@@ -170,7 +170,7 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
                      uint64_t value)
 {
     switch (row->kind) {
-    case MSR_CANON: return paging_is_canonical(value, cpu_has(cpu, CPU_FEATURE_LA57));
+    case MSR_CANON: return cpu_base_canonical(cpu, value);
     case MSR_PAT: return is_pat(value);
     case MSR_MTRR_FIX: return is_mtrr_fix(cpu, value);
     case MSR_MTRR_PHYS: return is_mtrr_phys(row, number, value);
@@ -195,7 +195,7 @@ static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
 
 static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value)
 {
-    if (!paging_is_canonical(value, cpu_has(cpu, CPU_FEATURE_LA57)))
+    if (!cpu_base_canonical(cpu, value))
         return false;
     cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base = value;
     return true;

@@ -73,7 +73,7 @@ enum step descriptor_extend(struct vcpu *cpu, struct descriptor *d)
     if (step != STEP_NEXT)
         return step;
     uint64_t base = d->seg.base | high << 32;
-    if ((high >> 40 & 0x1f) || !paging_is_canonical(base, cpu->regs.cr4 & CR4_LA57))
+    if ((high >> 40 & 0x1f) || !cpu_base_canonical(cpu, base))
         return cpu_raise_code(cpu, EXC_GP, SELECTOR_CODE(selector));
     d->seg.base = base;
     return STEP_NEXT;

@@ -1,0 +1,136 @@
+/* The AMD-V instructions: checks and intercepts; the effects are svm/'s. APM vol 3, chapter 4; vol 2, 15.5, 15.9, 15.17,
+ * 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
+#include "emu/cpu/control.h"
+#include "emu/insn/system_priv.h"
+
+/* EFER.SVME, and neither real nor virtual-8086 mode, and level 0. */
+static enum step check_svm(struct vcpu *cpu)
+{
+    if (!(cpu->regs.efer & EFER_SVME) || !cpu_protected(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    if (cpu->regs.cpl != 0)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    return STEP_NEXT;
+}
+
+/* rAX as a VMCB address, used with the effective address size. */
+static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, uint64_t *spa)
+{
+    enum step step = check_svm(cpu);
+    if (step != STEP_NEXT)
+        return step;
+    *spa = reg_read(cpu, REG_RAX * 8, in->addr_size);
+    if ((*spa & 0xfff) || *spa >> CPU_MAXPHYADDR) {
+        cpu_guest_error(cpu, "VMCB address %llx is not that of a page below 2^%d",
+                        (unsigned long long)*spa, CPU_MAXPHYADDR);
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    }
+    return STEP_NEXT;
+}
+
+enum step insn_vmrun(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t spa;
+    enum step step = check_vmcb_address(cpu, in, &spa);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_VMRUN))
+        return svm_vmexit_insn(cpu, VMEXIT_VMRUN, 0, 0, in->len);
+    return svm_vmrun(cpu, spa, cpu_rip(cpu) + in->len);
+}
+
+enum step insn_vmload(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t spa;
+    enum step step = check_vmcb_address(cpu, in, &spa);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_VMLOAD))
+        return svm_vmexit_insn(cpu, VMEXIT_VMLOAD, 0, 0, in->len);
+    svm_vmload(cpu, spa);
+    return STEP_NEXT;
+}
+
+enum step insn_vmsave(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t spa;
+    enum step step = check_vmcb_address(cpu, in, &spa);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_VMSAVE))
+        return svm_vmexit_insn(cpu, VMEXIT_VMSAVE, 0, 0, in->len);
+    svm_vmsave(cpu, spa);
+    return STEP_NEXT;
+}
+
+/* Legal at every privilege level; without an intercept there is nobody to call. */
+enum step insn_vmmcall(struct vcpu *cpu, const struct insn *in)
+{
+    bool exists = (cpu->regs.efer & EFER_SVME) && cpu_protected(cpu);
+    if (exists && svm_intercepts(cpu, INTERCEPT_VMMCALL))
+        return svm_vmexit_insn(cpu, VMEXIT_VMMCALL, 0, 0, in->len);
+    return cpu_raise(cpu, EXC_UD);
+}
+
+/* STGI and SKINIT also exist without EFER.SVME if CPUID says SKINIT. */
+static enum step check_skinit(struct vcpu *cpu)
+{
+    bool exists = (cpu->regs.efer & EFER_SVME) || cpu_has(cpu, CPU_FEATURE_SKINIT);
+    if (!exists || !cpu_protected(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    if (cpu->regs.cpl != 0)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    return STEP_NEXT;
+}
+
+/* There is no shadow after STGI: what is pending comes next. */
+enum step insn_stgi(struct vcpu *cpu, const struct insn *in)
+{
+    enum step step = check_skinit(cpu);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_STGI))
+        return svm_vmexit_insn(cpu, VMEXIT_STGI, 0, 0, in->len);
+    cpu->svm->gif = true;
+    cpu_attention(cpu);
+    return STEP_LEAVE;
+}
+
+enum step insn_clgi(struct vcpu *cpu, const struct insn *in)
+{
+    enum step step = check_svm(cpu);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_CLGI))
+        return svm_vmexit_insn(cpu, VMEXIT_CLGI, 0, 0, in->len);
+    cpu->svm->gif = false;
+    return STEP_LEAVE;
+}
+
+enum step insn_skinit(struct vcpu *cpu, const struct insn *in)
+{
+    enum step step = check_skinit(cpu);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_SKINIT))
+        return svm_vmexit_insn(cpu, VMEXIT_SKINIT, 0, 0, in->len);
+    return cpu_stop_unimplemented(cpu, "SKINIT (APM vol 2, 15.27)");
+}
+
+/* A linear address without segment base, and an ASID; a guest may name any. */
+enum step insn_invlpga(struct vcpu *cpu, const struct insn *in)
+{
+    enum step step = check_svm(cpu);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_INVLPGA))
+        return svm_vmexit_insn(cpu, VMEXIT_INVLPGA, 0, 0, in->len);
+    uint64_t la = reg_read(cpu, REG_RAX * 8, in->addr_size);
+    uint32_t asid = (uint32_t)cpu->r[REG_RCX];
+    if (asid < SVM_ASID_COUNT && cpu_base_canonical(cpu, la))
+        paging_flush_page_any_pcid(cpu->paging, (uint16_t)asid, la);
+    else
+        cpu_guest_error(cpu, "INVLPGA of address %llx, ASID %u: does nothing",
+                        (unsigned long long)la, asid);
+    return STEP_LEAVE;
+}
