@@ -7,7 +7,7 @@
 #include <Zydis/Mnemonic.h>
 
 /* Known encodings of features that are not there; the decoder refuses them by their CPUID bit. */
-enum step insn_undefined(struct vcpu *cpu, const struct insn *in)
+enum step insn_absent(struct vcpu *cpu, const struct insn *in)
 {
     (void)in;
     return cpu_raise(cpu, EXC_UD);
