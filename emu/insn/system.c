@@ -145,7 +145,7 @@ enum step insn_invd(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* WBINVD, WBNOINVD. */
+/* WBINVD, and WBNOINVD, which Zydis gives the same mnemonic. */
 enum step insn_wbinvd(struct vcpu *cpu, const struct insn *in)
 {
     if (cpu->regs.cpl != 0)
