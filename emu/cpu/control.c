@@ -2,6 +2,7 @@
 #include "emu/cpu/control.h"
 
 #include "emu/cpu/cpuid.h"
+#include "emu/cpu/msr.h"
 #include "emu/cpu/raise.h"
 #include "svm/svm.h"
 
@@ -11,6 +12,22 @@
 static void flush_current_asid(struct vcpu *cpu)
 {
     paging_flush_asid(cpu->paging, cpu->svm->asid, true);
+}
+
+void control_reset(struct vcpu *cpu)
+{
+    uint32_t svm[4];
+    cpu->r[REG_RDX] = cpu->model->signature;
+    msr_reset(cpu);
+    cpu_cpuid(cpu, 0x8000000a, 0, svm);
+    cpu->svm->model = (struct svm_model){
+        .cr4_valid = control_cr4_valid(cpu),
+        .efer_valid = control_efer_valid(cpu),
+        .features = svm[CPUID_EDX],
+        .maxphyaddr = CPU_MAXPHYADDR,
+        .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,
+        .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
+    };
 }
 
 /* --- CR0 --- */

@@ -15,6 +15,10 @@
 uint64_t control_cr4_valid(const struct vcpu *cpu);
 uint64_t control_efer_valid(const struct vcpu *cpu);
 
+/* What a reset takes from the processor model, after cpu_reset() and svm_reset(): EDX, the MSRs, what VMRUN must
+ * know of the model. */
+void control_reset(struct vcpu *cpu);
+
 bool control_cr0_ok(const struct vcpu *cpu, uint64_t value);
 void control_set_cr0(struct vcpu *cpu, uint64_t value);
 

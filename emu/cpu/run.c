@@ -3,6 +3,7 @@
 
 #include "decoder/block.h"
 #include "decoder/decode.h"
+#include "emu/cpu/control.h"
 #include "emu/cpu/event.h"
 #include "emu/cpu/mem.h"
 #include "emu/insn/hot.h"
@@ -17,7 +18,6 @@
 #define PAGE_MASK UINT64_C(0xfff)
 #define SLICE_INSNS (1 << 22)   /* a stop request is seen at least this often */
 #define HALT_SKIPS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
-#define DR6_BS (1u << 14)
 
 struct run_state {
     struct block_cache *cache;
@@ -151,6 +151,7 @@ void vcpu_reset(struct vcpu *cpu)
     set_budget(cpu, 0);
     cpu_reset(cpu);
     svm_reset(cpu->svm);
+    control_reset(cpu);
     paging_reset(cpu->paging);
     forget_code(cpu);
     cpu->leave = STEP_JUMP;
