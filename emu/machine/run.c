@@ -28,8 +28,10 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
                        told[0] ? told : "not emulated yet");
         break;
     case PACIFICA_STOP_SHUTDOWN:
-        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s",
-                       told[0] ? told : "triple fault: the processor shut down");
+        if (told[0]) /* it says where, too: that is no longer in the registers */
+            (void)diag_set(&result->diag, PACIFICA_OK, NULL, NULL, "%s", told);
+        else
+            (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "shutdown");
         break;
     case PACIFICA_STOP_HALTED:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL,
