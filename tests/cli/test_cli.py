@@ -1,0 +1,447 @@
+#!/usr/bin/env python3
+"""The behaviour of the `pacifica` program: options, exit statuses, files.
+usage: test_cli.py PACIFICA [unittest arguments]"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import images
+
+PACIFICA = None
+EXIT_DEVICE = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+TIMEOUT_SECONDS = 60
+
+
+class Result:
+    def __init__(self, done):
+        self.status = done.returncode
+        self.out = done.stdout.decode("latin-1")
+        self.err = done.stderr.decode("latin-1")
+        self.lines = self.err.splitlines()
+
+
+def run(*arguments, stdin=b"", **more):
+    done = subprocess.run([PACIFICA, *arguments], input=stdin, capture_output=True,
+                          timeout=TIMEOUT_SECONDS, check=False, **more)
+    return Result(done)
+
+
+class CliTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return str(pathlib.Path(self.folder.name) / name)
+
+    def file(self, name, content):
+        path = self.path(name)
+        pathlib.Path(path).write_bytes(content)
+        return path
+
+    def image(self, code):
+        return self.file("image", images.multiboot(code))
+
+    def boot(self, code, *arguments, **more):
+        return run("-kernel", self.image(code), *EXIT_DEVICE, *arguments, **more)
+
+    def refused(self, line, *arguments):
+        """Exactly one line on stderr, exit status 2, nothing on stdout."""
+        result = run(*arguments)
+        self.assertEqual((result.err, result.status, result.out), (line + "\n", 2, ""), arguments)
+
+
+class Options(CliTest):
+    def test_version(self):
+        result = run("-version")
+        self.assertRegex(result.out, r"^pacifica \d+\.\d+\.\d+\n$")
+        self.assertEqual((result.status, result.err), (0, ""))
+
+    def test_help_names_options(self):
+        for spelling in ("-help", "--help", "-h"):
+            result = run(spelling)
+            self.assertEqual((result.status, result.err), (0, ""))
+            for word in ("-kernel", "-append", "-d ITEM", "-max-insns"):
+                self.assertIn(word, result.out)
+
+    def test_options_that_are_not_there_yet(self):
+        for option in ("bios", "rom", "load-at", "drive", "cdrom", "hda", "gdb", "smbios", "seed"):
+            self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
+            self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
+        for option in ("s", "S", "realtime"):
+            self.refused(f"pacifica: -{option}: not there yet", f"-{option}")
+
+    def test_values_that_are_not_there_yet(self):
+        for option, value in (("vga", "std"), ("display", "sdl"), ("monitor", "stdio"),
+                              ("monitor", "unix:x"), ("serial", "unix:x"), ("serial", "tcp:h:1"),
+                              ("serial", "pty"), ("debugcon", "pty"), ("net", "user"),
+                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio"), ("smp", "2"),
+                              ("smp", "cpus=1,maxcpus=4"), ("device", "pc-testdev"),
+                              ("device", "pci-testdev")):
+            self.refused(f"pacifica: -{option}: {value}: not there yet", f"-{option}", value)
+        self.refused("pacifica: -chardev: socket: not there yet", "-chardev", "socket,id=a")
+        self.refused("pacifica: -serial: a second serial line: not there yet",
+                     "-serial", "stdio", "-serial", "null")
+
+    def test_subcommands_that_are_not_there_yet(self):
+        for word in ("test", "trace", "vmcb", "snap", "disasm", "features"):
+            self.refused(f"pacifica: {word}: not there yet", word)
+
+    def test_unknown_options_and_words(self):
+        self.refused("pacifica: -foo: unknown option (-help lists the options)", "-foo")
+        self.refused("pacifica: --foo: unknown option (-help lists the options)", "--foo")
+        self.refused("pacifica: -kernelx: unknown option (-help lists the options)", "-kernelx", "f")
+        self.refused("pacifica: foo: not an option (-kernel names the image)", "foo")
+        self.refused("pacifica: image: not an option (-kernel names the image)", "run", "image")
+        self.refused("pacifica: -kernel: needs a value", "-kernel")
+
+    def test_malformed_values(self):
+        for option, value, what in (
+                ("m", "", "no size"), ("m", "x", "no size"), ("m", "12Q", "no size"),
+                ("m", "-1", "no size"), ("m", "1MM", "no size"),
+                ("m", "99999999999999999999", "no size"), ("m", "17592186044416G", "no size"),
+                ("smp", "0", "no number of processors"), ("smp", "x", "no number of processors"),
+                ("max-insns", "x", "no number of steps"), ("max-insns", "", "no number of steps"),
+                ("max-insns", "-5", "no number of steps"),
+                ("max-time", "0", "no number of seconds"), ("max-time", "x", "no number of seconds"),
+                ("max-time", "-1", "no number of seconds"), ("max-time", "nan", "no number of seconds"),
+                ("max-time", "1e3", "no number of seconds"),
+                ("stop-on", "foo", "no event to stop on"),
+                ("trace-format", "xml", "neither text nor jsonl"),
+                ("drop-fast-every", "x", "no number of steps"),
+                ("device", "foo", "no device of this machine ('?' lists them)"),
+                ("device", "isa-debugcon,iobase=0xe9", "a debugcon without chardev="),
+                ("chardev", "stdio", "a chardev without id="),
+                ("chardev", "file,id=a", "a file without path="),
+                ("fw_cfg", "name=a", "no name with one of file= and string="),
+                ("fw_cfg", "string=a", "no name with one of file= and string="),
+                ("fw_cfg", "name=a,file=b,string=c", "no name with one of file= and string="),
+                ("d", "io:1", "no list of items (-trace takes filters)")):
+            self.refused(f"pacifica: -{option}: '{value}' is {what}", f"-{option}", value)
+
+    def test_malformed_device_properties(self):
+        for text, what in (("iobase=x", "no I/O port"), ("iobase=0x10000", "no I/O port"),
+                           ("iosize=0", "no number of ports from 1 to 4"),
+                           ("iosize=5", "no number of ports from 1 to 4"),
+                           ("foo=1", "no property of this device"),
+                           ("foo", "no property of this device")):
+            self.refused(f"pacifica: -device: '{text}' is {what}", "-device", f"isa-debug-exit,{text}")
+
+    def test_chardevs_must_exist_once(self):
+        self.refused("pacifica: -serial: no chardev 'a'", "-serial", "chardev:a")
+        self.refused("pacifica: -device: no chardev 'a'", "-device", "isa-debugcon,chardev=a")
+        self.refused("pacifica: -chardev: 'a' is the ID of two chardevs",
+                     "-chardev", "stdio,id=a", "-chardev", "null,id=a")
+
+    def test_device_ports_must_be_free(self):
+        kernel = self.image(images.HALT)
+        self.refused("pacifica: isa-debug-exit: cannot be at port 0x3f8 "
+                     "(another device may be there)",
+                     "-kernel", kernel, "-device", "isa-debug-exit,iobase=0x3f8")
+
+    def test_unknown_events(self):
+        kernel = self.image(images.HALT)
+        self.refused("pacifica: no event 'foo' to trace", "-kernel", kernel, "-d", "foo")
+        self.refused("pacifica: malformed filter 'io:x' (wanted: ports)",
+                     "-kernel", kernel, "-trace", "io:x")
+
+    def test_ram_sizes(self):
+        kernel = self.image(images.exit_with(0))
+        self.refused("pacifica: RAM size: 0 KiB of RAM cannot be had (from 1 MiB to 1 TiB)",
+                     "-kernel", kernel, "-m", "0")
+        self.refused("pacifica: RAM size: 1023 KiB of RAM cannot be had (from 1 MiB to 1 TiB)",
+                     "-kernel", kernel, "-m", "1023K")
+        for size in ("2", "2M", "size=64M", "4G", "0x40"):
+            result = self.boot(images.exit_with(0), "-m", size)
+            self.assertEqual((result.status, result.err), (1, ""), size)
+
+    def test_accepted_without_effect(self):
+        result = self.boot(
+            images.exit_with(0), "-machine", "pc,accel=kvm", "-M", "q35", "-accel", "tcg",
+            "-enable-kvm", "-no-reboot", "-no-shutdown", "-vga", "none", "-rtc", "base=utc",
+            "-name", "x", "-boot", "c", "-net", "none", "-nic", "none", "-vnc", "none",
+            "-parallel", "none", "-k", "de", "-mon", "chardev=a", "-display", "none",
+            "-monitor", "none", "-nodefaults", "-smp", "1", "-smp", "cpus=1,cores=1",
+            "-cpu", "max")
+        self.assertEqual((result.status, result.err, result.out), (1, "", ""))
+
+    def test_global_is_told(self):
+        result = self.boot(images.exit_with(0), "-global", "PIIX4_PM.disable_s3=1")
+        self.assertEqual(result.status, 1)
+        self.assertEqual(result.lines,
+                         ["pacifica: -global PIIX4_PM.disable_s3=1: no effect here"])
+
+    def test_lists(self):
+        for arguments, word in ((("-cpu", "help"), "model max"), (("-device", "?"), "isa-debug-exit"),
+                                (("-d", "help"), "guest_errors"), (("-trace", "help"), "svm")):
+            result = run(*arguments)
+            self.assertEqual((result.status, result.err), (0, ""))
+            self.assertIn(word, result.out)
+
+    def test_unknown_cpu(self):
+        kernel = self.image(images.HALT)
+        for text in ("foo", "max,+foo", "max,foo"):
+            result = run("-kernel", kernel, "-cpu", text)
+            self.assertEqual(result.status, 2)
+            self.assertEqual(len(result.lines), 1)
+            self.assertIn("foo", result.err)
+
+
+class CommandLines(CliTest):
+    def test_append_reaches_the_guest_as_it_is(self):
+        # popt replaces !#:+ by other arguments, and treats some words specially.
+        for text in ("a b  c", "!#:+", "!#:+,x !#:+", "x!#:+y", "a,b,,c", "--", "-d", "=", "a=b",
+                     "'quo\"ted'", "\\n \\ $HOME %s", "!", "#", "\x01", "\x010\x011!", "@f", ""):
+            result = self.boot(images.print_cmdline() + images.exit_with(0), "-append", text)
+            self.assertEqual(result.status, 1, text)
+            # The loader puts the image's path in front.
+            expected = self.path("image") + (" " + text if text else "")
+            self.assertEqual(result.out, expected)
+
+    def test_option_spellings(self):
+        kernel = self.image(images.print_cmdline() + images.exit_with(0))
+        for arguments in (("--kernel", kernel, "--append", "x", *EXIT_DEVICE),
+                          ("run", "-kernel", kernel, "-append", "x", *EXIT_DEVICE)):
+            result = run(*arguments)
+            self.assertEqual((result.status, result.out), (1, kernel + " x"))
+
+    def test_file_names_may_hold_what_popt_rewrites(self):
+        path = self.file("a!#:+,b", images.multiboot(images.exit_with(3)))
+        self.assertEqual(run("-kernel", path, *EXIT_DEVICE).status, 7)
+
+    def test_initrd_modules_and_their_arguments(self):
+        first, second = self.file("one", b"1"), self.file("two,2", b"22")
+        escaped = second.replace(",", ",,")
+        result = self.boot(images.print_modules() + images.exit_with(0),
+                           "-initrd", f"{first} a=1  b,{escaped}")
+        self.assertEqual((result.status, result.out), (1, f"{first} a=1  b\n{second}\n"))
+
+    def test_missing_module(self):
+        kernel = self.image(images.HALT)
+        missing = self.path("none")
+        self.refused(f"pacifica: {missing}: No such file or directory",
+                     "-kernel", kernel, "-initrd", missing)
+        self.refused("pacifica: -initrd: '' is no module: the file name is missing",
+                     "-kernel", kernel, "-initrd", f"{kernel},")
+
+
+class Images(CliTest):
+    def bad(self, content):
+        path = self.file("bad", content)
+        result = run("-kernel", path)
+        self.assertEqual((result.status, len(result.lines), result.out), (2, 1, ""), result.err)
+        self.assertTrue(result.err.startswith("pacifica: "), result.err)
+        self.assertIn("bad", result.err)
+
+    def test_missing_file(self):
+        path = self.path("none")
+        self.refused(f"pacifica: {path}: No such file or directory", "-kernel", path)
+
+    def test_directory(self):
+        self.refused(f"pacifica: {self.folder.name}: Is a directory", "-kernel", self.folder.name)
+
+    def test_empty_file(self):
+        self.bad(b"")
+
+    def test_nonsense(self):
+        self.bad(b"\0" * 100)
+        self.bad(bytes(range(256)) * 100)
+        self.bad(b"\x7fELF")
+
+    def test_truncated_at_every_length(self):
+        whole = images.multiboot(images.exit_with(0))
+        for length in range(1, 32):
+            self.bad(whole[:length])
+
+    def test_load_outside_ram(self):
+        image = bytearray(images.multiboot(images.HALT))
+        image[12:24] = (0xf0000000).to_bytes(4, "little") * 2 + b"\0" * 4
+        self.bad(bytes(image))
+
+
+class Ends(CliTest):
+    def test_debug_exit_gives_the_guests_status(self):
+        for value, status in ((0, 1), (1, 3), (3, 7), (0x7f, 255), (0x80, 1)):
+            result = self.boot(images.exit_with(value))
+            self.assertEqual((result.status, result.err), (status, ""))
+
+    def test_reset_ends_with_no_reboot(self):
+        result = self.boot(images.RESET, "-no-reboot")
+        self.assertEqual((result.status, result.err), (0, ""))
+
+    def test_reset_runs_the_image_again(self):
+        result = self.boot(images.out8(images.COM1, 0x2a) + images.RESET, "-max-insns", "2000")
+        self.assertEqual(result.status, 4)
+        self.assertGreater(len(result.out), 10)
+        self.assertEqual(set(result.out), {"*"})
+
+    def test_step_limit(self):
+        result = self.boot(images.SPIN, "-max-insns", "12345", "-exit-stats")
+        self.assertEqual(result.status, 4)
+        self.assertRegex(result.lines[0], r"^pacifica: step limit reached \(--max-insns\) at ....:")
+        self.assertIn("pacifica: 12345 steps, 12345 instructions", result.lines)
+        self.assertRegex(result.err, r"(?m)^pacifica: guest memory \d+ KiB resident$")
+
+    def test_step_limit_of_zero(self):
+        result = self.boot(images.out8(images.COM1, 0x2a) + images.SPIN, "-max-insns", "0")
+        self.assertEqual((result.status, result.out), (4, ""))
+
+    def test_time_limit(self):
+        result = self.boot(images.out8(images.COM1, 0x2a) + images.SPIN, "-max-time", "0.2")
+        self.assertEqual((result.status, result.out), (4, "*"))
+        self.assertEqual(result.lines, ["pacifica: time limit reached (--max-time)"])
+
+    def test_halted_for_ever(self):
+        result = self.boot(images.HALT)
+        self.assertEqual((result.status, len(result.lines)), (8, 1))
+        self.assertIn("halted for ever", result.err)
+
+    def test_triple_fault(self):
+        result = self.boot(images.TRIPLE_FAULT)
+        self.assertEqual((result.status, len(result.lines)), (8, 1))
+        self.assertIn("triple fault", result.err)
+        self.assertEqual(self.boot(images.TRIPLE_FAULT, "-qemu-exit-codes").status, 8)
+        result = self.boot(images.TRIPLE_FAULT, "-qemu-exit-codes", "-no-reboot")
+        self.assertEqual((result.status, len(result.lines)), (0, 1))
+
+    def test_not_emulated(self):
+        result = self.boot(images.NOT_EMULATED)
+        self.assertEqual((result.status, len(result.lines)), (6, 1), result.err)
+        self.assertIn("not emulated yet", result.err)
+
+    def test_interrupt_ends_in_good_order(self):
+        with subprocess.Popen([PACIFICA, "-kernel", self.image(
+                images.out8(images.COM1, 0x2a) + images.SPIN), "-state-hash"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            self.assertEqual(child.stdout.read(1), b"*")
+            child.send_signal(signal.SIGINT)
+            err = child.communicate(timeout=TIMEOUT_SECONDS)[1]
+        self.assertEqual(child.returncode, -signal.SIGINT)
+        self.assertRegex(err.decode(), r"^pacifica: state hash [0-9a-f]{16}\n$")
+
+
+class Console(CliTest):
+    def test_input_reaches_the_guest(self):
+        result = self.boot(images.ECHO, stdin=b"HAL8")
+        self.assertEqual((result.status, result.out), (1, "IBM9"))
+
+    def test_input_may_come_late(self):
+        command = [PACIFICA, "-kernel", self.image(images.ECHO), *EXIT_DEVICE]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            for byte in b"HAL8":
+                time.sleep(0.05)
+                child.stdin.write(bytes([byte]))
+                child.stdin.flush()
+                self.assertEqual(child.stdout.read(1), bytes([byte + 1]))
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), 1)
+
+    def test_serial_to_a_file(self):
+        path = self.path("log")
+        result = self.boot(images.out8(images.COM1, 0x2a) + images.exit_with(0),
+                           "-serial", f"file:{path}")
+        self.assertEqual((result.status, result.out), (1, ""))
+        self.assertEqual(pathlib.Path(path).read_bytes(), b"*")
+
+    def test_serial_nowhere(self):
+        code = images.out8(images.COM1, 0x2a) + images.exit_with(0)
+        for arguments, out in ((("-serial", "null"), ""), (("-serial", "none"), ""),
+                               (("-nodefaults",), ""), (("-nographic",), "*"),
+                               (("-nodefaults", "-nographic"), "*"), ((), "*"),
+                               (("-nodefaults", "-serial", "stdio"), "*")):
+            result = self.boot(code, *arguments)
+            self.assertEqual((result.status, result.out), (1, out), arguments)
+
+    def test_debugcon(self):
+        code = images.out8(0xe9, 0x2a) + images.out8(0x402, 0x2b) + images.exit_with(0)
+        path = self.path("log")
+        result = self.boot(code, "-debugcon", "stdio")
+        self.assertEqual((result.status, result.out), (1, "*"))
+        result = self.boot(code, "-chardev", f"file,id=x,path={path}",
+                           "-device", "isa-debugcon,iobase=0x402,chardev=x")
+        self.assertEqual((result.status, result.out), (1, ""))
+        self.assertEqual(pathlib.Path(path).read_bytes(), b"+")
+
+    def test_output_that_cannot_be_written(self):
+        code = images.out8(images.COM1, 0x2a) + images.exit_with(0)
+        missing = self.path("none/log")
+        self.refused(f"pacifica: {missing}: No such file or directory",
+                     "-kernel", self.image(code), "-serial", f"file:{missing}")
+        if os.path.exists("/dev/full"):
+            result = self.boot(code, "-serial", "file:/dev/full")
+            self.assertEqual((result.status, result.lines), (2, ["pacifica: /dev/full: writing failed"]))
+
+
+class Seeing(CliTest):
+    CODE = images.out8(images.COM1, 0x2a) + images.exit_with(0)
+
+    def test_log_goes_to_stderr_or_a_file(self):
+        result = self.boot(self.CODE, "-d", "io,exec")
+        self.assertEqual((result.status, result.out), (1, "*"))
+        self.assertIn("op write port 0x3f8 size 1 value 0x2a", result.err)
+        path = self.path("log")
+        to_file = self.boot(self.CODE, "-d", "io,exec", "-D", path)
+        self.assertEqual((to_file.status, to_file.err), (1, ""))
+        self.assertEqual(pathlib.Path(path).read_text(), result.err)
+
+    def test_exec_shows_each_instruction(self):
+        result = self.boot(self.CODE, "-d", "exec")
+        self.assertEqual([line.split(": ")[1] for line in result.lines],
+                         ["mov dx, 0x3f8", "mov al, 0x2a", "out dx, al",
+                          "mov dx, 0xf4", "mov al, 0", "out dx, al"])
+
+    def test_in_asm_shows_decoded_code(self):
+        result = self.boot(self.CODE, "-d", "in_asm")
+        self.assertIn(": mov dx, 0x3f8", result.err)
+
+    def test_json_trace(self):
+        path = self.path("trace")
+        result = self.boot(self.CODE, "-trace", "io:0xf4", "-trace", "exec",
+                           "-trace-format", "jsonl", "-trace-file", path)
+        self.assertEqual((result.status, result.err), (1, ""))
+        rows = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+        self.assertEqual(rows[0], {"schema": "pacifica-trace", "version": 1})
+        self.assertEqual([row for row in rows if row.get("event") == "io"],
+                         [{"event": "io", "step": 5, "cpu": 0, "op": "write", "port": "0xf4",
+                           "size": 1, "value": "0x0"}])
+        self.assertEqual(sum(row.get("event") == "exec" for row in rows), 6)
+
+    def test_log_and_trace_at_once(self):
+        log, trace = self.path("log"), self.path("trace")
+        self.boot(self.CODE, "-d", "io", "-D", log, "-trace", "io", "-trace-file", trace)
+        self.assertEqual(pathlib.Path(log).read_text(), pathlib.Path(trace).read_text())
+
+    def test_two_runs_give_the_same_bytes(self):
+        first = self.boot(self.CODE, "-d", "exec,in_asm,io,tlb,mem", "-state-hash", "-exit-stats")
+        second = self.boot(self.CODE, "-d", "exec,in_asm,io,tlb,mem", "-state-hash", "-exit-stats")
+        strip = [line for line in first.lines if "KiB resident" not in line]
+        self.assertEqual(strip, [line for line in second.lines if "KiB resident" not in line])
+
+    def test_state_hash_tells_states_apart(self):
+        hashes = set()
+        for value in (0, 1):
+            result = self.boot(images.exit_with(value), "-state-hash")
+            self.assertRegex(result.err, r"^pacifica: state hash [0-9a-f]{16}\n$")
+            hashes.add(result.err)
+        self.assertEqual(len(hashes), 2)
+
+    def test_exit_stats_without_svm(self):
+        result = self.boot(self.CODE, "-exit-stats")
+        self.assertEqual(result.lines[0], "no #VMEXITs")
+        self.assertRegex(result.lines[1], r"^pacifica: \d+ steps, \d+ instructions$")
+        self.assertRegex(result.lines[2], r"^pacifica: guest memory \d+ KiB resident$")
+
+
+def main():
+    global PACIFICA
+    PACIFICA = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
+
+
+if __name__ == "__main__":
+    main()
