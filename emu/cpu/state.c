@@ -72,6 +72,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->regs.seg[SEG_TR] = reset_segment(0x08b);
     cpu->regs.gdtr.limit = cpu->regs.idtr.limit = 0xffff;
     cpu->msr = (struct cpu_msrs){.pat = 0x0007040600070406, .misc_enable = 1};
+    cpu->x87 = (struct cpu_x87){.fcw = 0x40, .ftw = 0x5555};
     cpu->pins = (struct cpu_pins){0};
     cpu->raised = (struct raised){0};
     cpu->delivering = (struct event){0};

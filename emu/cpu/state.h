@@ -241,6 +241,11 @@ struct cpu_msrs {
     uint64_t dr0_mask, core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
 
+/* x87: the control part alone; there are no data registers yet. APM vol 1, 6.2 "Registers". */
+struct cpu_x87 {
+    uint16_t fcw, fsw, ftw; /* ftw: two bits a register, all empty is FFFFh */
+};
+
 /* Signals that arrive from outside, latched until taken. */
 struct cpu_pins {
     bool nmi, smi, init;
@@ -279,6 +284,7 @@ struct vcpu {
 
     struct cpu_regs regs;
     struct cpu_msrs msr;
+    struct cpu_x87 x87;
     struct cpu_pins pins;
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
