@@ -1,0 +1,261 @@
+/* The APIC timer. APM vol 2, 16.4.1 "APIC Timer Interrupt". */
+#include "tests/devices/lapic_kit.h"
+
+#define DIVIDE_BY_1 0x0b
+
+static void serve(struct local *l, int vector)
+{
+    ck_assert_int_eq(acknowledge(l), vector);
+    wr(l, EOI, 0);
+}
+
+START_TEST(lapic_timer_divides) /* Table 16-3 */
+{
+    static const struct {
+        uint32_t value, by;
+    } row[] = { { 0x0, 2 },  { 0x1, 4 },  { 0x2, 8 },   { 0x3, 16 },
+                { 0x8, 32 }, { 0x9, 64 }, { 0xa, 128 }, { 0xb, 1 } };
+    for (size_t i = 0; i < 8; i++) {
+        struct local l;
+        local_open(&l);
+        kit_pass(&l.kit, 12345);
+        wr(&l, DIVIDE, row[i].value);
+        wr(&l, LVT_TIMER, 0x70);
+        wr(&l, INITIAL, 100);
+        kit_pass(&l.kit, 40ull * row[i].by - 1);
+        ck_assert_uint_eq(rd(&l, COUNT), 61);
+        kit_pass(&l.kit, 1);
+        ck_assert_uint_eq(rd(&l, COUNT), 60);
+        kit_pass(&l.kit, 60ull * row[i].by - 1);
+        ck_assert_int_eq(pending(&l), -1);
+        kit_pass(&l.kit, 1);
+        ck_assert_int_eq(pending(&l), 0x70);
+        kit_close(&l.kit);
+    }
+}
+END_TEST
+
+START_TEST(lapic_timer_one_shot_stops_at_zero)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x70);
+    wr(&l, INITIAL, 1000);
+    ck_assert_uint_eq(rd(&l, COUNT), 1000);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), 1000);
+    kit_until(&l.kit, 1000);
+    serve(&l, 0x70);
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    ck_assert_uint_eq(rd(&l, INITIAL), 1000);
+    kit_until(&l.kit, 100000);
+    ck_assert_int_eq(pending(&l), -1);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_periodic_starts_again)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x20070);
+    wr(&l, INITIAL, 1000);
+    for (unsigned i = 1; i <= 5; i++) {
+        kit_until(&l.kit, 1000 * i - 1);
+        ck_assert_int_eq(pending(&l), -1);
+        ck_assert_uint_eq(rd(&l, COUNT), 1);
+        kit_until(&l.kit, 1000 * i);
+        ck_assert_uint_eq(rd(&l, COUNT), 1000);
+        serve(&l, 0x70);
+    }
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_zero_stops)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, LVT_TIMER, 0x20070);
+    wr(&l, INITIAL, 1000);
+    wr(&l, INITIAL, 0);
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_pass(&l.kit, 1000000);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_new_initial_count_starts_over)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x70);
+    wr(&l, INITIAL, 100);
+    kit_pass(&l.kit, 99);
+    wr(&l, INITIAL, 100);
+    kit_pass(&l.kit, 99);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_pass(&l.kit, 1);
+    ck_assert_int_eq(pending(&l), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_masked_counts_without_interrupt_or_deadline)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x30070);
+    wr(&l, INITIAL, 1000);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_until(&l.kit, 2500);
+    ck_assert_uint_eq(rd(&l, COUNT), 500);
+    wr(&l, LVT_TIMER, 0x20070); /* what passed while masked is gone */
+    ck_assert_int_eq(pending(&l), -1);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), 3000);
+    kit_until(&l.kit, 3000);
+    ck_assert_int_eq(pending(&l), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_waits_without_deadline_while_unserved)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x20070);
+    wr(&l, INITIAL, 1000);
+    kit_until(&l.kit, 1000);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER); /* requested already */
+    kit_until(&l.kit, 5500);
+    ck_assert_int_eq(acknowledge(&l), 0x70);
+    ck_assert(!bit(&l, IRR, 0x70)); /* they count as one */
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), 6000);
+    kit_until(&l.kit, 6000);
+    ck_assert(bit(&l, IRR, 0x70));
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_change_of_divide_keeps_the_count)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x70);
+    wr(&l, INITIAL, 1000);
+    kit_until(&l.kit, 400);
+    wr(&l, DIVIDE, 0x00);
+    ck_assert_uint_eq(rd(&l, COUNT), 600);
+    kit_until(&l.kit, 400 + 1199);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_until(&l.kit, 400 + 1200);
+    ck_assert_int_eq(pending(&l), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_change_of_mode_while_running)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x70);
+    wr(&l, INITIAL, 1000);
+    kit_until(&l.kit, 400);
+    wr(&l, LVT_TIMER, 0x20070);
+    kit_until(&l.kit, 1000);
+    serve(&l, 0x70);
+    kit_until(&l.kit, 2000);
+    serve(&l, 0x70);
+    wr(&l, LVT_TIMER, 0x70);
+    kit_until(&l.kit, 3000);
+    serve(&l, 0x70);
+    kit_until(&l.kit, 9000);
+    wr(&l, LVT_TIMER, 0x20070); /* ran out: periodic does not revive it */
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    kit_until(&l.kit, 20000);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_largest_count)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, 0x0a); /* by 128 */
+    wr(&l, LVT_TIMER, 0x20070);
+    wr(&l, INITIAL, 0xffffffff);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), 0xffffffffull * 128);
+    kit_until(&l.kit, 0xffffffffull * 128 - 1);
+    ck_assert_uint_eq(rd(&l, COUNT), 1);
+    kit_pass(&l.kit, 1);
+    ck_assert_uint_eq(rd(&l, COUNT), 0xffffffff);
+    ck_assert_int_eq(pending(&l), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_expiry_between_deadline_and_write_is_not_lost)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x70);
+    wr(&l, INITIAL, 100);
+    l.kit.now_ns = 100; /* the instruction that reaches the deadline writes the divide register */
+    wr(&l, DIVIDE, 0x00);
+    ck_assert_int_eq(pending(&l), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_illegal_vector_is_an_error)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x2000f);
+    wr(&l, INITIAL, 100);
+    kit_until(&l.kit, 100);
+    ck_assert_int_eq(pending(&l), -1);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    ck_assert_uint_eq(errors(&l), 0x40);
+    kit_until(&l.kit, 200);
+    ck_assert_uint_eq(errors(&l), 0x40);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_software_disable_masks_it)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, DIVIDE_BY_1);
+    wr(&l, LVT_TIMER, 0x20070);
+    wr(&l, INITIAL, 100);
+    wr(&l, SVR, 0x0ef);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_until(&l.kit, 1050);
+    ck_assert_uint_eq(rd(&l, COUNT), 50); /* it counts */
+    ck_assert(!bit(&l, IRR, 0x70));
+    kit_close(&l.kit);
+}
+END_TEST
+
+KIT_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zero,
+         lapic_timer_periodic_starts_again, lapic_timer_zero_stops,
+         lapic_timer_new_initial_count_starts_over,
+         lapic_timer_masked_counts_without_interrupt_or_deadline,
+         lapic_timer_waits_without_deadline_while_unserved,
+         lapic_timer_change_of_divide_keeps_the_count, lapic_timer_change_of_mode_while_running,
+         lapic_timer_largest_count, lapic_timer_expiry_between_deadline_and_write_is_not_lost,
+         lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it)
