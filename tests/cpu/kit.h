@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <pacifica/pacifica.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
