@@ -2,7 +2,8 @@
 #ifndef TESTS_DEVICES_KIT_H
 #define TESTS_DEVICES_KIT_H
 
-#include <check.h>
+#include "tests/check_main.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,27 +106,5 @@ static inline void kit_text_put(void *self, uint8_t byte)
     if (text->len < sizeof(text->bytes))
         text->bytes[text->len++] = byte;
 }
-
-static inline int kit_run(const char *name, const TTest *const *tests, size_t count)
-{
-    Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
-    for (size_t i = 0; i < count; i++)
-        tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
-
-/* main() of a program with the tests named. */
-#define KIT_MAIN(name, ...)                                            \
-    int main(void)                                                     \
-    {                                                                  \
-        const TTest *const tests[] = { __VA_ARGS__ };                  \
-        return kit_run(name, tests, sizeof(tests) / sizeof(tests[0])); \
-    }
 
 #endif

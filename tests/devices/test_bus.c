@@ -228,9 +228,9 @@ START_TEST(bus_port_accesses_are_told_to_probes)
 }
 END_TEST
 
-KIT_MAIN("bus", bus_unclaimed_port_reads_all_ones, bus_device_without_callbacks_reads_all_ones,
-         bus_access_up_to_the_device_width_is_one, bus_wider_access_is_split_low_part_first,
-         bus_access_over_the_edge_of_a_device_is_split, bus_last_port_is_the_end,
-         bus_taken_ports_are_refused_whole, bus_full_bus_refuses,
-         bus_reset_reaches_every_device_once, bus_mmio_goes_to_the_window_that_holds_all_of_it,
-         bus_mmio_window_moves_and_hides, bus_port_accesses_are_told_to_probes)
+CHECK_MAIN("bus", bus_unclaimed_port_reads_all_ones, bus_device_without_callbacks_reads_all_ones,
+           bus_access_up_to_the_device_width_is_one, bus_wider_access_is_split_low_part_first,
+           bus_access_over_the_edge_of_a_device_is_split, bus_last_port_is_the_end,
+           bus_taken_ports_are_refused_whole, bus_full_bus_refuses,
+           bus_reset_reaches_every_device_once, bus_mmio_goes_to_the_window_that_holds_all_of_it,
+           bus_mmio_window_moves_and_hides, bus_port_accesses_are_told_to_probes)

@@ -582,16 +582,16 @@ START_TEST(lapic_lint_fixed_level_has_remote_irr) /* 16.4.2 */
 }
 END_TEST
 
-KIT_MAIN("lapic", lapic_reset_values, lapic_writable_bits, lapic_unimplemented_register_is_an_error,
-         lapic_odd_accesses, lapic_base_rules, lapic_base_moves_the_registers,
-         lapic_hardware_disable_clears_and_enable_works_again,
-         lapic_disabled_passes_the_pic_and_nmi_through, lapic_self_ipi_goes_irr_isr_eoi,
-         lapic_tpr_blocks_its_class_and_below, lapic_highest_vector_first_and_nesting_by_class,
-         lapic_same_vector_pends_once_while_in_service, lapic_priority_registers,
-         lapic_spurious_when_the_priority_rose, lapic_software_disable_holds_and_masks,
-         lapic_destinations, lapic_id_can_be_changed, lapic_message_nobody_accepts_is_an_error,
-         lapic_illegal_vectors_are_errors, lapic_nmi_and_other_messages,
-         lapic_error_status_is_latched_by_a_write,
-         lapic_error_interrupt_once_until_the_esr_is_written, lapic_extint_needs_lint0_open,
-         lapic_extint_tells_when_the_pic_rises, lapic_firmware_init_is_virtual_wire,
-         lapic_lint_fixed_edge_asks_once, lapic_lint_fixed_level_has_remote_irr)
+CHECK_MAIN("lapic", lapic_reset_values, lapic_writable_bits,
+           lapic_unimplemented_register_is_an_error, lapic_odd_accesses, lapic_base_rules,
+           lapic_base_moves_the_registers, lapic_hardware_disable_clears_and_enable_works_again,
+           lapic_disabled_passes_the_pic_and_nmi_through, lapic_self_ipi_goes_irr_isr_eoi,
+           lapic_tpr_blocks_its_class_and_below, lapic_highest_vector_first_and_nesting_by_class,
+           lapic_same_vector_pends_once_while_in_service, lapic_priority_registers,
+           lapic_spurious_when_the_priority_rose, lapic_software_disable_holds_and_masks,
+           lapic_destinations, lapic_id_can_be_changed, lapic_message_nobody_accepts_is_an_error,
+           lapic_illegal_vectors_are_errors, lapic_nmi_and_other_messages,
+           lapic_error_status_is_latched_by_a_write,
+           lapic_error_interrupt_once_until_the_esr_is_written, lapic_extint_needs_lint0_open,
+           lapic_extint_tells_when_the_pic_rises, lapic_firmware_init_is_virtual_wire,
+           lapic_lint_fixed_edge_asks_once, lapic_lint_fixed_level_has_remote_irr)

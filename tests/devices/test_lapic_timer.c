@@ -251,11 +251,11 @@ START_TEST(lapic_timer_software_disable_masks_it)
 }
 END_TEST
 
-KIT_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zero,
-         lapic_timer_periodic_starts_again, lapic_timer_zero_stops,
-         lapic_timer_new_initial_count_starts_over,
-         lapic_timer_masked_counts_without_interrupt_or_deadline,
-         lapic_timer_waits_without_deadline_while_unserved,
-         lapic_timer_change_of_divide_keeps_the_count, lapic_timer_change_of_mode_while_running,
-         lapic_timer_largest_count, lapic_timer_expiry_between_deadline_and_write_is_not_lost,
-         lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it)
+CHECK_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zero,
+           lapic_timer_periodic_starts_again, lapic_timer_zero_stops,
+           lapic_timer_new_initial_count_starts_over,
+           lapic_timer_masked_counts_without_interrupt_or_deadline,
+           lapic_timer_waits_without_deadline_while_unserved,
+           lapic_timer_change_of_divide_keeps_the_count, lapic_timer_change_of_mode_while_running,
+           lapic_timer_largest_count, lapic_timer_expiry_between_deadline_and_write_is_not_lost,
+           lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it)

@@ -389,15 +389,15 @@ START_TEST(pic_connect_tells_a_high_output)
 }
 END_TEST
 
-KIT_MAIN("pic", pic_reset_masks_everything, pic_firmware_init_gives_pc_vectors_masked,
-         pic_nothing_is_accepted_during_initialisation,
-         pic_icw1_without_icw4_ends_after_icw3_and_clears_aeoi,
-         pic_icw1_clears_mask_and_edge_requests, pic_every_input_has_its_vector,
-         pic_lower_number_goes_first, pic_higher_input_interrupts_service,
-         pic_mask_hides_but_latches, pic_edge_request_is_lost_when_the_line_falls,
-         pic_edge_input_asks_once_level_input_until_it_falls,
-         pic_elcr_bits_of_fixed_edge_inputs_stay_zero, pic_specific_eoi,
-         pic_automatic_eoi_and_its_rotation, pic_rotation_by_eoi_and_by_command,
-         pic_special_mask_mode_lets_lower_inputs_through,
-         pic_slave_interrupts_again_only_in_special_fully_nested_mode, pic_poll_is_an_acknowledge,
-         pic_read_selection_stays, pic_connect_tells_a_high_output)
+CHECK_MAIN("pic", pic_reset_masks_everything, pic_firmware_init_gives_pc_vectors_masked,
+           pic_nothing_is_accepted_during_initialisation,
+           pic_icw1_without_icw4_ends_after_icw3_and_clears_aeoi,
+           pic_icw1_clears_mask_and_edge_requests, pic_every_input_has_its_vector,
+           pic_lower_number_goes_first, pic_higher_input_interrupts_service,
+           pic_mask_hides_but_latches, pic_edge_request_is_lost_when_the_line_falls,
+           pic_edge_input_asks_once_level_input_until_it_falls,
+           pic_elcr_bits_of_fixed_edge_inputs_stay_zero, pic_specific_eoi,
+           pic_automatic_eoi_and_its_rotation, pic_rotation_by_eoi_and_by_command,
+           pic_special_mask_mode_lets_lower_inputs_through,
+           pic_slave_interrupts_again_only_in_special_fully_nested_mode, pic_poll_is_an_acknowledge,
+           pic_read_selection_stays, pic_connect_tells_a_high_output)

@@ -429,14 +429,14 @@ START_TEST(pit_reset_stops_everything)
 }
 END_TEST
 
-KIT_MAIN("pit", pit_mode0_out_rises_n_plus_1_clocks_after_the_count, pit_mode0_counts_on_below_zero,
-         pit_mode0_first_byte_stops_the_count, pit_mode2_one_pulse_in_each_period,
-         pit_mode2_new_count_waits_for_the_end_of_the_period, pit_mode3_square_wave,
-         pit_mode3_counts_by_two, pit_count_zero_is_the_largest, pit_bcd_counts_in_decimal,
-         pit_single_byte_accesses, pit_latch_holds_until_it_is_read,
-         pit_read_back_latches_status_and_count, pit_null_count_until_the_count_is_loaded,
-         pit_modes_6_and_7_are_2_and_3, pit_mode4_strobe_of_one_clock,
-         pit_gate_holds_channel_2_in_mode_0, pit_mode1_is_triggered_by_the_gate,
-         pit_mode5_strobe_after_a_trigger, pit_gate_in_mode_3_raises_out_and_restarts,
-         pit_port_61_bits, pit_late_call_loses_no_edge, pit_forbidden_count_1_is_harmless,
-         pit_reset_stops_everything)
+CHECK_MAIN("pit", pit_mode0_out_rises_n_plus_1_clocks_after_the_count,
+           pit_mode0_counts_on_below_zero, pit_mode0_first_byte_stops_the_count,
+           pit_mode2_one_pulse_in_each_period, pit_mode2_new_count_waits_for_the_end_of_the_period,
+           pit_mode3_square_wave, pit_mode3_counts_by_two, pit_count_zero_is_the_largest,
+           pit_bcd_counts_in_decimal, pit_single_byte_accesses, pit_latch_holds_until_it_is_read,
+           pit_read_back_latches_status_and_count, pit_null_count_until_the_count_is_loaded,
+           pit_modes_6_and_7_are_2_and_3, pit_mode4_strobe_of_one_clock,
+           pit_gate_holds_channel_2_in_mode_0, pit_mode1_is_triggered_by_the_gate,
+           pit_mode5_strobe_after_a_trigger, pit_gate_in_mode_3_raises_out_and_restarts,
+           pit_port_61_bits, pit_late_call_loses_no_edge, pit_forbidden_count_1_is_harmless,
+           pit_reset_stops_everything)

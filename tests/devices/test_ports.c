@@ -262,8 +262,9 @@ START_TEST(fw_cfg_refuses_bad_names_and_too_many)
 }
 END_TEST
 
-KIT_MAIN("ports", debug_exit_tells_the_value_of_every_width, debug_exit_size_and_base,
-         debugcon_prints_and_answers_e9, post_port_latches, reset_control_acts_on_the_rising_bit,
-         reset_control_is_deaf_to_pci_addresses, keyboard_controller_pulses_reset,
-         port_92_resets_and_keeps_a20_open, fw_cfg_fixed_items, fw_cfg_reads_go_on_and_end_in_zeros,
-         fw_cfg_files_and_directory, fw_cfg_refuses_bad_names_and_too_many)
+CHECK_MAIN("ports", debug_exit_tells_the_value_of_every_width, debug_exit_size_and_base,
+           debugcon_prints_and_answers_e9, post_port_latches, reset_control_acts_on_the_rising_bit,
+           reset_control_is_deaf_to_pci_addresses, keyboard_controller_pulses_reset,
+           port_92_resets_and_keeps_a20_open, fw_cfg_fixed_items,
+           fw_cfg_reads_go_on_and_end_in_zeros, fw_cfg_files_and_directory,
+           fw_cfg_refuses_bad_names_and_too_many)

@@ -359,12 +359,12 @@ START_TEST(uart_taken_ports_are_refused)
 }
 END_TEST
 
-KIT_MAIN("uart16550", uart_reset_values, uart_dlab_selects_the_divisor, uart_transmits_at_once,
-         uart_thre_interrupts_when_enabled_and_after_each_byte,
-         uart_receives_after_a_character_time, uart_character_time_follows_lcr_and_divisor,
-         uart_without_fifo_the_line_waits_for_the_reader, uart_fifo_trigger_levels,
-         uart_fifo_timeout_after_four_characters_of_silence,
-         uart_fifo_keeps_sixteen_and_the_line_waits, uart_fcr_clears_and_switches,
-         uart_loopback_turns_output_into_input, uart_loopback_overrun,
-         uart_loopback_modem_lines_and_deltas, uart_input_queue_has_an_end,
-         uart_reserved_bits_read_zero, uart_taken_ports_are_refused)
+CHECK_MAIN("uart16550", uart_reset_values, uart_dlab_selects_the_divisor, uart_transmits_at_once,
+           uart_thre_interrupts_when_enabled_and_after_each_byte,
+           uart_receives_after_a_character_time, uart_character_time_follows_lcr_and_divisor,
+           uart_without_fifo_the_line_waits_for_the_reader, uart_fifo_trigger_levels,
+           uart_fifo_timeout_after_four_characters_of_silence,
+           uart_fifo_keeps_sixteen_and_the_line_waits, uart_fcr_clears_and_switches,
+           uart_loopback_turns_output_into_input, uart_loopback_overrun,
+           uart_loopback_modem_lines_and_deltas, uart_input_queue_has_an_end,
+           uart_reserved_bits_read_zero, uart_taken_ports_are_refused)
