@@ -32,6 +32,7 @@ __asm__(".text\n"
         "sysretl\n"
         ".code32\n"
         "user32:\n\t"
+        "movl $0x23, %eax\n\tmovl %eax, %ds\n\t" /* null since the change to CPL 3 */
         "movw %cs, back_cs\n\tmovw %ss, back_ss\n\tint $0x80\n"
         ".code64\n"
         "user_read_gs:\n\t"

@@ -128,7 +128,7 @@ static void bad_pcid(void *arg)
 static void bad_address(void *arg)
 {
     (void)arg;
-    invpcid(INVPCID_ADDRESS, 1, UINT64_C(0x0000800000000000));
+    invpcid(INVPCID_ADDRESS, 1, UINT64_C(0x1000000000000000));
 }
 
 static void pcid_when_off(void *arg)

@@ -59,7 +59,7 @@ static void test_cr3_cr4(void)
         tap_skip("52 address bits", "CR3 bit MAXPHYADDR in long mode");
     with(VMCB_CR3, cr3 | UINT64_C(1) << 52, false, "CR3 bit 52 in long mode");
     with(VMCB_CR3, cr3 | UINT64_C(1) << 63, false, "CR3 bit 63 in long mode");
-    with(VMCB_CR4, cr4 | CR4_TSD | CR4_DE | CR4_PGE, true, "CR4 with TSD, DE, PGE");
+    with(VMCB_CR4, cr4 | CR4_TSD | CR4_PGE, true, "CR4 with TSD and PGE");
     with(VMCB_CR4, cr4 | UINT64_C(1) << 13, false, "CR4 bit 13 (no VMX on AMD)");
     with(VMCB_CR4, cr4 | UINT64_C(1) << 15, false, "CR4 bit 15");
     with(VMCB_CR4, cr4 | UINT64_C(1) << 19, false, "CR4 bit 19");
