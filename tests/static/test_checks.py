@@ -96,6 +96,11 @@ class Checks(unittest.TestCase):
             types + "int op_a(void *c, struct op *o) { x++; return o[1].fn(c, o + 1); }\n"))
         self.assert_fails("indirect call", "check-handlers", self.compile(
             types + "int op_a(void *c, struct op *o) { return o[1].fn(c, o + 1) + 1; }\n"))
+        adaptor = types + ("int op_plain(void *c, struct op *o) { x += o->fn(c, o); %s"
+                           "return o[1].fn(c, o + 1); }\n")
+        self.assert_passes("check-handlers", self.compile(adaptor % ""))
+        self.assert_fails("indirect call", "check-handlers",
+                          self.compile(adaptor % "x += o[2].fn(c, o);"))
         self.assert_fails("does not leave by a jump", "check-handlers", self.compile(
             types + "int op_a(void *c, struct op *o) { (void)c; (void)o; return x++; }\n"))
         self.assert_fails("no function named op_", "check-handlers", self.compile(
