@@ -526,6 +526,56 @@ START_TEST(two_asids_with_32_pages_fit)
 }
 END_TEST
 
+START_TEST(guests_alike_do_not_meet_in_one_set)
+{
+    kit_map(&kit, LA, OLD | PWU);
+    for (uint16_t asid = 0; asid < 32; asid++) {
+        kit.regime.asid = asid;
+        kit_translate(&kit, LA, READ);
+    }
+    for (uint16_t asid = 0; asid < 32; asid++)
+        ck_assert_uint_eq(paging_counters(kit.paging, asid)->evictions, 0);
+}
+END_TEST
+
+/* Tables change from 4 KiB pages to a large one without a flush: old and new answer, until a walk finds the new one again. */
+START_TEST(a_page_is_never_in_an_array_twice)
+{
+    uint64_t pde = kit_entry(&kit, kit.regime.root, 4, 2, LA), base = LA & ~0x1fffffull;
+    const struct tlb_counters *counters;
+
+    kit_map(&kit, LA, OLD | P | U);
+    assert_ok(kit_translate(&kit, LA, READ), OLD);
+    kit_set(&kit, pde, 0x600000 | P | PS);
+    assert_ok(kit_translate(&kit, base + 0x9000, READ), 0x609000);
+    assert_ok(kit_translate(&kit, LA, READ), OLD); /* the smaller page wins */
+    kit_set(&kit, pde, 0x800000 | PWU | PS);
+    assert_ok(kit_translate(&kit, LA, WRITE), 0x801000);
+    assert_ok(kit_translate(&kit, base + 0x9000, READ), 0x809000);
+    counters = paging_counters(kit.paging, 0);
+    ck_assert_uint_eq(counters->fills - counters->evictions - counters->flushes, 1);
+}
+END_TEST
+
+START_TEST(global_code_entry_changes_the_context_of_other_pcids)
+{
+    uint64_t pde, base = LA & ~0x1fffffull, context;
+
+    set_pcid(1);
+    pde = kit_entry(&kit, kit.regime.root, 4, 2, LA);
+    kit_set(&kit, pde, 0x600000 | PWU | PS);
+    assert_ok(kit_translate(&kit, LA, EXEC), 0x601000);
+    context = paging_itlb_generation(kit.paging);
+    set_pcid(2);
+    kit_set(&kit, pde, kit_table(&kit) | PWU);
+    kit_map(&kit, base + 0x1000, OLD | PWU | G);
+    assert_ok(kit_translate(&kit, LA, EXEC), OLD);
+    set_pcid(1);
+    assert_ok(kit_translate(&kit, LA, EXEC), OLD); /* in place of the large page */
+    ck_assert_uint_ne(paging_itlb_generation(kit.paging), context);
+}
+END_TEST
+
 START_TEST(counters_belong_to_their_asid)
 {
     kit_map(&kit, LA, OLD | PWU);
@@ -718,6 +768,9 @@ int main(void)
     tcase_add_test(tc, replacement_is_round_robin_and_ignores_hits);
     tcase_add_test(tc, free_ways_are_used_first);
     tcase_add_test(tc, two_asids_with_32_pages_fit);
+    tcase_add_test(tc, guests_alike_do_not_meet_in_one_set);
+    tcase_add_test(tc, a_page_is_never_in_an_array_twice);
+    tcase_add_test(tc, global_code_entry_changes_the_context_of_other_pcids);
     tcase_add_test(tc, counters_belong_to_their_asid);
     tcase_add_test(tc, reset_empties_everything);
     tcase_add_test(tc, itlb_generation_grows_when_code_entries_go);
