@@ -150,9 +150,9 @@ PACIFICA_API const char *pacifica_version(void);
  * options  what it is made of; not kept
  * machine  receives the new machine, to be freed with pacifica_machine_free(); NULL on failure
  * diag     says why on failure; may be NULL
- * Returns PACIFICA_OK; PACIFICA_EUSAGE (a size, CPU model, port or name makes no sense);
- * PACIFICA_EUNSUPPORTED (a CPU model or feature is known but not emulated); PACIFICA_ENOMEM. On failure
- * nothing is left behind. */
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (a size, CPU feature, port or name makes no sense);
+ * PACIFICA_EUNSUPPORTED (a CPU model or feature that is not there); PACIFICA_ENOMEM. On failure nothing is
+ * left behind. */
 PACIFICA_API enum pacifica_status pacifica_machine_new(const struct pacifica_options *options,
                                                        struct pacifica_machine **machine,
                                                        struct pacifica_diag *diag);

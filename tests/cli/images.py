@@ -57,4 +57,4 @@ TRIPLE_FAULT = (b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 32 + 9)  # lidt [limi
                 + b"\x0f\x0b" + b"\0" * 6)                          # ud2
 RESET = out8(0xcf9, 6) + HALT
 # In 32-bit mode with paging off: an instruction of x87.
-NOT_EMULATED = b"\xdb\xe3"                   # fninit
+NOT_EMULATED = b"\xd9\xe8"                   # fld1
