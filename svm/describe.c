@@ -9,8 +9,11 @@
 const char *svm_exit_name(uint64_t code)
 {
     switch (code) {
-#define VMEXIT_CODE(number, name, what) case number: return "VMEXIT_" #name;
-#define VMEXIT_NEGATIVE(number, name, what) case number: return "VMEXIT_" #name;
+#define VMEXIT_CODE(number, name, what)             \
+    case number: return "VMEXIT_" #name;            \
+        #define VMEXIT_NEGATIVE(number, name, what) \
+    case number:                                    \
+        return "VMEXIT_" #name;
 #include "svm/exit_codes.def"
 #undef VMEXIT_CODE
 #undef VMEXIT_NEGATIVE
@@ -21,8 +24,11 @@ const char *svm_exit_name(uint64_t code)
 const char *svm_exit_meaning(uint64_t code)
 {
     switch (code) {
-#define VMEXIT_CODE(number, name, what) case number: return what;
-#define VMEXIT_NEGATIVE(number, name, what) case number: return what;
+#define VMEXIT_CODE(number, name, what)             \
+    case number: return what;                       \
+        #define VMEXIT_NEGATIVE(number, name, what) \
+    case number:                                    \
+        return what;
 #include "svm/exit_codes.def"
 #undef VMEXIT_CODE
 #undef VMEXIT_NEGATIVE
@@ -36,7 +42,7 @@ const char *svm_intercept_name(unsigned intercept)
         const char *name;
         unsigned first, count;
     } rows[] = {
-#define INTERCEPT_BITS(name, word, bit, count) {"INTERCEPT_" #name, (word) * 32 + (bit), count},
+#define INTERCEPT_BITS(name, word, bit, count) { "INTERCEPT_" #name, (word)*32 + (bit), count },
 #include "svm/intercepts.def"
 #undef INTERCEPT_BITS
     };
@@ -69,7 +75,8 @@ static void add(struct words *words, const char *fmt, ...)
 
 static void add_fault_bits(struct words *words, uint64_t code)
 {
-    add(words, "%s%s", code & PF_P ? "present" : "not present", code & PF_RSV ? ", reserved bit" : "");
+    add(words, "%s%s", code & PF_P ? "present" : "not present",
+        code & PF_RSV ? ", reserved bit" : "");
 }
 
 static const char *access_verb(uint64_t code)
@@ -79,8 +86,8 @@ static const char *access_verb(uint64_t code)
 
 /* --- exits by kind --- */
 
-static const char *const gpr_names[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                          "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+static const char *const gpr_names[16] = { "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                           "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15" };
 
 /* CR and DR accesses, in the order of their 64 codes. APM vol 2, 15.8.1. */
 static void add_move(struct words *words, uint64_t code, uint64_t info1)
@@ -129,7 +136,7 @@ static void add_npf(struct words *words, uint64_t info1, uint64_t info2)
 
 static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
 {
-    static const char *const segs[8] = {"ES", "CS", "SS", "DS", "FS", "GS", "?", "?"};
+    static const char *const segs[8] = { "ES", "CS", "SS", "DS", "FS", "GS", "?", "?" };
     bool in = info1 & 1, string = info1 & 4;
     unsigned bits = info1 & 0x10 ? 8 : info1 & 0x20 ? 16 : 32;
     add(words, "%s%s%s %u bits, port 0x%x", string && (info1 & 8) ? "REP " : "", in ? "IN" : "OUT",
@@ -157,7 +164,7 @@ static void add_other(struct words *words, uint64_t code, uint64_t info1, uint64
 
 int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2)
 {
-    struct words words = {.text = text, .size = size};
+    struct words words = { .text = text, .size = size };
     if (size)
         text[0] = '\0';
     if (code <= VMEXIT_DR15_WRITE) {
@@ -198,7 +205,7 @@ static void add_mnemonic(struct words *words, unsigned vector)
 
 int svm_describe_event(char *text, unsigned size, uint64_t word)
 {
-    struct words words = {.text = text, .size = size};
+    struct words words = { .text = text, .size = size };
     unsigned vector = (uint8_t)word;
     if (size)
         text[0] = '\0';

@@ -4,7 +4,7 @@
 #define SVM_INTERCEPTS_H
 
 enum intercept {
-#define INTERCEPT_BITS(name, word, bit, count) INTERCEPT_##name = (word) * 32 + (bit),
+#define INTERCEPT_BITS(name, word, bit, count) INTERCEPT_##name = (word)*32 + (bit),
 #include "svm/intercepts.def"
 #undef INTERCEPT_BITS
     INTERCEPT_LIMIT = 6 * 32

@@ -14,7 +14,7 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
 /* Two bits an MSR: the even one for reads, the odd one for writes. APM vol 2, 15.11 "MSR Intercepts". */
 bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
 {
-    static const uint32_t ranges[] = {0x00000000, 0xc0000000, 0xc0010000};
+    static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
     if (!svm_intercepts(cpu, INTERCEPT_MSR_PROT))
         return false;
     for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {

@@ -16,19 +16,22 @@
 enum { GUEST = false, BOTH = true };
 
 /* Out of line, so that the table has addresses. */
-#define SVM_RULE(name, scope, field, text, section)                                                \
-    static bool broken_##name(const struct svm_check *c) { return rule_##name(c); }
-#define SVM_FEATURE_RULE(name, feature, field, text, section)                                      \
+#define SVM_RULE(name, scope, field, text, section)      \
+    static bool broken_##name(const struct svm_check *c) \
+    {                                                    \
+        return rule_##name(c);                           \
+    }
+#define SVM_FEATURE_RULE(name, feature, field, text, section) \
     SVM_RULE(name, GUEST, field, text, section)
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
 
 const struct svm_rule svm_rules[] = {
-#define SVM_RULE(name, scope, field, text, section)                                                \
-    {#name, broken_##name, VMCB_##field, text, section, 0, scope},
-#define SVM_FEATURE_RULE(name, feature, field, text, section)                                      \
-    {#name, broken_##name, VMCB_##field, text, section, SVM_FEATURE_##feature, GUEST},
+#define SVM_RULE(name, scope, field, text, section) \
+    { #name, broken_##name, VMCB_##field, text, section, 0, scope },
+#define SVM_FEATURE_RULE(name, feature, field, text, section) \
+    { #name, broken_##name, VMCB_##field, text, section, SVM_FEATURE_##feature, GUEST },
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
@@ -48,10 +51,10 @@ unsigned svm_rules_report(const struct svm_check *c,
             continue;
         if (!rule->broken(c))
             continue;
-        struct svm_invalid invalid = {.rule = rule->text,
-                                      .field = vmcb_fields[rule->field].name,
-                                      .value = vmcb_field_value(c->page, rule->field),
-                                      .section = rule->section};
+        struct svm_invalid invalid = { .rule = rule->text,
+                                       .field = vmcb_fields[rule->field].name,
+                                       .value = vmcb_field_value(c->page, rule->field),
+                                       .section = rule->section };
         report(self, &invalid);
         count++;
     }

@@ -29,25 +29,55 @@ EMU_INLINE bool rule_long_mode(const struct svm_check *c)
     return (VMCB_GET(c->page, EFER) & EFER_LME) && (VMCB_GET(c->page, CR0) & CR0_PG);
 }
 
-RULE(efer_svme) { return !(VMCB_GET(c->page, EFER) & EFER_SVME); }
-RULE(cr0_cd_nw) { return (VMCB_GET(c->page, CR0) & (CR0_CD | CR0_NW)) == CR0_NW; }
-RULE(cr0_high) { return VMCB_GET(c->page, CR0) >> 32 != 0; }
+RULE(efer_svme)
+{
+    return !(VMCB_GET(c->page, EFER) & EFER_SVME);
+}
+RULE(cr0_cd_nw)
+{
+    return (VMCB_GET(c->page, CR0) & (CR0_CD | CR0_NW)) == CR0_NW;
+}
+RULE(cr0_high)
+{
+    return VMCB_GET(c->page, CR0) >> 32 != 0;
+}
 /* CHOICE: in every mode, though only the long-mode format has these bits: it exposes hypervisor errors. Hardware in
  * legacy modes may ignore CR3[63:32]. Bits 11:0 are never reserved. */
-RULE(cr3_mbz) { return rule_beyond(c, VMCB_GET(c->page, CR3)); }
-RULE(cr4_mbz) { return VMCB_GET(c->page, CR4) & ~c->model->cr4_valid; }
-RULE(dr6_high) { return VMCB_GET(c->page, DR6) >> 32 != 0; }
-RULE(dr7_high) { return VMCB_GET(c->page, DR7) >> 32 != 0; }
+RULE(cr3_mbz)
+{
+    return rule_beyond(c, VMCB_GET(c->page, CR3));
+}
+RULE(cr4_mbz)
+{
+    return VMCB_GET(c->page, CR4) & ~c->model->cr4_valid;
+}
+RULE(dr6_high)
+{
+    return VMCB_GET(c->page, DR6) >> 32 != 0;
+}
+RULE(dr7_high)
+{
+    return VMCB_GET(c->page, DR7) >> 32 != 0;
+}
 
 #define RULE_EFER_LONG (uint64_t)(EFER_LME | EFER_LMA)
-RULE(efer_mbz) { return VMCB_GET(c->page, EFER) & ~c->model->efer_valid & ~RULE_EFER_LONG; }
+RULE(efer_mbz)
+{
+    return VMCB_GET(c->page, EFER) & ~c->model->efer_valid & ~RULE_EFER_LONG;
+}
 RULE(efer_no_long_mode)
 {
     return VMCB_GET(c->page, EFER) & ~c->model->efer_valid & RULE_EFER_LONG;
 }
 
-RULE(lme_pg_pae) { return rule_long_mode(c) && !(VMCB_GET(c->page, CR4) & CR4_PAE); }
-RULE(lme_pg_pe) { return rule_long_mode(c) && !(VMCB_GET(c->page, CR0) & CR0_PE); }
+RULE(lme_pg_pae)
+{
+    return rule_long_mode(c) && !(VMCB_GET(c->page, CR4) & CR4_PAE);
+}
+RULE(lme_pg_pe)
+{
+    return rule_long_mode(c) && !(VMCB_GET(c->page, CR0) & CR0_PE);
+}
 RULE(cs_l_d)
 {
     uint64_t both = SEG_ATTR_L | SEG_ATTR_DB;
@@ -65,8 +95,14 @@ EMU_INLINE bool rule_map_address(const struct svm_check *c, uint64_t base)
 {
     return (base & ~UINT64_C(0xfff)) >= (UINT64_C(1) << c->model->maxphyaddr) - 0x2000;
 }
-RULE(iopm_address) { return rule_map_address(c, VMCB_GET(c->page, IOPM_BASE_PA)); }
-RULE(msrpm_address) { return rule_map_address(c, VMCB_GET(c->page, MSRPM_BASE_PA)); }
+RULE(iopm_address)
+{
+    return rule_map_address(c, VMCB_GET(c->page, IOPM_BASE_PA));
+}
+RULE(msrpm_address)
+{
+    return rule_map_address(c, VMCB_GET(c->page, MSRPM_BASE_PA));
+}
 
 EMU_INLINE bool rule_injects(const struct svm_check *c, unsigned type)
 {
@@ -76,8 +112,8 @@ EMU_INLINE bool rule_injects(const struct svm_check *c, unsigned type)
 RULE(eventinj_type)
 {
     uint64_t event = VMCB_GET(c->page, EVENTINJ);
-    const unsigned legal = 1u << EVENT_INTR | 1u << EVENT_NMI | 1u << EVENT_EXCEPTION |
-                           1u << EVENT_SOFT;
+    const unsigned legal =
+        1u << EVENT_INTR | 1u << EVENT_NMI | 1u << EVENT_EXCEPTION | 1u << EVENT_SOFT;
     return (event & EVENTINJ_V) && !(legal >> (event >> 8 & 7) & 1);
 }
 RULE(eventinj_vector)
@@ -91,12 +127,24 @@ RULE(eventinj_br)
            rule_long_mode(c) && (VMCB_GET(c->page, CS_ATTR) & SEG_ATTR_L);
 }
 
-RULE(asid_zero) { return VMCB_GET(c->page, GUEST_ASID) == 0; }
+RULE(asid_zero)
+{
+    return VMCB_GET(c->page, GUEST_ASID) == 0;
+}
 /* CHOICE: the manual does not say what a plain guest with an ASID that does not exist gets; this explains itself. */
-RULE(asid_limit) { return VMCB_GET(c->page, GUEST_ASID) >= SVM_ASID_COUNT; }
+RULE(asid_limit)
+{
+    return VMCB_GET(c->page, GUEST_ASID) >= SVM_ASID_COUNT;
+}
 
-RULE(np_host_paging) { return c->np && !(c->host_cr0 & CR0_PG); }
-RULE(n_cr3_mbz) { return c->np && rule_beyond(c, VMCB_GET(c->page, N_CR3)); }
+RULE(np_host_paging)
+{
+    return c->np && !(c->host_cr0 & CR0_PG);
+}
+RULE(n_cr3_mbz)
+{
+    return c->np && rule_beyond(c, VMCB_GET(c->page, N_CR3));
+}
 /* Each byte: bits 7:3 reserved, and types 2 and 3 (bit 1 without bit 2) do not exist. */
 RULE(g_pat)
 {
@@ -132,9 +180,18 @@ EMU_INLINE bool rule_x2avic(const struct svm_check *c)
     return (c->model->features & SVM_FEATURE_X2AVIC) &&
            (VMCB_GET(c->page, VINTR_CONTROL) & VINTR_X2AVIC_ENABLE);
 }
-RULE(x2avic_needs_avic) { return rule_x2avic(c) && !rule_avic(c); }
-RULE(avic_needs_np) { return rule_avic(c) && !c->np; }
-RULE(avic_apic_bar) { return rule_avic(c) && rule_beyond(c, VMCB_GET(c->page, AVIC_APIC_BAR)); }
+RULE(x2avic_needs_avic)
+{
+    return rule_x2avic(c) && !rule_avic(c);
+}
+RULE(avic_needs_np)
+{
+    return rule_avic(c) && !c->np;
+}
+RULE(avic_apic_bar)
+{
+    return rule_avic(c) && rule_beyond(c, VMCB_GET(c->page, AVIC_APIC_BAR));
+}
 RULE(avic_backing_page)
 {
     return rule_avic(c) && rule_beyond(c, VMCB_GET(c->page, AVIC_BACKING_PAGE));
@@ -156,7 +213,7 @@ RULE(avic_max_index)
 #undef RULE
 
 /* The features that have rules of their own. */
-#define SVM_RULE_FEATURES                                                                          \
+#define SVM_RULE_FEATURES \
     (SVM_FEATURE_SSS | SVM_FEATURE_VNMI | SVM_FEATURE_X2AVIC | SVM_FEATURE_AVIC)
 
 /* Does any rule fail? Inline: made at each world switch. */
@@ -164,8 +221,8 @@ EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
 {
     enum { GUEST, BOTH };
     bool broken = false;
-#define SVM_RULE(name, scope, field, text, section)                                                \
-    if (scope == BOTH || !c->host)                                                                 \
+#define SVM_RULE(name, scope, field, text, section) \
+    if (scope == BOTH || !c->host)                  \
         broken |= rule_##name(c);
 #define SVM_FEATURE_RULE(name, feature, field, text, section)
 #include "svm/rules.def"
@@ -174,7 +231,7 @@ EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
     if (EMU_LIKELY(c->host || !(c->model->features & SVM_RULE_FEATURES)))
         return broken;
 #define SVM_RULE(name, scope, field, text, section)
-#define SVM_FEATURE_RULE(name, feature, field, text, section)                                      \
+#define SVM_FEATURE_RULE(name, feature, field, text, section) \
     broken |= (c->model->features & SVM_FEATURE_##feature) && rule_##name(c);
 #include "svm/rules.def"
 #undef SVM_RULE
@@ -197,6 +254,7 @@ extern const unsigned svm_rule_count;
 
 /* Make every check that applies and report each one that fails, in the table's order. Returns how many. */
 unsigned svm_rules_report(const struct svm_check *c,
-                          void (*report)(void *self, const struct svm_invalid *invalid), void *self);
+                          void (*report)(void *self, const struct svm_invalid *invalid),
+                          void *self);
 
 #endif

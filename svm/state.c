@@ -4,23 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CR4_ALL                                                                                    \
-    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |        \
-     CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE |                  \
-     CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+#define CR4_ALL                                                                                   \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |     \
+     CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | \
+     CR4_SMEP | CR4_SMAP | CR4_PKE)
 
 struct svm_state *svm_new(void)
 {
     struct svm_state *svm = calloc(1, sizeof(*svm));
     if (!svm)
         return NULL;
-    svm->model = (struct svm_model){.cr4_valid = CR4_ALL,
-                                    .efer_valid =
-                                        EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
-                                    .features = SVM_FEATURES_OFFERED,
-                                    .maxphyaddr = 48,
-                                    .linear_bits = 57,
-                                    .page_1gb = true};
+    svm->model =
+        (struct svm_model){ .cr4_valid = CR4_ALL,
+                            .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
+                            .features = SVM_FEATURES_OFFERED,
+                            .maxphyaddr = 48,
+                            .linear_bits = 57,
+                            .page_1gb = true };
     svm_reset(svm);
     return svm;
 }
@@ -32,7 +32,7 @@ void svm_free(struct svm_state *svm)
 
 void svm_reset(struct svm_state *svm)
 {
-    *svm = (struct svm_state){.gif = true, .model = svm->model};
+    *svm = (struct svm_state){ .gif = true, .model = svm->model };
 }
 
 void svm_set_insn_bytes(struct vcpu *cpu, const uint8_t *bytes, unsigned count)

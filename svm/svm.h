@@ -24,7 +24,7 @@
 #define SVM_FEATURE_X2AVIC (1u << 18)
 #define SVM_FEATURE_SSS (1u << 19)
 #define SVM_FEATURE_VNMI (1u << 25)
-#define SVM_FEATURES_OFFERED                                                                       \
+#define SVM_FEATURES_OFFERED \
     (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
@@ -48,31 +48,33 @@ struct svm_invalid {
 /* One per vCPU. Plain, because event delivery, the fetch path and the trace read it. Invariant: guest is
  * false => every intercept word is 0, so that svm_intercepts() is one bit test everywhere. */
 struct svm_state {
-    bool guest;            /* between VMRUN and #VMEXIT */
+    bool guest; /* between VMRUN and #VMEXIT */
     bool gif;
     bool nested_paging;
     bool v_intr_masking;
     bool v_irq, v_ign_tpr;
-    uint8_t v_tpr;         /* 4 bits: CR8 as the guest sees it when v_intr_masking */
+    uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
-    bool host_if;          /* host RFLAGS.IF: masks INTR when v_intr_masking */
+    bool host_if; /* host RFLAGS.IF: masks INTR when v_intr_masking */
     uint16_t asid;
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa;
     uint64_t tsc_offset;
     uint64_t n_cr3;
-    uint64_t g_pat;    /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
-    uint64_t host_pat; /* cpu->msr.pat at VMRUN */
+    uint64_t g_pat; /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
+    uint64_t host_pat;              /* cpu->msr.pat at VMRUN */
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
     uint64_t vmruns, exits;
-    struct event inject;       /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
-    uint64_t inject_next_rip;  /* the return address an injected INTn, #BP or #OF pushes; else guest RIP */
-    uint8_t insn_bytes[15];    /* for the next #VMEXIT, see svm_set_insn_bytes() */
+    struct event inject; /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
+    uint64_t
+        inject_next_rip; /* the return address an injected INTn, #BP or #OF pushes; else guest RIP */
+    uint8_t insn_bytes[15]; /* for the next #VMEXIT, see svm_set_insn_bytes() */
     uint8_t insn_count;
     struct svm_model model;
 
-    struct svm_invalid invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */
-    unsigned invalid_count;     /* how many rules failed */
+    struct svm_invalid
+        invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */
+    unsigned invalid_count; /* how many rules failed */
 
     /* The last world switch, for probe clients: the guest as VMRUN found it or #VMEXIT left it. */
     uint64_t last_exit_code, last_info1, last_info2, last_exitintinfo, last_nrip;
@@ -113,7 +115,7 @@ EMU_MUST_USE enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t
                                        uint64_t info2, unsigned insn_len);
 
 /* The bytes at guest CS:RIP (at most 15) that the next #VMEXIT stores at 0D0h: for an intercepted #PF or a nested page
- * fault by a data access. Every #VMEXIT and VMRUN forgets them. APM vol 2, 15.8.4. */
+ * fault by a data access. VMRUN forgets them. APM vol 2, 15.8.4. */
 void svm_set_insn_bytes(struct vcpu *cpu, const uint8_t *bytes, unsigned count);
 
 /* VMLOAD, VMSAVE effects (checks and intercepts done by the caller). */

@@ -2,9 +2,9 @@
 #include "svm/vmcb.h"
 
 const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT] = {
-#define VMCB_FIELD(area, name, offset, bytes, show, use)                                           \
-    [VMCB_##name] = {#name,          (offset),         (bytes), VMCB_AREA_##area,                   \
-                     VMCB_SHOW_##show, VMCB_USE_##use},
+#define VMCB_FIELD(area, name, offset, bytes, show, use) \
+    [VMCB_##                                             \
+        name] = { #name, (offset), (bytes), VMCB_AREA_##area, VMCB_SHOW_##show, VMCB_USE_##use },
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
 };
@@ -18,7 +18,8 @@ uint64_t vmcb_field_value(const uint8_t *page, enum vmcb_field field)
 enum vmcb_field vmcb_field_at(unsigned offset)
 {
     for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++)
-        if (offset >= vmcb_fields[i].offset && offset - vmcb_fields[i].offset < vmcb_fields[i].bytes)
+        if (offset >= vmcb_fields[i].offset &&
+            offset - vmcb_fields[i].offset < vmcb_fields[i].bytes)
             return (enum vmcb_field)i;
     return VMCB_FIELD_COUNT;
 }

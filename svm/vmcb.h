@@ -14,8 +14,16 @@
 
 enum vmcb_area { VMCB_AREA_CONTROL, VMCB_AREA_SAVE };
 enum vmcb_show {
-    VMCB_SHOW_HEX, VMCB_SHOW_DEC, VMCB_SHOW_BITS, VMCB_SHOW_ENUM, VMCB_SHOW_EXITCODE,
-    VMCB_SHOW_EVENT, VMCB_SHOW_ADDR, VMCB_SHOW_RIP, VMCB_SHOW_ATTR, VMCB_SHOW_BYTES
+    VMCB_SHOW_HEX,
+    VMCB_SHOW_DEC,
+    VMCB_SHOW_BITS,
+    VMCB_SHOW_ENUM,
+    VMCB_SHOW_EXITCODE,
+    VMCB_SHOW_EVENT,
+    VMCB_SHOW_ADDR,
+    VMCB_SHOW_RIP,
+    VMCB_SHOW_ATTR,
+    VMCB_SHOW_BYTES
 };
 enum vmcb_use { VMCB_USE_ENTRY, VMCB_USE_EXIT, VMCB_USE_SWITCH, VMCB_USE_MOVED, VMCB_USE_OFF };
 
@@ -95,10 +103,10 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 EMU_INLINE struct segment vmcb_load_segment(const uint8_t *page, unsigned offset)
 {
     uint64_t low = vmcb_load(page, offset, 8);
-    return (struct segment){.selector = (uint16_t)low,
-                            .attr = (uint16_t)(low >> 16) & 0xfff,
-                            .limit = (uint32_t)(low >> 32),
-                            .base = vmcb_load(page, offset + 8, 8)};
+    return (struct segment){ .selector = (uint16_t)low,
+                             .attr = (uint16_t)(low >> 16) & 0xfff,
+                             .limit = (uint32_t)(low >> 32),
+                             .base = vmcb_load(page, offset + 8, 8) };
 }
 
 EMU_INLINE void vmcb_store_segment(uint8_t *page, unsigned offset, const struct segment *seg)

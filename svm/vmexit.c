@@ -31,7 +31,7 @@ static void save_control(struct vcpu *cpu, uint8_t *vmcb)
 }
 
 /* nRIP and the instruction bytes, as far as CPUID offers them. APM vol 2, 15.7.1, 15.8.4. */
-static void save_assists(struct svm_state *svm, uint8_t *vmcb, uint64_t nrip)
+static void save_assists(const struct svm_state *svm, uint8_t *vmcb, uint64_t nrip)
 {
     if (svm->model.features & SVM_FEATURE_NRIPS)
         VMCB_SET(vmcb, NRIP, nrip);
@@ -40,7 +40,6 @@ static void save_assists(struct svm_state *svm, uint8_t *vmcb, uint64_t nrip)
     VMCB_SET(vmcb, INSN_COUNT, svm->insn_count);
     if (EMU_UNLIKELY(svm->insn_count))
         memcpy(vmcb + VMCB_AT_INSN_BYTES, svm->insn_bytes, svm->insn_count);
-    svm->insn_count = 0;
 }
 
 static void note_guest(const struct vcpu *cpu, uint64_t nrip)
@@ -88,7 +87,8 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     struct cpu_regs *regs = &cpu->regs;
     const uint8_t *page = hsave->ptr;
     struct svm_check check = {
-        .page = page, .model = &cpu->svm->model, .memory = cpu->memory, .host = true};
+        .page = page, .model = &cpu->svm->model, .memory = cpu->memory, .host = true
+    };
     svm_leave_guest(cpu->svm);
     if (EMU_UNLIKELY(svm_rules_broken(&check))) {
         cpu->stop.reason = PACIFICA_STOP_NONE;
@@ -160,7 +160,7 @@ static enum step vmexit(struct vcpu *cpu, const struct exit *exit)
 
 enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2)
 {
-    return vmexit(cpu, &(struct exit){.code = code, .info1 = info1, .info2 = info2});
+    return vmexit(cpu, &(struct exit){ .code = code, .info1 = info1, .info2 = info2 });
 }
 
 enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2,
@@ -170,5 +170,5 @@ enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1, uint6
     if (!cpu_long64(cpu))
         nrip = (uint32_t)nrip;
     return vmexit(cpu,
-                  &(struct exit){.code = code, .info1 = info1, .info2 = info2, .nrip = nrip});
+                  &(struct exit){ .code = code, .info1 = info1, .info2 = info2, .nrip = nrip });
 }

@@ -3,14 +3,14 @@
 #include "svm/world.h"
 
 /* VMCB field, member of struct cpu_msrs */
-#define MOVED_MSRS(X)                                                                              \
-    X(STAR, star)                                                                                  \
-    X(LSTAR, lstar)                                                                                \
-    X(CSTAR, cstar)                                                                                \
-    X(SFMASK, sfmask)                                                                              \
-    X(KERNEL_GS_BASE, kernel_gs_base)                                                              \
-    X(SYSENTER_CS, sysenter_cs)                                                                    \
-    X(SYSENTER_ESP, sysenter_esp)                                                                  \
+#define MOVED_MSRS(X)                 \
+    X(STAR, star)                     \
+    X(LSTAR, lstar)                   \
+    X(CSTAR, cstar)                   \
+    X(SFMASK, sfmask)                 \
+    X(KERNEL_GS_BASE, kernel_gs_base) \
+    X(SYSENTER_CS, sysenter_cs)       \
+    X(SYSENTER_ESP, sysenter_esp)     \
     X(SYSENTER_EIP, sysenter_eip)
 
 static struct segment load_segment(const struct vcpu *cpu, const uint8_t *vmcb, unsigned offset)

@@ -30,15 +30,15 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
     svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
     svm->g_pat = VMCB_GET(vmcb, G_PAT);
     svm->host_pat = cpu->msr.pat;
-    svm->host_regime = (struct walk_regime){.mode = mode,
-                                            .root = svm->n_cr3,
-                                            .nxe = host->efer & EFER_NXE,
-                                            .smep = host->cr4 & CR4_SMEP,
-                                            .pse = host->cr4 & CR4_PSE,
-                                            .cpl = 3,
-                                            .asid = svm->asid,
-                                            .maxphyaddr = svm->model.maxphyaddr,
-                                            .page_1gb = svm->model.page_1gb};
+    svm->host_regime = (struct walk_regime){ .mode = mode,
+                                             .root = svm->n_cr3,
+                                             .nxe = host->efer & EFER_NXE,
+                                             .smep = host->cr4 & CR4_SMEP,
+                                             .pse = host->cr4 & CR4_PSE,
+                                             .cpl = 3,
+                                             .asid = svm->asid,
+                                             .maxphyaddr = svm->model.maxphyaddr,
+                                             .page_1gb = svm->model.page_1gb };
 }
 
 /* Intercept bits that no processor of ours has count as 0: exception vectors 2 and 9, the traps of encrypted guests,
@@ -49,8 +49,8 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
     svm->intercept[1] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_DR);
     svm->intercept[2] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_EXCP) & ~(1u << EXC_NMI | 1u << EXC_MF9);
     svm->intercept[3] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_3);
-    svm->intercept[4] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_4) &
-                        ((1u << (INTERCEPT_EFER_WRITE_TRAP & 31)) - 1);
+    svm->intercept[4] =
+        (uint32_t)VMCB_GET(vmcb, INTERCEPT_4) & ((1u << (INTERCEPT_EFER_WRITE_TRAP & 31)) - 1);
     svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & 1u << (INTERCEPT_INVPCID & 31);
 }
 
@@ -63,9 +63,9 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
     svm->inject.valid = false;
     if (EMU_LIKELY(!(word & EVENTINJ_V)))
         return;
-    svm->inject = (struct event){.valid = true,
-                                 .vector = (uint8_t)word,
-                                 .type = (enum event_type)(word >> 8 & 7)};
+    svm->inject = (struct event){ .valid = true,
+                                  .vector = (uint8_t)word,
+                                  .type = (enum event_type)(word >> 8 & 7) };
     if (word & EVENTINJ_EV) {
         svm->inject.has_code = true;
         svm->inject.code = (uint32_t)(word >> 32);
@@ -76,9 +76,8 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
     bool soft = svm->inject.type == EVENT_SOFT ||
                 (svm->inject.type == EVENT_EXCEPTION &&
                  (svm->inject.vector == EXC_BP || svm->inject.vector == EXC_OF));
-    svm->inject_next_rip = soft && (svm->model.features & SVM_FEATURE_NRIPS)
-                               ? VMCB_GET(vmcb, NRIP)
-                               : VMCB_GET(vmcb, RIP);
+    svm->inject_next_rip = soft && (svm->model.features & SVM_FEATURE_NRIPS) ? VMCB_GET(vmcb, NRIP)
+                                                                             : VMCB_GET(vmcb, RIP);
 }
 
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
@@ -152,9 +151,8 @@ static void note_guest(struct svm_state *svm, const uint8_t *vmcb)
 static void probe_entry(struct vcpu *cpu)
 {
     if (probes_want(cpu->probes, PROBE_ENTRY))
-        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_ENTRY,
-                                                       .cpu = cpu,
-                                                       .a = cpu->svm->vmcb_spa});
+        probes_fire(cpu->probes, &(struct probe_event){
+                                     .kind = PROBE_ENTRY, .cpu = cpu, .a = cpu->svm->vmcb_spa });
 }
 
 static void report_invalid(void *self, const struct svm_invalid *invalid)
@@ -199,11 +197,11 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
 
     bool np = (VMCB_GET(page, NESTED_CONTROL) & NESTED_NP_ENABLE) &&
               (svm->model.features & SVM_FEATURE_NP);
-    struct svm_check check = {.page = page,
-                              .model = &svm->model,
-                              .memory = cpu->memory,
-                              .host_cr0 = cpu->regs.cr0,
-                              .np = np};
+    struct svm_check check = { .page = page,
+                               .model = &svm->model,
+                               .memory = cpu->memory,
+                               .host_cr0 = cpu->regs.cr0,
+                               .np = np };
     svm->last_nested = np;
     note_guest(svm, page);
     if (EMU_UNLIKELY(svm_rules_broken(&check)))

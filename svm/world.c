@@ -1,8 +1,8 @@
 /* What VMRUN and #VMEXIT share: the pages they work on and the state they both move. */
 #include "svm/world.h"
 
-#define CR0_DEFINED                                                                                \
-    (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW |      \
+#define CR0_DEFINED                                                                             \
+    (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \
                CR0_CD | CR0_PG)
 
 /* --- pages outside RAM: reads give what the bus gives, writes go where it sends them --- */

@@ -16,14 +16,13 @@ struct svm_page {
 /* In place, or ptr = NULL when the page is not RAM: then svm_page_copy(). */
 static inline struct svm_page svm_page_open(const struct vcpu *cpu, uint64_t spa)
 {
-    return (struct svm_page){memory_ptr(cpu->memory, spa, VMCB_PAGE_BYTES), spa, true};
+    return (struct svm_page){ memory_ptr(cpu->memory, spa, VMCB_PAGE_BYTES), spa, true };
 }
 
 /* Give a page that is not RAM a copy in `storage` (VMCB_PAGE_BYTES). */
 void svm_page_copy(struct vcpu *cpu, struct svm_page *page, uint8_t *storage);
 
-void svm_page_write_back(struct vcpu *cpu, const struct svm_page *page, unsigned from,
-                         unsigned to);
+void svm_page_write_back(struct vcpu *cpu, const struct svm_page *page, unsigned from, unsigned to);
 
 /* Bytes from..to were stored through page->ptr; both are multiples of 8. */
 static inline void svm_page_written(struct vcpu *cpu, const struct svm_page *page, unsigned from,
@@ -72,11 +71,11 @@ static inline void svm_probe_exit(struct vcpu *cpu)
 {
     const struct svm_state *svm = cpu->svm;
     if (probes_want(cpu->probes, PROBE_EXIT))
-        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_EXIT,
-                                                       .cpu = cpu,
-                                                       .a = svm->last_exit_code,
-                                                       .b = svm->last_info1,
-                                                       .c = svm->last_info2});
+        probes_fire(cpu->probes, &(struct probe_event){ .kind = PROBE_EXIT,
+                                                        .cpu = cpu,
+                                                        .a = svm->last_exit_code,
+                                                        .b = svm->last_info1,
+                                                        .c = svm->last_info2 });
 }
 
 #endif

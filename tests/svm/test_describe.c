@@ -5,46 +5,52 @@ static const struct {
     uint64_t code, info1, info2;
     const char *text;
 } exits[] = {
-    {VMEXIT_CR3_WRITE, UINT64_C(1) << 63 | 11, 0, "MOV CR3, R11"},
-    {VMEXIT_CR8_READ, UINT64_C(1) << 63, 0, "MOV RAX, CR8"},
-    {VMEXIT_CR0_WRITE, 0, 0, "CR0 write by LMSW or CLTS"},
-    {VMEXIT_CR0_READ, 0, 0, "CR0 read by SMSW"},
-    {VMEXIT_DR7_WRITE, 3, 0, "MOV DR7, RBX"},
-    {VMEXIT_DR0_READ, 4, 0, "MOV RSP, DR0"},
-    {VMEXIT_DR15_WRITE, 0, 0, "MOV DR15, RAX"},
-    {VMEXIT_CR0_SEL_WRITE, UINT64_C(1) << 63 | 2, 0, "MOV CR0, RDX, a bit other than TS and MP"},
-    {VMEXIT_CR0_SEL_WRITE, 0, 0, "LMSW"},
-    {VMEXIT_EXCP0, 0, 0, "#DE divide error"},
-    {VMEXIT_EXCP0 + EXC_GP, 0x18, 0, "#GP general protection, error code 0x18"},
-    {VMEXIT_EXCP0 + EXC_PF, 6, 0xdead0000, "#PF page fault: user write to 0xdead0000, not present"},
-    {VMEXIT_EXCP0 + EXC_PF, 0x11, 0x1000, "#PF page fault: supervisor fetch from 0x1000, present"},
-    {VMEXIT_EXCP0 + EXC_PF, 9, 0x1000, "#PF page fault: supervisor read of 0x1000, present, reserved bit"},
-    {VMEXIT_EXCP31, 0, 0, "exception 31 (reserved)"},
-    {VMEXIT_INTR, 0, 0, "physical maskable interrupt"},
-    {VMEXIT_CPUID, 0, 0, "CPUID"},
-    {VMEXIT_SWINT, 0x80, 0, "INT 0x80"},
-    {VMEXIT_INVLPG, 0xffff800000001000, 0, "INVLPG 0xffff800000001000"},
-    {VMEXIT_IOIO, 0x03f80210, 0x1002, "OUT 8 bits, port 0x3f8, next RIP 0x1002"},
-    {VMEXIT_IOIO, 0x01f0122d, 0x1002, "REP INS 16 bits, port 0x1f0, segment FS, next RIP 0x1002"},
-    {VMEXIT_IOIO, 0x0cf80241, 0x1002, "IN 32 bits, port 0xcf8, next RIP 0x1002"},
-    {VMEXIT_MSR, 0, 0, "RDMSR"},
-    {VMEXIT_MSR, 1, 0, "WRMSR"},
-    {VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 38, "task switch by far JMP to selector 0x28"},
-    {VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 36, "task switch by IRET to selector 0x28"},
-    {VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 44 | 5, "task switch by CALL or event to selector 0x28, error code 0x5"},
-    {VMEXIT_NPF, 0x100000004, 0xfee00000, "read of gpa 0xfee00000: not present, final access"},
-    {VMEXIT_NPF, 0x100000007, 0x1000, "write to gpa 0x1000: present, final access"},
-    {VMEXIT_NPF, 0x100000015, 0x1000, "fetch from gpa 0x1000: present, final access"},
-    {VMEXIT_NPF, 0x20000000f, 0x1000, "write to gpa 0x1000: present, reserved bit, guest page table"},
-    {VMEXIT_INVALID, 0, 0, "VMRUN refused the VMCB"},
-    {0x7777, 0, 0, "unknown exit code"},
-    {VMEXIT_SMI, 1, 2, "physical SMI, EXITINFO1 0x1, EXITINFO2 0x2"},
+    { VMEXIT_CR3_WRITE, UINT64_C(1) << 63 | 11, 0, "MOV CR3, R11" },
+    { VMEXIT_CR8_READ, UINT64_C(1) << 63, 0, "MOV RAX, CR8" },
+    { VMEXIT_CR0_WRITE, 0, 0, "CR0 write by LMSW or CLTS" },
+    { VMEXIT_CR0_READ, 0, 0, "CR0 read by SMSW" },
+    { VMEXIT_DR7_WRITE, 3, 0, "MOV DR7, RBX" },
+    { VMEXIT_DR0_READ, 4, 0, "MOV RSP, DR0" },
+    { VMEXIT_DR15_WRITE, 0, 0, "MOV DR15, RAX" },
+    { VMEXIT_CR0_SEL_WRITE, UINT64_C(1) << 63 | 2, 0, "MOV CR0, RDX, a bit other than TS and MP" },
+    { VMEXIT_CR0_SEL_WRITE, 0, 0, "LMSW" },
+    { VMEXIT_EXCP0, 0, 0, "#DE divide error" },
+    { VMEXIT_EXCP0 + EXC_GP, 0x18, 0, "#GP general protection, error code 0x18" },
+    { VMEXIT_EXCP0 + EXC_PF, 6, 0xdead0000,
+      "#PF page fault: user write to 0xdead0000, not present" },
+    { VMEXIT_EXCP0 + EXC_PF, 0x11, 0x1000,
+      "#PF page fault: supervisor fetch from 0x1000, present" },
+    { VMEXIT_EXCP0 + EXC_PF, 9, 0x1000,
+      "#PF page fault: supervisor read of 0x1000, present, reserved bit" },
+    { VMEXIT_EXCP31, 0, 0, "exception 31 (reserved)" },
+    { VMEXIT_INTR, 0, 0, "physical maskable interrupt" },
+    { VMEXIT_CPUID, 0, 0, "CPUID" },
+    { VMEXIT_SWINT, 0x80, 0, "INT 0x80" },
+    { VMEXIT_INVLPG, 0xffff800000001000, 0, "INVLPG 0xffff800000001000" },
+    { VMEXIT_IOIO, 0x03f80210, 0x1002, "OUT 8 bits, port 0x3f8, next RIP 0x1002" },
+    { VMEXIT_IOIO, 0x01f0122d, 0x1002, "REP INS 16 bits, port 0x1f0, segment FS, next RIP 0x1002" },
+    { VMEXIT_IOIO, 0x0cf80241, 0x1002, "IN 32 bits, port 0xcf8, next RIP 0x1002" },
+    { VMEXIT_MSR, 0, 0, "RDMSR" },
+    { VMEXIT_MSR, 1, 0, "WRMSR" },
+    { VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 38, "task switch by far JMP to selector 0x28" },
+    { VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 36, "task switch by IRET to selector 0x28" },
+    { VMEXIT_TASK_SWITCH, 0x28, UINT64_C(1) << 44 | 5,
+      "task switch by CALL or event to selector 0x28, error code 0x5" },
+    { VMEXIT_NPF, 0x100000004, 0xfee00000, "read of gpa 0xfee00000: not present, final access" },
+    { VMEXIT_NPF, 0x100000007, 0x1000, "write to gpa 0x1000: present, final access" },
+    { VMEXIT_NPF, 0x100000015, 0x1000, "fetch from gpa 0x1000: present, final access" },
+    { VMEXIT_NPF, 0x20000000f, 0x1000,
+      "write to gpa 0x1000: present, reserved bit, guest page table" },
+    { VMEXIT_INVALID, 0, 0, "VMRUN refused the VMCB" },
+    { 0x7777, 0, 0, "unknown exit code" },
+    { VMEXIT_SMI, 1, 2, "physical SMI, EXITINFO1 0x1, EXITINFO2 0x2" },
 };
 
 START_TEST(exits_in_words)
 {
     char text[128];
-    int len = svm_describe_exit(text, sizeof(text), exits[_i].code, exits[_i].info1, exits[_i].info2);
+    int len =
+        svm_describe_exit(text, sizeof(text), exits[_i].code, exits[_i].info1, exits[_i].info2);
     ck_assert_str_eq(text, exits[_i].text);
     ck_assert_int_eq(len, (int)strlen(exits[_i].text));
 }
@@ -95,15 +101,15 @@ START_TEST(events_in_words)
         uint64_t word;
         const char *text;
     } rows[] = {
-        {0x0000000000000b0e, "none"},
-        {0x0000000080000020, "interrupt 0x20"},
-        {0x0000000080000202, "NMI"},
-        {0x0000000280000b0e, "#PF, error code 0x2"},
-        {0x0000000080000303, "#BP"},
-        {0x000000008000030f, "exception 15"},
-        {0x00000000800003ff, "exception 255"},
-        {0x0000000080000480, "INT 0x80"},
-        {0x0000000080000707, "reserved type 7, vector 0x7"},
+        { 0x0000000000000b0e, "none" },
+        { 0x0000000080000020, "interrupt 0x20" },
+        { 0x0000000080000202, "NMI" },
+        { 0x0000000280000b0e, "#PF, error code 0x2" },
+        { 0x0000000080000303, "#BP" },
+        { 0x000000008000030f, "exception 15" },
+        { 0x00000000800003ff, "exception 255" },
+        { 0x0000000080000480, "INT 0x80" },
+        { 0x0000000080000707, "reserved type 7, vector 0x7" },
     };
     char text[64];
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -15,11 +15,31 @@ static uint64_t random_next(uint64_t *state)
 
 static uint64_t random_value(uint64_t *state)
 {
-    static const uint64_t interesting[] = {0, 1, 2, 3, 7, 0xff, 0xfff, 0x7fff, 0x8000, 0xffff, 0x10000,
-                                           0x80000000, 0xffffffff, 0x100000000, 0x800000000000,
-                                           0xffff800000000000, 0x7fffffffffffffff, UINT64_MAX,
-                                           0x80000020, 0x800003ff, 0x8000030e, 0x80010031,
-                                           CR4_PAE, EFER_SVME, EFER_LONG};
+    static const uint64_t interesting[] = { 0,
+                                            1,
+                                            2,
+                                            3,
+                                            7,
+                                            0xff,
+                                            0xfff,
+                                            0x7fff,
+                                            0x8000,
+                                            0xffff,
+                                            0x10000,
+                                            0x80000000,
+                                            0xffffffff,
+                                            0x100000000,
+                                            0x800000000000,
+                                            0xffff800000000000,
+                                            0x7fffffffffffffff,
+                                            UINT64_MAX,
+                                            0x80000020,
+                                            0x800003ff,
+                                            0x8000030e,
+                                            0x80010031,
+                                            CR4_PAE,
+                                            EFER_SVME,
+                                            EFER_LONG };
     uint64_t r = random_next(state);
     switch (r & 3) {
     case 0: return random_next(state);
@@ -31,9 +51,10 @@ static uint64_t random_value(uint64_t *state)
 /* RAM, its edges, the hole below 1 MiB, MMIO, the end of physical memory. */
 static uint64_t random_page(uint64_t *state)
 {
-    static const uint64_t pages[] = {VMCB_SPA, VMCB_SPA, VMCB_SPA, VMCB_SPA, VMCB_SPA, 0, HSAVE_SPA,
-                                     0x9f000, 0xa0000, 0x100000, RAM_BYTES - 0x1000, RAM_BYTES,
-                                     MMIO_SPA, LIMIT_SPA - 0x1000};
+    static const uint64_t pages[] = {
+        VMCB_SPA, VMCB_SPA, VMCB_SPA, VMCB_SPA,           VMCB_SPA,  0,        HSAVE_SPA,
+        0x9f000,  0xa0000,  0x100000, RAM_BYTES - 0x1000, RAM_BYTES, MMIO_SPA, LIMIT_SPA - 0x1000
+    };
     return pages[random_next(state) % (sizeof(pages) / sizeof(pages[0]))];
 }
 
@@ -104,7 +125,8 @@ static void one_round(struct world *w, uint64_t *state, struct tally *tally)
     ck_assert_int_eq(step, STEP_JUMP);
     tally->entered++;
     check_guest(cpu);
-    if (random_next(state) % 32 == 0) /* the hypervisor's other processor spoils the host save page */
+    if (random_next(state) % 32 ==
+        0) /* the hypervisor's other processor spoils the host save page */
         vmcb_store(w->hsave, VMCB_SAVE_AREA + random_next(state) % 0x200 / 8 * 8, 8,
                    random_value(state));
     (void)svm_io_intercepted(cpu, (uint16_t)random_next(state), 1u << random_next(state) % 3);
@@ -126,7 +148,7 @@ static void one_round(struct world *w, uint64_t *state, struct tally *tally)
 START_TEST(random_vmcbs_never_crash)
 {
     struct world *w = world_new();
-    struct tally tally = {0};
+    struct tally tally = { 0 };
     uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < ROUNDS; i++)
         one_round(w, &state, &tally);
@@ -144,9 +166,11 @@ START_TEST(random_exits_are_described_within_bounds)
     for (unsigned i = 0; i < ROUNDS; i++) {
         char text[64];
         unsigned size = (unsigned)(random_next(&state) % sizeof(text));
-        uint64_t code = random_next(&state) & 1 ? random_next(&state) % 0x410 : random_value(&state);
+        uint64_t code =
+            random_next(&state) & 1 ? random_next(&state) % 0x410 : random_value(&state);
         memset(text, 'X', sizeof(text));
-        ck_assert_int_gt(svm_describe_exit(text, size, code, random_value(&state), random_value(&state)), 0);
+        ck_assert_int_gt(
+            svm_describe_exit(text, size, code, random_value(&state), random_value(&state)), 0);
         (void)svm_describe_event(text, size, random_next(&state));
         unsigned spoiled = 0;
         for (unsigned at = size; at < sizeof(text); at++)

@@ -8,13 +8,15 @@ START_TEST(intercept_bit_has_the_exit_code_of_its_name)
 {
     static const struct {
         const char *intercept, *code;
-    } renamed[] = {{"INTN", "SWINT"}, {"IOIO_PROT", "IOIO"}, {"MSR_PROT", "MSR"},
-                   {"MWAIT_ARMED", "MWAIT_CONDITIONAL"}};
+    } renamed[] = { { "INTN", "SWINT" },
+                    { "IOIO_PROT", "IOIO" },
+                    { "MSR_PROT", "MSR" },
+                    { "MWAIT_ARMED", "MWAIT_CONDITIONAL" } };
     static const struct {
         const char *name;
         unsigned number, count;
     } rows[] = {
-#define INTERCEPT_BITS(name, word, bit, count) {#name, (word) * 32 + (bit), count},
+#define INTERCEPT_BITS(name, word, bit, count) { #name, (word)*32 + (bit), count },
 #include "svm/intercepts.def"
 #undef INTERCEPT_BITS
     };
@@ -44,10 +46,11 @@ END_TEST
 START_TEST(intercept_is_one_bit_of_its_word)
 {
     struct world *w = world_new();
-    static const unsigned all[] = {INTERCEPT_CR0_READ, INTERCEPT_CR0_WRITE + 15,
-                                   INTERCEPT_DR0_WRITE, INTERCEPT_EXCP0 + 31, INTERCEPT_INTR,
-                                   INTERCEPT_SHUTDOWN, INTERCEPT_VMRUN, INTERCEPT_RDPRU,
-                                   INTERCEPT_INVPCID};
+    static const unsigned all[] = { INTERCEPT_CR0_READ,  INTERCEPT_CR0_WRITE + 15,
+                                    INTERCEPT_DR0_WRITE, INTERCEPT_EXCP0 + 31,
+                                    INTERCEPT_INTR,      INTERCEPT_SHUTDOWN,
+                                    INTERCEPT_VMRUN,     INTERCEPT_RDPRU,
+                                    INTERCEPT_INVPCID };
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         memset(w->cpu->svm->intercept, 0, sizeof(w->cpu->svm->intercept));
         w->cpu->svm->intercept[all[i] / 32] = 1u << all[i] % 32;
@@ -61,8 +64,8 @@ END_TEST
 /* VMRUN takes over exactly the bits that exist. */
 START_TEST(vmrun_loads_the_intercepts_that_exist)
 {
-    static const uint32_t expect[6] = {0xffffffff, 0xffffffff, 0xfffffdfb,
-                                       0xffffffff, 0x00007fff, 0x00000004};
+    static const uint32_t expect[6] = { 0xffffffff, 0xffffffff, 0xfffffdfb,
+                                        0xffffffff, 0x00007fff, 0x00000004 };
     struct world *w = world_new();
     memset(w->vmcb, 0xff, 24);
     world_enter(w);
@@ -94,7 +97,7 @@ static struct world *world_with_maps(void)
 
 START_TEST(iopm_tests_each_byte_of_an_access)
 {
-    static const unsigned ports[] = {0, 7, 8, 0x3f8, 0x7fff, 0x8000, 0xfffd, 0xffff};
+    static const unsigned ports[] = { 0, 7, 8, 0x3f8, 0x7fff, 0x8000, 0xfffd, 0xffff };
     for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         struct world *w = world_with_maps();
         set_bit(w, IOPM_SPA, ports[i]);
@@ -186,9 +189,9 @@ START_TEST(msrpm_has_a_read_and_a_write_bit_at_the_edges_of_its_ranges)
     static const struct {
         uint32_t msr;
         unsigned byte, shift;
-    } rows[] = {{0x00000000, 0x000, 0},  {0x00000003, 0x000, 6},  {0x00001fff, 0x7ff, 6},
-                {0xc0000000, 0x800, 0},  {0xc0000080, 0x820, 0},  {0xc0001fff, 0xfff, 6},
-                {0xc0010000, 0x1000, 0}, {0xc0010117, 0x1045, 6}, {0xc0011fff, 0x17ff, 6}};
+    } rows[] = { { 0x00000000, 0x000, 0 },  { 0x00000003, 0x000, 6 },  { 0x00001fff, 0x7ff, 6 },
+                 { 0xc0000000, 0x800, 0 },  { 0xc0000080, 0x820, 0 },  { 0xc0001fff, 0xfff, 6 },
+                 { 0xc0010000, 0x1000, 0 }, { 0xc0010117, 0x1045, 6 }, { 0xc0011fff, 0x17ff, 6 } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_with_maps();
         ck_assert(!svm_msr_intercepted(w->cpu, rows[i].msr, false));
@@ -206,8 +209,8 @@ END_TEST
 
 START_TEST(msr_outside_the_map_is_always_intercepted)
 {
-    static const uint32_t msrs[] = {0x2000, 0x40000000, 0xbfffffff, 0xc0002000, 0xc000ffff,
-                                    0xc0012000, 0xffffffff};
+    static const uint32_t msrs[] = { 0x2000,     0x40000000, 0xbfffffff, 0xc0002000,
+                                     0xc000ffff, 0xc0012000, 0xffffffff };
     struct world *w = world_with_maps();
     for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
         ck_assert(svm_msr_intercepted(w->cpu, msrs[i], false));

@@ -27,18 +27,41 @@ START_TEST(fields_are_where_the_manual_has_them)
         enum vmcb_field field;
         unsigned offset, bytes;
     } rows[] = {
-        {VMCB_INTERCEPT_CR, 0x000, 4},  {VMCB_INTERCEPT_5, 0x014, 4}, {VMCB_IOPM_BASE_PA, 0x040, 8},
-        {VMCB_MSRPM_BASE_PA, 0x048, 8}, {VMCB_TSC_OFFSET, 0x050, 8},  {VMCB_GUEST_ASID, 0x058, 4},
-        {VMCB_TLB_CONTROL, 0x05c, 1},   {VMCB_VINTR_CONTROL, 0x060, 8}, {VMCB_EXITCODE, 0x070, 8},
-        {VMCB_EXITINTINFO, 0x088, 8},   {VMCB_NESTED_CONTROL, 0x090, 8}, {VMCB_EVENTINJ, 0x0a8, 8},
-        {VMCB_N_CR3, 0x0b0, 8},         {VMCB_NRIP, 0x0c8, 8},        {VMCB_INSN_COUNT, 0x0d0, 1},
-        {VMCB_ES_SEL, 0x400, 2},        {VMCB_CS_ATTR, 0x412, 2},     {VMCB_TR_BASE, 0x498, 8},
-        {VMCB_CPL, 0x4cb, 1},           {VMCB_EFER, 0x4d0, 8},        {VMCB_CR4, 0x548, 8},
-        {VMCB_CR3, 0x550, 8},           {VMCB_CR0, 0x558, 8},         {VMCB_DR7, 0x560, 8},
-        {VMCB_DR6, 0x568, 8},           {VMCB_RFLAGS, 0x570, 8},      {VMCB_RIP, 0x578, 8},
-        {VMCB_RSP, 0x5d8, 8},           {VMCB_RAX, 0x5f8, 8},         {VMCB_STAR, 0x600, 8},
-        {VMCB_KERNEL_GS_BASE, 0x620, 8}, {VMCB_CR2, 0x640, 8},        {VMCB_G_PAT, 0x668, 8},
-        {VMCB_DBGCTL, 0x670, 8},        {VMCB_SPEC_CTRL, 0x6e0, 8},
+        { VMCB_INTERCEPT_CR, 0x000, 4 },
+        { VMCB_INTERCEPT_5, 0x014, 4 },
+        { VMCB_IOPM_BASE_PA, 0x040, 8 },
+        { VMCB_MSRPM_BASE_PA, 0x048, 8 },
+        { VMCB_TSC_OFFSET, 0x050, 8 },
+        { VMCB_GUEST_ASID, 0x058, 4 },
+        { VMCB_TLB_CONTROL, 0x05c, 1 },
+        { VMCB_VINTR_CONTROL, 0x060, 8 },
+        { VMCB_EXITCODE, 0x070, 8 },
+        { VMCB_EXITINTINFO, 0x088, 8 },
+        { VMCB_NESTED_CONTROL, 0x090, 8 },
+        { VMCB_EVENTINJ, 0x0a8, 8 },
+        { VMCB_N_CR3, 0x0b0, 8 },
+        { VMCB_NRIP, 0x0c8, 8 },
+        { VMCB_INSN_COUNT, 0x0d0, 1 },
+        { VMCB_ES_SEL, 0x400, 2 },
+        { VMCB_CS_ATTR, 0x412, 2 },
+        { VMCB_TR_BASE, 0x498, 8 },
+        { VMCB_CPL, 0x4cb, 1 },
+        { VMCB_EFER, 0x4d0, 8 },
+        { VMCB_CR4, 0x548, 8 },
+        { VMCB_CR3, 0x550, 8 },
+        { VMCB_CR0, 0x558, 8 },
+        { VMCB_DR7, 0x560, 8 },
+        { VMCB_DR6, 0x568, 8 },
+        { VMCB_RFLAGS, 0x570, 8 },
+        { VMCB_RIP, 0x578, 8 },
+        { VMCB_RSP, 0x5d8, 8 },
+        { VMCB_RAX, 0x5f8, 8 },
+        { VMCB_STAR, 0x600, 8 },
+        { VMCB_KERNEL_GS_BASE, 0x620, 8 },
+        { VMCB_CR2, 0x640, 8 },
+        { VMCB_G_PAT, 0x668, 8 },
+        { VMCB_DBGCTL, 0x670, 8 },
+        { VMCB_SPEC_CTRL, 0x6e0, 8 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct vmcb_field_info *f = &vmcb_fields[rows[i].field];
@@ -49,7 +72,7 @@ END_TEST
 
 START_TEST(values_are_little_endian_and_zero_extended)
 {
-    uint8_t page[VMCB_PAGE_BYTES] = {0};
+    uint8_t page[VMCB_PAGE_BYTES] = { 0 };
     page[0x058] = 0x11, page[0x059] = 0x22, page[0x05a] = 0x33, page[0x05b] = 0x44;
     page[0x05c] = 0xff;
     ck_assert_uint_eq(VMCB_GET(page, GUEST_ASID), 0x44332211);
@@ -75,8 +98,8 @@ END_TEST
 
 START_TEST(segment_attributes_have_12_bits)
 {
-    uint8_t page[VMCB_PAGE_BYTES] = {0};
-    struct segment seg = {.selector = 0xffff, .attr = 0xabc, .limit = 0x12345678, .base = ~0ull};
+    uint8_t page[VMCB_PAGE_BYTES] = { 0 };
+    struct segment seg = { .selector = 0xffff, .attr = 0xabc, .limit = 0x12345678, .base = ~0ull };
     vmcb_store_segment(page, VMCB_AT_FS_SEL, &seg);
     ck_assert_uint_eq(VMCB_GET(page, FS_SEL), 0xffff);
     ck_assert_uint_eq(VMCB_GET(page, FS_ATTR), 0xabc);

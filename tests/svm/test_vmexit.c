@@ -55,7 +55,7 @@ START_TEST(host_survives_the_round_trip)
     world_enter(w);
     struct cpu_regs *regs = &cpu->regs;
     memset(&regs->seg[SEG_ES], 0x11, 4 * sizeof(regs->seg[0]));
-    regs->gdtr = regs->idtr = (struct table_register){.base = 1, .limit = 1};
+    regs->gdtr = regs->idtr = (struct table_register){ .base = 1, .limit = 1 };
     regs->cr0 = regs->cr3 = regs->cr4 = regs->efer = 0;
     regs->dr[7] = 0xffff, regs->dr[6] = 0xd6, regs->cr2 = 0xc2, regs->cpl = 3;
     regs->shadow = regs->shadow_next = true;
@@ -77,7 +77,8 @@ START_TEST(host_survives_the_round_trip)
     ck_assert_uint_eq(regs->cr3, host.cr3);
     ck_assert_uint_eq(regs->cr4, host.cr4);
     ck_assert_uint_eq(regs->efer, host.efer);
-    ck_assert_uint_eq(cpu_rflags(cpu), FLAG_IF | FLAG_TF | FLAG_CF | FLAG_SF | FLAG_AF | FLAG_PF | 2);
+    ck_assert_uint_eq(cpu_rflags(cpu),
+                      FLAG_IF | FLAG_TF | FLAG_CF | FLAG_SF | FLAG_AF | FLAG_PF | 2);
     ck_assert_uint_eq(cpu->r[REG_RIP], NEXT_RIP);
     ck_assert_uint_eq(cpu->r[REG_RSP], 0xffff800000009000);
     ck_assert_uint_eq(cpu->r[REG_RAX], VMCB_SPA);
@@ -115,18 +116,18 @@ START_TEST(illegal_host_state_shuts_down)
         enum vmcb_field field;
         uint64_t value;
         bool legal;
-    } rows[] = {{VMCB_EFER, EFER_LONG, true},
-                {VMCB_EFER, EFER_LONG & ~UINT64_C(0x1000), false},
-                {VMCB_EFER, EFER_LONG | 1u << 9, false},
-                {VMCB_CR0, CR0_HOST | CR0_NW, false},
-                {VMCB_CR0, CR0_HOST | UINT64_C(1) << 32, false},
-                {VMCB_CR3, UINT64_C(1) << 47, true},
-                {VMCB_CR3, UINT64_C(1) << 48, false},
-                {VMCB_CR4, CR4_PAE | 1u << 31, false},
-                {VMCB_CR4, 0, false},
-                {VMCB_CS_ATTR, 0xe9b, false},
-                {VMCB_DR7, UINT64_MAX, true},
-                {VMCB_GUEST_ASID, 0, true}};
+    } rows[] = { { VMCB_EFER, EFER_LONG, true },
+                 { VMCB_EFER, EFER_LONG & ~UINT64_C(0x1000), false },
+                 { VMCB_EFER, EFER_LONG | 1u << 9, false },
+                 { VMCB_CR0, CR0_HOST | CR0_NW, false },
+                 { VMCB_CR0, CR0_HOST | UINT64_C(1) << 32, false },
+                 { VMCB_CR3, UINT64_C(1) << 47, true },
+                 { VMCB_CR3, UINT64_C(1) << 48, false },
+                 { VMCB_CR4, CR4_PAE | 1u << 31, false },
+                 { VMCB_CR4, 0, false },
+                 { VMCB_CS_ATTR, 0xe9b, false },
+                 { VMCB_DR7, UINT64_MAX, true },
+                 { VMCB_GUEST_ASID, 0, true } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_new();
         const struct vmcb_field_info *f = &vmcb_fields[rows[i].field];
@@ -212,13 +213,13 @@ START_TEST(exitintinfo_is_the_event_in_delivery)
         struct event event;
         uint64_t word;
     } rows[] = {
-        {{.valid = false, .vector = 14, .has_code = true}, 0},
-        {{.valid = true, .vector = 0x20, .type = EVENT_INTR}, 0x80000020},
-        {{.valid = true, .vector = 2, .type = EVENT_NMI}, 0x80000202},
-        {{.valid = true, .vector = 3, .type = EVENT_EXCEPTION, .soft_len = 1}, 0x80000303},
-        {{.valid = true, .vector = 14, .type = EVENT_EXCEPTION, .has_code = true, .code = 0x1b},
-         0x0000001b80000b0e},
-        {{.valid = true, .vector = 0xff, .type = EVENT_SOFT, .soft_len = 2}, 0x800004ff},
+        { { .valid = false, .vector = 14, .has_code = true }, 0 },
+        { { .valid = true, .vector = 0x20, .type = EVENT_INTR }, 0x80000020 },
+        { { .valid = true, .vector = 2, .type = EVENT_NMI }, 0x80000202 },
+        { { .valid = true, .vector = 3, .type = EVENT_EXCEPTION, .soft_len = 1 }, 0x80000303 },
+        { { .valid = true, .vector = 14, .type = EVENT_EXCEPTION, .has_code = true, .code = 0x1b },
+          0x0000001b80000b0e },
+        { { .valid = true, .vector = 0xff, .type = EVENT_SOFT, .soft_len = 2 }, 0x800004ff },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_new();
@@ -279,7 +280,7 @@ END_TEST
 
 START_TEST(instruction_bytes_belong_to_one_exit)
 {
-    static const uint8_t bytes[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    static const uint8_t bytes[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
     struct world *w = world_new();
     for (unsigned count = 0; count <= 16; count++) {
         unsigned stored = count < 15 ? count : 15;
@@ -324,43 +325,65 @@ START_TEST(probe_sees_the_guest_as_it_was_left)
 }
 END_TEST
 
-/* Stores of a world switch pass phys_written(): code in the two pages is dropped. */
+/* Stores of a world switch pass phys_written(): whatever changed in the two pages was told. */
 struct heard {
-    uint64_t vmcb_page, hsave_page;
-    unsigned vmcb, hsave;
+    uint64_t page;
+    uint8_t told[VMCB_PAGE_BYTES];
 };
 
 static void hear_written(void *self, uint64_t page, unsigned offset, unsigned len)
 {
     struct heard *heard = self;
     ck_assert_uint_le(offset + len, VMCB_PAGE_BYTES);
-    heard->vmcb += page == heard->vmcb_page;
-    heard->hsave += page == heard->hsave_page;
+    if (page == heard->page)
+        memset(heard->told + offset, 1, len);
+}
+
+enum action { ENTER, EXIT, SAVE, REFUSED };
+
+static void act(struct world *w, enum action action)
+{
+    switch (action) {
+    case ENTER: world_enter(w); break;
+    case EXIT: world_exit(w, VMEXIT_HLT); break;
+    case SAVE: svm_vmsave(w->cpu, VMCB_SPA); break;
+    case REFUSED:
+        VMCB_SET(w->vmcb, GUEST_ASID, 0);
+        ck_assert_int_eq(world_vmrun(w), STEP_VMEXIT);
+        break;
+    }
 }
 
 START_TEST(world_switches_tell_of_their_stores)
 {
+    static const struct {
+        enum action action;
+        uint64_t page;
+    } rows[] = {
+        { ENTER, HSAVE_SPA }, { EXIT, VMCB_SPA }, { SAVE, VMCB_SPA }, { REFUSED, VMCB_SPA }
+    };
     struct world *w = world_new();
-    struct heard heard = {.vmcb_page = memory_backing(w->memory, VMCB_SPA),
-                          .hsave_page = memory_backing(w->memory, HSAVE_SPA)};
-    memory_set_written(w->memory, hear_written, &heard);
-    memory_set_marks(w->memory, heard.vmcb_page, PAGE_HAS_CODE, 0);
-    memory_set_marks(w->memory, heard.hsave_page, PAGE_HAS_CODE, 0);
-    world_enter(w);
-    ck_assert_uint_gt(heard.hsave, 0);
-    ck_assert_uint_eq(heard.vmcb, 0);
-    memory_set_marks(w->memory, heard.vmcb_page, PAGE_HAS_CODE, 0);
-    world_exit(w, VMEXIT_HLT);
-    ck_assert_uint_gt(heard.vmcb, 0);
-    heard.vmcb = 0;
-    memory_set_marks(w->memory, heard.vmcb_page, PAGE_HAS_CODE, 0);
-    svm_vmsave(w->cpu, VMCB_SPA);
-    ck_assert_uint_gt(heard.vmcb, 0);
-    heard.vmcb = 0;
-    memory_set_marks(w->memory, heard.vmcb_page, PAGE_HAS_CODE, 0);
-    VMCB_SET(w->vmcb, GUEST_ASID, 0);
-    ck_assert_int_eq(world_vmrun(w), STEP_VMEXIT);
-    ck_assert_uint_gt(heard.vmcb, 0);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct heard heard = { .page = memory_backing(w->memory, rows[i].page) };
+        uint8_t before[VMCB_PAGE_BYTES], *page = memory_page_ptr(w->memory, heard.page);
+        if (rows[i].action != ENTER) /* VMRUN must find a legal VMCB; the others overwrite it */
+            for (unsigned f = 0; f < VMCB_FIELD_COUNT; f++)
+                if (vmcb_fields[f].use != VMCB_USE_ENTRY)
+                    memset(page + vmcb_fields[f].offset, 0xa7, vmcb_fields[f].bytes);
+        if (rows[i].action == REFUSED)
+            VMCB_SET(w->vmcb, GUEST_ASID, 0);
+        memcpy(before, page, sizeof(before));
+        memory_set_written(w->memory, hear_written, &heard);
+        memory_set_marks(w->memory, heard.page, PAGE_WATCHED, 0);
+        act(w, rows[i].action);
+        unsigned changed = 0, missed = 0;
+        for (unsigned at = 0; at < VMCB_PAGE_BYTES; at++) {
+            changed += page[at] != before[at];
+            missed += page[at] != before[at] && !heard.told[at];
+        }
+        ck_assert_uint_gt(changed, 20);
+        ck_assert_uint_eq(missed, 0);
+    }
     world_free(w);
 }
 END_TEST

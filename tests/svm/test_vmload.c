@@ -4,14 +4,18 @@
 static const struct {
     enum seg seg;
     unsigned at;
-} segments[] = {{SEG_FS, VMCB_AT_FS_SEL}, {SEG_GS, VMCB_AT_GS_SEL},
-                {SEG_LDTR, VMCB_AT_LDTR_SEL}, {SEG_TR, VMCB_AT_TR_SEL}};
+} segments[] = { { SEG_FS, VMCB_AT_FS_SEL },
+                 { SEG_GS, VMCB_AT_GS_SEL },
+                 { SEG_LDTR, VMCB_AT_LDTR_SEL },
+                 { SEG_TR, VMCB_AT_TR_SEL } };
 
 static void put_values(uint8_t *vmcb)
 {
     for (unsigned i = 0; i < 4; i++) {
-        struct segment seg = {.selector = (uint16_t)(0x1110 * (i + 1)), .attr = (uint16_t)(0x8b + i),
-                              .limit = 0x11223344u + i, .base = UINT64_C(0xffff912345678000) + i};
+        struct segment seg = { .selector = (uint16_t)(0x1110 * (i + 1)),
+                               .attr = (uint16_t)(0x8b + i),
+                               .limit = 0x11223344u + i,
+                               .base = UINT64_C(0xffff912345678000) + i };
         vmcb_store_segment(vmcb, segments[i].at, &seg);
     }
     for (unsigned at = VMCB_AT_STAR; at <= VMCB_AT_SYSENTER_EIP; at += 8)
@@ -115,7 +119,7 @@ END_TEST
 
 START_TEST(vmload_and_vmsave_outside_ram)
 {
-    static const uint64_t places[] = {MMIO_SPA, 0xa0000, RAM_BYTES, LIMIT_SPA - 0x1000};
+    static const uint64_t places[] = { MMIO_SPA, 0xa0000, RAM_BYTES, LIMIT_SPA - 0x1000 };
     struct world *w = world_new();
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         svm_vmload(w->cpu, places[i]);

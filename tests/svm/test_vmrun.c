@@ -7,31 +7,41 @@ struct value {
     uint64_t value;
 };
 static const struct value guest_values[] = {
-    {VMCB_GDTR_LIMIT, 0x1234},     {VMCB_GDTR_BASE, 0xffff812345678000},
-    {VMCB_IDTR_LIMIT, 0x0fed},     {VMCB_IDTR_BASE, 0x00007654321fe000},
-    {VMCB_CPL, 2},                 {VMCB_EFER, 0x1d00},
-    {VMCB_CR4, 0x3007a8},          {VMCB_CR3, 0x0000123456789fff},
-    {VMCB_CR0, 0xc005003f},        {VMCB_DR7, 0xffff27ff},
-    {VMCB_DR6, 0xffffeff5},        {VMCB_RFLAGS, 0x3c4ad7},
-    {VMCB_RIP, 0xffff8aaaaaaaaaaa}, {VMCB_RSP, 0x123456789abcdef0},
-    {VMCB_RAX, 0xfedcba9876543210}, {VMCB_CR2, 0x8765432112345678},
-    {VMCB_G_PAT, 0x0001040506070006},
+    { VMCB_GDTR_LIMIT, 0x1234 },
+    { VMCB_GDTR_BASE, 0xffff812345678000 },
+    { VMCB_IDTR_LIMIT, 0x0fed },
+    { VMCB_IDTR_BASE, 0x00007654321fe000 },
+    { VMCB_CPL, 2 },
+    { VMCB_EFER, 0x1d00 },
+    { VMCB_CR4, 0x3007a8 },
+    { VMCB_CR3, 0x0000123456789fff },
+    { VMCB_CR0, 0xc005003f },
+    { VMCB_DR7, 0xffff27ff },
+    { VMCB_DR6, 0xffffeff5 },
+    { VMCB_RFLAGS, 0x3c4ad7 },
+    { VMCB_RIP, 0xffff8aaaaaaaaaaa },
+    { VMCB_RSP, 0x123456789abcdef0 },
+    { VMCB_RAX, 0xfedcba9876543210 },
+    { VMCB_CR2, 0x8765432112345678 },
+    { VMCB_G_PAT, 0x0001040506070006 },
 };
 #define GUEST_VALUES (sizeof(guest_values) / sizeof(guest_values[0]))
 
 static const struct {
     enum seg seg;
     unsigned at;
-} segments[] = {{SEG_ES, VMCB_AT_ES_SEL}, {SEG_CS, VMCB_AT_CS_SEL},
-                {SEG_SS, VMCB_AT_SS_SEL}, {SEG_DS, VMCB_AT_DS_SEL}};
+} segments[] = { { SEG_ES, VMCB_AT_ES_SEL },
+                 { SEG_CS, VMCB_AT_CS_SEL },
+                 { SEG_SS, VMCB_AT_SS_SEL },
+                 { SEG_DS, VMCB_AT_DS_SEL } };
 
 static struct segment segment_value(unsigned i)
 {
-    static const uint16_t attrs[] = {0xcf3, 0xafb, 0x493, 0x011};
-    return (struct segment){.selector = (uint16_t)(0x1111 * (i + 1)),
-                            .attr = attrs[i],
-                            .limit = 0x10203040u * (i + 1),
-                            .base = 0xa1b2c3d0u + i};
+    static const uint16_t attrs[] = { 0xcf3, 0xafb, 0x493, 0x011 };
+    return (struct segment){ .selector = (uint16_t)(0x1111 * (i + 1)),
+                             .attr = attrs[i],
+                             .limit = 0x10203040u * (i + 1),
+                             .base = 0xa1b2c3d0u + i };
 }
 
 static void put_guest_values(uint8_t *vmcb)
@@ -111,7 +121,7 @@ START_TEST(vmrun_does_not_load_the_fields_of_vmload)
 {
     struct world *w = world_new();
     struct vcpu *cpu = w->cpu;
-    struct segment fs = {.selector = 0x77, .attr = 0x93, .limit = 5, .base = 0x1234};
+    struct segment fs = { .selector = 0x77, .attr = 0x93, .limit = 5, .base = 0x1234 };
     cpu->regs.seg[SEG_FS] = cpu->regs.seg[SEG_GS] = fs;
     cpu->regs.seg[SEG_LDTR] = cpu->regs.seg[SEG_TR] = fs;
     cpu->msr.star = cpu->msr.lstar = cpu->msr.kernel_gs_base = cpu->msr.sysenter_eip = 0x55;
@@ -186,7 +196,11 @@ START_TEST(vmrun_forces_cpl_in_real_and_v86_mode)
     static const struct {
         uint64_t cr0, rflags;
         unsigned field, cpl;
-    } rows[] = {{0x30, 2, 3, 0}, {0x31, 2, 3, 3}, {0x31, 2, 1, 1}, {0x31, 0x20002, 0, 3}, {0x30, 0x20002, 2, 0}};
+    } rows[] = { { 0x30, 2, 3, 0 },
+                 { 0x31, 2, 3, 3 },
+                 { 0x31, 2, 1, 1 },
+                 { 0x31, 0x20002, 0, 3 },
+                 { 0x30, 0x20002, 2, 0 } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_new();
         VMCB_SET(w->vmcb, EFER, EFER_SVME);
@@ -264,10 +278,10 @@ START_TEST(vmrun_makes_the_nested_regime_of_the_host)
     static const struct {
         uint64_t cr4, efer;
         enum walk_mode mode;
-    } rows[] = {{CR4_PAE, EFER_LONG, WALK_4LEVEL},
-                {CR4_PAE | CR4_LA57, EFER_LONG, WALK_5LEVEL},
-                {CR4_PAE | CR4_SMEP, EFER_SVME | EFER_NXE, WALK_PAE},
-                {CR4_PSE, EFER_SVME, WALK_32}};
+    } rows[] = { { CR4_PAE, EFER_LONG, WALK_4LEVEL },
+                 { CR4_PAE | CR4_LA57, EFER_LONG, WALK_5LEVEL },
+                 { CR4_PAE | CR4_SMEP, EFER_SVME | EFER_NXE, WALK_PAE },
+                 { CR4_PSE, EFER_SVME, WALK_32 } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_new();
         const struct svm_state *svm = w->cpu->svm;
@@ -316,14 +330,14 @@ START_TEST(vmrun_records_the_injected_event)
         bool has_code, next_rip;
         uint32_t code;
     } rows[] = {
-        {0x0000000080000020, EVENT_INTR, 0x20, false, false, 0},
-        {0x00000000800002ff, EVENT_NMI, 2, false, false, 0},
-        {0x1234567880000b0d, EVENT_EXCEPTION, 13, true, false, 0x12345678},
-        {0x000000008000030e, EVENT_EXCEPTION, 14, false, false, 0},
-        {0x0000000080000303, EVENT_EXCEPTION, 3, false, true, 0},
-        {0x0000000080000304, EVENT_EXCEPTION, 4, false, true, 0},
-        {0x0000000080000480, EVENT_SOFT, 0x80, false, true, 0},
-        {0x0000000080000003, EVENT_INTR, 3, false, false, 0},
+        { 0x0000000080000020, EVENT_INTR, 0x20, false, false, 0 },
+        { 0x00000000800002ff, EVENT_NMI, 2, false, false, 0 },
+        { 0x1234567880000b0d, EVENT_EXCEPTION, 13, true, false, 0x12345678 },
+        { 0x000000008000030e, EVENT_EXCEPTION, 14, false, false, 0 },
+        { 0x0000000080000303, EVENT_EXCEPTION, 3, false, true, 0 },
+        { 0x0000000080000304, EVENT_EXCEPTION, 4, false, true, 0 },
+        { 0x0000000080000480, EVENT_SOFT, 0x80, false, true, 0 },
+        { 0x0000000080000003, EVENT_INTR, 3, false, false, 0 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct world *w = world_new();
@@ -369,18 +383,24 @@ struct flush_row {
     bool host, same, same_global, other; /* which entries survive a VMRUN with ASID 1 */
 };
 static const struct flush_row flush_rows[] = {
-    {0, true, true, true, true},   {1, false, false, false, false}, {2, true, true, true, true},
-    {3, true, false, false, true}, {4, true, true, true, true},     {5, true, true, true, true},
-    {6, true, true, true, true},   {7, true, false, true, true},    {8, true, true, true, true},
-    {0xff, true, true, true, true},
+    { 0, true, true, true, true }, { 1, false, false, false, false },
+    { 2, true, true, true, true }, { 3, true, false, false, true },
+    { 4, true, true, true, true }, { 5, true, true, true, true },
+    { 6, true, true, true, true }, { 7, true, false, true, true },
+    { 8, true, true, true, true }, { 0xff, true, true, true, true },
 };
 
 static uint64_t translate(struct world *w, uint16_t asid, uint64_t la)
 {
-    struct walk_regime regime = {.mode = WALK_4LEVEL, .root = TABLES_SPA, .nxe = true, .pge = true,
-                                 .asid = asid, .maxphyaddr = 48, .page_1gb = true};
+    struct walk_regime regime = { .mode = WALK_4LEVEL,
+                                  .root = TABLES_SPA,
+                                  .nxe = true,
+                                  .pge = true,
+                                  .asid = asid,
+                                  .maxphyaddr = 48,
+                                  .page_1gb = true };
     struct walk_result result =
-        paging_translate(w->cpu->paging, &regime, la, (struct access){.kind = ACCESS_READ});
+        paging_translate(w->cpu->paging, &regime, la, (struct access){ .kind = ACCESS_READ });
     ck_assert_int_eq(result.status, WALK_OK);
     return result.spa;
 }
@@ -410,8 +430,9 @@ START_TEST(tlb_control_flushes_what_it_says)
     ck_assert_uint_eq(translate(w, 1, LA_GLOBAL), row->same_global ? 0x100000 : 0x200000);
     ck_assert_uint_eq(translate(w, 2, LA), row->other ? 0x100000 : 0x200000);
     ck_assert_uint_eq(VMCB_GET(w->vmcb, TLB_CONTROL), row->control);
-    ck_assert_uint_eq(w->errors, row->control == 0 || row->control == 1 || row->control == 3 ||
-                                         row->control == 7 ? 0 : 1);
+    ck_assert_uint_eq(
+        w->errors,
+        row->control == 0 || row->control == 1 || row->control == 3 || row->control == 7 ? 0 : 1);
     world_exit(w, VMEXIT_HLT); /* an exit flushes nothing */
     ck_assert_uint_eq(translate(w, 2, LA), row->other ? 0x100000 : 0x200000);
     world_free(w);

@@ -70,12 +70,12 @@ static inline void world_host(struct world *w)
     cpu->regs.cr3 = 0x1000;
     cpu->regs.cr4 = CR4_PAE | CR4_PGE;
     cpu->regs.efer = EFER_LONG;
-    cpu->regs.seg[SEG_CS] = (struct segment){.selector = 0x08, .attr = 0xa9b, .limit = ~0u};
-    cpu->regs.seg[SEG_SS] = (struct segment){.selector = 0x10, .attr = 0xc93, .limit = ~0u};
-    cpu->regs.seg[SEG_DS] = (struct segment){.selector = 0x18, .attr = 0xcf3, .limit = ~0u};
-    cpu->regs.seg[SEG_ES] = (struct segment){.selector = 0x20, .attr = 0xc91, .limit = ~0u};
-    cpu->regs.gdtr = (struct table_register){.base = 0xffff800000002000, .limit = 0x7f};
-    cpu->regs.idtr = (struct table_register){.base = 0xffff800000003000, .limit = 0xfff};
+    cpu->regs.seg[SEG_CS] = (struct segment){ .selector = 0x08, .attr = 0xa9b, .limit = ~0u };
+    cpu->regs.seg[SEG_SS] = (struct segment){ .selector = 0x10, .attr = 0xc93, .limit = ~0u };
+    cpu->regs.seg[SEG_DS] = (struct segment){ .selector = 0x18, .attr = 0xcf3, .limit = ~0u };
+    cpu->regs.seg[SEG_ES] = (struct segment){ .selector = 0x20, .attr = 0xc91, .limit = ~0u };
+    cpu->regs.gdtr = (struct table_register){ .base = 0xffff800000002000, .limit = 0x7f };
+    cpu->regs.idtr = (struct table_register){ .base = 0xffff800000003000, .limit = 0xfff };
     cpu->r[REG_RIP] = NEXT_RIP - 3;
     cpu->r[REG_RAX] = VMCB_SPA;
     cpu->r[REG_RSP] = 0xffff800000009000;
@@ -108,7 +108,7 @@ static inline void world_guest(uint8_t *vmcb)
 
 static inline struct world *world_new(void)
 {
-    static const struct mmio_ops open_bus = {world_open_bus, world_ignore};
+    static const struct mmio_ops open_bus = { world_open_bus, world_ignore };
     struct world *w = calloc(1, sizeof(*w));
     ck_assert_ptr_nonnull(w);
     w->memory = memory_new(RAM_BYTES);
@@ -122,10 +122,10 @@ static inline struct world *world_new(void)
     w->cpu->svm = svm_new();
     ck_assert_ptr_nonnull(w->cpu->paging);
     ck_assert_ptr_nonnull(w->cpu->svm);
-    w->client = (struct probe_client){.mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT |
-                                              1u << PROBE_GUEST_ERROR,
-                                      .fire = world_hear,
-                                      .self = w};
+    w->client = (struct probe_client){ .mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT |
+                                               1u << PROBE_GUEST_ERROR,
+                                       .fire = world_hear,
+                                       .self = w };
     probes_attach(&w->probes, &w->client);
     w->vmcb = memory_ptr(w->memory, VMCB_SPA, VMCB_PAGE_BYTES);
     w->hsave = memory_ptr(w->memory, HSAVE_SPA, VMCB_PAGE_BYTES);
