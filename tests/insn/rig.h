@@ -164,11 +164,9 @@ static inline void rig_expect_fault(struct rig *rig, enum step step, enum except
     ck_assert_uint_eq(rig->cpu.raised.event.code, code);
 }
 
-/* Run the cases of a suite; main()'s result. */
-static inline int rig_main(const char *name, TCase *tcase)
+/* Run a suite; main()'s result. */
+static inline int rig_run(Suite *suite)
 {
-    Suite *suite = suite_create(name);
-    suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -376,6 +376,7 @@ static void run_case(struct rig *rig, struct native *native, const struct form *
     memcpy(memory, native->scratch, SCRATCH_BYTES);
     memcpy(cpu->r, before.r, sizeof(before.r));
     cpu_set_rflags(cpu, before.rflags);
+    cpu->budget = 1000000;
 
     bool native_de = !native_run(native, code.bytes, code.len, &before, &after);
     enum step step = rig_exec(rig, code.bytes, code.len);
@@ -450,7 +451,9 @@ int main(void)
     TCase *tcase = tcase_create("native");
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, random_instructions_agree_with_the_processor);
-    return rig_main("native", tcase);
+    Suite *suite = suite_create("native");
+    suite_add_tcase(suite, tcase);
+    return rig_run(suite);
 }
 #else
 int main(void)
