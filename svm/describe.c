@@ -6,34 +6,41 @@
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
-const char *svm_exit_name(uint64_t code)
-{
-    switch (code) {
-#define VMEXIT_CODE(number, name, what)             \
-    case number: return "VMEXIT_" #name;            \
-        #define VMEXIT_NEGATIVE(number, name, what) \
-    case number:                                    \
-        return "VMEXIT_" #name;
+struct exit_row {
+    uint64_t code;
+    const char *name, *meaning;
+};
+
+static const struct exit_row exit_rows[] = {
+#define VMEXIT_CODE(code, name, what) { code, "VMEXIT_" #name, what },
+#define VMEXIT_NEGATIVE(code, name, what) { code, "VMEXIT_" #name, what },
 #include "svm/exit_codes.def"
 #undef VMEXIT_CODE
 #undef VMEXIT_NEGATIVE
-    default: return NULL;
-    }
+};
+#define EXIT_ROWS (sizeof(exit_rows) / sizeof(exit_rows[0]))
+
+/* The table starts with the codes from 0 without a gap. */
+static const struct exit_row *exit_row(uint64_t code)
+{
+    if (code < EXIT_ROWS && exit_rows[code].code == code)
+        return &exit_rows[code];
+    for (size_t i = 0; i < EXIT_ROWS; i++)
+        if (exit_rows[i].code == code)
+            return &exit_rows[i];
+    return NULL;
+}
+
+const char *svm_exit_name(uint64_t code)
+{
+    const struct exit_row *row = exit_row(code);
+    return row ? row->name : NULL;
 }
 
 const char *svm_exit_meaning(uint64_t code)
 {
-    switch (code) {
-#define VMEXIT_CODE(number, name, what)             \
-    case number: return what;                       \
-        #define VMEXIT_NEGATIVE(number, name, what) \
-    case number:                                    \
-        return what;
-#include "svm/exit_codes.def"
-#undef VMEXIT_CODE
-#undef VMEXIT_NEGATIVE
-    default: return NULL;
-    }
+    const struct exit_row *row = exit_row(code);
+    return row ? row->meaning : NULL;
 }
 
 const char *svm_intercept_name(unsigned intercept)

@@ -89,8 +89,8 @@ RULE(vmrun_intercept)
     return !(VMCB_GET(c->page, INTERCEPT_4) & 1u << (INTERCEPT_VMRUN & 31));
 }
 
-/* CHOICE: both maps count as 2001h bytes, the part of the IOPM that is ever looked at; the manual's 3000h for the IOPM and
- * 2000h for the MSRPM disagree with what test suites for hardware accept. Bits 11:0 are ignored. */
+/* CHOICE: both maps count as 2001h bytes, the part of the IOPM that is ever looked at; the manual's 3000h for the IOPM
+ * and 2000h for the MSRPM disagree with what test suites for hardware accept. Bits 11:0 are ignored. */
 EMU_INLINE bool rule_map_address(const struct svm_check *c, uint64_t base)
 {
     return (base & ~UINT64_C(0xfff)) >= (UINT64_C(1) << c->model->maxphyaddr) - 0x2000;

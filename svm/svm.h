@@ -106,8 +106,8 @@ static inline bool svm_intercepts(const struct vcpu *cpu, unsigned intercept)
 EMU_MUST_USE enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip);
 
 /* #VMEXIT: save the guest, write EXITCODE and the info words, load the host. cpu->r[REG_RIP] must be the guest's
- * boundary RIP. cpu->delivering becomes EXITINTINFO and is cleared. nRIP is 0. Returns STEP_VMEXIT, or STEP_STOP when the
- * host state is not legal (shutdown). When the loaded RFLAGS.TF is 1 the caller owes the host a single-step #DB. */
+ * boundary RIP. cpu->delivering becomes EXITINTINFO and is cleared. nRIP is 0. Returns STEP_VMEXIT, or STEP_STOP when
+ * the host state is not legal (shutdown). If the loaded RFLAGS.TF is 1 the caller owes the host a single-step #DB. */
 EMU_MUST_USE enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2);
 
 /* As svm_vmexit() for an instruction intercept: nRIP = RIP + insn_len. */
@@ -137,9 +137,9 @@ const char *svm_exit_name(uint64_t code);
 const char *svm_exit_meaning(uint64_t code);
 /* "INTERCEPT_CPUID", "INTERCEPT_CR0_READ" (for the whole range), or NULL. */
 const char *svm_intercept_name(unsigned intercept);
-/* The exit and its EXITINFO words in words, e.g. "write to gpa 0xfee00000: not present, final access"; snprintf style. */
+/* An exit with its EXITINFO, e.g. "write to gpa 0xfee00000: not present, final access"; snprintf style. */
 int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2);
-/* EVENTINJ or EXITINTINFO in words, e.g. "#PF code 0x2"; "none" when V = 0. snprintf style. */
+/* EVENTINJ or EXITINTINFO in words, e.g. "#PF, error code 0x2"; "none" when V = 0. snprintf style. */
 int svm_describe_event(char *text, unsigned size, uint64_t word);
 
 #endif

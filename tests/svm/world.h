@@ -1,4 +1,4 @@
-/* A vCPU built by hand for the tests of svm/: 16 MiB of RAM, a host in 64-bit mode and a VMCB that every rule accepts. */
+/* A vCPU built by hand for the tests of svm/: 16 MiB of RAM, a host in 64-bit mode, a VMCB that every rule accepts. */
 #ifndef TESTS_SVM_WORLD_H
 #define TESTS_SVM_WORLD_H
 
