@@ -38,7 +38,7 @@ struct lowering {
     op_fn *dead; /* the entry of a dropped block */
     void *self;
 };
-#define LOWER_MAX_OPS(insns) (3 * (insns) + 4)
+#define LOWER_MAX_OPS(insns) (4 * (insns) + 5)
 
 struct block_cache;
 

@@ -68,6 +68,23 @@ void op_cmp_i1(struct vcpu *cpu, const struct op *op)
     OP_NEXT();
 }
 
+void op_cmp_r1(struct vcpu *cpu, const struct op *op)
+{
+    sem_cmp(cpu, 1, OP_REG8(op->dst), OP_REG8(op->src));
+    OP_NEXT();
+}
+
+#define STEP_BY_ONE(name, size)                                           \
+    void op_##name##size(struct vcpu *cpu, const struct op *op)           \
+    {                                                                     \
+        OP_REG(op->dst) = CUT##size(sem_##name(cpu, size, OP_REG(op->dst))); \
+        OP_NEXT();                                                        \
+    }
+STEP_BY_ONE(inc, 4)
+STEP_BY_ONE(inc, 8)
+STEP_BY_ONE(dec, 4)
+STEP_BY_ONE(dec, 8)
+
 /* Sums whose flags nobody sees. */
 void op_add_r4_nf(struct vcpu *cpu, const struct op *op)
 {
@@ -122,5 +139,38 @@ void op_imul_r8(struct vcpu *cpu, const struct op *op)
 void op_imul_r4(struct vcpu *cpu, const struct op *op)
 {
     OP_REG(op->dst) = (uint32_t)sem_imul2(cpu, 4, OP_REG(op->dst), OP_REG(op->src));
+    OP_NEXT();
+}
+
+void op_imul_r8_nf(struct vcpu *cpu, const struct op *op)
+{
+    OP_REG(op->dst) *= OP_REG(op->src);
+    OP_NEXT();
+}
+
+void op_imul_r4_nf(struct vcpu *cpu, const struct op *op)
+{
+    OP_REG(op->dst) = OP_REG32(op->dst) * OP_REG32(op->src);
+    OP_NEXT();
+}
+
+/* src of SETcc and scale of CMOVcc are the condition. */
+void op_setcc(struct vcpu *cpu, const struct op *op)
+{
+    *((uint8_t *)cpu->r + op->dst) = flags_condition(cpu, op->src);
+    OP_NEXT();
+}
+
+void op_cmov8(struct vcpu *cpu, const struct op *op)
+{
+    if (flags_condition(cpu, op->scale))
+        OP_REG(op->dst) = OP_REG(op->src);
+    OP_NEXT();
+}
+
+/* The upper half is cleared whether the condition holds or not. */
+void op_cmov4(struct vcpu *cpu, const struct op *op)
+{
+    OP_REG(op->dst) = flags_condition(cpu, op->scale) ? OP_REG32(op->src) : OP_REG32(op->dst);
     OP_NEXT();
 }

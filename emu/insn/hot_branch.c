@@ -33,7 +33,9 @@ CMP_R(8, l)
 CMP_I(4, l)
 CMP_I(8, l)
 CMP_R(4, le)
+CMP_R(8, le)
 CMP_I(4, le)
+CMP_I(8, le)
 CMP_R(4, b)
 CMP_R(8, b)
 CMP_I(4, b)
@@ -43,6 +45,7 @@ CMP_R(8, be)
 CMP_I(4, be)
 CMP_I(8, be)
 CMP_BRANCH(i, 1, e, OP_REG8(op->dst), (uint64_t)(int64_t)op->imm32)
+CMP_BRANCH(r, 1, e, OP_REG8(op->dst), OP_REG8(op->src))
 
 #define TEST_BRANCH(form, size, cc, a, b, condition)                        \
     void op_test_##form##size##_##cc(struct vcpu *cpu, const struct op *op) \

@@ -83,7 +83,21 @@ void op_jump_page(struct vcpu *cpu, const struct op *op)
 /* The same where neither links nor the jump cache may answer (outside 64-bit mode). */
 void op_jump_leave(struct vcpu *cpu, const struct op *op)
 {
+    cpu->budget += op->left;
     cpu->r[REG_RIP] = (uint32_t)(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
     cpu->left = 0;
     OP_LEAVE(STEP_JUMP);
+}
+
+/* A branch out of the middle of a block: the instructions behind it were charged and do not run. */
+void op_side(struct vcpu *cpu, const struct op *op)
+{
+    cpu->budget += op->left;
+    OP_BRANCH();
+}
+
+void op_side_page(struct vcpu *cpu, const struct op *op)
+{
+    cpu->budget += op->left;
+    OP_JUMP(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
 }

@@ -61,6 +61,9 @@ static void bind(void *self, struct insn *insn, int status)
         return;
     insn->body = info->body;
     insn->flags = info->flags;
+    /* A block goes on behind a forward Jcc, which is more often not taken; a backward one ends a loop. */
+    if (lower_is_jcc(insn->mnemonic) && (int64_t)insn->imm >= 0)
+        insn->flags &= (uint8_t)~INSN_ENDS_BLOCK;
 }
 
 /* --- ops ------------------------------------------------------------------------------------- */
@@ -117,14 +120,41 @@ static void lower_plain(struct lowerer *l)
     lower_emit(l, op_plain)->insn = lower_insn(l);
 }
 
-struct op *lower_way(struct lowerer *l, int64_t disp)
+bool lower_same_page(const struct lowerer *l, int64_t disp)
 {
     int64_t offset = l->block->offset + disp;
-    bool same_page = l->block->alone || (offset >= 0 && offset < 4096);
-    struct op *op = lower_emit(l, same_page ? op_link : l->long64 ? op_jump_page : op_jump_leave);
+    return l->block->alone || (offset >= 0 && offset < 4096);
+}
+
+struct op *lower_way(struct lowerer *l, int64_t disp)
+{
+    bool same_page = lower_same_page(l, disp);
+    unsigned behind = l->insn_count - l->at - 1; /* charged, and not run when this way is taken */
+    op_fn *fn = same_page    ? (behind ? op_side : op_link)
+                : !l->long64 ? op_jump_leave
+                             : (behind ? op_side_page : op_jump_page);
+    struct op *op = lower_emit(l, fn);
+    op->left = (uint8_t)behind;
     op->disp = (int32_t)disp;
     op->target = NULL;
     return op;
+}
+
+void lower_defer(struct lowerer *l, unsigned op, int64_t disp)
+{
+    l->deferred[l->deferred_count++] =
+        (struct deferred){.op = op, .at = l->at, .off = l->off, .disp = disp};
+}
+
+static void append_deferred(struct lowerer *l)
+{
+    for (unsigned i = 0; i < l->deferred_count; i++) {
+        const struct deferred *d = &l->deferred[i];
+        l->at = d->at;
+        l->off = d->off;
+        l->ops[d->op].target = &l->ops[l->count];
+        (void)lower_way(l, d->disp);
+    }
 }
 
 static bool is_reg(const struct operand *op, unsigned size)
@@ -236,6 +266,10 @@ static bool lower_alu(struct lowerer *l)
         emit_alu(l, op_cmp_i1, a->kind == OPERAND_MEM ? TMP_OFFSET : a->reg, b, false);
         return true;
     }
+    if (in->count == 2 && in->mnemonic == ZYDIS_MNEMONIC_CMP && is_reg(a, 1) && is_reg(b, 1)) {
+        emit_alu(l, op_cmp_r1, a->reg, b, false);
+        return true;
+    }
     const struct alu_row *row = alu_row(in->mnemonic);
     if (!row || in->count != 2 || !wide(size) || (in->prefixes & PREFIX_LOCK))
         return false;
@@ -249,6 +283,11 @@ static bool lower_alu(struct lowerer *l)
     if (shift && (!imm || (in->imm & (size == 8 ? 63 : 31)) == 0))
         return false;
     op_fn *fn = alu_handler(l, row, size, imm);
+    bool spread = !fn && imm && !shift; /* no handler takes the immediate: through REG_TMP */
+    if (spread && a_mem)
+        return false;
+    if (spread)
+        fn = alu_handler(l, row, size, false);
     if (!fn)
         return false;
     if (in->mnemonic == ZYDIS_MNEMONIC_XOR && is_reg(b, size) && a->kind == OPERAND_REG &&
@@ -256,6 +295,13 @@ static bool lower_alu(struct lowerer *l)
         struct op *op = lower_emit(l, flags_dead(l) ? op_mov_i : op_logic_zero);
         op->dst = a->reg;
         op->imm = 0;
+        return true;
+    }
+    if (spread) {
+        struct op *op = lower_emit(l, op_mov_i);
+        op->dst = TMP_OFFSET;
+        op->imm = in->imm;
+        emit_alu(l, fn, a->reg, b, true);
         return true;
     }
     if (a_mem && row->writes) {
@@ -273,33 +319,77 @@ static bool lower_alu(struct lowerer *l)
     return true;
 }
 
-/* INC, DEC with dead flags; IMUL r, r/m. */
-static bool lower_more_arith(struct lowerer *l)
+static bool lower_step(struct lowerer *l)
+{
+    static op_fn *const with_flags[2][2] = {{op_inc4, op_inc8}, {op_dec4, op_dec8}};
+    const struct insn *in = lower_insn(l);
+    const struct operand *a = &in->op[0];
+    bool down = in->mnemonic == ZYDIS_MNEMONIC_DEC, big = a->size == 8;
+    if (a->kind != OPERAND_REG || !wide(a->size))
+        return false;
+    bool dead = flags_dead(l);
+    struct op *op = lower_emit(l, !dead ? with_flags[down][big] : big ? op_add_i8_nf : op_add_i4_nf);
+    op->dst = a->reg;
+    op->imm = down ? UINT64_MAX : 1;
+    return true;
+}
+
+/* IMUL r, r/m and IMUL r, r/m, imm. The latter gets its source into the destination first. */
+static bool lower_imul(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
-    const struct operand *a = &in->op[0], *b = &in->op[1];
-    unsigned size = a->size;
-    if (a->kind != OPERAND_REG || !wide(size))
+    const struct operand *to = &in->op[0];
+    unsigned size = to->size;
+    if (in->count < 2 || !wide(size))
         return false;
-    switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_INC:
-    case ZYDIS_MNEMONIC_DEC: {
-        if (!flags_dead(l))
-            return false;
-        struct op *op = lower_emit(l, size == 8 ? op_add_i8_nf : op_add_i4_nf);
-        op->dst = a->reg;
-        op->imm = in->mnemonic == ZYDIS_MNEMONIC_INC ? 1 : UINT64_MAX;
-        return true;
-    }
-    case ZYDIS_MNEMONIC_IMUL:
-        if (in->count != 2 || (b->kind == OPERAND_MEM && !lower_has_address(l)))
-            return false;
-        if (b->kind == OPERAND_MEM)
+    const struct operand *from = &in->op[1];
+    if (from->kind == OPERAND_MEM && !lower_has_address(l))
+        return false;
+    bool dead = flags_dead(l), big = size == 8;
+    op_fn *fn = dead ? (big ? op_imul_r8_nf : op_imul_r4_nf) : big ? op_imul_r8 : op_imul_r4;
+    if (in->count == 2) {
+        if (from->kind == OPERAND_MEM)
             lower_load_tmp(l, size);
-        emit_alu(l, size == 8 ? op_imul_r8 : op_imul_r4, a->reg, b, b->kind == OPERAND_MEM);
+        emit_alu(l, fn, to->reg, from, from->kind == OPERAND_MEM);
         return true;
-    default: return false;
     }
+    if (from->kind == OPERAND_MEM) {
+        lower_load_tmp(l, size);
+        l->ops[l->count - 1].dst = to->reg;
+    } else if (from->reg != to->reg) {
+        struct op *op = lower_emit(l, op_mov8);
+        op->dst = to->reg;
+        op->src = from->reg;
+    }
+    struct op *op = lower_emit(l, op_mov_i);
+    op->dst = TMP_OFFSET;
+    op->imm = in->imm;
+    emit_alu(l, fn, to->reg, from, true);
+    return true;
+}
+
+static bool lower_conditional(struct lowerer *l, bool set)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *to = &in->op[0], *from = &in->op[1];
+    if (to->kind != OPERAND_REG)
+        return false;
+    if (set) {
+        struct op *op = lower_emit(l, op_setcc);
+        op->dst = to->reg;
+        op->src = in->cc;
+        return true;
+    }
+    if (!wide(to->size) || (from->kind == OPERAND_MEM && !lower_has_address(l)))
+        return false;
+    bool memory = from->kind == OPERAND_MEM; /* read whether the condition holds or not */
+    if (memory)
+        lower_load_tmp(l, to->size);
+    struct op *op = lower_emit(l, to->size == 8 ? op_cmov8 : op_cmov4);
+    op->dst = to->reg;
+    op->src = memory ? TMP_OFFSET : from->reg;
+    op->scale = in->cc;
+    return true;
 }
 
 /* --- moves ------------------------------------------------------------------------------------------- */
@@ -420,6 +510,27 @@ static bool lower_stack(struct lowerer *l)
     return true;
 }
 
+enum condition_use { USE_NONE, USE_SET, USE_MOVE };
+
+static enum condition_use condition_use(uint16_t mnemonic)
+{
+    switch (mnemonic) {
+    case ZYDIS_MNEMONIC_SETO: case ZYDIS_MNEMONIC_SETNO: case ZYDIS_MNEMONIC_SETB:
+    case ZYDIS_MNEMONIC_SETNB: case ZYDIS_MNEMONIC_SETZ: case ZYDIS_MNEMONIC_SETNZ:
+    case ZYDIS_MNEMONIC_SETBE: case ZYDIS_MNEMONIC_SETNBE: case ZYDIS_MNEMONIC_SETS:
+    case ZYDIS_MNEMONIC_SETNS: case ZYDIS_MNEMONIC_SETP: case ZYDIS_MNEMONIC_SETNP:
+    case ZYDIS_MNEMONIC_SETL: case ZYDIS_MNEMONIC_SETNL: case ZYDIS_MNEMONIC_SETLE:
+    case ZYDIS_MNEMONIC_SETNLE: return USE_SET;
+    case ZYDIS_MNEMONIC_CMOVO: case ZYDIS_MNEMONIC_CMOVNO: case ZYDIS_MNEMONIC_CMOVB:
+    case ZYDIS_MNEMONIC_CMOVNB: case ZYDIS_MNEMONIC_CMOVZ: case ZYDIS_MNEMONIC_CMOVNZ:
+    case ZYDIS_MNEMONIC_CMOVBE: case ZYDIS_MNEMONIC_CMOVNBE: case ZYDIS_MNEMONIC_CMOVS:
+    case ZYDIS_MNEMONIC_CMOVNS: case ZYDIS_MNEMONIC_CMOVP: case ZYDIS_MNEMONIC_CMOVNP:
+    case ZYDIS_MNEMONIC_CMOVL: case ZYDIS_MNEMONIC_CMOVNL: case ZYDIS_MNEMONIC_CMOVLE:
+    case ZYDIS_MNEMONIC_CMOVNLE: return USE_MOVE;
+    default: return USE_NONE;
+    }
+}
+
 /* --- one instruction -------------------------------------------------------------------------------- */
 
 static bool lower_hot(struct lowerer *l)
@@ -436,10 +547,23 @@ static bool lower_hot(struct lowerer *l)
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST: return lower_compare_branch(l) || lower_alu(l);
     case ZYDIS_MNEMONIC_INC:
-    case ZYDIS_MNEMONIC_DEC:
-    case ZYDIS_MNEMONIC_IMUL: return lower_more_arith(l);
+    case ZYDIS_MNEMONIC_DEC: return lower_step(l);
+    case ZYDIS_MNEMONIC_IMUL: return lower_imul(l);
+    default: break;
+    }
+    const struct insn *in = lower_insn(l);
+    switch (condition_use(in->mnemonic)) {
+    case USE_SET: return lower_conditional(l, true);
+    case USE_MOVE: return lower_conditional(l, false);
     default: return lower_branch(l) || lower_alu(l);
     }
+}
+
+/* Did the hot handlers of the last instruction (a fused pair from `first` on) provide for what follows? */
+static bool lower_ends(const struct lowerer *l, const struct insn *first)
+{
+    const struct insn *last = lower_insn(l);
+    return first != last || (last->flags & INSN_ENDS_BLOCK) || lower_is_jcc(last->mnemonic);
 }
 
 static unsigned lower(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
@@ -458,8 +582,7 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
         if (!real || !lower_hot(&l))
             lower_plain(&l);
         else
-            ended = l.at != first || l.ops[l.count - 1].fn == op_whole ||
-                    (in->flags & INSN_ENDS_BLOCK);
+            ended = l.at + 1 == count && lower_ends(&l, in);
         for (unsigned i = first; i <= l.at && i < count; i++)
             l.off += insns[i]->len;
         l.at++;
@@ -467,8 +590,9 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
     if (!ended) {
         l.at = count - 1;
         l.off -= insns[count - 1]->len;
-        lower_way(&l, block->bytes);
+        (void)lower_way(&l, block->bytes);
     }
+    append_deferred(&l);
     return l.count;
 }
 

@@ -5,21 +5,31 @@
 
 #define TMP_OFFSET (REG_TMP * 8)
 
-/* A conditional op `op` has two ways: its own when the handler's condition holds, and the op behind it. */
-static void emit_ways(struct lowerer *l, struct op *op, const struct insn *jcc, bool negated)
+/* A conditional op has two ways: its own when the handler's condition holds, and the op behind it. At the end of
+ * a block both lead to other blocks; in the middle one is the code that follows, and the other leads out by a
+ * side op. The Jcc is the current instruction. */
+static void emit_ways(struct lowerer *l, unsigned at, const struct insn *jcc, bool negated)
 {
-    unsigned end = l->off + lower_insn(l)->len; /* the Jcc is the current instruction */
+    unsigned end = l->off + jcc->len;
     int64_t taken = (int64_t)end + (int64_t)jcc->imm, fall = end;
-    int64_t own = negated ? fall : taken, other = negated ? taken : fall;
-    int64_t offset = l->block->offset + own;
+    struct op *op = &l->ops[at];
+    bool last = l->at + 1 == l->insn_count;
 
-    (void)lower_way(l, other);
-    if (l->block->alone || (offset >= 0 && offset < 4096)) {
-        op->disp = (int32_t)own;
-        op->target = NULL;
-    } else { /* by way of an op that can leave the page */
-        op->disp = 0;
-        op->target = lower_way(l, own);
+    op->disp = 0;
+    if (!last && negated) {
+        (void)lower_way(l, taken);
+        op->target = &l->ops[l->count];
+    } else if (!last) {
+        lower_defer(l, at, taken);
+    } else {
+        int64_t own = negated ? fall : taken;
+        (void)lower_way(l, negated ? taken : fall);
+        if (lower_same_page(l, own)) {
+            op->disp = (int32_t)own;
+            op->target = NULL;
+        } else {
+            op->target = lower_way(l, own);
+        }
     }
 }
 
@@ -29,7 +39,7 @@ static bool is_near(const struct lowerer *l, const struct insn *in)
     return in->op_size == (l->long64 ? 8 : 4) && in->op[0].kind == OPERAND_IMM;
 }
 
-static bool is_jcc(uint16_t mnemonic)
+bool lower_is_jcc(uint16_t mnemonic)
 {
     switch (mnemonic) {
     case ZYDIS_MNEMONIC_JO: case ZYDIS_MNEMONIC_JNO: case ZYDIS_MNEMONIC_JB:
@@ -63,12 +73,14 @@ static const struct fused_row fused_rows[] = {
     {ZYDIS_MNEMONIC_CMP, 4, true, CC_E, op_cmp_i4_e},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_E, op_cmp_i8_e},
     {ZYDIS_MNEMONIC_CMP, 4, false, CC_L, op_cmp_r4_l},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_L, op_cmp_r8_l},
     {ZYDIS_MNEMONIC_CMP, 4, true, CC_L, op_cmp_i4_l},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_L, op_cmp_i8_l},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_LE, op_cmp_r4_le}, {ZYDIS_MNEMONIC_CMP, 4, true, CC_LE, op_cmp_i4_le},
+    {ZYDIS_MNEMONIC_CMP, 4, false, CC_LE, op_cmp_r4_le}, {ZYDIS_MNEMONIC_CMP, 8, false, CC_LE, op_cmp_r8_le},
+    {ZYDIS_MNEMONIC_CMP, 4, true, CC_LE, op_cmp_i4_le},  {ZYDIS_MNEMONIC_CMP, 8, true, CC_LE, op_cmp_i8_le},
     {ZYDIS_MNEMONIC_CMP, 4, false, CC_B, op_cmp_r4_b},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_B, op_cmp_r8_b},
     {ZYDIS_MNEMONIC_CMP, 4, true, CC_B, op_cmp_i4_b},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_B, op_cmp_i8_b},
     {ZYDIS_MNEMONIC_CMP, 4, false, CC_BE, op_cmp_r4_be}, {ZYDIS_MNEMONIC_CMP, 8, false, CC_BE, op_cmp_r8_be},
     {ZYDIS_MNEMONIC_CMP, 4, true, CC_BE, op_cmp_i4_be},  {ZYDIS_MNEMONIC_CMP, 8, true, CC_BE, op_cmp_i8_be},
-    {ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e},    {ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e},
+    {ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e},    {ZYDIS_MNEMONIC_CMP, 1, false, CC_E, op_cmp_r1_e},
+    {ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e},
     {ZYDIS_MNEMONIC_TEST, 4, false, CC_E, op_test_r4_e}, {ZYDIS_MNEMONIC_TEST, 8, false, CC_E, op_test_r8_e},
     {ZYDIS_MNEMONIC_TEST, 1, true, CC_E, op_test_i1_e},  {ZYDIS_MNEMONIC_TEST, 4, true, CC_E, op_test_i4_e},
     {ZYDIS_MNEMONIC_TEST, 4, false, CC_S, op_test_r4_s},
@@ -89,10 +101,10 @@ bool lower_compare_branch(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
     const struct operand *a = &in->op[0], *b = &in->op[1];
-    if (l->at + 2 != l->insn_count)
+    if (l->at + 1 >= l->insn_count)
         return false;
     const struct insn *jcc = l->insns[l->at + 1];
-    if (!is_jcc(jcc->mnemonic) || !is_near(l, jcc))
+    if (!lower_is_jcc(jcc->mnemonic) || !is_near(l, jcc))
         return false;
     bool imm = b->kind == OPERAND_IMM;
     bool a_mem = a->kind == OPERAND_MEM, b_mem = b->kind == OPERAND_MEM;
@@ -109,6 +121,7 @@ bool lower_compare_branch(struct lowerer *l)
         return false;
     if (a_mem || b_mem)
         lower_load_tmp(l, a->size);
+    unsigned at = l->count;
     struct op *op = lower_emit(l, fn);
     op->dst = a_mem ? TMP_OFFSET : a->reg;
     if (imm)
@@ -117,7 +130,7 @@ bool lower_compare_branch(struct lowerer *l)
         op->src = b_mem ? TMP_OFFSET : b->reg;
     l->off += in->len;
     l->at++;
-    emit_ways(l, op, jcc, jcc->cc & 1);
+    emit_ways(l, at, jcc, jcc->cc & 1);
     l->off -= in->len; /* the caller counts both */
     return true;
 }
@@ -130,9 +143,9 @@ static bool lower_jcc(struct lowerer *l)
     if (!is_near(l, in))
         return false;
     bool zero = (in->cc & 14) == CC_E;
-    struct op *op = lower_emit(l, zero ? op_jz : op_jcc);
-    op->src = in->cc & 14;
-    emit_ways(l, op, in, in->cc & 1);
+    unsigned at = l->count;
+    lower_emit(l, zero ? op_jz : op_jcc)->src = in->cc & 14;
+    emit_ways(l, at, in, in->cc & 1);
     return true;
 }
 
@@ -199,6 +212,6 @@ bool lower_branch(struct lowerer *l)
         (void)lower_emit(l, op_ret);
         lower_whole(l);
         return true;
-    default: return is_jcc(in->mnemonic) && lower_jcc(l);
+    default: return lower_is_jcc(in->mnemonic) && lower_jcc(l);
     }
 }

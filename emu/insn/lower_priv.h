@@ -15,6 +15,12 @@ struct lowerer {
     unsigned off;            /* its offset in the block */
     const struct block *block;
     bool long64;
+    unsigned deferred_count; /* branches out of the middle whose side ops stand behind the block */
+    struct deferred {
+        unsigned op;        /* whose own way it is */
+        unsigned at, off;   /* of the instruction */
+        int64_t disp;
+    } deferred[BLOCK_MAX_INSNS];
 };
 
 static inline const struct insn *lower_insn(const struct lowerer *l)
@@ -31,6 +37,15 @@ void lower_address(const struct lowerer *l, struct op *op);
 
 /* Load operand memory of `size` bytes (1, 4 or 8) into REG_TMP, as the first of several ops. */
 void lower_load_tmp(struct lowerer *l, unsigned size);
+
+/* Is it one of the sixteen Jcc? */
+bool lower_is_jcc(uint16_t mnemonic);
+
+/* The own way of op number `op` leads to `disp`, by a side op that is appended behind the block. */
+void lower_defer(struct lowerer *l, unsigned op, int64_t disp);
+
+/* Is a target, counted from the block's start, in the block's page, so that it can be linked? */
+bool lower_same_page(const struct lowerer *l, int64_t disp);
 
 /* Append the way to `disp` bytes from the block's start: one op. */
 struct op *lower_way(struct lowerer *l, int64_t disp);
