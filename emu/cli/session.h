@@ -5,7 +5,7 @@
 #include "emu/cli/files.h"
 #include "emu/cli/options.h"
 
-/* Exit statuses. Odd ones are the guest's. docs: README.md of this folder. */
+/* Exit statuses. Odd ones are the guest's. */
 enum cli_status {
     CLI_STATUS_OK = 0,
     CLI_STATUS_USAGE = 2,
