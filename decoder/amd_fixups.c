@@ -36,6 +36,18 @@ static bool fix_sysenter(enum cpu_mode mode)
     return mode == MODE_PROT32;
 }
 
+/* Near branches obey 66h in 64-bit mode unless REX.W stands too: RIP is cut to 16 bits, CALL and RET move 2 bytes.
+ * APM vol 3, "Near Branches in 64-Bit Mode"; measured on Zen 4 for every form. Zydis knows it of rel16 only. */
+static bool fix_near_width(struct insn *insn, enum cpu_mode mode)
+{
+    if (mode == MODE_LONG64 && (insn->prefixes & (PREFIX_66 | PREFIX_REXW)) == PREFIX_66) {
+        insn->op_size = 2;
+        if (insn->op[0].kind != OPERAND_IMM)
+            insn->op[0].size = 2;
+    }
+    return true;
+}
+
 static bool is_far(const struct insn *insn)
 {
     return insn->count > 0 && insn->op[0].kind == OPERAND_MEM && insn->opcode == 0xff &&
@@ -49,7 +61,17 @@ bool amd_fixup(struct insn *insn, enum cpu_mode mode)
     case ZYDIS_MNEMONIC_SYSENTER:
     case ZYDIS_MNEMONIC_SYSEXIT: return fix_sysenter(mode);
     case ZYDIS_MNEMONIC_CALL:
-    case ZYDIS_MNEMONIC_JMP: return is_far(insn) ? fix_far_width(insn) : true;
+    case ZYDIS_MNEMONIC_JMP: return is_far(insn) ? fix_far_width(insn) : fix_near_width(insn, mode);
+    case ZYDIS_MNEMONIC_RET:
+        return insn->opcode == 0xc2 || insn->opcode == 0xc3 ? fix_near_width(insn, mode) : true;
+    case ZYDIS_MNEMONIC_JO: case ZYDIS_MNEMONIC_JNO: case ZYDIS_MNEMONIC_JB:
+    case ZYDIS_MNEMONIC_JNB: case ZYDIS_MNEMONIC_JZ: case ZYDIS_MNEMONIC_JNZ:
+    case ZYDIS_MNEMONIC_JBE: case ZYDIS_MNEMONIC_JNBE: case ZYDIS_MNEMONIC_JS:
+    case ZYDIS_MNEMONIC_JNS: case ZYDIS_MNEMONIC_JP: case ZYDIS_MNEMONIC_JNP:
+    case ZYDIS_MNEMONIC_JL: case ZYDIS_MNEMONIC_JNL: case ZYDIS_MNEMONIC_JLE:
+    case ZYDIS_MNEMONIC_JNLE: case ZYDIS_MNEMONIC_LOOP: case ZYDIS_MNEMONIC_LOOPE:
+    case ZYDIS_MNEMONIC_LOOPNE: case ZYDIS_MNEMONIC_JCXZ: case ZYDIS_MNEMONIC_JECXZ:
+    case ZYDIS_MNEMONIC_JRCXZ: return fix_near_width(insn, mode);
     case ZYDIS_MNEMONIC_LSS:
     case ZYDIS_MNEMONIC_LFS:
     case ZYDIS_MNEMONIC_LGS: return fix_far_width(insn);

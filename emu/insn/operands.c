@@ -86,7 +86,6 @@ enum step stack_pop(struct vcpu *cpu, unsigned size, uint64_t *value)
 
 /* --- near branches ----------------------------------------------------------------------------- */
 
-/* CHOICE: AMD obeys a 66h prefix also in 64-bit mode, where RIP is cut to 16 bits. APM vol 3, "Near Branches in 64-Bit Mode". */
 enum step branch_check(struct vcpu *cpu, const struct insn *in, uint64_t *target)
 {
     *target &= size_mask(in->op_size);
