@@ -77,6 +77,7 @@ enum pacifica_status boot_load(struct memory *memory, const struct boot_source *
         status = boot_plan_info(&plan, &info);
     if (status != PACIFICA_OK)
         return status;
+    boot_plan_bios_data(&plan);
 
     switch (start.protocol) {
     case BOOT_MULTIBOOT1: multiboot1_info(&plan, &info, &start); break;

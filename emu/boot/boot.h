@@ -47,7 +47,8 @@ struct boot_region {
 /* The memory map that every protocol is given, in ascending order. Returns the number of regions. */
 unsigned boot_memory_map(const struct memory *memory, struct boot_region map[BOOT_REGIONS_MAX]);
 
-/* Find out what the image is, load it with its modules and the protocol's information, and say how to start it.
+/* Find out what the image is, load it with its modules and the protocol's information, and say how to start it. The
+ * BIOS data areas (400h, 9FC00h) tell the base memory size, where the image leaves them free.
  * PACIFICA_EFORMAT: malformed, truncated or of no known kind; PACIFICA_ERANGE: something does not fit into guest RAM;
  * PACIFICA_EUNSUPPORTED: known, not emulated yet; PACIFICA_EUSAGE: too many modules; PACIFICA_ENOMEM.
  * On error guest memory and *entry are unchanged, and diag (may be NULL) is filled. */

@@ -7,7 +7,8 @@
 #include "emu/boot/boot.h"
 
 #define BOOT_SEGMENTS_MAX 64
-#define BOOT_PARTS_MAX (BOOT_SEGMENTS_MAX + BOOT_MODULES_MAX + 1)
+#define BOOT_PARTS_MAX (BOOT_SEGMENTS_MAX + BOOT_MODULES_MAX + 3)
+#define BOOT_BDA_BYTES 0x100
 #define BOOT_LOADER_NAME "Pacifica"
 
 /* A piece of guest memory: file_bytes from the workstation, then zeros up to mem_bytes. */
@@ -22,7 +23,9 @@ struct boot_plan {
     struct memory *memory;
     const struct boot_source *source;
     struct pacifica_diag *diag;
-    uint64_t low_ram_end;           /* of the RAM that starts at 1 MiB */
+    uint32_t base_kib;    /* RAM from 0 that the map gives away: 639 unless RAM is tiny */
+    uint64_t low_ram_end; /* of the RAM that starts at 1 MiB */
+    uint8_t bda[BOOT_BDA_BYTES], ebda[1];
     uint64_t image_end, image_base; /* of the image's segments */
     unsigned image_parts;           /* the first ones */
     uint64_t module_spa[BOOT_MODULES_MAX];
@@ -57,6 +60,9 @@ EMU_MUST_USE enum pacifica_status boot_plan_modules(struct boot_plan *plan);
 /* Place an information block with room for the strings and tables of any protocol, clear of image and modules, below
  * 640 KiB if it fits there. Fills *info; the caller frees info->bytes. */
 EMU_MUST_USE enum pacifica_status boot_plan_info(struct boot_plan *plan, struct boot_info *info);
+
+/* Add the BIOS data areas, as far as the image leaves their places free. */
+void boot_plan_bios_data(struct boot_plan *plan);
 
 /* Write everything to guest memory. */
 void boot_plan_commit(const struct boot_plan *plan);

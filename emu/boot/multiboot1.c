@@ -161,7 +161,7 @@ void multiboot1_info(const struct boot_plan *plan, struct boot_info *info, struc
     uint8_t *head = info->bytes + at;
 
     boot_put(head, INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP | INFO_LOADER, 4);
-    boot_put(head + 4, 639, 4); /* mem_lower, KiB */
+    boot_put(head + 4, plan->base_kib, 4); /* mem_lower, KiB */
     boot_put(head + 8, (plan->low_ram_end - 0x100000) / 1024, 4);
     boot_put(head + 16, cmdline, 4);
     boot_put(head + 20, plan->source->module_count, 4);

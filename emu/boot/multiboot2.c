@@ -222,7 +222,7 @@ void multiboot2_info(const struct boot_plan *plan, struct boot_info *info, bool 
         memcpy(body + 8, text, strlen(text) + 1);
     }
     uint8_t *memory = add_tag(info, I_MEMORY, 8);
-    boot_put(memory, 639, 4); /* KiB below 640 KiB and from 1 MiB */
+    boot_put(memory, plan->base_kib, 4); /* KiB below 640 KiB and from 1 MiB */
     boot_put(memory + 4, (plan->low_ram_end - 0x100000) / 1024, 4);
     add_mmap_tag(plan, info);
     if (relocatable)

@@ -7,7 +7,10 @@
 
 #define PAGE 0x1000ull
 #define MIB1 0x100000ull
-#define LOW_END 0x9f000ull    /* below the reserved end of the first 640 KiB */
+#define BDA 0x400ull
+#define BDA_EBDA_SEGMENT 0x0e
+#define BDA_BASE_KIB 0x13
+#define EBDA 0x9fc00ull
 #define INFO_LOWEST 0x9000ull /* where QEMU puts it; below lies what firmware and boot code use */
 
 void boot_plan_init(struct boot_plan *plan, struct memory *memory, const struct boot_source *source,
@@ -21,9 +24,12 @@ void boot_plan_init(struct boot_plan *plan, struct memory *memory, const struct 
     plan->source = source;
     plan->diag = diag;
     plan->low_ram_end = MIB1;
-    for (unsigned i = 0; i < regions; i++)
+    for (unsigned i = 0; i < regions; i++) {
+        if (map[i].base == 0)
+            plan->base_kib = (uint32_t)(map[i].len / 1024);
         if (map[i].base == MIB1)
             plan->low_ram_end = MIB1 + map[i].len;
+    }
 }
 
 /* Is all of [spa, spa + len) RAM? len is not 0. */
@@ -159,6 +165,28 @@ enum pacifica_status boot_plan_modules(struct boot_plan *plan)
     return PACIFICA_OK;
 }
 
+/* Boot code asks the BIOS data area how much memory lies below 640 KiB and where the extended area starts (Xen's
+ * trampoline does). There is no firmware to fill them in, so the loader does; all other fields are 0. */
+void boot_plan_bios_data(struct boot_plan *plan)
+{
+    const struct boot_part bda = {
+        .spa = BDA, .mem_bytes = BOOT_BDA_BYTES, .bytes = plan->bda, .file_bytes = BOOT_BDA_BYTES
+    };
+    const struct boot_part ebda = {
+        .spa = EBDA, .mem_bytes = 1, .bytes = plan->ebda, .file_bytes = 1
+    };
+
+    boot_put(plan->bda + BDA_BASE_KIB, plan->base_kib, 2);
+    if (in_ram(plan, EBDA, 1)) {
+        boot_put(plan->bda + BDA_EBDA_SEGMENT, EBDA >> 4, 2);
+        plan->ebda[0] = 1; /* its size in KiB */
+        if (!overlap(plan, EBDA, 1))
+            add_part(plan, &ebda);
+    }
+    if (in_ram(plan, BDA, BOOT_BDA_BYTES) && !overlap(plan, BDA, BOOT_BDA_BYTES))
+        add_part(plan, &bda);
+}
+
 const char *boot_cmdline(const struct boot_plan *plan)
 {
     return plan->source->cmdline ? plan->source->cmdline : "";
@@ -182,7 +210,7 @@ static size_t info_bound(const struct boot_plan *plan)
 
 enum pacifica_status boot_plan_info(struct boot_plan *plan, struct boot_info *info)
 {
-    uint64_t low_end = memory_ptr(plan->memory, LOW_END - 1, 1) ? LOW_END : 0;
+    uint64_t low_end = (uint64_t)plan->base_kib * 1024 & ~(PAGE - 1);
     size_t bytes = info_bound(plan);
     uint64_t at = find_room(plan, bytes, INFO_LOWEST, low_end);
 

@@ -269,6 +269,63 @@ START_TEST(boot_without_diag_and_in_tiny_memory)
 }
 END_TEST
 
+START_TEST(bios_data_areas_tell_the_base_memory)
+{
+    struct load l;
+    load_open(&l, 16 * MIB);
+    for (uint64_t at = 0x400; at < 0x500; at += 8)
+        phys_write(l.memory, at, 8, UINT64_MAX); /* an earlier run */
+    image_build_multiboot1(l.image);
+    load_ok(&l, BOOT_MULTIBOOT1);
+    ck_assert_uint_eq(rd(&l, 0x40e, 2), 0x9fc0);
+    ck_assert_uint_eq(rd(&l, 0x413, 2), 639);
+    ck_assert_uint_eq(rd(&l, 0x400, 8), 0); /* no ports promised */
+    ck_assert_uint_eq(rd(&l, 0x9fc00, 1), 1);
+    load_close(&l);
+}
+END_TEST
+
+START_TEST(bios_data_areas_give_way_to_the_image)
+{
+    struct load l;
+    struct image_elf elf = { .entry = 0x440,
+                             .count = 2,
+                             .segment = { { 0x400, 0x400, 0x800, 0x800 },
+                                          { 0x9f800, 0x9f800, 0x800, 0x800 } } };
+    load_open(&l, 16 * MIB);
+    image_build_elf(l.image, &elf);
+    image_multiboot1(l.image, IMAGE_DATA, 3);
+    load_ok(&l, BOOT_MULTIBOOT1);
+    segment_at(&l, 0x400, 0, 64, 0x800, 0x800);
+    segment_at(&l, 0x9f800, 1, 0, 0x800, 0x800);
+    ck_assert_uint_eq(rd(&l, 0x40e, 2), 0);
+    load_close(&l);
+}
+END_TEST
+
+START_TEST(bios_data_areas_of_tiny_memory)
+{
+    struct load l;
+    struct image_elf elf = { .entry = 0x4040,
+                             .count = 1,
+                             .segment = { { 0x4000, 0x4000, 0x1000, 0x800 } } };
+    load_open(&l, 64 * 1024);
+    image_build_elf(l.image, &elf);
+    image_multiboot1(l.image, IMAGE_DATA, 3);
+    load_ok(&l, BOOT_MULTIBOOT1);
+    ck_assert_uint_eq(rd(&l, 0x413, 2), 64);
+    load_close(&l);
+    load_open(&l, 0x9f000);
+    image_build_elf(l.image, &elf);
+    image_multiboot1(l.image, IMAGE_DATA, 3);
+    load_ok(&l, BOOT_MULTIBOOT1);
+    ck_assert_uint_eq(rd(&l, 0x413, 2), 0x9f000 / 1024);
+    ck_assert_uint_eq(rd(&l, 0x40e, 2), 0);
+    ck_assert_uint_eq(rd(&l, l.entry.ebx + 4, 4), 0x9f000 / 1024);
+    load_close(&l);
+}
+END_TEST
+
 START_TEST(boot_enter_is_flat_protected_mode)
 {
     struct vcpu *cpu = calloc(1, sizeof(*cpu));
@@ -303,4 +360,5 @@ CHECK_MAIN("boot", boot_order_is_multiboot1_pvh_multiboot2, boot_refusals_say_wh
            elf_bad_headers, elf_every_truncation_is_refused, elf_overlapping_segments,
            elf_number_of_segments, elf_segment_above_4_gib, modules_too_large_and_too_many,
            module_goes_below_an_image_at_the_end_of_ram, boot_without_diag_and_in_tiny_memory,
-           boot_enter_is_flat_protected_mode)
+           bios_data_areas_tell_the_base_memory, bios_data_areas_give_way_to_the_image,
+           bios_data_areas_of_tiny_memory, boot_enter_is_flat_protected_mode)
