@@ -52,8 +52,10 @@ static void trace_tlb(struct pacifica_trace *trace, const struct probe_event *ev
         return;
     trace_begin(trace, "tlb", event);
     record_text(&trace->record, "op", change[event->a]);
-    record_dec(&trace->record, "asid", event->c);
-    record_hex(&trace->record, "la", event->b);
+    if (event->c != UINT64_MAX) /* else all ASIDs */
+        record_dec(&trace->record, "asid", event->c);
+    if (event->b != UINT64_MAX) /* else all pages */
+        record_hex(&trace->record, "la", event->b);
     trace_end(trace);
 }
 

@@ -58,3 +58,21 @@ TRIPLE_FAULT = (b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 32 + 9)  # lidt [limi
 RESET = out8(0xcf9, 6) + HALT
 # In 32-bit mode with paging off: an instruction of x87.
 NOT_EMULATED = b"\xd9\xe8"                   # fld1
+
+
+def wait_for_key():
+    """Halt until the UART interrupts (IRQ 4, vector 0ch), then send the byte back plus one and end with 0."""
+    gdt, idt, handler = LOAD + 0x100, LOAD + 0x200, LOAD + 0x180
+    code = (b"\x0f\x01\x15" + struct.pack("<I", LOAD + 0xf0)   # lgdt
+            + b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 0xf8) # lidt
+            + b"\xbc" + struct.pack("<I", 0x300000)            # mov esp
+            + out8(0x21, 0xef) + out8(COM1 + 1, 1)             # let IRQ 4 through; IER = receive
+            + b"\xfb\xf4\xeb\xfd")                             # sti; 1: hlt; jmp 1
+    image = bytearray(multiboot(code).ljust(0x300, b"\0"))
+    image[0xf0:0xf6] = struct.pack("<HI", 15, gdt)
+    image[0xf8:0xfe] = struct.pack("<HI", 0x7f, idt)
+    image[0x108:0x110] = bytes.fromhex("ffff0000009bcf00")     # flat code segment, selector 8
+    image[0x260:0x268] = struct.pack("<HHHH", handler & 0xffff, 8, 0x8e00, handler >> 16)
+    body = b"\x66\xba\xf8\x03\xec\xfe\xc0\xee" + exit_with(0)   # mov dx, 3f8; in; inc; out
+    image[0x180:0x180 + len(body)] = body
+    return bytes(image)

@@ -341,6 +341,30 @@ class Console(CliTest):
                 self.assertEqual(child.stdout.read(1), bytes([byte + 1]))
             self.assertEqual(child.wait(TIMEOUT_SECONDS), 1)
 
+    def test_halted_guest_waits_for_its_console(self):
+        path = self.file("image", images.wait_for_key())
+        with subprocess.Popen([PACIFICA, "-kernel", path, *EXIT_DEVICE], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            time.sleep(0.3)
+            self.assertIsNone(child.poll())
+            out, err = child.communicate(b"H", timeout=TIMEOUT_SECONDS)
+        self.assertEqual((child.returncode, out, err), (1, b"I", b""))
+
+    def test_halted_guest_without_a_console_is_halted_for_ever(self):
+        path = self.file("image", images.wait_for_key())
+        for arguments in ((), ("-serial", "null")):
+            result = run("-kernel", path, *EXIT_DEVICE, *arguments)
+            self.assertEqual((result.status, len(result.lines)), (8, 1))
+            self.assertIn("halted for ever", result.err)
+
+    def test_interrupt_while_halted(self):
+        path = self.file("image", images.wait_for_key())
+        with subprocess.Popen([PACIFICA, "-kernel", path, "-max-time", "0.3"],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            err = child.stderr.read()
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), 4)
+        self.assertEqual(err, b"pacifica: time limit reached (--max-time)\n")
+
     def test_serial_to_a_file(self):
         path = self.path("log")
         result = self.boot(images.out8(images.COM1, 0x2a) + images.exit_with(0),

@@ -182,9 +182,18 @@ START_TEST(tlb_line)
 {
     ck_assert_int_eq(attach("tlb:1", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_TLB, PROBE_TLB_FILL, 0x1000, 0);
+    fire(PROBE_TLB, PROBE_TLB_EVICT, 0x1000, 1);
+    ck_assert_str_eq(bench.text, "tlb step 1007 cpu 0 op evict asid 1 la 0x1000\n");
+}
+END_TEST
+
+START_TEST(tlb_line_of_a_flush_leaves_out_what_means_all)
+{
+    ck_assert_int_eq(attach("tlb", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_TLB, PROBE_TLB_FLUSH, UINT64_MAX, 1);
-    ck_assert_str_eq(bench.text,
-                     "tlb step 1007 cpu 0 op flush asid 1 la 0xffffffffffffffff\n");
+    fire(PROBE_TLB, PROBE_TLB_FLUSH, UINT64_MAX, UINT64_MAX);
+    ck_assert_str_eq(bench.text, "tlb step 1007 cpu 0 op flush asid 1\n"
+                                 "tlb step 1007 cpu 0 op flush\n");
 }
 END_TEST
 
@@ -385,6 +394,7 @@ int main(void)
     tcase_add_test(tc, int_line_of_a_page_fault_has_code_and_cr2);
     tcase_add_test(tc, int_line_of_an_interrupt_has_neither);
     tcase_add_test(tc, tlb_line);
+    tcase_add_test(tc, tlb_line_of_a_flush_leaves_out_what_means_all);
     tcase_add_test(tc, guest_errors_and_unimp_say_their_text);
     tcase_add_test(tc, in_asm_shows_each_instruction_of_a_block);
     tcase_add_test(tc, in_asm_survives_code_outside_ram_and_nonsense);
