@@ -154,7 +154,7 @@ void fast_withdraw(struct paging *paging, const struct tlb_entry *e)
     for (uint64_t banks = e->banks; banks; banks &= banks - 1) {
         struct fast_entry *entries = paging->banks[EMU_CTZ64(banks)].entries;
 
-        if (e->shift == PAGE_SHIFT) {
+        if (e->is.shift == PAGE_SHIFT) {
             entry_withdraw(&entries[(e->page >> PAGE_SHIFT) % FAST_ENTRIES], backref);
             continue;
         }
@@ -165,17 +165,17 @@ void fast_withdraw(struct paging *paging, const struct tlb_entry *e)
 
 void fast_shadow(struct paging *paging, const struct tlb_entry *e)
 {
-    uint64_t mask = ~((1ull << e->shift) - 1);
+    uint64_t mask = ~((1ull << e->is.shift) - 1);
     unsigned begin = 0, end = FAST_ENTRIES;
 
-    if (e->shift == PAGE_SHIFT) {
+    if (e->is.shift == PAGE_SHIFT) {
         begin = (e->page >> PAGE_SHIFT) % FAST_ENTRIES;
         end = begin + 1;
     }
     for (unsigned at = 0; at < BANK_COUNT; at++) {
         struct fast_entry *entries = paging->banks[at].entries;
 
-        if (!paging->keys[at].context || (uint16_t)paging->keys[at].context != e->asid)
+        if (!paging->keys[at].context || (uint16_t)paging->keys[at].context != e->is.asid)
             continue;
         for (unsigned i = begin; i < end; i++)
             if ((entries[i].rtag & mask) == e->page)
@@ -238,9 +238,9 @@ EMU_INLINE bool entry_takes_writes(const struct walk_regime *regime, const struc
 
     if (!e)
         return true;
-    if ((e->flags & needed) != needed)
+    if ((e->is.flags & needed) != needed)
         return false;
-    return regime->mode == WALK_NONE || walk_allows(regime, write, e->flags, e->pkey, &code);
+    return regime->mode == WALK_NONE || walk_allows(regime, write, e->is.flags, e->is.pkey, &code);
 }
 
 /* Are the rights of an implicit supervisor access other than those of the bank? */

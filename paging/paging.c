@@ -49,7 +49,7 @@ void paging_reset(struct paging *paging)
 /* The answer of an entry for one address of its page. */
 EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t la)
 {
-    uint64_t page_bytes = 1ull << e->shift;
+    uint64_t page_bytes = 1ull << e->is.shift;
     uint64_t offset = la & (page_bytes - 1);
 
     return (struct walk_result){
@@ -57,12 +57,12 @@ EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t l
         .gpa = e->gpa | offset,
         .spa = e->spa | offset,
         .page_bytes = page_bytes,
-        .global = e->flags & TLB_G,
-        .writable = (e->flags & (TLB_W | TLB_NESTED_W)) == (TLB_W | TLB_NESTED_W),
-        .user = e->flags & TLB_U,
-        .nx = e->flags & TLB_NX,
-        .dirty = e->flags & TLB_D,
-        .pkey = e->pkey,
+        .global = e->is.flags & TLB_G,
+        .writable = (e->is.flags & (TLB_W | TLB_NESTED_W)) == (TLB_W | TLB_NESTED_W),
+        .user = e->is.flags & TLB_U,
+        .nx = e->is.flags & TLB_NX,
+        .dirty = e->is.flags & TLB_D,
+        .pkey = e->is.pkey,
     };
 }
 
@@ -74,11 +74,11 @@ EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regim
     unsigned writing = TLB_NESTED_W | TLB_D;
     uint32_t code = 0;
 
-    if (access.kind == ACCESS_WRITE && (e->flags & writing) != writing)
+    if (access.kind == ACCESS_WRITE && (e->is.flags & writing) != writing)
         return false;
     if (EMU_UNLIKELY(regime->mode == WALK_NONE))
-        return access.kind != ACCESS_EXEC || !(e->flags & TLB_NX);
-    return walk_allows(regime, access, e->flags, e->pkey, &code);
+        return access.kind != ACCESS_EXEC || !(e->is.flags & TLB_NX);
+    return walk_allows(regime, access, e->is.flags, e->is.pkey, &code);
 }
 
 /* No entry answers: walk. An entry that was found but does not allow the access is dropped first, so that rights which
@@ -90,27 +90,24 @@ static EMU_NOINLINE struct walk_result translate_slowly(struct paging *paging,
                                                         struct tlb_entry **entry)
 {
     enum tlb_array first = access.kind == ACCESS_EXEC ? TLB_I4K : TLB_D4K;
-    struct tlb_entry like = { .asid = regime->asid, .pcid = regime_pcid(regime) };
+    struct tlb_tags tags;
     struct walk_leaf leaf;
     struct walk_result res;
-    uint64_t offset;
+    uint64_t page;
+    unsigned shift;
 
     tlb_asid(paging, regime->asid)->counters.misses++;
     if (*entry)
         tlb_remove(paging, *entry);
     *entry = NULL;
-    res = walk_tables(paging->memory, paging, regime, la, access, true, &leaf);
-    if (res.status != WALK_OK)
+    walk_tables(paging->memory, paging, regime, la, access, true, &res, &leaf);
+    if (EMU_UNLIKELY(res.status != WALK_OK))
         return res;
-    like.shift = tlb_cached_shift(leaf.shift);
-    like.guest_shift = leaf.guest_shift;
-    like.flags = leaf.flags;
-    like.pkey = leaf.pkey;
-    offset = (1ull << like.shift) - 1;
-    like.page = la & ~offset;
-    like.gpa = res.gpa & ~offset;
-    like.spa = res.spa & ~offset;
-    *entry = tlb_insert(paging, first, &like);
+    shift = tlb_cached_shift(leaf.shift);
+    page = ~((1ull << shift) - 1);
+    tags = tlb_make_tags(regime->asid, regime_pcid(regime), leaf.flags, leaf.pkey, shift,
+                         leaf.guest_shift);
+    *entry = tlb_insert(paging, first, la & page, res.gpa & page, res.spa & page, tags);
     return entry_result(*entry, la);
 }
 

@@ -2,6 +2,8 @@
 #ifndef PAGING_PAGING_PRIV_H
 #define PAGING_PAGING_PRIV_H
 
+#include <string.h>
+
 #include "emu/compiler.h"
 #include "paging/memory_priv.h"
 #include "paging/paging.h"
@@ -55,18 +57,44 @@ extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
 #define TLB_G 0x10u
 #define TLB_D 0x20u /* dirty in every leaf: a write needs no walk */
 
+/* Small fields of a translation; fits a register, as which it is passed. */
+struct tlb_tags {
+    uint16_t asid, pcid;
+    uint8_t flags, pkey;
+    uint8_t shift;       /* log2 of the bytes translated: the smaller of guest's and nested page */
+    uint8_t guest_shift; /* log2 of the guest's page: INVLPG acts on all of it */
+};
+
+/* Made in a register: byte stores that are read back as a whole stall. */
+EMU_INLINE struct tlb_tags tlb_make_tags(uint16_t asid, uint16_t pcid, unsigned flags, unsigned pkey,
+                                         unsigned shift, unsigned guest_shift)
+{
+    uint64_t word = asid | (uint64_t)pcid << 16 | (uint64_t)flags << 32 | (uint64_t)pkey << 40 |
+                    (uint64_t)shift << 48 | (uint64_t)guest_shift << 56;
+    struct tlb_tags tags;
+
+    memcpy(&tags, &word, sizeof(tags));
+    return tags;
+}
+
 /* One translation. Invariant: it is valid exactly when its tag is not 0; then it is in the list of its ASID. */
 struct tlb_entry {
     uint64_t page; /* linear address of the page (N arrays: guest physical) */
     uint64_t gpa, spa;
     uint64_t banks; /* bit n: bank n may hold fast entries made from this one */
-    uint16_t asid, pcid;
+    struct tlb_tags is;
     uint16_t prev, next; /* in the list of the ASID: index + 1, 0 ends it */
-    uint8_t flags, pkey;
-    uint8_t shift;       /* log2 of the bytes translated: the smaller of guest's and nested page */
-    uint8_t guest_shift; /* log2 of the guest's page: INVLPG acts on all of it */
     uint8_t array;
 };
+
+/* Which entry answered for a page of guest tables; it still does while it has the same tag. Derived: tlb_insert() drops those
+ * that an entry for a smaller page could make wrong. */
+struct nested_hint {
+    uint64_t key, tag;
+    uint32_t generation; /* of all hints: those of another generation are dropped */
+    uint16_t entry;
+};
+#define NESTED_HINTS 128u
 
 /* What an ASID has in the TLB. All zero when unused. */
 struct asid_state {
@@ -99,6 +127,8 @@ struct paging {
     struct tlb_entry entries[TLB_ENTRIES];
     uint8_t next_way[TLB_SETS];  /* round robin replacement */
     uint16_t live[TLB_ARRAYS];   /* valid entries */
+    struct nested_hint hints[NESTED_HINTS];
+    uint32_t hint_generation;
     uint64_t itlb_generation;
     struct asid_state *asids;    /* ASID_COUNT, touched lazily */
     uint16_t *touched;           /* ASIDs in use, touched_count of them */
@@ -119,13 +149,13 @@ struct paging {
 
 /* What the TLB keeps of a walk besides its addresses. */
 struct walk_leaf {
-    uint8_t flags, pkey, shift, guest_shift;
+    unsigned flags, pkey, shift, guest_shift;
 };
 
-/* walk() with a cache of nested translations (paging not NULL) and its details. */
-struct walk_result walk_tables(struct memory *memory, struct paging *paging,
-                               const struct walk_regime *regime, uint64_t la, struct access access,
-                               bool fill_ad, struct walk_leaf *leaf);
+/* walk() with a cache of nested translations (paging not NULL) and its details. In *res the rights are not filled in. */
+void walk_tables(struct memory *memory, struct paging *paging, const struct walk_regime *regime,
+                 uint64_t la, struct access access, bool fill_ad, struct walk_result *res,
+                 struct walk_leaf *details);
 
 EMU_INLINE bool regime_is_identity(const struct walk_regime *regime)
 {
@@ -159,6 +189,23 @@ EMU_INLINE unsigned tlb_set(uint64_t page_number, uint16_t asid, unsigned bits)
     return (unsigned)(page_number ^ (page_number >> bits) ^ asid * 5u) & ((1u << bits) - 1);
 }
 
+/* Bit n: way n of a set has this tag. Not a loop, and without a branch for each way, which would be mispredicted: this is
+ * the hit path. */
+EMU_INLINE unsigned tlb_ways_with(const uint64_t *tags, uint64_t tag)
+{
+    static_assert(TLB_WAYS == 8, "the comparison is written out");
+    return (unsigned)(tags[0] == tag) | (unsigned)(tags[1] == tag) << 1 |
+           (unsigned)(tags[2] == tag) << 2 | (unsigned)(tags[3] == tag) << 3 |
+           (unsigned)(tags[4] == tag) << 4 | (unsigned)(tags[5] == tag) << 5 |
+           (unsigned)(tags[6] == tag) << 6 | (unsigned)(tags[7] == tag) << 7;
+}
+
+EMU_INLINE struct nested_hint *nested_hint(struct paging *paging, uint64_t page_number,
+                                           uint16_t asid)
+{
+    return &paging->hints[(page_number ^ asid * 37u) % NESTED_HINTS];
+}
+
 /* The valid entry of one array that answers for a page, or NULL.
  * CHOICE: a global entry answers for every PCID of its ASID. */
 EMU_INLINE struct tlb_entry *tlb_probe(struct paging *paging, unsigned first_set, unsigned bits,
@@ -166,21 +213,13 @@ EMU_INLINE struct tlb_entry *tlb_probe(struct paging *paging, unsigned first_set
                                        uint16_t pcid)
 {
     uint64_t number = tlb_page_number(address, shift);
-    uint64_t tag = tlb_tag(number, asid);
     unsigned first = (first_set + tlb_set(number, asid, bits)) * TLB_WAYS;
-    const uint64_t *tags = &paging->tags[first];
-    unsigned found;
+    unsigned found = tlb_ways_with(&paging->tags[first], tlb_tag(number, asid));
 
-    static_assert(TLB_WAYS == 8, "the comparison below is written out");
-    /* Not a loop, and without a branch for each way, which would be mispredicted: this is the hit path. */
-    found = (unsigned)(tags[0] == tag) | (unsigned)(tags[1] == tag) << 1 |
-            (unsigned)(tags[2] == tag) << 2 | (unsigned)(tags[3] == tag) << 3 |
-            (unsigned)(tags[4] == tag) << 4 | (unsigned)(tags[5] == tag) << 5 |
-            (unsigned)(tags[6] == tag) << 6 | (unsigned)(tags[7] == tag) << 7;
     for (; found; found &= found - 1) {
         struct tlb_entry *e = &paging->entries[first + EMU_CTZ64(found)];
 
-        if (EMU_LIKELY(e->pcid == pcid || (e->flags & TLB_G)))
+        if (EMU_LIKELY(e->is.pcid == pcid || (e->is.flags & TLB_G)))
             return e;
     }
     return NULL;
@@ -215,27 +254,40 @@ EMU_INLINE struct tlb_entry *tlb_find_insn(struct paging *paging, uint64_t la, u
     return e;
 }
 
+/* A nested walk asks this up to five times, so the last answers are remembered. */
 EMU_INLINE struct tlb_entry *tlb_find_nested(struct paging *paging, uint64_t gpa, uint16_t asid)
 {
-    struct tlb_entry *e = TLB_PROBE(paging, TLB_N4K, 12, gpa, asid, 0);
+    uint64_t key = tlb_tag(gpa >> PAGE_SHIFT, asid);
+    struct nested_hint *hint = nested_hint(paging, gpa >> PAGE_SHIFT, asid);
+    struct tlb_entry *e;
 
+    if (EMU_LIKELY(hint->key == key && hint->generation == paging->hint_generation &&
+                   paging->tags[hint->entry] == hint->tag))
+        return &paging->entries[hint->entry];
+    e = TLB_PROBE(paging, TLB_N4K, 12, gpa, asid, 0);
     if (!e && paging->live[TLB_N2M])
         e = TLB_PROBE(paging, TLB_N2M, 21, gpa, asid, 0);
     if (!e && paging->live[TLB_N1G])
         e = TLB_PROBE(paging, TLB_N1G, 30, gpa, asid, 0);
+    if (e) {
+        hint->key = key;
+        hint->entry = (uint16_t)(e - paging->entries);
+        hint->tag = paging->tags[hint->entry];
+        hint->generation = paging->hint_generation;
+    }
     return e;
 }
 
 /* The shift of the array that holds pages of 2^shift bytes. CHOICE: a 4 MiB page is cached as the 2 MiB asked for. */
-EMU_INLINE uint8_t tlb_cached_shift(unsigned shift)
+EMU_INLINE unsigned tlb_cached_shift(unsigned shift)
 {
     return shift >= 30 ? 30 : shift >= 21 ? 21 : 12;
 }
 
-/* Put a translation in array `first` + 0, 1 or 2 by size, replacing one if the set is full. `like` has page, gpa,
- * spa (all page aligned), asid, pcid, flags, pkey, shift (12, 21 or 30) and guest_shift. */
-struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first,
-                             const struct tlb_entry *like);
+/* Put a translation in array `first` + 0, 1 or 2 by size (shift 12, 21 or 30), replacing one if the set is full. The
+ * addresses are those of the page. */
+struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64_t page,
+                             uint64_t gpa, uint64_t spa, struct tlb_tags tags);
 
 /* Remove a valid entry with the fast entries made from it. */
 void tlb_remove(struct paging *paging, struct tlb_entry *e);

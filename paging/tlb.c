@@ -2,6 +2,8 @@
  * Buffer (TLB)", 15.16 "TLB Control". */
 #include "paging/paging_priv.h"
 
+#include <string.h>
+
 const struct tlb_geometry tlb_geometry[TLB_ARRAYS] = {
     [TLB_D4K] = { TLB_D4K_SET, TLB_D4K_BITS, 12 }, [TLB_D2M] = { TLB_D2M_SET, TLB_D2M_BITS, 21 },
     [TLB_D1G] = { TLB_D1G_SET, TLB_D1G_BITS, 30 }, [TLB_I4K] = { TLB_I4K_SET, TLB_I4K_BITS, 12 },
@@ -73,13 +75,13 @@ static void unlink_entry(struct paging *paging, struct asid_state *state, struct
 
 static bool is_fractured(const struct tlb_entry *e)
 {
-    return e->guest_shift != e->shift;
+    return e->is.guest_shift != e->is.shift;
 }
 
 /* Make an entry invalid; the callers count. */
 static void drop(struct paging *paging, struct tlb_entry *e)
 {
-    struct asid_state *state = &paging->asids[e->asid];
+    struct asid_state *state = &paging->asids[e->is.asid];
 
     if (is_data(e->array) && e->banks)
         fast_withdraw(paging, e);
@@ -94,67 +96,79 @@ static void drop(struct paging *paging, struct tlb_entry *e)
 void tlb_remove(struct paging *paging, struct tlb_entry *e)
 {
     if (!is_nested(e->array))
-        paging->asids[e->asid].counters.flushes++;
+        paging->asids[e->is.asid].counters.flushes++;
     drop(paging, e);
 }
 
 /* The way of a set that a new entry takes: an older entry for the same page (there can be one when tables changed without a
  * flush, or when a page becomes global), else the first free way, else round robin. Hits play no part. */
 static unsigned choose_way(struct paging *paging, unsigned set, uint64_t tag,
-                           const struct tlb_entry *like)
+                           struct tlb_tags tags)
 {
-    unsigned first = set * TLB_WAYS, chosen = TLB_WAYS;
+    unsigned first = set * TLB_WAYS, chosen, ways;
 
-    for (unsigned way = 0; way < TLB_WAYS; way++) {
-        struct tlb_entry *e = &paging->entries[first + way];
+    for (ways = tlb_ways_with(&paging->tags[first], tag); ways; ways &= ways - 1) {
+        struct tlb_entry *e = &paging->entries[first + EMU_CTZ64(ways)];
 
-        if (paging->tags[first + way] == tag &&
-            (e->pcid == like->pcid || ((e->flags | like->flags) & TLB_G)))
+        if (e->is.pcid == tags.pcid || ((e->is.flags | tags.flags) & TLB_G))
             tlb_remove(paging, e);
-        if (paging->tags[first + way] == 0 && chosen == TLB_WAYS)
-            chosen = way;
     }
-    if (chosen < TLB_WAYS)
-        return chosen;
+    ways = tlb_ways_with(&paging->tags[first], 0);
+    if (ways)
+        return EMU_CTZ64(ways);
     chosen = paging->next_way[set];
     paging->next_way[set] = (uint8_t)((chosen + 1) % TLB_WAYS);
     return chosen;
 }
 
-struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first,
-                             const struct tlb_entry *like)
+/* A new nested entry answers before entries of larger pages, which hints may still name. */
+static void drop_hints(struct paging *paging, const struct tlb_entry *e)
 {
-    unsigned array = (unsigned)first + (like->shift > 12) + (like->shift > 21);
+    if (e->is.shift == PAGE_SHIFT)
+        nested_hint(paging, e->page >> PAGE_SHIFT, e->is.asid)->key = 0;
+    else if (++paging->hint_generation == 0)
+        memset(paging->hints, 0, sizeof(paging->hints)); /* none from 2^32 changes ago */
+}
+
+struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64_t page,
+                             uint64_t gpa, uint64_t spa, struct tlb_tags tags)
+{
+    unsigned array = (unsigned)first + (tags.shift > 12) + (tags.shift > 21);
     const struct tlb_geometry *geometry = &tlb_geometry[array];
-    uint64_t number = tlb_page_number(like->page, geometry->shift);
-    uint64_t tag = tlb_tag(number, like->asid);
-    unsigned set = geometry->first_set + tlb_set(number, like->asid, geometry->set_bits);
-    unsigned at = set * TLB_WAYS + choose_way(paging, set, tag, like);
+    uint64_t number = tlb_page_number(page, geometry->shift);
+    uint64_t tag = tlb_tag(number, tags.asid);
+    unsigned set = geometry->first_set + tlb_set(number, tags.asid, geometry->set_bits);
+    unsigned at = set * TLB_WAYS + choose_way(paging, set, tag, tags);
     struct tlb_entry *e = &paging->entries[at];
-    struct asid_state *state = tlb_asid(paging, like->asid);
+    struct asid_state *state = tlb_asid(paging, tags.asid);
 
     if (paging->tags[at] != 0) {
         if (!is_nested(array)) {
-            paging->asids[e->asid].counters.evictions++;
-            tell(paging, PROBE_TLB_EVICT, e->page, e->asid);
+            paging->asids[e->is.asid].counters.evictions++;
+            tell(paging, PROBE_TLB_EVICT, e->page, e->is.asid);
         }
         drop(paging, e);
     }
-    *e = *like;
+    e->page = page;
+    e->gpa = gpa;
+    e->spa = spa;
+    e->is = tags;
     e->array = (uint8_t)array;
     e->banks = 0;
     link_entry(paging, state, e);
     state->fractured += is_fractured(e);
     paging->live[array]++;
     paging->tags[at] = tag;
-    paging->pcids |= e->pcid != 0;
-    if (paging->pcids && (e->flags & TLB_G)) {
+    paging->pcids |= e->is.pcid != 0;
+    if (paging->pcids && (e->is.flags & TLB_G)) {
         fast_shadow(paging, e);
         paging->itlb_generation += is_insn(array);
     }
     if (!is_nested(array)) {
         state->counters.fills++;
-        tell(paging, PROBE_TLB_FILL, e->page, e->asid);
+        tell(paging, PROBE_TLB_FILL, e->page, e->is.asid);
+    } else {
+        drop_hints(paging, e);
     }
     return e;
 }
@@ -169,7 +183,7 @@ static void flush_list(struct paging *paging, uint16_t asid, bool globals, int p
 
         id = e->next;
         if (is_nested(e->array) ? globals && pcid < 0
-                                : (globals || !(e->flags & TLB_G)) && (pcid < 0 || e->pcid == pcid))
+                                : (globals || !(e->is.flags & TLB_G)) && (pcid < 0 || e->is.pcid == pcid))
             tlb_remove(paging, e);
     }
 }
@@ -196,7 +210,7 @@ void paging_flush_all(struct paging *paging)
 /* Does INVLPG or one of its relatives act on this entry? pcid is negative for any. */
 static bool flush_matches(const struct tlb_entry *e, int pcid, bool globals)
 {
-    return e->flags & TLB_G ? globals : pcid < 0 || e->pcid == pcid;
+    return e->is.flags & TLB_G ? globals : pcid < 0 || e->is.pcid == pcid;
 }
 
 /* The entries of one page in one array. */
@@ -226,7 +240,7 @@ static void flush_page(struct paging *paging, uint16_t asid, int pcid, uint64_t 
 
         id = e->next;
         if (!is_nested(e->array) && is_fractured(e) && flush_matches(e, pcid, globals) &&
-            tlb_page_number(e->page ^ la, e->guest_shift) == 0)
+            tlb_page_number(e->page ^ la, e->is.guest_shift) == 0)
             tlb_remove(paging, e);
     }
     tell(paging, PROBE_TLB_FLUSH, la, asid);
@@ -265,7 +279,7 @@ void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t w
         mix(self, e->page);
         mix(self, e->gpa);
         mix(self, e->spa);
-        mix(self, (uint64_t)e->asid << 48 | (uint64_t)e->pcid << 32 | (uint64_t)e->shift << 24 |
-                      (uint64_t)e->guest_shift << 16 | (uint64_t)e->pkey << 8 | e->flags);
+        mix(self, (uint64_t)e->is.asid << 48 | (uint64_t)e->is.pcid << 32 | (uint64_t)e->is.shift << 24 |
+                      (uint64_t)e->is.guest_shift << 16 | (uint64_t)e->is.pkey << 8 | e->is.flags);
     }
 }

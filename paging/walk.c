@@ -80,20 +80,18 @@ EMU_INLINE bool table_spa(struct walker *w, bool guest, uint64_t address, uint64
     if (w->paging)
         cached = tlb_find_nested(w->paging, address, w->asid);
     if (cached) {
-        *spa = cached->spa | (address & ((1ull << cached->shift) - 1));
+        *spa = cached->spa | (address & ((1ull << cached->is.shift) - 1));
         return true;
     }
     if (!nested_walk(w, address, ACCESS_WRITE, &leaf))
         return false;
     *spa = leaf.base | (address & ((1ull << leaf.shift) - 1));
     if (w->paging) {
-        uint8_t shift = tlb_cached_shift(leaf.shift);
-        struct tlb_entry like = { .page = address & ~((1ull << shift) - 1),
-                                  .spa = *spa & ~((1ull << shift) - 1),
-                                  .asid = w->asid, .shift = shift, .guest_shift = shift };
+        unsigned shift = tlb_cached_shift(leaf.shift);
+        uint64_t page = ~((1ull << shift) - 1);
+        struct tlb_tags tags = tlb_make_tags(w->asid, 0, 0, 0, shift, shift);
 
-        like.gpa = like.page;
-        tlb_insert(w->paging, TLB_N4K, &like);
+        tlb_insert(w->paging, TLB_N4K, address & page, address & page, *spa & page, tags);
     }
     return true;
 }
@@ -312,12 +310,11 @@ static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, s
     return true;
 }
 
-static uint8_t leaf_flags(const struct walk_regime *regime, const struct leaf *leaf)
+static unsigned leaf_flags(const struct walk_regime *regime, const struct leaf *leaf)
 {
-    return (uint8_t)((leaf->allow & ENTRY_W ? TLB_W : 0) | (leaf->allow & ENTRY_U ? TLB_U : 0) |
-                     (leaf->forbid ? TLB_NX : 0) |
-                     (regime->pge && (leaf->entry & ENTRY_G) ? TLB_G : 0) |
-                     (leaf->entry & ENTRY_D ? TLB_D : 0) | TLB_NESTED_W);
+    return (leaf->allow & ENTRY_W ? TLB_W : 0) | (leaf->allow & ENTRY_U ? TLB_U : 0) |
+           (leaf->forbid ? TLB_NX : 0) | (regime->pge && (leaf->entry & ENTRY_G) ? TLB_G : 0) |
+           (leaf->entry & ENTRY_D ? TLB_D : 0) | TLB_NESTED_W;
 }
 
 /* The second stage for the address the guest asked for. false: res is the nested page fault. */
@@ -335,71 +332,67 @@ static bool walk_final(struct walker *w, enum access_kind kind, struct walk_resu
     if (leaf.shift < details->shift)
         details->shift = leaf.shift;
     if (!(leaf.allow & ENTRY_W))
-        details->flags &= (uint8_t)~TLB_NESTED_W;
+        details->flags &= ~TLB_NESTED_W;
     if (leaf.forbid)
         details->flags |= TLB_NX;
     if (!(leaf.entry & ENTRY_D))
-        details->flags &= (uint8_t)~TLB_D;
+        details->flags &= ~TLB_D;
     return true;
 }
 
 /* The order is that of APM vol 2, 15.25.6 "Nested versus Guest Page Faults, Fault Ordering". */
-struct walk_result walk_tables(struct memory *memory, struct paging *paging,
-                               const struct walk_regime *regime, uint64_t la, struct access access,
-                               bool fill_ad, struct walk_leaf *details)
+void walk_tables(struct memory *memory, struct paging *paging, const struct walk_regime *regime,
+                 uint64_t la, struct access access, bool fill_ad, struct walk_result *res,
+                 struct walk_leaf *details)
 {
     struct walker w = { .memory = memory, .paging = paging, .nested = regime->nested,
                         .asid = regime->asid, .fill_ad = fill_ad };
-    struct walk_result res = { .status = WALK_FAULT };
     struct leaf leaf;
     bool write = access.kind == ACCESS_WRITE;
     bool user = regime->cpl == 3 && !access.supervisor;
+    uint32_t code = (write ? PF_RW : 0) | (user ? PF_US : 0) | fetch_bit(regime, access.kind);
     enum descent end = regime->nested ? descend_guest(&w, regime, la, &leaf)
                                       : descend_system(&w, regime, false, la, &leaf);
 
-    res.code = (write ? PF_RW : 0) | (user ? PF_US : 0) | fetch_bit(regime, access.kind);
-    if (EMU_UNLIKELY(end != END_LEAF)) {
-        if (end == END_RESERVED)
-            res.code |= PF_P | PF_RSV;
-        if (end == END_NPF) {
-            res.status = WALK_NPF;
-            res.code = 0;
-            res.info1 = NPF_TABLE | w.npf_code;
-            res.gpa = leaf.gpa;
-        }
-        return res;
-    }
+    *res = (struct walk_result){ .status = WALK_FAULT, .code = code };
+    if (EMU_UNLIKELY(end == END_NPF))
+        *res = (struct walk_result){ .status = WALK_NPF, .info1 = NPF_TABLE | w.npf_code,
+                                     .gpa = leaf.gpa };
+    if (EMU_UNLIKELY(end == END_RESERVED))
+        res->code |= PF_P | PF_RSV;
+    if (EMU_UNLIKELY(end != END_LEAF))
+        return;
     details->flags = leaf_flags(regime, &leaf);
     details->pkey = 0;
     if (regime->pke && regime_is_long(regime))
         details->pkey = (leaf.entry >> ENTRY_PKEY_SHIFT) & 15;
     if (regime->mode != WALK_NONE) {
-        if (EMU_UNLIKELY(!walk_allows(regime, access, details->flags, details->pkey, &res.code)))
-            return res;
+        if (EMU_UNLIKELY(!walk_allows(regime, access, details->flags, details->pkey, &res->code)))
+            return;
         leaf_accessed(&w, &leaf, write);
         if (leaf.entry & ENTRY_D)
             details->flags |= TLB_D;
     }
-    res.code = 0;
-    res.gpa = res.spa = leaf.base | (la & ((1ull << leaf.shift) - 1));
+    res->code = 0;
+    res->gpa = res->spa = leaf.base | (la & ((1ull << leaf.shift) - 1));
     details->shift = details->guest_shift = leaf.shift;
     if (regime->nested) {
-        if (!walk_final(&w, access.kind, &res, details))
-            return res;
+        if (!walk_final(&w, access.kind, res, details))
+            return;
         if (regime->mode == WALK_NONE)
             details->guest_shift = details->shift; /* no guest page to speak of */
     }
-    res.status = WALK_OK;
-    res.page_bytes = 1ull << details->shift;
-    return res;
+    res->status = WALK_OK;
+    res->page_bytes = 1ull << details->shift;
 }
 
 struct walk_result walk(struct memory *memory, const struct walk_regime *regime, uint64_t la,
                         struct access access, bool fill_ad)
 {
     struct walk_leaf leaf;
-    struct walk_result res = walk_tables(memory, NULL, regime, la, access, fill_ad, &leaf);
+    struct walk_result res;
 
+    walk_tables(memory, NULL, regime, la, access, fill_ad, &res, &leaf);
     if (res.status == WALK_OK) {
         res.global = leaf.flags & TLB_G;
         res.writable = (leaf.flags & TLB_W) && (leaf.flags & TLB_NESTED_W);
