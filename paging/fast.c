@@ -13,8 +13,8 @@
 #define KEY_SMAP (1ull << 30) /* user pages are closed to data accesses */
 #define KEY_SMEP (1ull << 31)
 
-/* Everything that decides whether a valid TLB entry answers, and nothing else: roots, NXE and nesting matter in
- * walks only. */
+/* Everything that decides whether a valid TLB entry answers, and nothing else: roots, NXE and
+ * nesting matter in walks only. */
 EMU_INLINE struct bank_key key_of(const struct walk_regime *regime)
 {
     struct bank_key key = { .context = KEY_USED | KEY_IDENTITY };
@@ -183,7 +183,8 @@ void fast_shadow(struct paging *paging, const struct tlb_entry *e)
     }
 }
 
-/* May a fast entry write this backing page? Only one that nobody wants to hear of, and that is in the dirty map. */
+/* May a fast entry write this backing page? Only one that nobody wants to hear of, and that is in
+ * the dirty map. */
 static bool page_takes_writes(const struct memory *memory, uint64_t page)
 {
     return page < memory->ram_pages && memory->marks[page] == PAGE_DIRTY;
@@ -208,7 +209,8 @@ static void bank_withdraw_page(struct paging *paging, struct bank *bank, uint64_
 
         if (fast->wtag == FAST_TAG_NONE)
             continue;
-        written = (uint64_t)(fast->wtag + fast->addend - (uintptr_t)paging->memory->native) >> PAGE_SHIFT;
+        written =
+            (uint64_t)(fast->wtag + fast->addend - (uintptr_t)paging->memory->native) >> PAGE_SHIFT;
         if (written == page)
             fast->wtag = FAST_TAG_NONE;
         else

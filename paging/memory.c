@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RAM_BYTES_MAX (1ull << 46) /* keeps every sum below in range; the workstation refuses earlier */
+/* Keeps every sum below in range; the workstation refuses earlier. */
+#define RAM_BYTES_MAX (1ull << 46)
 
 /* Address space without memory behind it until it is touched. NULL if the workstation refuses. */
 static void *map_lazily(size_t bytes)

@@ -44,8 +44,9 @@ void memory_set_written(struct memory *memory,
                         void (*written)(void *self, uint64_t page, unsigned offset, unsigned len),
                         void *self);
 
-/* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, or loses PAGE_DIRTY, so that fast entries which
- * could write it are withdrawn. paging registers here, one for each vCPU. Returns false when the table is full. */
+/* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, or loses PAGE_DIRTY, so that
+ * fast entries which could write it are withdrawn. paging registers here, one for each vCPU.
+ * Returns false when the table is full. */
 bool memory_add_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
                               void *self);
 void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),

@@ -32,7 +32,7 @@ struct mark_listener {
  * 384 KiB under the hole have backing pages that no address reaches), ROMs behind it. */
 struct memory {
     uint8_t *native;
-    uint8_t *marks; /* one byte for each backing page */
+    uint8_t *marks;      /* one byte for each backing page */
     uint64_t low_end;    /* RAM below 4 GiB ends here */
     uint64_t high_bytes; /* RAM from 4 GiB */
     uint64_t ram_bytes, ram_pages, page_count;

@@ -66,8 +66,8 @@ EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t l
     };
 }
 
-/* May the access be answered without a walk? A write needs the nested tables' permission and set dirty bits too. A guest
- * without paging has only nested rights. */
+/* May the access be answered without a walk? A write needs the nested tables' permission and set
+ * dirty bits too. A guest without paging has only nested rights. */
 EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regime *regime,
                               struct access access)
 {
@@ -81,9 +81,9 @@ EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regim
     return walk_allows(regime, access, e->is.flags, e->is.pkey, &code);
 }
 
-/* No entry answers: walk. An entry that was found but does not allow the access is dropped first, so that rights which
- * were raised in the tables count without a flush. APM vol 2, 5.5.3 "Use of Cached Entries When Reporting a Page Fault
- * Exception". */
+/* No entry answers: walk. An entry that was found but does not allow the access is dropped first,
+ * so that rights which were raised in the tables count without a flush. APM vol 2, 5.5.3 "Use of
+ * Cached Entries When Reporting a Page Fault Exception". */
 static EMU_NOINLINE struct walk_result translate_slowly(struct paging *paging,
                                                         const struct walk_regime *regime,
                                                         uint64_t la, struct access access,
@@ -112,15 +112,18 @@ static EMU_NOINLINE struct walk_result translate_slowly(struct paging *paging,
 }
 
 EMU_INLINE struct walk_result translate(struct paging *paging, const struct walk_regime *regime,
-                                        uint64_t la, struct access access,
-                                        struct tlb_entry **entry)
+                                        uint64_t la, struct access access, struct tlb_entry **entry)
 {
     struct tlb_entry *e;
 
     if (EMU_UNLIKELY(regime_is_identity(regime))) { /* no tables, no TLB */
         *entry = NULL;
-        return (struct walk_result){ .status = WALK_OK, .gpa = la, .spa = la,
-                                     .page_bytes = PAGE_BYTES, .writable = true, .user = true,
+        return (struct walk_result){ .status = WALK_OK,
+                                     .gpa = la,
+                                     .spa = la,
+                                     .page_bytes = PAGE_BYTES,
+                                     .writable = true,
+                                     .user = true,
                                      .dirty = true };
     }
     if (access.kind == ACCESS_EXEC)

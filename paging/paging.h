@@ -17,18 +17,20 @@ void paging_reset(struct paging *paging);
 struct walk_result walk(struct memory *memory, const struct walk_regime *regime, uint64_t la,
                         struct access access, bool fill_ad);
 
-/* The translation the hardware would use: architectural TLB, then a walk that fills it. `la` must be canonical
- * already. Changes: TLB content, counters, A/D bits. */
+/* The translation the hardware would use: architectural TLB, then a walk that fills it. `la` must
+ * be canonical already. Changes: TLB content, counters, A/D bits. */
 struct walk_result paging_translate(struct paging *paging, const struct walk_regime *regime,
                                     uint64_t la, struct access access);
 
-/* Choose the bank for a regime: returns its FAST_ENTRIES entries, which stay its own until the next call. Cheap when the
- * bank exists (a world switch calls it twice). Entries not there are filled by paging_fast_fill(). */
+/* Choose the bank for a regime: returns its FAST_ENTRIES entries, which stay its own until the
+ * next call. Cheap when the bank exists (a world switch calls it twice). Entries not there are
+ * filled by paging_fast_fill(). */
 struct fast_entry *paging_bank(struct paging *paging, const struct walk_regime *regime);
 
-/* paging_translate(), which also tries to make a fast entry for `la` in the current bank. *filled tells whether that entry now
- * answers this kind of access (RAM; for writes: dirty set, no code, not watched, written before). An implicit supervisor
- * access makes none where its rights differ from those of the bank. */
+/* paging_translate(), which also tries to make a fast entry for `la` in the current bank. *filled
+ * tells whether that entry now answers this kind of access (RAM; for writes: dirty set, no code,
+ * not watched, written before). An implicit supervisor access makes none where its rights differ
+ * from those of the bank. */
 struct walk_result paging_fast_fill(struct paging *paging, const struct walk_regime *regime,
                                     uint64_t la, struct access access, bool *filled);
 
@@ -39,22 +41,32 @@ void paging_drop_fast(struct paging *paging); /* all entries; derived state only
 /* Counts the removals and replacements of instruction-TLB entries, and banks given to another regime. */
 uint64_t paging_itlb_generation(const struct paging *paging);
 
-/* The bank's number (16 bits) << 48 | that generation (48 bits). While it stays the same, a fetch that was allowed stays allowed
- * and goes to the same physical address: the key of jump caches and of the current fetch page. Decode mode is no part of it. */
+/* The bank's number (16 bits) << 48 | that generation (48 bits). While it stays the same, a fetch
+ * that was allowed stays allowed and goes to the same physical address: the key of jump caches and
+ * of the current fetch page. Decode mode is no part of it. */
 uint64_t paging_context(const struct paging *paging, const struct fast_entry *bank);
 
-/* Flushes. Each does exactly what the manual says of its cause. APM vol 2, 5.5.3 "TLB Management", 15.16 "TLB Control".
- * PROBE_TLB_FLUSH tells the linear address and the ASID; UINT64_MAX: all of them. */
-void paging_flush_asid(struct paging *paging, uint16_t asid, bool globals); /* MOV CR3, TLB_CONTROL 3, 7 */
-void paging_flush_pcid(struct paging *paging, uint16_t asid, uint16_t pcid); /* MOV CR3 with PCIDE: non-global */
-void paging_flush_all(struct paging *paging);                               /* TLB_CONTROL 1 */
-void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint64_t la,
-                       bool globals); /* INVLPG (globals true), INVLPGA, INVPCID type 0 (false) */
-void paging_flush_page_any_pcid(struct paging *paging, uint16_t asid, uint64_t la); /* INVLPGA */
+/* Flushes. Each does exactly what the manual says of its cause. APM vol 2, 5.5.3 "TLB Management",
+ * 15.16 "TLB Control". PROBE_TLB_FLUSH tells the linear address and the ASID; UINT64_MAX: all of
+ * them. */
 
-/* hits: lookups answered without a walk; the fast tables answer most accesses before, and those are not counted. misses: walks,
- * also those to set a dirty bit or to confirm a fault. flushes: entries removed other than by replacement, so that
- * fills - evictions - flushes entries are there. Nested translations of guest page tables are not counted. */
+/* MOV CR3 and TLB_CONTROL 7 (globals false), TLB_CONTROL 3, changes of CR0.PG and CR4 (true).
+ * With globals the nested translations of the ASID go too. */
+void paging_flush_asid(struct paging *paging, uint16_t asid, bool globals);
+/* MOV CR3 with PCIDE: the entries of one PCID that are not global. */
+void paging_flush_pcid(struct paging *paging, uint16_t asid, uint16_t pcid);
+/* TLB_CONTROL 1, SMI, RSM, writes to MTRRs. */
+void paging_flush_all(struct paging *paging);
+/* INVLPG (globals true), INVPCID type 0 (false). */
+void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint64_t la,
+                       bool globals);
+/* INVLPGA. */
+void paging_flush_page_any_pcid(struct paging *paging, uint16_t asid, uint64_t la);
+
+/* hits: lookups answered without a walk; the fast tables answer most accesses before, and those
+ * are not counted. misses: walks, also those to set a dirty bit or to confirm a fault. flushes:
+ * entries removed other than by replacement, so that fills - evictions - flushes entries are
+ * there. Nested translations of guest page tables are not counted. */
 struct tlb_counters {
     uint64_t hits, misses, fills, evictions, flushes;
 };

@@ -1,4 +1,5 @@
-/* The insides of struct paging: the architectural TLB, the asids that use it, and the banks of fast entries. */
+/* The insides of struct paging: the architectural TLB, the ASIDs that use it, and the banks of
+ * fast entries. */
 #ifndef PAGING_PAGING_PRIV_H
 #define PAGING_PAGING_PRIV_H
 
@@ -10,12 +11,14 @@
 
 /* The arrays of the TLB: data, instruction, and the nested translations of guest page tables, each for
  * three page sizes. All are 8-way. */
+/* clang-format off */
 enum tlb_array {
     TLB_D4K, TLB_D2M, TLB_D1G,
     TLB_I4K, TLB_I2M, TLB_I1G,
     TLB_N4K, TLB_N2M, TLB_N1G,
     TLB_ARRAYS
 };
+/* clang-format on */
 #define TLB_WAYS 8u
 
 /* Sets of each array as a power of two, and where they begin.
@@ -48,8 +51,8 @@ struct tlb_geometry {
 };
 extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
 
-/* Rights of a translation. W, U, NX and G are those of the guest's tables (of the only tables without nesting), ANDed or ORed over
- * the levels; NX also holds the nested tables' NX. */
+/* Rights of a translation. W, U, NX and G are those of the guest's tables (of the only tables
+ * without nesting), ANDed or ORed over the levels; NX also holds the nested tables' NX. */
 #define TLB_W 0x01u
 #define TLB_NESTED_W 0x02u /* the nested tables allow writing; 1 without nesting */
 #define TLB_U 0x04u
@@ -66,8 +69,8 @@ struct tlb_tags {
 };
 
 /* Made in a register: byte stores that are read back as a whole stall. */
-EMU_INLINE struct tlb_tags tlb_make_tags(uint16_t asid, uint16_t pcid, unsigned flags, unsigned pkey,
-                                         unsigned shift, unsigned guest_shift)
+EMU_INLINE struct tlb_tags tlb_make_tags(uint16_t asid, uint16_t pcid, unsigned flags,
+                                         unsigned pkey, unsigned shift, unsigned guest_shift)
 {
     uint64_t word = asid | (uint64_t)pcid << 16 | (uint64_t)flags << 32 | (uint64_t)pkey << 40 |
                     (uint64_t)shift << 48 | (uint64_t)guest_shift << 56;
@@ -77,7 +80,8 @@ EMU_INLINE struct tlb_tags tlb_make_tags(uint16_t asid, uint16_t pcid, unsigned 
     return tags;
 }
 
-/* One translation. Invariant: it is valid exactly when its tag is not 0; then it is in the list of its ASID. */
+/* One translation. Invariant: it is valid exactly when its tag is not 0; then it is in the list of
+ * its ASID. */
 struct tlb_entry {
     uint64_t page; /* linear address of the page (N arrays: guest physical) */
     uint64_t gpa, spa;
@@ -87,8 +91,8 @@ struct tlb_entry {
     uint8_t array;
 };
 
-/* Which entry answered for a page of guest tables; it still does while it has the same tag. Derived: tlb_insert() drops those
- * that an entry for a smaller page could make wrong. */
+/* Which entry answered for a page of guest tables; it still does while it has the same tag.
+ * Derived: tlb_insert() drops those that an entry for a smaller page could make wrong. */
 struct nested_hint {
     uint64_t key, tag;
     uint32_t generation; /* of all hints: those of another generation are dropped */
@@ -125,13 +129,13 @@ struct bank_key {
 struct paging {
     uint64_t tags[TLB_ENTRIES]; /* by entry: page number, ASID, valid bit; see tlb_tag() */
     struct tlb_entry entries[TLB_ENTRIES];
-    uint8_t next_way[TLB_SETS];  /* round robin replacement */
-    uint16_t live[TLB_ARRAYS];   /* valid entries */
+    uint8_t next_way[TLB_SETS]; /* round robin replacement */
+    uint16_t live[TLB_ARRAYS];  /* valid entries */
     struct nested_hint hints[NESTED_HINTS];
     uint32_t hint_generation;
     uint64_t itlb_generation;
-    struct asid_state *asids;    /* ASID_COUNT, touched lazily */
-    uint16_t *touched;           /* ASIDs in use, touched_count of them */
+    struct asid_state *asids; /* ASID_COUNT, touched lazily */
+    uint16_t *touched;        /* ASIDs in use, touched_count of them */
     uint32_t touched_count;
     bool pcids; /* a PCID other than 0 was seen */
 
@@ -141,7 +145,8 @@ struct paging {
     uint8_t bank_next[BANK_SETS];
     struct bank *banks; /* BANK_COUNT, touched lazily */
     bool allow_fast;
-    uint64_t write_filter[FAST_FILTER_WORDS]; /* backing pages, modulo, that a fast entry may write */
+    /* Backing pages, modulo the bits there are, that a fast entry may write. */
+    uint64_t write_filter[FAST_FILTER_WORDS];
 
     struct memory *memory;
     struct probes *probes;
@@ -152,7 +157,8 @@ struct walk_leaf {
     unsigned flags, pkey, shift, guest_shift;
 };
 
-/* walk() with a cache of nested translations (paging not NULL) and its details. In *res the rights are not filled in. */
+/* walk() with a cache of nested translations (paging not NULL) and its details. In *res the rights
+ * are not filled in. */
 void walk_tables(struct memory *memory, struct paging *paging, const struct walk_regime *regime,
                  uint64_t la, struct access access, bool fill_ad, struct walk_result *res,
                  struct walk_leaf *details);
@@ -189,8 +195,8 @@ EMU_INLINE unsigned tlb_set(uint64_t page_number, uint16_t asid, unsigned bits)
     return (unsigned)(page_number ^ (page_number >> bits) ^ asid * 5u) & ((1u << bits) - 1);
 }
 
-/* Bit n: way n of a set has this tag. Not a loop, and without a branch for each way, which would be mispredicted: this is
- * the hit path. */
+/* Bit n: way n of a set has this tag. Not a loop, and without a branch for each way, which would
+ * be mispredicted: this is the hit path. */
 EMU_INLINE unsigned tlb_ways_with(const uint64_t *tags, uint64_t tag)
 {
     static_assert(TLB_WAYS == 8, "the comparison is written out");
@@ -228,8 +234,8 @@ EMU_INLINE struct tlb_entry *tlb_probe(struct paging *paging, unsigned first_set
 #define TLB_PROBE(paging, array, shift, address, asid, pcid) \
     tlb_probe(paging, array##_SET, array##_BITS, shift, address, asid, pcid)
 
-/* The entry that answers for a linear address. CHOICE: if pages of several sizes answer (tables changed without a
- * flush), the smallest does. */
+/* The entry that answers for a linear address. CHOICE: if pages of several sizes answer (tables
+ * changed without a flush), the smallest does. */
 EMU_INLINE struct tlb_entry *tlb_find_data(struct paging *paging, uint64_t la, uint16_t asid,
                                            uint16_t pcid)
 {
@@ -278,14 +284,15 @@ EMU_INLINE struct tlb_entry *tlb_find_nested(struct paging *paging, uint64_t gpa
     return e;
 }
 
-/* The shift of the array that holds pages of 2^shift bytes. CHOICE: a 4 MiB page is cached as the 2 MiB asked for. */
+/* The shift of the array that holds pages of 2^shift bytes. CHOICE: a 4 MiB page is cached as the
+ * 2 MiB asked for. */
 EMU_INLINE unsigned tlb_cached_shift(unsigned shift)
 {
     return shift >= 30 ? 30 : shift >= 21 ? 21 : 12;
 }
 
-/* Put a translation in array `first` + 0, 1 or 2 by size (shift 12, 21 or 30), replacing one if the set is full. The
- * addresses are those of the page. */
+/* Put a translation in array `first` + 0, 1 or 2 by size (shift 12, 21 or 30), replacing one if
+ * the set is full. The addresses are those of the page. */
 struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64_t page,
                              uint64_t gpa, uint64_t spa, struct tlb_tags tags);
 
@@ -299,7 +306,7 @@ void fast_withdraw(struct paging *paging, const struct tlb_entry *e);
 /* A global entry was made: it answers for all PCIDs now, in place of larger pages that answered until now. */
 void fast_shadow(struct paging *paging, const struct tlb_entry *e);
 void fast_mark_changed(void *self, uint64_t page); /* memory's mark listener; self is the paging */
-bool fast_init(struct paging *paging); /* false: no memory */
+bool fast_init(struct paging *paging);             /* false: no memory */
 void fast_reset(struct paging *paging);
 void fast_fini(struct paging *paging);
 

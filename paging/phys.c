@@ -32,8 +32,8 @@ static uint64_t ones(unsigned size)
     return size < 8 ? (1ull << (size * 8)) - 1 : UINT64_MAX;
 }
 
-/* The largest piece of an access that a bus takes at once: the access itself, or if its size is none a bus knows,
- * a naturally aligned part of it. */
+/* The largest piece of an access that a bus takes at once: the access itself, or if its size is
+ * none a bus knows, a naturally aligned part of it. */
 static unsigned mmio_piece(uint64_t spa, unsigned size)
 {
     unsigned piece = 4;
@@ -53,7 +53,8 @@ static uint64_t mmio_read(struct memory *memory, uint64_t spa, unsigned size)
         return ones(size);
     for (unsigned done = 0, piece; done < size; done += piece) {
         piece = mmio_piece(spa + done, size - done);
-        value |= (memory->mmio->read(memory->mmio_self, spa + done, piece) & ones(piece)) << (done * 8);
+        value |= (memory->mmio->read(memory->mmio_self, spa + done, piece) & ones(piece))
+                 << (done * 8);
     }
     return value;
 }
@@ -64,7 +65,8 @@ static void mmio_write(struct memory *memory, uint64_t spa, unsigned size, uint6
         return;
     for (unsigned done = 0, piece; done < size; done += piece) {
         piece = mmio_piece(spa + done, size - done);
-        memory->mmio->write(memory->mmio_self, spa + done, piece, (value >> (done * 8)) & ones(piece));
+        memory->mmio->write(memory->mmio_self, spa + done, piece,
+                            (value >> (done * 8)) & ones(piece));
     }
 }
 
@@ -91,8 +93,8 @@ static EMU_NOINLINE uint64_t read_slowly(struct memory *memory, uint64_t spa, un
         return ones(size);
     if (first == size || all_mmio(memory, spa, first))
         return mmio_read(memory, spa, size);
-    return phys_read(memory, spa, first) |
-           phys_read(memory, spa + first, size - first) << (first * 8);
+    return phys_read(memory, spa, first) | phys_read(memory, spa + first, size - first)
+                                               << (first * 8);
 }
 
 uint64_t phys_read(struct memory *memory, uint64_t spa, unsigned size)

@@ -6,7 +6,7 @@
 
 /* Is the access refused by the page's protection key? APM vol 2, 5.6.7 "Memory Protection Keys (MPK) Bit". */
 EMU_INLINE bool key_forbids(const struct walk_regime *regime, struct access access, bool user,
-                        unsigned flags, unsigned pkey)
+                            unsigned flags, unsigned pkey)
 {
     unsigned key = (regime->pkru >> (pkey * 2)) & 3;
 
@@ -15,11 +15,12 @@ EMU_INLINE bool key_forbids(const struct walk_regime *regime, struct access acce
     return (key & 1) || ((key & 2) && access.kind == ACCESS_WRITE && (user || regime->wp));
 }
 
-/* May this access use a translation with these rights (TLB_*)? If not, code gets P, and PK if a key is the reason. Nested rights
- * and dirty bits are not looked at. APM vol 2, 5.6 "Page-Protection Checks".
+/* May this access use a translation with these rights (TLB_*)? If not, code gets P, and PK if a
+ * key is the reason. Nested rights and dirty bits are not looked at. APM vol 2, 5.6
+ * "Page-Protection Checks".
  * CHOICE: PK is reported whenever the key forbids the access, also if other rights are missing. */
 EMU_INLINE bool walk_allows(const struct walk_regime *regime, struct access access, unsigned flags,
-                 unsigned pkey, uint32_t *code)
+                            unsigned pkey, uint32_t *code)
 {
     bool user = regime->cpl == 3 && !access.supervisor;
     bool allowed = !user || (flags & TLB_U);

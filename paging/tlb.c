@@ -100,10 +100,10 @@ void tlb_remove(struct paging *paging, struct tlb_entry *e)
     drop(paging, e);
 }
 
-/* The way of a set that a new entry takes: an older entry for the same page (there can be one when tables changed without a
- * flush, or when a page becomes global), else the first free way, else round robin. Hits play no part. */
-static unsigned choose_way(struct paging *paging, unsigned set, uint64_t tag,
-                           struct tlb_tags tags)
+/* The way of a set that a new entry takes: an older entry for the same page (there can be one when
+ * tables changed without a flush, or when a page becomes global), else the first free way, else
+ * round robin. Hits play no part. */
+static unsigned choose_way(struct paging *paging, unsigned set, uint64_t tag, struct tlb_tags tags)
 {
     unsigned first = set * TLB_WAYS, chosen, ways;
 
@@ -173,17 +173,20 @@ struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64
     return e;
 }
 
-/* Every flush of an ASID: entries that are global stay unless `globals`; only one PCID's go if pcid is not negative. Nested
- * translations belong to the ASID's physical address space and have no global bit: they go only when everything does.
- * CHOICE: TLB_CONTROL 7 therefore keeps them, as MOV CR3 does; a hypervisor that changes nested tables uses 3 or 1. */
+/* Every flush of an ASID: entries that are global stay unless `globals`; only one PCID's go if
+ * pcid is not negative. Nested translations belong to the ASID's physical address space and have
+ * no global bit: they go only when everything does.
+ * CHOICE: TLB_CONTROL 7 therefore keeps them, as MOV CR3 does; a hypervisor that changes nested
+ * tables uses 3 or 1. */
 static void flush_list(struct paging *paging, uint16_t asid, bool globals, int pcid)
 {
     for (uint16_t id = paging->asids[asid].head; id;) {
         struct tlb_entry *e = &paging->entries[id - 1];
 
         id = e->next;
-        if (is_nested(e->array) ? globals && pcid < 0
-                                : (globals || !(e->is.flags & TLB_G)) && (pcid < 0 || e->is.pcid == pcid))
+        if (is_nested(e->array)
+                ? globals && pcid < 0
+                : (globals || !(e->is.flags & TLB_G)) && (pcid < 0 || e->is.pcid == pcid))
             tlb_remove(paging, e);
     }
 }
@@ -246,7 +249,8 @@ static void flush_page(struct paging *paging, uint16_t asid, int pcid, uint64_t 
     tell(paging, PROBE_TLB_FLUSH, la, asid);
 }
 
-void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint64_t la, bool globals)
+void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint64_t la,
+                       bool globals)
 {
     flush_page(paging, asid, pcid, la, globals);
 }
@@ -279,7 +283,8 @@ void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t w
         mix(self, e->page);
         mix(self, e->gpa);
         mix(self, e->spa);
-        mix(self, (uint64_t)e->is.asid << 48 | (uint64_t)e->is.pcid << 32 | (uint64_t)e->is.shift << 24 |
-                      (uint64_t)e->is.guest_shift << 16 | (uint64_t)e->is.pkey << 8 | e->is.flags);
+        mix(self, (uint64_t)e->is.asid << 48 | (uint64_t)e->is.pcid << 32 |
+                      (uint64_t)e->is.shift << 24 | (uint64_t)e->is.guest_shift << 16 |
+                      (uint64_t)e->is.pkey << 8 | e->is.flags);
     }
 }

@@ -49,7 +49,8 @@ EMU_INLINE uint64_t entry_load(struct memory *memory, uint64_t spa, unsigned byt
     return entry;
 }
 
-/* Set A or D in a table entry. Always through phys_write(): a table may lie in a watched page or hold code. */
+/* Set A or D in a table entry. Always through phys_write(): a table may lie in a watched page or
+ * hold code. */
 static EMU_NOINLINE void entry_store(struct memory *memory, uint64_t spa, unsigned bytes,
                                      uint64_t entry)
 {
@@ -59,15 +60,18 @@ static EMU_NOINLINE void entry_store(struct memory *memory, uint64_t spa, unsign
 /* Physical address bits that the processor does not have. */
 EMU_INLINE uint64_t beyond_physical(const struct walk_regime *regime)
 {
-    return regime->maxphyaddr < 52 ? 0x000fffffffffffffull & ~((1ull << regime->maxphyaddr) - 1) : 0;
+    return regime->maxphyaddr < 52 ? 0x000fffffffffffffull & ~((1ull << regime->maxphyaddr) - 1)
+                                   : 0;
 }
 
 static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, struct leaf *leaf);
 
-/* Where a table entry lies in system memory. With nested paging its guest physical address is translated as that of a user
- * write, whatever the access is. APM vol 2, 15.25.5 "Nested Table Walk".
- * CHOICE: only these translations are cached (tagged by ASID like the rest of the TLB, dropped with all of the ASID, not by INVLPG or
- * MOV CR3); N_CR3 takes no part in the tag, so a changed N_CR3 without a flush stays invisible, as on silicon. */
+/* Where a table entry lies in system memory. With nested paging its guest physical address is
+ * translated as that of a user write, whatever the access is. APM vol 2, 15.25.5 "Nested Table
+ * Walk".
+ * CHOICE: only these translations are cached (tagged by ASID like the rest of the TLB, dropped
+ * with all of the ASID, not by INVLPG or MOV CR3); N_CR3 takes no part in the tag, so a changed
+ * N_CR3 without a flush stays invisible, as on silicon. */
 EMU_INLINE bool table_spa(struct walker *w, bool guest, uint64_t address, uint64_t *spa)
 {
     struct tlb_entry *cached = NULL;
@@ -147,10 +151,11 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
     }
 }
 
-/* PAE in legacy mode. Without nesting the four PDPTEs were loaded with CR3; guests with nested paging, and nested tables of
- * a PAE host (on_demand), have them read and checked when needed. APM vol 2, 5.5.3 "Handling of PDPT Entries in PAE Mode". */
-EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime, bool on_demand,
-                                    bool guest, uint64_t la, struct leaf *leaf)
+/* PAE in legacy mode. Without nesting the four PDPTEs were loaded with CR3; guests with nested
+ * paging, and nested tables of a PAE host (on_demand), have them read and checked when needed. APM
+ * vol 2, 5.5.3 "Handling of PDPT Entries in PAE Mode". */
+EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime,
+                                    bool on_demand, bool guest, uint64_t la, struct leaf *leaf)
 {
     uint64_t beyond = beyond_physical(regime);
     uint64_t common = beyond | 0x7ffull << 52 | (regime->nxe ? 0 : ENTRY_NX);
@@ -175,8 +180,8 @@ EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *
     return descend_64(w, regime, guest, common, 2, pdpte & ENTRY_ADDRESS, la, leaf);
 }
 
-/* Two levels of 4-byte entries; with CR4.PSE pages of 4 MiB whose PDE holds physical address bits 39:32 in bits 20:13.
- * APM vol 2, 5.2.2 "Normal (Non-PAE) Paging". */
+/* Two levels of 4-byte entries; with CR4.PSE pages of 4 MiB whose PDE holds physical address bits
+ * 39:32 in bits 20:13. APM vol 2, 5.2.2 "Normal (Non-PAE) Paging". */
 EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *regime, bool guest,
                                    uint64_t la, struct leaf *leaf)
 {
@@ -228,19 +233,19 @@ EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regi
         return descend_64(w, regime, guest, common, 4, regime->root & ENTRY_ADDRESS, la, leaf);
     case WALK_5LEVEL:
         return descend_64(w, regime, guest, common, 5, regime->root & ENTRY_ADDRESS, la, leaf);
-    case WALK_PAE:
-        return descend_pae(w, regime, on_demand, guest, la, leaf);
-    case WALK_32:
-        return descend_32(w, regime, guest, la, leaf);
-    case WALK_NONE:
-        break;
+    case WALK_PAE: return descend_pae(w, regime, on_demand, guest, la, leaf);
+    case WALK_32: return descend_32(w, regime, guest, la, leaf);
+    case WALK_NONE: break;
     }
-    *leaf = (struct leaf){ .entry = ENTRY_A | ENTRY_D, .allow = ENTRY_W | ENTRY_U, .shift = 30,
+    *leaf = (struct leaf){ .entry = ENTRY_A | ENTRY_D,
+                           .allow = ENTRY_W | ENTRY_U,
+                           .shift = 30,
                            .base = la & ~((1ull << 30) - 1) };
     return END_LEAF;
 }
 
-/* Two copies: tables in system memory (without nesting, and the nested tables), and tables in guest memory. */
+/* Two copies: tables in system memory (without nesting, and the nested tables), and tables in
+ * guest memory. */
 static enum descent descend_system(struct walker *w, const struct walk_regime *regime,
                                    bool on_demand, uint64_t la, struct leaf *leaf)
 {
@@ -285,8 +290,9 @@ static bool beyond_nested(const struct walk_regime *nested, uint64_t gpa)
     }
 }
 
-/* Guest physical to system physical. Every access is a user access; the nested tables' read-only pages can be written
- * by nobody, whatever CR0.WP says. APM vol 2, 15.25.5, 15.25.7 "Combining Nested and Guest Attributes". */
+/* Guest physical to system physical. Every access is a user access; the nested tables' read-only
+ * pages can be written by nobody, whatever CR0.WP says. APM vol 2, 15.25.5, 15.25.7 "Combining
+ * Nested and Guest Attributes". */
 static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, struct leaf *leaf)
 {
     struct walker host = { .memory = w->memory, .fill_ad = w->fill_ad };
@@ -345,8 +351,11 @@ void walk_tables(struct memory *memory, struct paging *paging, const struct walk
                  uint64_t la, struct access access, bool fill_ad, struct walk_result *res,
                  struct walk_leaf *details)
 {
-    struct walker w = { .memory = memory, .paging = paging, .nested = regime->nested,
-                        .asid = regime->asid, .fill_ad = fill_ad };
+    struct walker w = { .memory = memory,
+                        .paging = paging,
+                        .nested = regime->nested,
+                        .asid = regime->asid,
+                        .fill_ad = fill_ad };
     struct leaf leaf;
     bool write = access.kind == ACCESS_WRITE;
     bool user = regime->cpl == 3 && !access.supervisor;
@@ -356,7 +365,8 @@ void walk_tables(struct memory *memory, struct paging *paging, const struct walk
 
     *res = (struct walk_result){ .status = WALK_FAULT, .code = code };
     if (EMU_UNLIKELY(end == END_NPF))
-        *res = (struct walk_result){ .status = WALK_NPF, .info1 = NPF_TABLE | w.npf_code,
+        *res = (struct walk_result){ .status = WALK_NPF,
+                                     .info1 = NPF_TABLE | w.npf_code,
                                      .gpa = leaf.gpa };
     if (EMU_UNLIKELY(end == END_RESERVED))
         res->code |= PF_P | PF_RSV;

@@ -93,17 +93,23 @@ static inline void kit_init(struct kit *kit)
     ck_assert_ptr_nonnull(kit->memory);
     kit->paging = paging_new(kit->memory, NULL);
     ck_assert_ptr_nonnull(kit->paging);
-    kit->regime = (struct walk_regime){ .mode = WALK_4LEVEL, .wp = true, .nxe = true, .pge = true,
-                                        .maxphyaddr = 48, .page_1gb = true };
+    kit->regime = (struct walk_regime){ .mode = WALK_4LEVEL,
+                                        .wp = true,
+                                        .nxe = true,
+                                        .pge = true,
+                                        .maxphyaddr = 48,
+                                        .page_1gb = true };
     kit->regime.root = kit_table(kit);
 }
 
-/* The regime becomes a guest's (ASID 1) with nested paging. Guest tables are the tables made by kit_map(), at their
- * own addresses; the nested tables map the first `pages` pages to themselves with 4 KiB pages. */
+/* The regime becomes a guest's (ASID 1) with nested paging. Guest tables are the tables made by
+ * kit_map(), at their own addresses; the nested tables map the first `pages` pages to themselves
+ * with 4 KiB pages. */
 static inline void kit_nest(struct kit *kit, unsigned pages)
 {
-    kit->nested = (struct walk_regime){ .mode = WALK_4LEVEL, .wp = true, .nxe = true,
-                                        .maxphyaddr = 48, .page_1gb = true };
+    kit->nested = (struct walk_regime){
+        .mode = WALK_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 48, .page_1gb = true
+    };
     kit->next_table = 0x2000000;
     kit->nested.root = kit_table(kit);
     for (unsigned i = 0; i < pages; i++)
@@ -136,10 +142,10 @@ static inline struct walk_result kit_translate(struct kit *kit, uint64_t la, str
         ck_assert_uint_eq(assert_res.spa, expected_spa); \
     } while (0)
 
-#define assert_fault(res, expected_code)                  \
-    do {                                                  \
-        struct walk_result assert_res = (res);            \
-        ck_assert_int_eq(assert_res.status, WALK_FAULT);  \
+#define assert_fault(res, expected_code)                   \
+    do {                                                   \
+        struct walk_result assert_res = (res);             \
+        ck_assert_int_eq(assert_res.status, WALK_FAULT);   \
         ck_assert_uint_eq(assert_res.code, expected_code); \
     } while (0)
 

@@ -213,12 +213,12 @@ START_TEST(banks_follow_what_decides)
     base = kit.regime;
     bank = paging_bank(kit.paging, &base);
     ck_assert_ptr_eq(paging_bank(kit.paging, &base), bank);
-#define DIFFERENT(change)                                   \
-    do {                                                    \
-        other = base;                                       \
-        change;                                             \
+#define DIFFERENT(change)                                        \
+    do {                                                         \
+        other = base;                                            \
+        change;                                                  \
         ck_assert_ptr_ne(paging_bank(kit.paging, &other), bank); \
-        ck_assert_ptr_eq(paging_bank(kit.paging, &base), bank); \
+        ck_assert_ptr_eq(paging_bank(kit.paging, &base), bank);  \
     } while (0)
     DIFFERENT(other.asid = 1);
     DIFFERENT(other.cpl = 3);
@@ -272,7 +272,8 @@ START_TEST(entries_go_with_the_tlb_entry)
     ck_assert(fill(LA, WRITE));
     paging_flush_all(kit.paging);
     ck_assert(!reads(LA));
-    for (uint64_t i = 0; i < 9; i++) { /* replaced: all in one set, none in the fast entry's place */
+    /* Replaced by pages of the same set of the TLB. */
+    for (uint64_t i = 0; i < 9; i++) {
         kit_map(&kit, LA + (i << 24), PAGE | PWU);
         kit_translate(&kit, LA + (i << 24), READ);
         ck_assert(i == 8 || fill(LA, READ));
@@ -386,7 +387,8 @@ START_TEST(context_names_bank_and_generation)
 }
 END_TEST
 
-/* Two machines run the same random operations, one with fast tables and a jump cache, one by paging_translate() alone. */
+/* Two machines run the same random operations, one with fast tables and a jump cache, one by
+ * paging_translate() alone. */
 #define DATA 0x800000ull /* 64 pages; the nested tables may show any of them anywhere */
 #define DATA_PAGES 64u
 #define JUMPS 512u
@@ -455,7 +457,8 @@ static void both_set(uint64_t spa, uint64_t value)
     kit_set(&t->slow, spa, value);
 }
 
-/* Change an entry of the guest's tables. Tables keep their places: only leaves, and sometimes a large page, change. */
+/* Change an entry of the guest's tables. Tables keep their places: only leaves, and sometimes a
+ * large page, change. */
 static void change_guest_entry(void)
 {
     uint64_t la = random_la();
@@ -545,9 +548,9 @@ static void change_marks(void)
 }
 
 /* ck_assert() notes every call in a file; this is for the inner loop. */
-#define require(condition)                   \
-    do {                                     \
-        if (!(condition))                    \
+#define require(condition)                    \
+    do {                                      \
+        if (!(condition))                     \
             ck_abort_msg("not: " #condition); \
     } while (0)
 
@@ -569,7 +572,8 @@ static void access_data(uint64_t la, struct access access)
             memcpy(ptr, &value, 8);
         }
     } else {
-        struct walk_result fast = paging_fast_fill(t->fast.paging, &t->fast.regime, la, access, &filled);
+        struct walk_result fast =
+            paging_fast_fill(t->fast.paging, &t->fast.regime, la, access, &filled);
 
         require(fast.status == slow.status);
         require(fast.code == slow.code);

@@ -106,7 +106,8 @@ START_TEST(accesses_have_all_widths)
     struct memory *memory = memory_new(1 << 20);
 
     for (unsigned size = 1; size <= 8; size++) {
-        uint64_t value = 0x8877665544332211ull, mask = size < 8 ? (1ull << size * 8) - 1 : UINT64_MAX;
+        uint64_t value = 0x8877665544332211ull,
+                 mask = size < 8 ? (1ull << size * 8) - 1 : UINT64_MAX;
 
         phys_write(memory, 0x1000, 8, UINT64_MAX);
         phys_write(memory, 0x1000, size, value);

@@ -52,7 +52,8 @@ START_TEST(guest_tables_move_with_the_nested_tables)
 }
 END_TEST
 
-/* The final access: `svm-exitcodes` rows of kvm-unit-tests, then the same for each kind. Changes are made to the leaf of GPA. */
+/* The final access: `svm-exitcodes` rows of kvm-unit-tests, then the same for each kind. Changes
+ * are made to the leaf of GPA. */
 static const struct {
     uint64_t leaf;
     enum access_kind kind;
@@ -106,7 +107,8 @@ static const struct {
 
 START_TEST(table_faults)
 {
-    static const struct access kinds[] = { { ACCESS_READ, false }, { ACCESS_WRITE, false },
+    static const struct access kinds[] = { { ACCESS_READ, false },
+                                           { ACCESS_WRITE, false },
                                            { ACCESS_EXEC, false } };
     unsigned row = (unsigned)_i / 4, level = (unsigned)_i % 4 + 1;
     uint64_t at = guest_entry(level), leaf = nested_entry(1, at);
@@ -308,8 +310,8 @@ END_TEST
 
 START_TEST(host_in_pae_mode)
 {
-    kit.nested = (struct walk_regime){ .mode = WALK_PAE, .root = 0x3000020, .nxe = true,
-                                       .maxphyaddr = 48 };
+    kit.nested =
+        (struct walk_regime){ .mode = WALK_PAE, .root = 0x3000020, .nxe = true, .maxphyaddr = 48 };
     kit_set(&kit, 0x3000020, 0x3001000 | P);
     kit_set(&kit, 0x3001000, 0 | PWU | PS);
     assert_ok(kit_walk(&kit, GVA, WRITE), GPA);
@@ -320,13 +322,17 @@ END_TEST
 
 START_TEST(host_in_32_bit_mode)
 {
-    kit.nested = (struct walk_regime){ .mode = WALK_32, .root = 0x3000000, .pse = true, .nxe = true,
-                                       .maxphyaddr = 48 };
+    kit.nested = (struct walk_regime){
+        .mode = WALK_32, .root = 0x3000000, .pse = true, .nxe = true, .maxphyaddr = 48
+    };
     phys_write(kit.memory, 0x3000000, 4, PWU | PS);
     assert_ok(kit_walk(&kit, GVA, EXEC), GPA);
     assert_ok(kit_translate(&kit, GVA, WRITE), GPA);
     phys_write(kit.memory, 0x3000000, 4, W | U | PS);
-    assert_npf(kit_walk(&kit, GVA, EXEC), NPF_TABLE | 0x6, guest_entry(4)); /* no ID: no NX in this mode */
+    assert_npf(kit_walk(&kit, GVA, EXEC), NPF_TABLE | 0x6, guest_entry(4));
+    phys_write(kit.memory, 0x3000000, 4, PWU | PS);
+    kit_map(&kit, GVA, 0x10000000 | PWU); /* beyond the only 4 MiB: no ID, for this mode has no NX */
+    assert_npf(kit_walk(&kit, GVA, EXEC), NPF_FINAL | 0x4, 0x10000000);
 }
 END_TEST
 

@@ -17,8 +17,9 @@ static void teardown(void)
     kit_fini(&kit);
 }
 
-/* Is the old translation of la, made by kit_map(la, OLD...), still there? The tables say NEW by then. Does not change the TLB:
- * asks for a page that is in it or gets NEW, and then the answer is no. */
+/* Is the old translation of la, made by kit_map(la, OLD...), still there? The tables say NEW by
+ * then. Does not change the TLB: asks for a page that is in it or gets NEW, and then the answer is
+ * no. */
 static bool stale(uint64_t la, struct access access)
 {
     struct walk_result res = kit_translate(&kit, la, access);
@@ -359,7 +360,8 @@ START_TEST(invlpg_takes_all_parts_of_a_fractured_page)
 }
 END_TEST
 
-/* Nested: the combined translation and the translations of guest tables both stay until the ASID is flushed. */
+/* Nested: the combined translation and the translations of guest tables both stay until the ASID
+ * is flushed. */
 static void nest_with(uint64_t gpa)
 {
     kit_nest(&kit, 0x200);
@@ -409,7 +411,8 @@ START_TEST(changed_n_cr3_is_not_seen_without_a_flush)
     assert_ok(kit_translate(&kit, LA, READ), 0x150000);
     kit.nested.root = 0x3000000; /* nothing mapped there */
     assert_ok(kit_translate(&kit, LA, READ), 0x150000);
-    paging_flush_page(kit.paging, 1, 0, LA, true); /* tables by the old N_CR3, the page by the new one */
+    /* A walk now reaches the tables by the old N_CR3, and the page by the new one. */
+    paging_flush_page(kit.paging, 1, 0, LA, true);
     assert_npf(kit_translate(&kit, LA, READ), NPF_FINAL | 0x4, 0x150000);
     paging_flush_all(kit.paging);
     assert_npf(kit_translate(&kit, LA, READ), NPF_TABLE | 0x6,
@@ -538,7 +541,8 @@ START_TEST(guests_alike_do_not_meet_in_one_set)
 }
 END_TEST
 
-/* Tables change from 4 KiB pages to a large one without a flush: old and new answer, until a walk finds the new one again. */
+/* Tables change from 4 KiB pages to a large one without a flush: old and new answer, until a walk
+ * finds the new one again. */
 START_TEST(a_page_is_never_in_an_array_twice)
 {
     uint64_t pde = kit_entry(&kit, kit.regime.root, 4, 2, LA), base = LA & ~0x1fffffull;

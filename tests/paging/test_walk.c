@@ -112,13 +112,17 @@ static const struct {
     uint64_t with;
     bool reserved;
 } reserved_rows[] = {
-    { 4, PS, 0, true }, { 4, G, 0, true }, { 4, D, 0, false }, { 4, 1ull << 9, 0, false },
-    { 3, G, 0, false }, { 3, 1ull << 13, PS, true }, { 3, 1ull << 29, PS, true },
-    { 3, 1ull << 12, PS, false }, { 2, G, 0, false }, { 2, 1ull << 13, PS, true },
-    { 2, 1ull << 20, PS, true }, { 2, 1ull << 12, PS, false }, { 1, PS, 0, false },
-    { 1, 1ull << 48, 0, true }, { 2, 1ull << 48, 0, true }, { 3, 1ull << 48, 0, true },
-    { 4, 1ull << 48, 0, true }, { 1, 1ull << 51, 0, true }, { 1, 1ull << 47, 0, false },
-    { 1, 1ull << 52, 0, false }, { 4, 1ull << 62, 0, false },
+    { 4, PS, 0, true },          { 4, G, 0, true },
+    { 4, D, 0, false },          { 4, 1ull << 9, 0, false },
+    { 3, G, 0, false },          { 3, 1ull << 13, PS, true },
+    { 3, 1ull << 29, PS, true }, { 3, 1ull << 12, PS, false },
+    { 2, G, 0, false },          { 2, 1ull << 13, PS, true },
+    { 2, 1ull << 20, PS, true }, { 2, 1ull << 12, PS, false },
+    { 1, PS, 0, false },         { 1, 1ull << 48, 0, true },
+    { 2, 1ull << 48, 0, true },  { 3, 1ull << 48, 0, true },
+    { 4, 1ull << 48, 0, true },  { 1, 1ull << 51, 0, true },
+    { 1, 1ull << 47, 0, false }, { 1, 1ull << 52, 0, false },
+    { 4, 1ull << 62, 0, false },
 };
 
 START_TEST(reserved_bits_of_long_mode)
@@ -222,7 +226,8 @@ static const struct {
     { "implicit supervisor read at CPL 3", P | W, 3, true, 0, 0, 0, ACCESS_READ, 1, 0 },
     { "implicit supervisor write to read-only at CPL 3", P, 3, true, 0, 0, 0, ACCESS_WRITE, 1,
       PF_P | PF_RW },
-    { "SMEP: supervisor fetch from user page", PWU, 0, true, 1, 0, 0, ACCESS_EXEC, 0, PF_P | PF_ID },
+    { "SMEP: supervisor fetch from user page", PWU, 0, true, 1, 0, 0, ACCESS_EXEC, 0,
+      PF_P | PF_ID },
     { "SMEP: user fetch from user page", PWU, 3, true, 1, 0, 0, ACCESS_EXEC, 0, 0 },
     { "SMEP: supervisor fetch from supervisor page", P, 0, true, 1, 0, 0, ACCESS_EXEC, 0, 0 },
     { "SMEP does not stop data", PWU, 0, true, 1, 0, 0, ACCESS_WRITE, 0, 0 },
@@ -252,11 +257,13 @@ START_TEST(page_protection)
     r->smap = right_rows[_i].smap;
     r->ac = right_rows[_i].ac;
     for (int cached = 0; cached < 2; cached++) {
-        struct walk_result res = cached ? kit_translate(&kit, LA, access) : kit_walk(&kit, LA, access);
+        struct walk_result res =
+            cached ? kit_translate(&kit, LA, access) : kit_walk(&kit, LA, access);
 
         ck_assert_msg(res.status == (right_rows[_i].code ? WALK_FAULT : WALK_OK) &&
-                      res.code == right_rows[_i].code, "%s: status %d, code %x",
-                      right_rows[_i].rule, (int)res.status, (unsigned)res.code);
+                          res.code == right_rows[_i].code,
+                      "%s: status %d, code %x", right_rows[_i].rule, (int)res.status,
+                      (unsigned)res.code);
     }
 }
 END_TEST
@@ -494,7 +501,8 @@ START_TEST(keys_do_not_exist_outside_long_mode)
 }
 END_TEST
 
-/* Tables full of noise, in every mode, alone and nested: nothing crashes and an answer keeps the page offset. */
+/* Tables full of noise, in every mode, alone and nested: nothing crashes and an answer keeps the
+ * page offset. */
 START_TEST(hostile_tables)
 {
     static const enum walk_mode modes[] = { WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
@@ -522,7 +530,8 @@ START_TEST(hostile_tables)
         nested.mode = modes[x >> 42 & 3];
         kit.regime.nested = x >> 45 & 1 ? &nested : NULL;
         kit.regime.asid = kit.regime.nested != NULL;
-        res = kit_translate(&kit, la, (struct access){ (enum access_kind)((x >> 33) % 3), x >> 3 & 1 });
+        res = kit_translate(&kit, la,
+                            (struct access){ (enum access_kind)((x >> 33) % 3), x >> 3 & 1 });
         if (res.status == WALK_OK)
             ck_assert_uint_eq((res.spa ^ la) & 0xfff, 0);
         answers += res.status == WALK_OK;
