@@ -1,0 +1,384 @@
+/* Model-specific registers: properties of the table, and the rules of those with effects. APM vol 2, appendix A. */
+#include "tests/cpu/kit.h"
+
+static uint64_t get(struct kit *k, uint32_t number)
+{
+    uint64_t value;
+    ck_assert_int_eq(msr_read(k->cpu, number, &value), STEP_NEXT);
+    return value;
+}
+
+static void accepts(struct kit *k, uint32_t number, uint64_t value)
+{
+    ck_assert_int_eq(msr_write(k->cpu, number, value), STEP_NEXT);
+}
+
+static void refuses(struct kit *k, uint32_t number, uint64_t value)
+{
+    unsigned errors = k->errors;
+    kit_raised(k, msr_write(k->cpu, number, value), EXC_GP, 0);
+    ck_assert_uint_eq(k->errors, errors + 1);
+}
+
+static void absent(struct kit *k, uint32_t number)
+{
+    uint64_t value;
+    kit_raised(k, msr_read(k->cpu, number, &value), EXC_GP, 0);
+    kit_raised(k, msr_write(k->cpu, number, 0), EXC_GP, 0);
+}
+
+/* --- the table --- */
+
+WITH_KIT(rows_are_sorted_and_disjoint)
+{
+    (void)k;
+    for (unsigned i = 1; i < msr_table_count; i++)
+        ck_assert_uint_le(msr_table[i - 1].number + msr_table[i - 1].count, msr_table[i].number);
+}
+
+WITH_KIT(stored_rows_do_not_overlap)
+{
+    (void)k;
+    for (unsigned i = 0; i < msr_table_count; i++) {
+        const struct msr_info *a = &msr_table[i];
+        if (a->kind != MSR_VALUE && a->kind != MSR_LENIENT && a->kind != MSR_CANON)
+            continue;
+        for (unsigned j = 0; j < i; j++) {
+            const struct msr_info *b = &msr_table[j];
+            if (b->kind == MSR_VALUE || b->kind == MSR_LENIENT || b->kind == MSR_CANON)
+                ck_assert(a->where >= b->where + 8 * b->count || b->where >= a->where + 8 * a->count);
+        }
+        ck_assert_uint_le(a->where + 8 * a->count, sizeof(struct cpu_msrs));
+    }
+}
+
+WITH_KIT(every_row_reads_its_reset_value)
+{
+    for (unsigned i = 0; i < msr_table_count; i++) {
+        const struct msr_info *row = &msr_table[i];
+        if (row->kind == MSR_WRITEONLY || row->kind == MSR_APIC_BASE || row->kind == MSR_EFER ||
+            row->kind == MSR_SEGMENT_BASE || row->kind == MSR_CPUID_OVERRIDE || row->number == 0xc0010030)
+            continue;
+        for (uint32_t n = 0; n < row->count; n++)
+            ck_assert_uint_eq(get(k, row->number + n), row->reset);
+    }
+}
+
+WITH_KIT(values_read_back_and_reserved_bits_fault)
+{
+    for (unsigned i = 0; i < msr_table_count; i++) {
+        const struct msr_info *row = &msr_table[i];
+        for (uint32_t n = 0; n < row->count; n++) {
+            uint32_t number = row->number + n;
+            switch (row->kind) {
+            case MSR_VALUE:
+                accepts(k, number, row->mask);
+                ck_assert_uint_eq(get(k, number), row->mask);
+                for (unsigned bit = 0; bit < 64; bit++)
+                    if (!(row->mask >> bit & 1))
+                        refuses(k, number, 1ull << bit);
+                ck_assert_uint_eq(get(k, number), row->mask);
+                break;
+            case MSR_LENIENT:
+                accepts(k, number, UINT64_MAX);
+                ck_assert_uint_eq(get(k, number), row->mask | row->reset);
+                accepts(k, number, 0);
+                ck_assert_uint_eq(get(k, number), row->reset & ~row->mask);
+                break;
+            case MSR_CANON:
+                accepts(k, number, 0xffff800000001000 + n);
+                ck_assert_uint_eq(get(k, number), 0xffff800000001000 + n);
+                refuses(k, number, NONCANON);
+                ck_assert_uint_eq(get(k, number), 0xffff800000001000 + n);
+                break;
+            case MSR_CONST:
+                accepts(k, number, UINT64_MAX);
+                ck_assert_uint_eq(get(k, number), row->reset);
+                break;
+            case MSR_READONLY: refuses(k, number, row->reset); break;
+            case MSR_WRITEONLY: {
+                uint64_t value;
+                accepts(k, number, 1);
+                kit_raised(k, msr_read(k->cpu, number, &value), EXC_GP, 0);
+                break;
+            }
+            default: break;
+            }
+        }
+    }
+}
+
+WITH_KIT(msr_reset_undoes_everything)
+{
+    accepts(k, 0xc0000081, 0x1234);
+    accepts(k, 0x277, 0);
+    accepts(k, 0xc0011029, 0);
+    msr_reset(k->cpu);
+    ck_assert_uint_eq(get(k, 0xc0000081), 0);
+    ck_assert_uint_eq(get(k, 0x277), 0x0007040600070406);
+    ck_assert_uint_eq(get(k, 0xc0011029), 2);
+}
+
+/* What Linux, KVM and Xen read at boot on AMD, without a fault handler. */
+WITH_KIT(census_of_boot_reads_exists)
+{
+    static const uint32_t numbers[] = {
+        0x10, 0x1b, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x179, 0x17a, 0x17b, 0x200, 0x20f, 0x250, 0x258,
+        0x259, 0x268, 0x26f, 0x277, 0x2ff, 0x400, 0x425, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083,
+        0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0xc0010000, 0xc0010007, 0xc0010010,
+        0xc0010015, 0xc001001a, 0xc001001d, 0xc001001f, 0xc0010055, 0xc0010114, 0xc0010117, 0xc0011002,
+        0xc0011005, 0xc0011020, 0xc0011029,
+    };
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        (void)get(k, numbers[i]);
+    static const uint32_t probes[] = {0x3a, 0x48, 0x49, 0xe1, 0x1c4, 0x1d9 + 0x20, 0x560, 0x570, 0x600, 0x802,
+                                      0xd90, 0xda0, 0xc0000104, 0xc0010118, 0xc001011b, 0xc0010130,
+                                      0xc0010140, 0xc0010200, 0xdeadbeef};
+    for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+        absent(k, probes[i]);
+}
+
+/* --- registers with rules --- */
+
+WITH_KIT(pat_types)
+{
+    for (unsigned type = 0; type < 256; type++) {
+        uint64_t value = (uint64_t)type << 56 | 0x07060504010004;
+        if (type <= 7 && type != 2 && type != 3)
+            accepts(k, 0x277, value);
+        else
+            refuses(k, 0x277, value);
+    }
+}
+
+WITH_KIT(guests_with_nested_paging_have_their_own_pat)
+{
+    kit_guest(k);
+    accepts(k, 0x277, 0x0606060606060606);
+    ck_assert_uint_eq(k->cpu->msr.pat, 0x0606060606060606); /* without: shared */
+    k->cpu->svm->nested_paging = true;
+    accepts(k, 0x277, 0);
+    ck_assert_uint_eq(k->cpu->svm->g_pat, 0);
+    ck_assert_uint_eq(k->cpu->msr.pat, 0x0606060606060606);
+    ck_assert_uint_eq(get(k, 0x277), 0);
+}
+
+WITH_KIT(mtrr_rules)
+{
+    for (unsigned type = 0; type < 256; type++) {
+        bool legal = type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
+        if (legal) {
+            accepts(k, 0x200, 0x100000000 | type);
+            accepts(k, 0x2ff, 0xc00 | type);
+            accepts(k, 0x250, type);
+        } else {
+            refuses(k, 0x200, 0x100000000 | type);
+            refuses(k, 0x2ff, 0xc00 | type);
+            refuses(k, 0x250, type);
+        }
+    }
+    refuses(k, 0x200, 0x100);
+    refuses(k, 0x200, 1ull << 48);
+    accepts(k, 0x201, 0xfffffff00800);
+    refuses(k, 0x201, 0x400);
+    refuses(k, 0x201, 1ull << 48);
+    refuses(k, 0x2ff, 0x1000);
+    refuses(k, 0x26f, 0x1e06060606060606); /* RdMem and WrMem need SYSCFG.MFDM */
+    accepts(k, 0xc0010010, 1u << 19);
+    accepts(k, 0x26f, 0x1e06060606060606);
+}
+
+WITH_KIT(mc_status_takes_zero_only)
+{
+    accepts(k, 0x401, 0);
+    refuses(k, 0x401, 1);
+    accepts(k, 0x400, 1);
+    accepts(k, 0x402, 1);
+    accepts(k, 0xc0010015, get(k, 0xc0010015) | 1u << 18);
+    accepts(k, 0x401, 1);
+    ck_assert_uint_eq(get(k, 0x401), 1);
+}
+
+WITH_KIT(hwcr_smm_lock_is_sticky)
+{
+    accepts(k, 0xc0010015, 0x01000011);
+    accepts(k, 0xc0010015, 0);
+    ck_assert_uint_eq(get(k, 0xc0010015), 1);
+}
+
+WITH_KIT(vm_cr_rules)
+{
+    for (unsigned bit = 5; bit < 64; bit++)
+        refuses(k, 0xc0010114, 1ull << bit);
+    refuses(k, 0xc0010114, VM_CR_SVMDIS); /* EFER.SVME = 1 */
+    k->cpu->regs.efer &= ~(uint64_t)EFER_SVME;
+    accepts(k, 0xc0010114, VM_CR_LOCK | VM_CR_SVMDIS);
+    accepts(k, 0xc0010114, VM_CR_R_INIT); /* LOCK: LOCK and SVMDIS stay */
+    ck_assert_uint_eq(get(k, 0xc0010114), VM_CR_LOCK | VM_CR_SVMDIS | VM_CR_R_INIT);
+}
+
+WITH_KIT(vm_hsave_pa_rules)
+{
+    refuses(k, 0xc0010117, 0x1001);
+    refuses(k, 0xc0010117, 1ull << 48);
+    accepts(k, 0xc0010117, 0xfffffffff000);
+}
+
+WITH_KIT(debugctl_stops_for_what_is_not_emulated)
+{
+    accepts(k, 0x1d9, 0);
+    refuses(k, 0x1d9, 1u << 2);
+    ck_assert_int_eq(msr_write(k->cpu, 0x1d9, DEBUGCTL_LBR), STEP_STOP);
+    ck_assert_int_eq(msr_write(k->cpu, 0x1d9, DEBUGCTL_BTF), STEP_STOP);
+    ck_assert_uint_eq(get(k, 0x1d9), 0);
+}
+
+WITH_KIT(segment_bases)
+{
+    accepts(k, 0xc0000100, 0x1234567890);
+    accepts(k, 0xc0000101, 0xffff800000000000);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, 0x1234567890);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_GS].base, 0xffff800000000000);
+    ck_assert_uint_eq(get(k, 0xc0000101), 0xffff800000000000);
+    refuses(k, 0xc0000100, NONCANON);
+}
+
+WITH_KIT(addresses_may_use_the_implemented_width)
+{
+    accepts(k, 0xc0000082, 1ull << 55); /* canonical in 57 bits, with CR4.LA57 = 0 */
+    refuses(k, 0xc0000082, 1ull << 56);
+    struct cpu_model model;
+    ck_assert_int_eq(cpu_model_parse("max,-la57", &model, NULL), PACIFICA_OK);
+    k->cpu->model = &model;
+    refuses(k, 0xc0000082, 1ull << 47);
+    accepts(k, 0xc0000082, (1ull << 47) - 1);
+}
+
+WITH_KIT(apic_base_goes_to_the_controller)
+{
+    ck_assert_uint_eq(get(k, 0x1b), 0xfee00900);
+    accepts(k, 0x1b, 0xfed00900);
+    ck_assert_uint_eq(k->apic_base, 0xfed00900);
+    refuses(k, 0x1b, 0xfee00d00); /* the controller refuses EXTD */
+    refuses(k, 0x1b, 1ull << 48 | 0x900);
+    refuses(k, 0x1b, 0xfee00901);
+    k->cpu->intc = NULL;
+    absent(k, 0x1b);
+}
+
+static uint64_t fixed_now(void *self)
+{
+    return *(uint64_t *)self;
+}
+
+WITH_KIT(tsc_counts_virtual_time)
+{
+    uint64_t now = 1000;
+    k->clock.now = fixed_now;
+    k->clock.self = &now;
+    ck_assert_uint_eq(get(k, 0x10), 1000);
+    accepts(k, 0x10, 50);
+    now += 7;
+    ck_assert_uint_eq(get(k, 0x10), 57);
+    ck_assert_int_eq(EXEC(k, "\x0f\x31"), STEP_NEXT);
+    ck_assert_uint_eq(k->cpu->r[REG_RAX], 57);
+    kit_guest(k);
+    k->cpu->svm->tsc_offset = 0x100000000;
+    ck_assert_uint_eq(get(k, 0x10), 0x100000000 + 57);
+    k->cpu->r[REG_RAX] = k->cpu->r[REG_RDX] = UINT64_MAX;
+    accepts(k, 0xc0000103, 0x1234);
+    ck_assert_int_eq(EXEC(k, "\x0f\x01\xf9"), STEP_NEXT); /* RDTSCP */
+    ck_assert_uint_eq(k->cpu->r[REG_RAX], 57);
+    ck_assert_uint_eq(k->cpu->r[REG_RDX], 1);
+    ck_assert_uint_eq(k->cpu->r[REG_RCX], 0x1234);
+    accepts(k, 0x10, 5); /* the real one, not offset */
+    ck_assert_uint_eq(get(k, 0x10), 0x100000005);
+    msr_reset(k->cpu);
+    k->cpu->svm->guest = false;
+    ck_assert_uint_eq(get(k, 0x10), 0);
+}
+
+/* --- the instructions --- */
+
+#define RDMSR "\x0f\x32"
+#define WRMSR "\x0f\x30"
+
+WITH_KIT(instructions_use_ecx_and_edx_eax)
+{
+    k->cpu->r[REG_RCX] = 0xffffffffc0000081;
+    k->cpu->r[REG_RAX] = 0xdead000011112222;
+    k->cpu->r[REG_RDX] = 0xdead000033334444;
+    ck_assert_int_eq(EXEC(k, WRMSR), STEP_LEAVE);
+    ck_assert_uint_eq(k->cpu->msr.star, 0x3333444411112222);
+    ck_assert_int_eq(EXEC(k, RDMSR), STEP_NEXT);
+    ck_assert_uint_eq(k->cpu->r[REG_RAX], 0x11112222);
+    ck_assert_uint_eq(k->cpu->r[REG_RDX], 0x33334444);
+    ck_assert_uint_eq(k->msrs, 2);
+}
+
+WITH_KIT(unknown_msr_is_gp_and_told)
+{
+    k->cpu->r[REG_RCX] = 0x12345;
+    kit_raised(k, EXEC(k, RDMSR), EXC_GP, 0);
+    kit_raised(k, EXEC(k, WRMSR), EXC_GP, 0);
+    ck_assert_uint_eq(k->errors, 2);
+    ck_assert_uint_eq(k->msrs, 0);
+}
+
+WITH_KIT(privilege_then_permission_map_then_register)
+{
+    k->cpu->r[REG_RCX] = 0x12345; /* outside the map: always intercepted, and unknown */
+    kit_mode(k, MODE_LONG64, 3);
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_MSR_PROT);
+    kit_raised(k, EXEC(k, RDMSR), EXC_GP, 0);
+    kit_mode(k, MODE_LONG64, 0);
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_MSR_PROT);
+    kit_exited(k, EXEC(k, RDMSR), VMEXIT_MSR, 0, 0, CODE_SPA + 2);
+    kit_mode(k, MODE_LONG64, 0);
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_MSR_PROT);
+    kit_exited(k, EXEC(k, WRMSR), VMEXIT_MSR, 1, 0, CODE_SPA + 2);
+    /* With the intercept but a clear map bit the register itself decides. */
+    kit_mode(k, MODE_LONG64, 0);
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_MSR_PROT);
+    k->cpu->r[REG_RCX] = 0xc0000082;
+    k->cpu->r[REG_RDX] = NONCANON >> 32;
+    kit_raised(k, EXEC(k, WRMSR), EXC_GP, 0);
+    ck_assert_int_eq(EXEC(k, RDMSR), STEP_NEXT);
+    /* Bits of the map: even RDMSR, odd WRMSR. C000_0082h is bit 104h of the second part. */
+    kit_put(k, MSRPM_SPA + 0x800 + 0x104 / 8, 1, 1u << 0x104 % 8);
+    k->cpu->r[REG_RIP] = CODE_SPA;
+    kit_exited(k, EXEC(k, RDMSR), VMEXIT_MSR, 0, 0, CODE_SPA + 2);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("msr");
+    TCase *all = tcase_create("all");
+    tcase_add_test(all, rows_are_sorted_and_disjoint);
+    tcase_add_test(all, stored_rows_do_not_overlap);
+    tcase_add_test(all, every_row_reads_its_reset_value);
+    tcase_add_test(all, values_read_back_and_reserved_bits_fault);
+    tcase_add_test(all, msr_reset_undoes_everything);
+    tcase_add_test(all, census_of_boot_reads_exists);
+    tcase_add_test(all, pat_types);
+    tcase_add_test(all, guests_with_nested_paging_have_their_own_pat);
+    tcase_add_test(all, mtrr_rules);
+    tcase_add_test(all, mc_status_takes_zero_only);
+    tcase_add_test(all, hwcr_smm_lock_is_sticky);
+    tcase_add_test(all, vm_cr_rules);
+    tcase_add_test(all, vm_hsave_pa_rules);
+    tcase_add_test(all, debugctl_stops_for_what_is_not_emulated);
+    tcase_add_test(all, segment_bases);
+    tcase_add_test(all, addresses_may_use_the_implemented_width);
+    tcase_add_test(all, apic_base_goes_to_the_controller);
+    tcase_add_test(all, tsc_counts_virtual_time);
+    tcase_add_test(all, instructions_use_ecx_and_edx_eax);
+    tcase_add_test(all, unknown_msr_is_gp_and_told);
+    tcase_add_test(all, privilege_then_permission_map_then_register);
+    suite_add_tcase(suite, all);
+    return kit_run(suite);
+}
