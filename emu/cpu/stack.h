@@ -1,4 +1,4 @@
-/* Several words pushed as one: every page is checked before the first word is written. */
+/* Several words stored as one: every page is checked before the first word is written. */
 #ifndef EMU_CPU_STACK_H
 #define EMU_CPU_STACK_H
 

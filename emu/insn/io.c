@@ -1,5 +1,5 @@
 /* IN, OUT, INS, OUTS. APM vol 3, chapter 3; vol 2, 12.2.5 "I/O-Permission Bitmap", 15.10 "IOIO Intercepts". */
-#include "emu/cpu/segment.h"
+#include "emu/cpu/stack.h"
 #include "emu/insn/system_priv.h"
 
 #include <Zydis/Mnemonic.h>
@@ -111,14 +111,8 @@ static struct port_string port_string(const struct insn *in)
 static enum step check_destination(struct vcpu *cpu, uint64_t off, const struct port_string *s,
                                    uint64_t *la)
 {
-    uint64_t spa;
-    uint8_t *ptr;
     enum step step = mem_linear(cpu, SEG_ES, off, s->size, ACCESS_WRITE, la);
-    if (step == STEP_NEXT)
-        step = mem_run(cpu, *la, ACCESS_WRITE, &ptr, &spa);
-    if (step == STEP_NEXT && (*la & 0xfff) + s->size > 0x1000)
-        step = mem_run(cpu, *la + s->size - 1, ACCESS_WRITE, &ptr, &spa);
-    return step;
+    return step == STEP_NEXT ? stack_check(cpu, *la, s->size, false) : step;
 }
 
 /* One transfer; registers move only on success. */

@@ -2,6 +2,7 @@
  * Reference"; vol 2, 4.6 "Descriptor Tables". */
 #include "emu/cpu/control.h"
 #include "emu/cpu/segment.h"
+#include "emu/cpu/stack.h"
 #include "emu/insn/system_priv.h"
 
 #include <Zydis/Mnemonic.h>
@@ -37,14 +38,10 @@ enum step insn_load_table(struct vcpu *cpu, const struct insn *in)
 /* Both stores must be possible before the first is made. */
 static enum step check_store(struct vcpu *cpu, const struct insn *in, unsigned bytes)
 {
-    uint64_t at = mem_offset(cpu, in), la, spa;
-    uint8_t *ptr;
-    enum step step = mem_linear(cpu, (enum seg)in->seg, at, bytes, ACCESS_WRITE, &la);
-    if (step == STEP_NEXT)
-        step = mem_run(cpu, la, ACCESS_WRITE, &ptr, &spa);
-    if (step == STEP_NEXT && (la & 0xfff) + bytes > 0x1000)
-        step = mem_run(cpu, la + bytes - 1, ACCESS_WRITE, &ptr, &spa);
-    return step;
+    uint64_t la;
+    enum step step =
+        mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), bytes, ACCESS_WRITE, &la);
+    return step == STEP_NEXT ? stack_check(cpu, la, bytes, false) : step;
 }
 
 /* SGDT, SIDT. CHOICE: a 16-bit operand size stores all 32 bits of the base, as AMD parts do. */

@@ -305,6 +305,7 @@ WITH_KIT(sgdt_checks_both_pages_first)
     kit_put(k, PAGED_LA + 0xffd, 2, 0x5a5a);
     kit_page(k, 1, 0);
     kit_raised(k, EXEC(k, SGDT_RBX), EXC_PF, PF_RW);
+    ck_assert_uint_eq(k->cpu->raised.cr2, PAGED_LA + 0x1000);
     ck_assert_uint_eq(kit_get(k, PAGED_LA + 0xffd, 2), 0x5a5a);
 }
 
