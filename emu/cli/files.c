@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MOST (UINT64_C(4) << 30)
 #define FIRST_BYTES (UINT64_C(64) << 10)
@@ -71,9 +72,22 @@ enum pacifica_status output_open(struct output_file *file, const char *path, str
     return file->stream ? PACIFICA_OK : io_error(path, diag);
 }
 
-void output_standard(struct output_file *file, FILE *stream, const char *name)
+void output_stdout(struct output_file *file)
 {
-    *file = (struct output_file){.stream = stream, .name = name};
+    *file = (struct output_file){.stream = stdout, .name = "standard output"};
+}
+
+enum pacifica_status output_stderr(struct output_file *file, struct pacifica_diag *diag)
+{
+    int fd = dup(STDERR_FILENO);
+    *file = (struct output_file){.stream = fd < 0 ? NULL : fdopen(fd, "w"),
+                                 .name = "standard error"};
+    if (file->stream)
+        return PACIFICA_OK;
+    enum pacifica_status status = io_error(file->name, diag);
+    if (fd >= 0)
+        (void)close(fd);
+    return status;
 }
 
 void output_flush(struct output_file *file)
@@ -90,7 +104,7 @@ enum pacifica_status output_close(struct output_file *file, struct pacifica_diag
         return PACIFICA_OK;
     file->stream = NULL;
     bool failed = fflush(stream) != 0 || ferror(stream);
-    if (stream != stdout && stream != stderr)
+    if (stream != stdout)
         failed = fclose(stream) != 0 || failed;
     return failed ? diag_set(diag, PACIFICA_EIO, file->name, NULL, "writing failed") : PACIFICA_OK;
 }

@@ -22,13 +22,16 @@ struct output_file {
 /* Open `path` for writing, emptying it. PACIFICA_EIO: `diag` names file and reason. */
 enum pacifica_status output_open(struct output_file *file, const char *path, struct pacifica_diag *diag);
 
-/* Use standard output or error instead of a file. */
-void output_standard(struct output_file *file, FILE *stream, const char *name);
+/* Use standard output instead of a file. */
+void output_stdout(struct output_file *file);
+
+/* Use standard error instead of a file, but buffered: a stream of its own. PACIFICA_EIO. */
+enum pacifica_status output_stderr(struct output_file *file, struct pacifica_diag *diag);
 
 /* Hand on what is buffered, if there is something. */
 void output_flush(struct output_file *file);
 
-/* Close, and tell whether all bytes arrived: PACIFICA_OK or PACIFICA_EIO. Standard streams stay open. */
+/* Close, and tell whether all bytes arrived: PACIFICA_OK or PACIFICA_EIO. Standard output stays open. */
 enum pacifica_status output_close(struct output_file *file, struct pacifica_diag *diag);
 
 /* The file as the library wants it; `file` must stay where it is. */

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define STDERR_BUFFER (64 * 1024)
 #define DEMO_EXIT_PORT 0xf4
 #define DEMO_EXIT_PORTS 4
 
@@ -15,7 +14,7 @@ static enum pacifica_status open_chardev(struct output_file *file, const struct 
                                          struct pacifica_diag *diag)
 {
     if (chardev->kind == CHARDEV_STDIO)
-        output_standard(file, stdout, "standard output");
+        output_stdout(file);
     else if (chardev->kind == CHARDEV_FILE)
         return output_open(file, chardev->path, diag);
     return PACIFICA_OK;
@@ -133,11 +132,8 @@ static enum pacifica_status attach(struct session *session, struct output_file *
 {
     if (!events[0])
         return PACIFICA_OK;
-    enum pacifica_status status = PACIFICA_OK;
-    if (path)
-        status = output_open(file, path, diag);
-    else
-        output_standard(file, stderr, "standard error");
+    enum pacifica_status status =
+        path ? output_open(file, path, diag) : output_stderr(file, diag);
     if (status != PACIFICA_OK)
         return status;
     const struct pacifica_trace_options options = {
@@ -167,8 +163,6 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
                                    struct pacifica_diag *diag)
 {
     *session = (struct session){.options = options};
-    if (options->log_items[0] || options->trace_events[0])
-        (void)setvbuf(stderr, NULL, _IOFBF, STDERR_BUFFER); /* session_flush() hands it on */
     enum pacifica_status status = read_files(session, diag);
     if (status == PACIFICA_OK)
         status = make_machine(session, diag);
