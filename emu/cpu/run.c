@@ -378,7 +378,6 @@ static enum step after_instruction(struct vcpu *cpu, bool trap)
 /* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
 static enum step after_chain(struct vcpu *cpu, bool trap)
 {
-    bool was_guest = svm_guest(cpu);
     enum step step;
     switch (cpu->leave) {
     case LEAVE_LINK:
@@ -394,7 +393,7 @@ static enum step after_chain(struct vcpu *cpu, bool trap)
         break;
     case STEP_VMEXIT: step = STEP_VMEXIT; break;
     case STEP_STOP: return STEP_STOP;
-    default: return after_instruction(cpu, trap && svm_guest(cpu) == was_guest);
+    default: return after_instruction(cpu, trap);
     }
     return step;
 }
@@ -449,7 +448,8 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     }
     run->link = NULL;
     run_chain(cpu, entry);
-    enum step step = after_chain(cpu, trap && exact);
+    /* The trap of VMRUN itself waits for #VMEXIT: after_vmexit(). */
+    enum step step = after_chain(cpu, trap && exact && svm_guest(cpu) == guest);
     if (step == STEP_VMEXIT || (guest && !svm_guest(cpu) && step != STEP_STOP))
         return after_vmexit(cpu);
     return step;

@@ -1,4 +1,5 @@
 /* The run loop: exact counts and deadlines, shadows, single step, code that changes, fetch faults, limits. */
+#include "svm/world.h"
 #include "tests/cpu/kit.h"
 
 #define MAX_STEPS 100000u
