@@ -92,7 +92,7 @@ struct tlb_entry {
 };
 
 /* Which entry answered for a page of guest tables; it still does while it has the same tag.
- * Derived: tlb_insert() drops those that an entry for a smaller page could make wrong. */
+ * Derived; see drop_hints(). */
 struct nested_hint {
     uint64_t key, tag;
     uint32_t generation; /* of all hints: those of another generation are dropped */

@@ -121,12 +121,12 @@ static unsigned choose_way(struct paging *paging, unsigned set, uint64_t tag, st
     return chosen;
 }
 
-/* A new nested entry answers before entries of larger pages, which hints may still name. */
-static void drop_hints(struct paging *paging, const struct tlb_entry *e)
+/* A hint outlives its entry, and is right again if the same entry comes back: except for a large
+ * page, because in between smaller ones may have come, which answer first. So all hints go when a
+ * large page comes. */
+static void drop_hints(struct paging *paging)
 {
-    if (e->is.shift == PAGE_SHIFT)
-        nested_hint(paging, e->page >> PAGE_SHIFT, e->is.asid)->key = 0;
-    else if (++paging->hint_generation == 0)
+    if (++paging->hint_generation == 0)
         memset(paging->hints, 0, sizeof(paging->hints)); /* none from 2^32 changes ago */
 }
 
@@ -167,8 +167,8 @@ struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64
     if (!is_nested(array)) {
         state->counters.fills++;
         tell(paging, PROBE_TLB_FILL, e->page, e->is.asid);
-    } else {
-        drop_hints(paging, e);
+    } else if (e->is.shift != PAGE_SHIFT) {
+        drop_hints(paging);
     }
     return e;
 }

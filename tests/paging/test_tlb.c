@@ -405,6 +405,34 @@ START_TEST(invlpg_and_mov_cr3_keep_nested_translations_of_tables)
 }
 END_TEST
 
+/* The nested tables change between a large page and small ones; each guest table is reached by what was cached for it. */
+START_TEST(nested_pages_of_both_sizes_side_by_side)
+{
+    uint64_t second = LA + (1ull << 21); /* another page table of the guest */
+    uint64_t pde, small_pages, at;
+
+    nest_with(OLD);
+    kit_map(&kit, second, OLD | PWU);
+    kit_map_nested(&kit, OLD, OLD | PWU);
+    kit_map_nested(&kit, NEW, NEW | PWU);
+    pde = kit_entry(&kit, kit.nested.root, 4, 2, 0);
+    small_pages = kit_get(&kit, pde);
+    at = kit_entry(&kit, kit.regime.root, 4, 1, second);
+    kit_set(&kit, pde, 0 | PWU | PS);
+    assert_ok(kit_translate(&kit, LA, READ), OLD); /* all tables by the large page */
+    paging_flush_asid(kit.paging, 1, true);
+    kit_set(&kit, pde, small_pages);
+    assert_ok(kit_translate(&kit, LA, READ), OLD); /* by small pages */
+    kit_set(&kit, pde, 0x600000 | PWU | PS);
+    kit_set(&kit, 0x600000 | at, NEW | PWU);
+    assert_ok(kit_translate(&kit, second, READ), NEW); /* the last table by a large page again */
+    paging_flush_page(kit.paging, 1, 0, LA, true);
+    assert_ok(kit_translate(&kit, LA, READ), OLD); /* still by small pages */
+    paging_flush_asid(kit.paging, 1, true);
+    assert_fault(kit_translate(&kit, LA, READ), 0); /* empty tables in the large page */
+}
+END_TEST
+
 START_TEST(changed_n_cr3_is_not_seen_without_a_flush)
 {
     nest_with(0x150000);
@@ -765,6 +793,7 @@ int main(void)
     tcase_add_test(tc, invlpg_takes_all_parts_of_a_fractured_page);
     tcase_add_test(tc, changed_nested_tables_need_a_flush_of_the_asid);
     tcase_add_test(tc, invlpg_and_mov_cr3_keep_nested_translations_of_tables);
+    tcase_add_test(tc, nested_pages_of_both_sizes_side_by_side);
     tcase_add_test(tc, changed_n_cr3_is_not_seen_without_a_flush);
     tcase_add_test(tc, same_asid_shares_entries);
     tcase_add_test(tc, raised_nested_rights_need_no_flush);
