@@ -104,27 +104,16 @@ enum step insn_adox(struct vcpu *cpu, const struct insn *in)
 
 /* --- decimal adjustment, not in 64-bit mode ------------------------------------------------------ */
 
-/* ZF, SF and PF of AL with CF and AF given. CHOICE: OF, undefined, is 0. */
-static void adjusted(struct vcpu *cpu, uint64_t al, bool carry, bool aux)
-{
-    reg_write(cpu, REG_RAX * 8, 1, al);
-    flags_set_result(cpu, (carry ? FLAG_CF : 0) | (aux ? FLAG_AF : 0), sign_extend(al, 1));
-}
-
+/* DAA, DAS: AL moves by 00h, 06h, 60h or 66h. CHOICE: OF, undefined, is that of this sum or difference, as on Zen 4. */
 EMU_MUST_USE static enum step adjust_packed(struct vcpu *cpu, bool subtract)
 {
-    uint8_t old = (uint8_t)cpu->r[REG_RAX], al = old;
-    bool carry = flags_cf(cpu), aux = flags_af(cpu), new_carry = false;
-    if ((old & 15) > 9 || aux) {
-        al = (uint8_t)(subtract ? old - 6 : old + 6);
-        new_carry = carry || (subtract ? old < 6 : old > 0xf9);
-        aux = true;
-    }
-    if (old > 0x99 || carry) {
-        al = (uint8_t)(subtract ? al - 0x60 : al + 0x60);
-        new_carry = true;
-    }
-    adjusted(cpu, al, new_carry, aux);
+    uint64_t al = cpu->r[REG_RAX] & 0xff;
+    bool low = (al & 15) > 9 || flags_af(cpu), high = al > 0x99 || flags_cf(cpu);
+    bool carry = high || (subtract && low && al < 6);
+    uint64_t by = (low ? 0x06 : 0) + (high ? 0x60 : 0);
+    al = subtract ? sem_sub(cpu, 1, al, by) : sem_add(cpu, 1, al, by);
+    flags_replace(cpu, FLAG_CF | FLAG_AF, (carry ? FLAG_CF : 0) | (low ? FLAG_AF : 0));
+    reg_write(cpu, REG_RAX * 8, 1, al);
     return STEP_NEXT;
 }
 
@@ -140,15 +129,16 @@ enum step insn_das(struct vcpu *cpu, const struct insn *in)
     return adjust_packed(cpu, true);
 }
 
-/* AAA, AAS: AX moves by 0106h as one number. */
+/* AAA, AAS: AX moves by 0106h as one number. CHOICE: the undefined flags are those of this 16-bit sum or difference, before
+ * the upper half of AL is cleared, as on Zen 4. */
 EMU_MUST_USE static enum step adjust_unpacked(struct vcpu *cpu, bool subtract)
 {
-    uint16_t ax = (uint16_t)cpu->r[REG_RAX];
+    uint64_t ax = cpu->r[REG_RAX];
     bool adjust = (ax & 15) > 9 || flags_af(cpu);
-    if (adjust)
-        ax = (uint16_t)(subtract ? ax - 0x106 : ax + 0x106);
+    uint64_t by = adjust ? 0x106 : 0;
+    ax = subtract ? sem_sub(cpu, 2, ax, by) : sem_add(cpu, 2, ax, by);
+    flags_replace(cpu, FLAG_CF | FLAG_AF, adjust ? FLAG_CF | FLAG_AF : 0);
     reg_write(cpu, REG_RAX * 8, 2, ax & 0xff0f);
-    adjusted(cpu, ax & 15, adjust, adjust);
     return STEP_NEXT;
 }
 

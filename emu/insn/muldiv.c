@@ -134,11 +134,10 @@ enum step insn_aam(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
+/* CHOICE: CF, OF and AF, undefined, are those of the addition, as on Zen 4. */
 enum step insn_aad(struct vcpu *cpu, const struct insn *in)
 {
-    uint16_t ax = (uint16_t)cpu->r[REG_RAX];
-    uint8_t al = (uint8_t)((ax & 255) + (ax >> 8) * (uint8_t)in->imm);
-    set_accumulator(cpu, 1, al, 0);
-    flags_set_result(cpu, 0, sign_extend(al, 1));
+    uint64_t ah = (cpu->r[REG_RAX] >> 8) & 0xff;
+    set_accumulator(cpu, 1, sem_add(cpu, 1, cpu->r[REG_RAX], ah * (uint8_t)in->imm), 0);
     return STEP_NEXT;
 }

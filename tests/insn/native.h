@@ -126,6 +126,43 @@ static inline void native_free(struct native *native)
     free(native);
 }
 
+/* Is selector 23h a 32-bit code segment that we may enter? */
+static inline bool native_has_32bit(void)
+{
+    uint32_t rights = 0x23;
+    bool valid;
+    __asm__("lar %0, %0" : "+r"(rights), "=@ccz"(valid));
+    return valid && (rights & 0x0060f800) == 0x0040f800; /* D, not L, DPL 3 code */
+}
+
+/* Run an instruction without memory operands in a 32-bit code segment, which Linux keeps at selector 23h; `code` is below
+ * 4 GiB. EAX and flags go in and out. The upper half of RSP does not survive the 32-bit segment. */
+static inline void native_run32(uint8_t *code, const uint8_t *insn, unsigned len, uint64_t *rax,
+                                uint64_t *rflags)
+{
+    uint8_t *at = code + 64;
+    uint32_t target = (uint32_t)(uintptr_t)at;
+    uint16_t selector = 0x23;
+    memcpy(code, &target, 4);
+    memcpy(code + 4, &selector, 2);
+    native_emit(&at, insn, len);
+    uint32_t back = (uint32_t)(uintptr_t)(at + 7), stack = (uint32_t)(uintptr_t)(code + 16);
+    NATIVE_BYTES(&at, 0xea); /* JMP 33h:back */
+    native_emit(&at, &back, 4);
+    NATIVE_BYTES(&at, 0x33, 0x00, 0x48, 0x8b, 0x24, 0x25); /* 64-bit mode again: MOV RSP, [stack] */
+    native_emit(&at, &stack, 4);
+    NATIVE_BYTES(&at, 0xc3);
+
+    uint64_t a = *rax, f = *rflags;
+    __asm__ volatile("subq $128, %%rsp\n\tleaq 1f(%%rip), %%rcx\n\tpushq %%rcx\n\tmovq %%rsp, 16(%[code])\n\tpushq %[f]\n\tpopfq\n\t"
+                     "ljmp *(%[code])\n1:\tpushfq\n\tpopq %[f]\n\tleaq 128(%%rsp), %%rsp"
+                     : "+a"(a), [f] "+d"(f)
+                     : [code] "S"(code)
+                     : "rcx", "memory", "cc");
+    *rax = a;
+    *rflags = f;
+}
+
 /* Is this an AMD processor of family 19h or later, whose undefined results we follow? */
 static inline bool native_follows_amd(void)
 {

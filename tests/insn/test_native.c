@@ -446,11 +446,54 @@ START_TEST(random_instructions_agree_with_the_processor)
 }
 END_TEST
 
+/* AAA, AAS, DAA, DAS, AAM, AAD for every AL, interesting AH and the flags they read. OF is undefined for all, SF, ZF and
+ * PF for AAA and AAS, CF and AF for AAM and AAD. */
+START_TEST(decimal_adjustments_agree_with_the_processor)
+{
+    static const struct {
+        uint8_t len, bytes[2];
+        uint32_t undefined;
+    } rows[] = {{1, {0x37}, SZAP & ~FLAG_AF}, {1, {0x3f}, SZAP & ~FLAG_AF}, {1, {0x27}, 0}, {1, {0x2f}, 0},
+                {2, {0xd4, 10}, FLAG_CF | FLAG_AF}, {2, {0xd4, 7}, FLAG_CF | FLAG_AF},
+                {2, {0xd5, 10}, FLAG_CF | FLAG_AF}, {2, {0xd5, 0xfb}, FLAG_CF | FLAG_AF}};
+    if (!native_has_32bit()) {
+        printf("no 32-bit segments: decimal adjustments not compared\n");
+        return;
+    }
+    struct rig *rig = rig_new(MODE_PROT32);
+    uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    ck_assert(code != MAP_FAILED);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (unsigned n = 0; n < 4 * 4 * 256; n++) {
+            static const uint8_t ah[] = {0, 1, 0x7f, 0xff};
+            uint64_t rax = 0x12340000u | (unsigned)ah[n >> 8 & 3] << 8 | (n & 255);
+            uint64_t rflags = 0x202 | (n & 0x400 ? FLAG_CF : 0) | (n & 0x800 ? FLAG_AF : 0);
+            uint64_t native_rax = rax, native_flags = rflags;
+            uint32_t mask = native_follows_amd() ? 0 : rows[i].undefined | FLAG_OF;
+            native_run32(code, rows[i].bytes, rows[i].len, &native_rax, &native_flags);
+            rig->cpu.r[REG_RAX] = rax;
+            cpu_set_rflags(&rig->cpu, rflags);
+            ck_assert_int_eq(rig_exec(rig, rows[i].bytes, rows[i].len), STEP_NEXT);
+            ck_assert_msg(native_rax == rig->cpu.r[REG_RAX] &&
+                              !((native_flags ^ cpu_rflags(&rig->cpu)) & FLAGS_STATUS & ~mask),
+                          "%02x: EAX %x flags %x: native %x %x here %x %x", rows[i].bytes[0],
+                          (unsigned)rax, (unsigned)rflags, (unsigned)native_rax,
+                          (unsigned)native_flags, (unsigned)rig->cpu.r[REG_RAX],
+                          (unsigned)cpu_rflags(&rig->cpu));
+        }
+    }
+    (void)munmap(code, 4096);
+    rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("native");
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, random_instructions_agree_with_the_processor);
+    tcase_add_test(tcase, decimal_adjustments_agree_with_the_processor);
     Suite *suite = suite_create("native");
     suite_add_tcase(suite, tcase);
     return rig_run(suite);
