@@ -30,7 +30,7 @@ struct memory *memory_new(uint64_t ram_bytes)
     memory->ram_bytes = ram_bytes;
     memory->ram_pages = ram_bytes >> PAGE_SHIFT;
     memory->page_count = memory->ram_pages;
-    memory->low_end = ram_bytes < MEMORY_LOW_END ? ram_bytes : MEMORY_LOW_END;
+    memory->low_end = ram_bytes < MEMORY_SPLIT ? ram_bytes : MEMORY_LOW_END;
     memory->high_bytes = ram_bytes - memory->low_end;
     memory->map_bytes = ram_bytes + MEMORY_ROM_BYTES;
     memory->marks_bytes = memory->map_bytes >> PAGE_SHIFT;

@@ -23,7 +23,7 @@ enum page_mark {
 };
 
 /* Make the memory of a PC: RAM of `ram_bytes` (a multiple of 4 KiB): 0-0x9ffff, a hole up to 1 MiB, then
- * RAM to at most 0xc0000000, the rest from 4 GiB. RAM is one lazily allocated zero mapping.
+ * RAM to its end, or if it has 3.5 GiB or more to 0xc0000000 and the rest from 4 GiB. RAM is one lazily allocated zero mapping.
  * Returns NULL if the workstation refuses. */
 struct memory *memory_new(uint64_t ram_bytes);
 void memory_free(struct memory *memory);

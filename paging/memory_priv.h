@@ -12,7 +12,8 @@
 /* The layout of a PC. The hole holds video memory and option ROMs. */
 #define MEMORY_HOLE 0xa0000ull
 #define MEMORY_HOLE_END 0x100000ull
-#define MEMORY_LOW_END 0xc0000000ull
+#define MEMORY_SPLIT 0xe0000000ull   /* RAM of this size or more is split */
+#define MEMORY_LOW_END 0xc0000000ull /* where its low part ends */
 #define MEMORY_HIGH 0x100000000ull
 
 #define MEMORY_ROMS 8u

@@ -186,7 +186,7 @@ START_TEST(elf_segment_above_4_gib)
 {
     struct load l;
     struct image_elf elf = image_small();
-    load_open(&l, 0xc0000000 + 16 * MIB);
+    load_open(&l, 0xe0000000);
     elf.elf64 = true;
     elf.count = 2;
     elf.segment[1] = (struct image_segment){ 0x100ff0000, 0x100ff0000, 0x10000, 0x100 };
@@ -194,7 +194,7 @@ START_TEST(elf_segment_above_4_gib)
     image_multiboot1(l.image, IMAGE_DATA, 3);
     load_ok(&l, BOOT_MULTIBOOT1);
     segment_at(&l, 0x100ff0000, 1, 64, 0x100, 0x10000);
-    image_put(l.image, 64 + 56 + 24, 0x100ff1000, 8);
+    image_put(l.image, 64 + 56 + 24, 0x11fff1000, 8);
     load_bad(&l, PACIFICA_ERANGE, "not all of that is RAM");
     load_close(&l);
 }

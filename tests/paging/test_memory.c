@@ -72,7 +72,7 @@ END_TEST
 
 START_TEST(large_ram_continues_at_4_gib)
 {
-    struct memory *memory = memory_new(0xc0000000ull + 0x2000);
+    struct memory *memory = memory_new(0xe0000000ull);
 
     if (!memory)
         return; /* a workstation without so much address space to give */
@@ -80,10 +80,23 @@ START_TEST(large_ram_continues_at_4_gib)
     ck_assert_uint_eq(memory_backing(memory, 0xc0000000), UINT64_MAX);
     ck_assert_uint_eq(memory_backing(memory, 0xffffffff), UINT64_MAX);
     ck_assert_uint_eq(memory_backing(memory, 0x100000000), 0xc0000);
-    ck_assert_uint_eq(memory_backing(memory, 0x100001fff), 0xc0001);
-    ck_assert_uint_eq(memory_backing(memory, 0x100002000), UINT64_MAX);
+    ck_assert_uint_eq(memory_backing(memory, 0x11fffffff), 0xdffff);
+    ck_assert_uint_eq(memory_backing(memory, 0x120000000), UINT64_MAX);
     phys_write(memory, 0x100001ff8, 8, 42);
     ck_assert_uint_eq(phys_read(memory, 0x100001ff8, 8), 42);
+    memory_free(memory);
+}
+END_TEST
+
+START_TEST(ram_below_3_5_gib_is_not_split)
+{
+    struct memory *memory = memory_new(0xe0000000ull - 0x1000);
+
+    if (!memory)
+        return;
+    ck_assert_uint_eq(memory_backing(memory, 0xdfffefff), 0xdfffe);
+    ck_assert_uint_eq(memory_backing(memory, 0xdffff000), UINT64_MAX);
+    ck_assert_uint_eq(memory_backing(memory, 0x100000000), UINT64_MAX);
     memory_free(memory);
 }
 END_TEST
@@ -426,6 +439,7 @@ int main(void)
     tcase_add_test(tc, layout_has_the_hole_and_ends);
     tcase_add_test(tc, small_ram_ends_below_the_hole);
     tcase_add_test(tc, large_ram_continues_at_4_gib);
+    tcase_add_test(tc, ram_below_3_5_gib_is_not_split);
     tcase_add_test(tc, ram_is_zero_and_lazy);
     tcase_add_test(tc, accesses_have_all_widths);
     tcase_add_test(tc, accesses_cross_pages);
