@@ -1,4 +1,4 @@
-/* Segment registers and descriptors: MOV, PUSH and POP of Sreg, Lxx, SWAPGS, FS and GS bases, LAR, LSL, VERR, VERW.
+/* Segment registers and descriptors: MOV, PUSH and POP of Sreg, Lxx, SWAPGS, FS and GS bases, LAR, LSL, VERR, VERW, ARPL.
  * APM vol 3, chapter 3; vol 2, chapter 4 "Segmented Virtual Memory". */
 #include "emu/cpu/segment.h"
 #include "emu/insn/system_priv.h"
@@ -187,5 +187,21 @@ enum step insn_verr_verw(struct vcpu *cpu, const struct insn *in)
     else if (found && segment_is_code(&d.seg))
         found = d.seg.attr & TYPE_WRITABLE; /* readable code */
     set_zf(cpu, found);
+    return STEP_NEXT;
+}
+
+/* ARPL r/m16, r16, where 64-bit mode has MOVSXD: the destination's RPL is raised to the source's, ZF says so. */
+enum step insn_arpl(struct vcpu *cpu, const struct insn *in)
+{
+    if (!cpu_protected(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    struct operand_rmw rmw;
+    uint64_t to, from = reg_read(cpu, in->op[1].reg, 2);
+    enum step step = operand_begin(cpu, in, 0, &rmw, &to);
+    if (step != STEP_NEXT)
+        return step;
+    bool raise = SELECTOR_RPL(to) < SELECTOR_RPL(from);
+    operand_commit(cpu, in, 0, &rmw, raise ? (to & ~3ull) | SELECTOR_RPL(from) : to);
+    set_zf(cpu, raise);
     return STEP_NEXT;
 }

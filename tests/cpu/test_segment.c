@@ -387,6 +387,20 @@ WITH_KIT(verr_and_verw)
     ck_assert(!looked(k, VERR, EXEC_ONLY));
 }
 
+WITH_KIT(arpl_raises_the_rpl)
+{
+    kit_mode(k, MODE_PROT32, 3);
+    for (unsigned to = 0; to < 4; to++) {
+        for (unsigned from = 0; from < 4; from++) {
+            k->cpu->r[REG_RCX] = 0x12340010 | to;
+            k->cpu->r[REG_RAX] = 0xffe0 | from;
+            ck_assert_int_eq(EXEC(k, "\x63\xc1"), STEP_NEXT); /* ARPL CX, AX */
+            ck_assert_uint_eq(k->cpu->r[REG_RCX], 0x12340010 | (from > to ? from : to));
+            ck_assert_int_eq((cpu_rflags(k->cpu) & FLAG_ZF) != 0, from > to);
+        }
+    }
+}
+
 /* --- bases --- */
 
 WITH_KIT(swapgs_rules)
@@ -446,6 +460,7 @@ int main(void)
     tcase_add_test(system, lar_and_lsl_answer);
     tcase_add_test(system, lar_and_lsl_system_types);
     tcase_add_test(system, verr_and_verw);
+    tcase_add_test(system, arpl_raises_the_rpl);
     tcase_add_test(system, swapgs_rules);
     tcase_add_test(system, fsgsbase_rules);
     suite_add_tcase(suite, system);
