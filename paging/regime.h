@@ -11,7 +11,6 @@ enum walk_mode { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 struct walk_regime {
     enum walk_mode mode;
     uint64_t root;         /* CR3 or N_CR3 */
-    uint64_t pdpte[4];     /* WALK_PAE without nesting: the loaded PDPTEs */
     bool wp, nxe, smep, smap, pse, pge, pcide, pke;
     uint32_t pkru;
     uint8_t cpl;           /* 3: user */

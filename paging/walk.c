@@ -151,28 +151,22 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
     }
 }
 
-/* PAE in legacy mode. Without nesting the four PDPTEs were loaded with CR3; guests with nested
- * paging, and nested tables of a PAE host (on_demand), have them read and checked when needed. APM
- * vol 2, 5.5.3 "Handling of PDPT Entries in PAE Mode". */
+/* PAE in legacy mode. CHOICE: PDPTEs are read and checked when they are needed, as current parts do, and as nested paging
+ * demands; older ones load all four with CR3. APM vol 2, 5.2.3 "PAE Paging". */
 EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime,
-                                    bool on_demand, bool guest, uint64_t la, struct leaf *leaf)
+                                    bool guest, uint64_t la, struct leaf *leaf)
 {
     uint64_t beyond = beyond_physical(regime);
     uint64_t common = beyond | 0x7ffull << 52 | (regime->nxe ? 0 : ENTRY_NX);
-    uint64_t pdpte;
+    uint64_t address, pdpte, spa;
 
     la &= 0xffffffff;
-    if (on_demand) {
-        uint64_t address = (regime->root & 0xffffffe0) + (la >> 30) * 8, spa;
-
-        if (!table_spa(w, guest, address, &spa)) {
-            leaf->gpa = address;
-            return END_NPF;
-        }
-        pdpte = entry_load(w->memory, spa, 8);
-    } else {
-        pdpte = regime->pdpte[la >> 30];
+    address = (regime->root & 0xffffffe0) + (la >> 30) * 8;
+    if (!table_spa(w, guest, address, &spa)) {
+        leaf->gpa = address;
+        return END_NPF;
     }
+    pdpte = entry_load(w->memory, spa, 8);
     if (!(pdpte & ENTRY_P))
         return END_ABSENT;
     if (pdpte & (beyond | 0xfffull << 52 | 0x1e6))
@@ -223,7 +217,7 @@ EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *r
     }
 }
 
-EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regime, bool on_demand,
+EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regime,
                                 bool guest, uint64_t la, struct leaf *leaf)
 {
     uint64_t common = beyond_physical(regime) | (regime->nxe ? 0 : ENTRY_NX);
@@ -233,7 +227,7 @@ EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regi
         return descend_64(w, regime, guest, common, 4, regime->root & ENTRY_ADDRESS, la, leaf);
     case WALK_5LEVEL:
         return descend_64(w, regime, guest, common, 5, regime->root & ENTRY_ADDRESS, la, leaf);
-    case WALK_PAE: return descend_pae(w, regime, on_demand, guest, la, leaf);
+    case WALK_PAE: return descend_pae(w, regime, guest, la, leaf);
     case WALK_32: return descend_32(w, regime, guest, la, leaf);
     case WALK_NONE: break;
     }
@@ -247,15 +241,15 @@ EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regi
 /* Two copies: tables in system memory (without nesting, and the nested tables), and tables in
  * guest memory. */
 static enum descent descend_system(struct walker *w, const struct walk_regime *regime,
-                                   bool on_demand, uint64_t la, struct leaf *leaf)
+                                   uint64_t la, struct leaf *leaf)
 {
-    return descend(w, regime, on_demand, false, la, leaf);
+    return descend(w, regime, false, la, leaf);
 }
 
 static enum descent descend_guest(struct walker *w, const struct walk_regime *regime, uint64_t la,
                                   struct leaf *leaf)
 {
-    return descend(w, regime, true, true, la, leaf);
+    return descend(w, regime, true, la, leaf);
 }
 
 /* The access is allowed: A, and D for a write, are set in the leaf.
@@ -301,7 +295,7 @@ static bool nested_walk(struct walker *w, uint64_t gpa, enum access_kind kind, s
     uint32_t code = PF_US | (kind == ACCESS_WRITE ? PF_RW : 0) | fetch_bit(nested, kind);
 
     if (EMU_LIKELY(!beyond_nested(nested, gpa)))
-        end = descend_system(&host, nested, true, gpa, leaf);
+        end = descend_system(&host, nested, gpa, leaf);
     if (EMU_UNLIKELY(end != END_LEAF)) {
         w->npf_code = end == END_RESERVED ? code | PF_P | PF_RSV : code;
         return false;
@@ -361,7 +355,7 @@ void walk_tables(struct memory *memory, struct paging *paging, const struct walk
     bool user = regime->cpl == 3 && !access.supervisor;
     uint32_t code = (write ? PF_RW : 0) | (user ? PF_US : 0) | fetch_bit(regime, access.kind);
     enum descent end = regime->nested ? descend_guest(&w, regime, la, &leaf)
-                                      : descend_system(&w, regime, false, la, &leaf);
+                                      : descend_system(&w, regime, la, &leaf);
 
     *res = (struct walk_result){ .status = WALK_FAULT, .code = code };
     if (EMU_UNLIKELY(end == END_NPF))

@@ -68,7 +68,7 @@ bool rule_pdptes_broken(const struct svm_check *c)
     uint64_t pdpte[4];
     uint64_t reserved = UINT64_C(0x1e6) | ~UINT64_C(0) << c->model->maxphyaddr;
     bool broken = false;
-    svm_load_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
+    svm_read_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
     for (unsigned i = 0; i < 4; i++)
         broken |= (pdpte[i] & 1) && (pdpte[i] & reserved);
     return broken;

@@ -104,8 +104,6 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     regs->shadow = false;
     regs->shadow_next = false;
     regs->halted = false;
-    if (EMU_UNLIKELY(svm_legacy_pae(regs->cr0, regs->cr4, regs->efer)))
-        svm_load_pdptes(cpu->memory, regs->cr3, regs->pdpte);
     cpu_update_mode(cpu);
     cpu_attention(cpu);
     return STEP_VMEXIT;

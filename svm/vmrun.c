@@ -119,8 +119,6 @@ static void load_guest(struct vcpu *cpu, const uint8_t *vmcb)
     regs->cpl = guest_cpl(cpu, (uint8_t)VMCB_GET(vmcb, CPL));
     regs->shadow = VMCB_GET(vmcb, INTERRUPT_SHADOW) & 1;
     regs->shadow_next = regs->shadow; /* VMRUN itself starts the shadow of the first instruction */
-    if (EMU_UNLIKELY(svm_legacy_pae(regs->cr0, regs->cr4, regs->efer)) && !cpu->svm->nested_paging)
-        svm_load_pdptes(cpu->memory, regs->cr3, regs->pdpte);
 }
 
 /* APM vol 2, 15.16.1 "TLB Flush". CHOICE: reserved values flush nothing; hardware is not known to refuse them. */

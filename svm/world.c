@@ -23,7 +23,7 @@ void svm_page_write_back(struct vcpu *cpu, const struct svm_page *page, unsigned
 
 /* --- state --- */
 
-void svm_load_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
+void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
 {
     for (unsigned i = 0; i < 4; i++)
         pdpte[i] = phys_read(memory, (uint32_t)(cr3 & ~UINT64_C(0x1f)) + UINT64_C(8) * i, 8);

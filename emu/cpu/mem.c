@@ -54,12 +54,6 @@ static void regime_rebuild(struct vcpu *cpu)
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
         .nested = svm->guest && svm->nested_paging ? &svm->host_regime : NULL,
     };
-    /* CHOICE: the PDPTEs are read anew whenever the context changes; APM vol 2, 5.3.3 "CR3 Register", leaves
-     * it to the processor when they are loaded. Under nested paging they are walked like any other entry. */
-    if (regime->mode == WALK_PAE && !regime->nested)
-        for (unsigned i = 0; i < 4; i++)
-            regime->pdpte[i] =
-                phys_read(cpu->memory, ((uint32_t)regs->cr3 & ~0x1fu) + 8ull * i, 8);
 
     struct fast_entry *bank = paging_bank(cpu->paging, regime);
     cpu->bank = bank;

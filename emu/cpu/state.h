@@ -216,7 +216,6 @@ struct cpu_regs {
     uint64_t dr[8]; /* 0-3, 6, 7 used */
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
-    uint64_t pdpte[4]; /* legacy PAE without nested paging: as loaded with CR3 */
     uint8_t cpl;
     bool shadow;      /* the next instruction runs in an interrupt shadow (STI, MOV SS, POP SS, VMCB) */
     bool shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */

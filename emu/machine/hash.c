@@ -73,7 +73,6 @@ static void mix_registers(struct mixer *mixer, struct vcpu *cpu)
     mix(mixer, regs->cr4);
     mix(mixer, regs->efer);
     mix_words(mixer, regs->dr, 8);
-    mix_words(mixer, regs->pdpte, 4);
     for (int i = 0; i < SEG_COUNT; i++) {
         const struct segment *seg = &regs->seg[i];
         mix(mixer, seg->selector | (uint64_t)seg->attr << 16 | (uint64_t)seg->limit << 32);

@@ -460,7 +460,7 @@ START_TEST(state_hash_sees_every_part_of_the_state)
     ck_assert_uint_eq(pacifica_machine_state_hash(m), before);
     uint8_t *byte = memory_ptr(m->memory, 0x200000, 1);
     uint64_t *word[] = {&cpu->r[REG_R15], &cpu->r[REG_RIP], &cpu->rflags, &cpu->regs.cr2,
-                        &cpu->regs.cr3, &cpu->regs.dr[3], &cpu->regs.pdpte[3],
+                        &cpu->regs.cr3, &cpu->regs.dr[3],
                         &cpu->regs.seg[SEG_TR].base, &cpu->regs.gdtr.base, &cpu->msr.star,
                         &cpu->msr.spec_ctrl, &cpu->svm->n_cr3, &cpu->svm->vmruns,
                         &cpu->skipped_ns, &cpu->extra_steps};

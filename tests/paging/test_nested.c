@@ -287,7 +287,6 @@ START_TEST(guest_pae_reads_pdptes_on_demand)
 {
     kit.regime.mode = WALK_PAE;
     kit.regime.root = 0x140000;
-    kit.regime.pdpte[0] = UINT64_MAX; /* not looked at */
     kit_set(&kit, 0x140000, 0x141000 | P);
     kit_set(&kit, 0x141000, 0x142000 | PWU);
     kit_set(&kit, 0x142000, GPA | PWU);

@@ -450,12 +450,11 @@ START_TEST(legacy_large_pages_need_pse)
 }
 END_TEST
 
-START_TEST(pae_uses_the_loaded_pdptes)
+START_TEST(pae_reads_pdptes_on_demand)
 {
     kit.regime.mode = WALK_PAE;
     kit.regime.root = 0x200020;
-    kit_set(&kit, 0x200020 + 3 * 8, 0); /* memory is not looked at */
-    kit.regime.pdpte[3] = 0x210000 | P;
+    kit_set(&kit, 0x200020 + 3 * 8, 0x210000 | P);
     kit_set(&kit, 0x210000 + 511 * 8, 0x211000 | PWU);
     kit_set(&kit, 0x211000 + 510 * 8, PAGE | PWU);
     assert_ok(kit_walk(&kit, 0xffffe008, WRITE), PAGE + 8);
@@ -463,6 +462,10 @@ START_TEST(pae_uses_the_loaded_pdptes)
     assert_fault(kit_walk(&kit, 0x1000, EXEC), PF_ID);
     kit_set(&kit, 0x210000 + 511 * 8, 0x400000 | PWU | PS);
     assert_ok(kit_walk(&kit, 0xffffe008, READ), 0x5fe008);
+    kit_set(&kit, 0x200020 + 3 * 8, 0x210000 | P | 1u << 5); /* reserved */
+    assert_fault(kit_walk(&kit, 0xffffe008, READ), PF_P | PF_RSV);
+    kit_set(&kit, 0x200020 + 3 * 8, 1u << 5);
+    assert_fault(kit_walk(&kit, 0xffffe008, READ), 0);
 }
 END_TEST
 
@@ -471,7 +474,8 @@ START_TEST(pae_reserved_bits)
     static const uint64_t bits[] = { 1ull << 52, 1ull << 62, 1ull << 48 };
 
     kit.regime.mode = WALK_PAE;
-    kit.regime.pdpte[0] = 0x210000 | P;
+    kit.regime.root = 0x200000;
+    kit_set(&kit, 0x200000, 0x210000 | P);
     for (unsigned i = 0; i < 3; i++) {
         kit_set(&kit, 0x210000, 0x211000 | PWU);
         kit_set(&kit, 0x211000, PAGE | PWU | bits[i]);
@@ -522,8 +526,6 @@ START_TEST(hostile_tables)
         la = (uint64_t)((int64_t)x >> 12);
         kit.regime.mode = modes[x >> 40 & 3];
         kit.regime.root = x >> 13 & 0x7ffff;
-        for (unsigned k = 0; k < 4; k++)
-            kit.regime.pdpte[k] = x >> 7;
         kit.regime.maxphyaddr = (uint8_t)(x >> 30 & 63);
         kit.regime.pse = x >> 50 & 1;
         nested = kit.regime;
@@ -571,7 +573,7 @@ int main(void)
     tcase_add_test(tc, tables_outside_ram_read_as_ones);
     tcase_add_test(tc, legacy_two_levels);
     tcase_add_test(tc, legacy_large_pages_need_pse);
-    tcase_add_test(tc, pae_uses_the_loaded_pdptes);
+    tcase_add_test(tc, pae_reads_pdptes_on_demand);
     tcase_add_test(tc, pae_reserved_bits);
     tcase_add_test(tc, keys_do_not_exist_outside_long_mode);
     tcase_add_test(tc, hostile_tables);

@@ -331,10 +331,6 @@ START_TEST(pdptes_of_legacy_pae)
             VMCB_SET(w->vmcb, EFER, EFER_SVME);
             VMCB_SET(w->vmcb, CR3, cr3 | 0x18);
             expect(w, "PDPTE", cases[i].legal ? LOADED : "pdpte");
-            if (cases[i].legal)
-                for (unsigned k = 0; k < 4; k++)
-                    ck_assert_uint_eq(w->cpu->regs.pdpte[k],
-                                      k == n ? cases[i].pdpte : 0x5001 + k * 0x1000);
             world_free(w);
         }
 }

@@ -144,7 +144,7 @@ START_TEST(illegal_host_state_shuts_down)
 }
 END_TEST
 
-START_TEST(host_in_legacy_pae_mode_reloads_its_pdptes)
+START_TEST(host_in_legacy_pae_mode_needs_legal_pdptes)
 {
     for (unsigned legal = 0; legal < 2; legal++) {
         struct world *w = world_new();
@@ -155,13 +155,9 @@ START_TEST(host_in_legacy_pae_mode_reloads_its_pdptes)
         for (unsigned i = 0; i < 4; i++)
             phys_write(w->memory, 0x70020 + 8 * i, 8, 0x1001 * (i + 1) & ~UINT64_C(6));
         world_enter(w);
-        memset(cpu->regs.pdpte, 0, sizeof(cpu->regs.pdpte));
         if (!legal)
             phys_write(w->memory, 0x70038, 8, 0x7);
         ck_assert_int_eq(svm_vmexit(cpu, VMEXIT_HLT, 0, 0), legal ? STEP_VMEXIT : STEP_STOP);
-        if (legal)
-            for (unsigned i = 0; i < 4; i++)
-                ck_assert_uint_eq(cpu->regs.pdpte[i], 0x1001 * (i + 1) & ~UINT64_C(6));
         world_free(w);
     }
 }
@@ -397,7 +393,7 @@ int main(void)
     tcase_add_test(tc, host_survives_the_round_trip);
     tcase_add_test(tc, host_state_is_read_from_the_host_save_page);
     tcase_add_test(tc, illegal_host_state_shuts_down);
-    tcase_add_test(tc, host_in_legacy_pae_mode_reloads_its_pdptes);
+    tcase_add_test(tc, host_in_legacy_pae_mode_needs_legal_pdptes);
     tcase_add_test(tc, vmexit_writes_back_virtual_interrupt_state);
     tcase_add_test(tc, vmexit_saves_g_pat_only_with_nested_paging);
     tcase_add_test(tc, exitintinfo_is_the_event_in_delivery);
