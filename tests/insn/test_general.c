@@ -399,6 +399,34 @@ START_TEST(pause_pushf_and_popf_do_not_exit_outside_a_guest)
 }
 END_TEST
 
+/* The exit comes before any exception: the stack is not even looked at. The host at address 0 is none, so the
+ * machine stops, but the VMCB is written. APM vol 2, 15.9 "Instruction Intercepts". */
+START_TEST(intercepts_of_pause_pushf_and_popf)
+{
+    static const struct {
+        uint8_t len, bytes[2];
+        enum intercept intercept;
+        uint64_t code;
+    } rows[] = {{2, {0xf3, 0x90}, INTERCEPT_PAUSE, VMEXIT_PAUSE},
+                {1, {0x9c}, INTERCEPT_PUSHF, VMEXIT_PUSHF},
+                {1, {0x9d}, INTERCEPT_POPF, VMEXIT_POPF}};
+    for (unsigned i = 0; i < 3; i++) {
+        teardown();
+        setup();
+        cpu->r[REG_RSP] = 0x0000800000000000u;
+        cpu->svm->guest = true;
+        cpu->svm->asid = 1;
+        cpu->svm->vmcb_spa = DATA;
+        cpu->svm->intercept[rows[i].intercept / 32] = 1u << (rows[i].intercept % 32);
+        cpu_update_mode(cpu);
+        ck_assert_int_eq(rig_exec(rig, rows[i].bytes, rows[i].len), STEP_STOP);
+        ck_assert_uint_eq(at(DATA + 0x070, 8), rows[i].code);
+        ck_assert_uint_eq(at(DATA + 0x578, 8), RIG_RIP); /* the guest's RIP */
+        ck_assert_uint_eq(at(DATA + 0x5d8, 8), 0x0000800000000000u); /* and RSP */
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("general");
@@ -428,6 +456,7 @@ int main(void)
     tcase_add_test(tcase, xlat_adds_al);
     tcase_add_test(tcase, hints_do_not_fault_and_clflush_does);
     tcase_add_test(tcase, pause_pushf_and_popf_do_not_exit_outside_a_guest);
+    tcase_add_test(tcase, intercepts_of_pause_pushf_and_popf);
     suite_add_tcase(suite, tcase);
     return rig_run(suite);
 }
