@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The behaviour of the `pacifica` program: options, exit statuses, files.
-usage: test_cli.py PACIFICA [unittest arguments]"""
+usage: test_cli.py PACIFICA [unittest arguments]
+PACIFICA_RUNNER in the environment: a command that runs the program (qemu-user for a cross-built one)."""
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import unittest
 
 import images
 
-PACIFICA = None
+PACIFICA = None  # the program, as the beginning of a command
 EXIT_DEVICE = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 TIMEOUT_SECONDS = 60
 
@@ -27,7 +28,7 @@ class Result:
 
 
 def run(*arguments, stdin=b"", **more):
-    done = subprocess.run([PACIFICA, *arguments], input=stdin, capture_output=True,
+    done = subprocess.run([*PACIFICA, *arguments], input=stdin, capture_output=True,
                           timeout=TIMEOUT_SECONDS, check=False, **more)
     return Result(done)
 
@@ -316,7 +317,7 @@ class Ends(CliTest):
         self.assertIn("not emulated yet", result.err)
 
     def test_interrupt_ends_in_good_order(self):
-        with subprocess.Popen([PACIFICA, "-kernel", self.image(
+        with subprocess.Popen([*PACIFICA, "-kernel", self.image(
                 images.out8(images.COM1, 0x2a) + images.SPIN), "-state-hash"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             self.assertEqual(child.stdout.read(1), b"*")
@@ -332,7 +333,7 @@ class Console(CliTest):
         self.assertEqual((result.status, result.out), (1, "IBM9"))
 
     def test_input_may_come_late(self):
-        command = [PACIFICA, "-kernel", self.image(images.ECHO), *EXIT_DEVICE]
+        command = [*PACIFICA, "-kernel", self.image(images.ECHO), *EXIT_DEVICE]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             for byte in b"HAL8":
                 time.sleep(0.05)
@@ -343,7 +344,7 @@ class Console(CliTest):
 
     def test_halted_guest_waits_for_its_console(self):
         path = self.file("image", images.wait_for_key())
-        with subprocess.Popen([PACIFICA, "-kernel", path, *EXIT_DEVICE], stdin=subprocess.PIPE,
+        with subprocess.Popen([*PACIFICA, "-kernel", path, *EXIT_DEVICE], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             time.sleep(0.3)
             self.assertIsNone(child.poll())
@@ -359,7 +360,7 @@ class Console(CliTest):
 
     def test_interrupt_while_halted(self):
         path = self.file("image", images.wait_for_key())
-        with subprocess.Popen([PACIFICA, "-kernel", path, "-max-time", "0.3"],
+        with subprocess.Popen([*PACIFICA, "-kernel", path, "-max-time", "0.3"],
                               stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             err = child.stderr.read()
             self.assertEqual(child.wait(TIMEOUT_SECONDS), 4)
@@ -463,7 +464,7 @@ class Seeing(CliTest):
 
 def main():
     global PACIFICA
-    PACIFICA = os.path.abspath(sys.argv.pop(1))
+    PACIFICA = [*os.environ.get("PACIFICA_RUNNER", "").split(), os.path.abspath(sys.argv.pop(1))]
     unittest.main()
 
 

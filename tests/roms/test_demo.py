@@ -4,6 +4,7 @@ table, and that the copy built into the program is the same.
 usage: test_demo.py PACIFICA DEMO.ELF [unittest arguments]"""
 import collections
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -18,13 +19,13 @@ INVALID = ('field GUEST_ASID value 0x0 section APM vol 2, 15.5.1 "Basic Operatio
 
 def run(*arguments):
     return subprocess.run(
-        [PACIFICA, "-kernel", DEMO, "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *arguments],
+        [*PACIFICA, "-kernel", DEMO, "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *arguments],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
 
 
 class Demo(unittest.TestCase):
     def test_built_in_copy_runs_without_options(self):
-        built_in = subprocess.run([PACIFICA], stdin=subprocess.DEVNULL, capture_output=True,
+        built_in = subprocess.run(PACIFICA, stdin=subprocess.DEVNULL, capture_output=True,
                                   text=True, timeout=120, check=False)
         other = run()
         self.assertEqual((built_in.returncode, built_in.stdout, built_in.stderr),
@@ -88,7 +89,8 @@ class Demo(unittest.TestCase):
 
 def main():
     global PACIFICA, DEMO
-    PACIFICA, DEMO = sys.argv.pop(1), sys.argv.pop(1)
+    PACIFICA = [*os.environ.get("PACIFICA_RUNNER", "").split(), sys.argv.pop(1)]
+    DEMO = sys.argv.pop(1)
     unittest.main()
 
 
