@@ -138,12 +138,15 @@ static void probe_delivery(struct vcpu *cpu, const struct event *event)
                         .c = cpu->regs.cr2});
 }
 
-/* RF of the pushed image: 1 for faults, 0 for #DB, else as it is. APM vol 2, 3.1.6 "RFLAGS Register". */
+/* RF of the pushed image: 1 for faults and between the iterations of a string instruction, 0 for #DB, else as it is.
+ * APM vol 2, 3.1.6 "RFLAGS Register". */
 static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
 {
-    if (event->type != EVENT_EXCEPTION || event->soft_len || event_is_software(event))
-        return cpu->rflags & FLAG_RF;
-    return event->vector != EXC_DB;
+    if (event->type == EVENT_EXCEPTION && event->vector == EXC_DB && !event->soft_len)
+        return false;
+    if (event->type == EVENT_EXCEPTION && !event->soft_len && !event_is_software(event))
+        return true;
+    return (cpu->rflags & FLAG_RF) || cpu->repeat_insns == cpu_insns(cpu);
 }
 
 /* Deliver `cpu->delivering`, and what goes wrong on the way, until a handler is entered or the guest left. */
@@ -190,6 +193,7 @@ static enum step deliver(struct vcpu *cpu, uint64_t return_rip)
         return step;
     probe_delivery(cpu, &cpu->delivering);
     cpu->delivering.valid = false;
+    cpu->repeat_insns = UINT64_MAX;
     cpu->extra_steps++;
     cpu->regs.shadow = cpu->regs.shadow_next = false;
     cpu->regs.halted = false;

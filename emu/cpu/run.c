@@ -155,6 +155,9 @@ void vcpu_reset(struct vcpu *cpu)
     paging_reset(cpu->paging);
     forget_code(cpu);
     cpu->leave = STEP_JUMP;
+    cpu->trap_rule = TRAP_NORMAL;
+    cpu->trap_held = false;
+    cpu->repeat_insns = UINT64_MAX;
     cpu->stop.reason = PACIFICA_STOP_NONE;
     cpu_attention(cpu);
 }
@@ -361,41 +364,63 @@ static enum step single_step(struct vcpu *cpu)
     return step == STEP_RAISED ? event_raised(cpu) : step;
 }
 
-/* After an instruction retired: shadows begin and end, the trap flag acts. */
-static enum step after_instruction(struct vcpu *cpu, bool trap)
+/* After an instruction retired: shadows begin and end, RF and the trap flag act. `trap`, `rf`: TF and RF when it started. */
+static enum step after_instruction(struct vcpu *cpu, bool trap, bool rf)
 {
     struct cpu_regs *regs = &cpu->regs;
+    uint8_t rule = cpu->trap_rule;
+    cpu->trap_rule = TRAP_NORMAL;
     if (regs->shadow || regs->shadow_next) {
         regs->shadow = regs->shadow_next;
         regs->shadow_next = false;
         cpu_attention(cpu);
     }
-    if (!trap)
+    if (rf && rule != TRAP_KEEP_RF)
+        cpu->rflags &= ~(uint64_t)FLAG_RF;
+    if (rule == TRAP_BY_RESULT)
+        trap = (cpu->rflags & FLAG_TF) != 0;
+    trap = trap || cpu->trap_held;
+    cpu->trap_held = trap && rule == TRAP_HOLD;
+    if (!trap || cpu->trap_held)
         return STEP_NEXT;
     return single_step(cpu);
 }
 
-/* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
-static enum step after_chain(struct vcpu *cpu, bool trap)
+/* An exception was recorded. A held #DB is lost with an instruction that faults, and comes at the handler's first instruction
+ * behind one that interrupts. APM vol 2, 8.5; x86-events.md, 6. */
+static enum step after_raise(struct vcpu *cpu)
 {
-    enum step step;
+    bool held = cpu->trap_held && cpu->raised.event.soft_len != 0 && !cpu->raised.npf;
+    cpu->trap_held = false;
+    enum step step = event_raised(cpu);
+    if (step != STEP_JUMP)
+        return step;
+    cpu->regs.shadow = cpu->regs.shadow_next = false;
+    return held ? single_step(cpu) : step;
+}
+
+/* A string instruction stopped between two iterations: it has not retired. */
+static enum step after_iteration(struct vcpu *cpu, bool trap)
+{
+    cpu->repeat_insns = cpu_insns(cpu);
+    return trap ? after_instruction(cpu, true, false) : STEP_NEXT;
+}
+
+/* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
+static enum step after_chain(struct vcpu *cpu, bool trap, bool rf)
+{
     switch (cpu->leave) {
     case LEAVE_LINK:
         cpu->run->link = cpu->link;
         cpu->run->link_rip = cpu->r[REG_RIP];
-        return after_instruction(cpu, trap);
+        return after_instruction(cpu, trap, rf);
     case LEAVE_BUDGET: return STEP_NEXT;
-    case STEP_REPEAT: return trap ? after_instruction(cpu, trap) : STEP_NEXT;
-    case STEP_RAISED:
-        step = event_raised(cpu);
-        if (step == STEP_JUMP)
-            cpu->regs.shadow = cpu->regs.shadow_next = false;
-        break;
-    case STEP_VMEXIT: step = STEP_VMEXIT; break;
+    case STEP_REPEAT: return after_iteration(cpu, trap);
+    case STEP_RAISED: return after_raise(cpu);
+    case STEP_VMEXIT: cpu->trap_held = false; return STEP_VMEXIT;
     case STEP_STOP: return STEP_STOP;
-    default: return after_instruction(cpu, trap);
+    default: return after_instruction(cpu, trap, rf);
     }
-    return step;
 }
 
 /* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it. svm-operation.md, 3. */
@@ -410,7 +435,7 @@ static enum step after_vmexit(struct vcpu *cpu)
 static enum step run_block(struct vcpu *cpu, bool exact)
 {
     struct run_state *run = cpu->run;
-    bool trap = (cpu->rflags & FLAG_TF) != 0;
+    bool trap = (cpu->rflags & FLAG_TF) != 0, rf = (cpu->rflags & FLAG_RF) != 0;
     bool guest = svm_guest(cpu);
     struct block *block;
     const struct op *entry = NULL;
@@ -429,7 +454,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
-            return after_chain(cpu, false);
+            return after_chain(cpu, false, false);
         }
         if (step != STEP_NEXT)
             return step;
@@ -449,7 +474,8 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     run->link = NULL;
     run_chain(cpu, entry);
     /* The trap of VMRUN itself waits for #VMEXIT: after_vmexit(). */
-    enum step step = after_chain(cpu, trap && exact && svm_guest(cpu) == guest);
+    bool same = exact && svm_guest(cpu) == guest;
+    enum step step = after_chain(cpu, trap && same, rf && same);
     if (step == STEP_VMEXIT || (guest && !svm_guest(cpu) && step != STEP_STOP))
         return after_vmexit(cpu);
     return step;
@@ -540,7 +566,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
         if (block_cache_reclaim(run->cache, false))
             forget_code(cpu);
         bool exact = tight || limits->exact_blocks || cpu->regs.shadow ||
-                     (cpu->rflags & FLAG_TF) || probes_want(cpu->probes, PROBE_INSN);
+                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || probes_want(cpu->probes, PROBE_INSN);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
         if (step == STEP_STOP) {

@@ -134,6 +134,15 @@ enum step {
     STEP_STOP    /* cpu->stop says why the machine stops */
 };
 
+/* How an instruction differs from the rule for RFLAGS.TF and RF: the value of TF when it starts decides whether a
+ * single-step #DB follows it, and RF is cleared when it retires. APM vol 2, 13.1.4 "Single Stepping". */
+enum trap_rule {
+    TRAP_NORMAL,
+    TRAP_HOLD,      /* MOV SS, POP SS: the #DB waits for the next instruction */
+    TRAP_BY_RESULT, /* SYSCALL, SYSRET: the new TF decides */
+    TRAP_KEEP_RF    /* IRET: RF is what it loaded */
+};
+
 enum exception {
     EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_MF9, EXC_TS,
     EXC_NP, EXC_SS, EXC_GP, EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XF, EXC_HV = 28, EXC_VC, EXC_SX
@@ -287,6 +296,9 @@ struct vcpu {
     struct cpu_pins pins;
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
+    uint8_t trap_rule;       /* enum trap_rule, by the instruction that just retired */
+    bool trap_held;          /* a single-step #DB waits for the end of a MOV SS shadow */
+    uint64_t repeat_insns;   /* cpu_insns() when a string instruction was left half done */
     struct {
         int reason; /* enum pacifica_stop */
         const char *feature;

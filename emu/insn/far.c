@@ -412,6 +412,7 @@ enum step insn_iret(struct vcpu *cpu, const struct insn *in)
     uint64_t flags = (cpu_rflags(cpu) & ~mask & ~(uint64_t)FLAG_RF) | (ret.flags & mask);
     commit_return(cpu, &ret, 3u * in->op_size);
     cpu_set_rflags(cpu, flags);
+    cpu->trap_rule = TRAP_KEEP_RF;
     cpu->regs.nmi_masked = false; /* only an IRET that completes. APM vol 2, 8.1.3 "NMI" */
     cpu_attention(cpu);
     return STEP_JUMP;

@@ -43,6 +43,7 @@ enum step insn_syscall(struct vcpu *cpu, const struct insn *in)
     struct segment cs = flat(selector, long_mode ? FLAT_CODE64 : FLAT_CODE32);
     cpu->regs.seg[SEG_SS] = flat((uint16_t)(selector + 8), FLAT_DATA);
     segment_set_cs(cpu, &cs, 0);
+    cpu->trap_rule = TRAP_BY_RESULT;
     return STEP_JUMP;
 }
 
@@ -65,6 +66,7 @@ enum step insn_sysret(struct vcpu *cpu, const struct insn *in)
     cpu->r[REG_RIP] = to_64bit ? cpu->r[REG_RCX] : (uint32_t)cpu->r[REG_RCX];
     cpu->regs.seg[SEG_SS].selector = (uint16_t)(selector + 8);
     segment_set_cs(cpu, &cs, 3);
+    cpu->trap_rule = TRAP_BY_RESULT;
     return STEP_JUMP;
 }
 

@@ -14,6 +14,7 @@ static enum step load_with_shadow(struct vcpu *cpu, enum seg seg, uint16_t selec
     if (step != STEP_NEXT || seg != SEG_SS)
         return step;
     cpu->regs.shadow_next = true;
+    cpu->trap_rule = TRAP_HOLD;
     return STEP_LEAVE;
 }
 
