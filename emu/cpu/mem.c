@@ -11,7 +11,8 @@
 
 /* Answers nothing: while alignment is checked every access takes the slow door. Tags of 0 are harmless in all
  * entries but the first, which alone is asked about page 0. */
-static const struct fast_entry no_fast[FAST_ENTRIES] = {{.rtag = FAST_TAG_NONE, .wtag = FAST_TAG_NONE}};
+static const struct fast_entry no_fast[FAST_ENTRIES] = { { .rtag = FAST_TAG_NONE,
+                                                           .wtag = FAST_TAG_NONE } };
 
 /* APM vol 2, 8.2.18 "#AC-Alignment-Check Exception". */
 static bool alignment_checked(const struct vcpu *cpu)
@@ -77,7 +78,8 @@ static inline uint8_t *fast_read(struct vcpu *cpu, uint64_t la, unsigned size)
     if (EMU_UNLIKELY(cpu->context_stale))
         regime_rebuild(cpu);
     const struct fast_entry *e = &cpu->fast[(la >> 12) & (FAST_ENTRIES - 1)];
-    return EMU_LIKELY(e->rtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend) : NULL;
+    return EMU_LIKELY(e->rtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend)
+                                                                : NULL;
 }
 
 static inline uint8_t *fast_write(struct vcpu *cpu, uint64_t la, unsigned size)
@@ -85,7 +87,8 @@ static inline uint8_t *fast_write(struct vcpu *cpu, uint64_t la, unsigned size)
     if (EMU_UNLIKELY(cpu->context_stale))
         regime_rebuild(cpu);
     const struct fast_entry *e = &cpu->fast[(la >> 12) & (FAST_ENTRIES - 1)];
-    return EMU_LIKELY(e->wtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend) : NULL;
+    return EMU_LIKELY(e->wtag == ((la + size - 1) & ~0xfffull)) ? (uint8_t *)(la + e->addend)
+                                                                : NULL;
 }
 
 /* Linear address in 64-bit mode, canonical form not yet checked: a fast entry exists for canonical pages only. */
@@ -107,7 +110,7 @@ static bool canonical_range(const struct vcpu *cpu, uint64_t la, unsigned size)
     return paging_is_canonical(la, la57) && paging_is_canonical(la + size - 1, la57);
 }
 
-/* APM vol 2, 4.7 "Legacy Segment Descriptors" and 4.12 "Segment Limit Checks in Protected Mode": type, presence, then limit. */
+/* Presence, type, limit. APM vol 2, 4.7 "Legacy Segment Descriptors", 4.12 "Segment-Limit Checks". */
 static bool legacy_segment_allows(const struct vcpu *cpu, const struct segment *s, uint64_t off,
                                   unsigned size, enum access_kind kind)
 {
@@ -153,11 +156,10 @@ static void probe_access(struct vcpu *cpu, uint64_t la, unsigned size, bool writ
 {
     if (EMU_LIKELY(!probes_want(cpu->probes, PROBE_MEM)))
         return;
-    probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_MEM,
-                                                   .cpu = cpu,
-                                                   .a = la,
-                                                   .b = size | (uint64_t)write << 8,
-                                                   .c = value});
+    probes_fire(
+        cpu->probes,
+        &(struct probe_event){
+            .kind = PROBE_MEM, .cpu = cpu, .a = la, .b = size | (uint64_t)write << 8, .c = value });
 }
 
 static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access access, uint64_t *spa)
@@ -175,8 +177,8 @@ static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access acc
     return STEP_NEXT;
 }
 
-/* Translate all pages of an access; the alignment check comes before the walk (CHOICE: APM vol 2, 8.5 leaves the order to
- * the processor). */
+/* Translate all pages of an access. CHOICE: the alignment check comes before the walk; APM vol 2, 8.5 leaves the order
+ * to the processor. */
 static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct access access,
                            struct mem_rmw *at)
 {
@@ -185,7 +187,7 @@ static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct 
         return cpu_raise_code(cpu, EXC_AC, 0);
 
     unsigned in_page = 4096 - (unsigned)(la & 4095);
-    *at = (struct mem_rmw){.la = la, .size = size, .first = size < in_page ? size : in_page};
+    *at = (struct mem_rmw){ .la = la, .size = size, .first = size < in_page ? size : in_page };
     enum step step = translate_byte(cpu, la, access, &at->spa[0]);
     if (step != STEP_NEXT || at->first == size)
         return step;
@@ -215,7 +217,7 @@ EMU_MUST_USE static EMU_NOINLINE enum step load_slow(struct vcpu *cpu, uint64_t 
 {
     struct mem_rmw at;
     enum step step = translate(
-        cpu, la, size, (struct access){.kind = ACCESS_READ, .supervisor = supervisor}, &at);
+        cpu, la, size, (struct access){ .kind = ACCESS_READ, .supervisor = supervisor }, &at);
     if (step == STEP_NEXT)
         *value = physical_load(cpu, &at);
     return step;
@@ -226,7 +228,7 @@ EMU_MUST_USE static EMU_NOINLINE enum step store_slow(struct vcpu *cpu, uint64_t
 {
     struct mem_rmw at;
     enum step step = translate(
-        cpu, la, size, (struct access){.kind = ACCESS_WRITE, .supervisor = supervisor}, &at);
+        cpu, la, size, (struct access){ .kind = ACCESS_WRITE, .supervisor = supervisor }, &at);
     if (step == STEP_NEXT)
         physical_store(cpu, &at, value);
     return step;
@@ -344,8 +346,8 @@ enum step mem_store_la(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t va
     return STEP_NEXT;
 }
 
-/* A fast entry of CPL 0-2 answers for an implicit access too, unless RFLAGS.AC has opened user pages that SMAP closes to
- * implicit accesses. */
+/* A fast entry of CPL 0-2 answers for an implicit access too, unless RFLAGS.AC has opened user pages that SMAP closes
+ * to implicit accesses. */
 static bool fast_serves_system(const struct vcpu *cpu)
 {
     return cpu->regs.cpl != 3 && !((cpu->rflags & FLAG_AC) && (cpu->regs.cr4 & CR4_SMAP));
@@ -401,7 +403,7 @@ enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned s
         *value = native_load_sized(ptr, size);
         return STEP_NEXT;
     }
-    step = translate(cpu, la, size, (struct access){.kind = ACCESS_WRITE}, rmw);
+    step = translate(cpu, la, size, (struct access){ .kind = ACCESS_WRITE }, rmw);
     if (step == STEP_NEXT)
         *value = physical_load(cpu, rmw);
     return step;
@@ -415,7 +417,8 @@ void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value)
         physical_store(cpu, rmw, value);
 }
 
-enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr, uint64_t *spa)
+enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr,
+                  uint64_t *spa)
 {
     *spa = MEM_RUN_UNMARKED;
     *ptr = kind == ACCESS_WRITE ? fast_write(cpu, la, 1) : fast_read(cpu, la, 1);
@@ -424,7 +427,7 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
     if (alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM))
         return STEP_NEXT; /* each element is looked at */
 
-    enum step step = translate_byte(cpu, la, (struct access){.kind = kind}, spa);
+    enum step step = translate_byte(cpu, la, (struct access){ .kind = kind }, spa);
     if (step != STEP_NEXT)
         return step;
     *ptr = memory_ptr(cpu->memory, *spa, 1);

@@ -129,8 +129,8 @@ enum step insn_das(struct vcpu *cpu, const struct insn *in)
     return adjust_packed(cpu, true);
 }
 
-/* AAA, AAS: AX moves by 0106h as one number. CHOICE: the undefined flags are those of this 16-bit sum or difference, before
- * the upper half of AL is cleared, as on Zen 4. */
+/* AAA, AAS: AX moves by 0106h as one number. CHOICE: the undefined flags are those of this 16-bit sum or difference,
+ * before the upper half of AL is cleared, as on Zen 4. */
 EMU_MUST_USE static enum step adjust_unpacked(struct vcpu *cpu, bool subtract)
 {
     uint64_t ax = cpu->r[REG_RAX];

@@ -101,8 +101,7 @@ enum step insn_bsr(struct vcpu *cpu, const struct insn *in)
 static void counted(struct vcpu *cpu, const struct insn *in, bool zero_source, unsigned count)
 {
     uint32_t overflow = flags_of(cpu) ? FLAG_OF : 0;
-    flags_set_material(cpu,
-                       overflow | (zero_source ? FLAG_CF : 0) | (count == 0 ? FLAG_ZF : 0));
+    flags_set_material(cpu, overflow | (zero_source ? FLAG_CF : 0) | (count == 0 ? FLAG_ZF : 0));
     reg_write(cpu, in->op[0].reg, in->op[0].size, count);
 }
 

@@ -68,8 +68,7 @@ enum step insn_bextr(struct vcpu *cpu, const struct insn *in)
     if (length < 64)
         res &= ((uint64_t)1 << length) - 1;
     (void)sem_logic(cpu, 8, res);
-    flags_set_material(cpu,
-                       FLAG_AF | (flags_pf(cpu) ? FLAG_PF : 0) | (res == 0 ? FLAG_ZF : 0));
+    flags_set_material(cpu, FLAG_AF | (flags_pf(cpu) ? FLAG_PF : 0) | (res == 0 ? FLAG_ZF : 0));
     reg_write(cpu, in->op[0].reg, in->op[0].size, res);
     return STEP_NEXT;
 }

@@ -1,4 +1,4 @@
-/* Near control transfers, loops, BOUND. APM vol 3, chapter 3; vol 1, 3.7 "Control Transfers". Far forms are in far.c. */
+/* Near control transfers, loops, BOUND; far forms are in far.c. APM vol 3, chapter 3; vol 1, 3.7 "Control Transfers". */
 #include "emu/insn/insn.h"
 
 #include <Zydis/Mnemonic.h>
@@ -111,8 +111,8 @@ enum step insn_bound(struct vcpu *cpu, const struct insn *in)
     uint64_t off = mem_offset(cpu, in), lower, upper;
     enum step step = mem_load(cpu, (enum seg)in->seg, off, size, &lower);
     if (step == STEP_NEXT)
-        step = mem_load(cpu, (enum seg)in->seg, (off + size) & size_mask(in->addr_size), size,
-                        &upper);
+        step =
+            mem_load(cpu, (enum seg)in->seg, (off + size) & size_mask(in->addr_size), size, &upper);
     if (step != STEP_NEXT)
         return step;
     int64_t index = sign_extend(reg_read(cpu, in->op[0].reg, size), size);

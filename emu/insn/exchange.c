@@ -73,7 +73,8 @@ EMU_MUST_USE static enum step compare_exchange(struct vcpu *cpu, const struct in
     if (step != STEP_NEXT)
         return step;
 
-    bool equal = low == reg_read(cpu, REG_RAX * 8, size) && high == reg_read(cpu, REG_RDX * 8, size);
+    bool equal =
+        low == reg_read(cpu, REG_RAX * 8, size) && high == reg_read(cpu, REG_RDX * 8, size);
     mem_rmw_commit(cpu, &rmw_low, equal ? cpu->r[REG_RBX] : low);
     mem_rmw_commit(cpu, &rmw_high, equal ? cpu->r[REG_RCX] : high);
     if (!equal) {
@@ -93,8 +94,7 @@ enum step insn_cmpxchg8b(struct vcpu *cpu, const struct insn *in)
 enum step insn_cmpxchg16b(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t la;
-    enum step step =
-        mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 16, ACCESS_WRITE, &la);
+    enum step step = mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 16, ACCESS_WRITE, &la);
     if (step != STEP_NEXT)
         return step;
     if (la & 15)

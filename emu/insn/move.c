@@ -137,8 +137,7 @@ enum step insn_clflush(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t la, spa;
     uint8_t *ptr;
-    enum step step =
-        mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 1, ACCESS_READ, &la);
+    enum step step = mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 1, ACCESS_READ, &la);
     return step == STEP_NEXT ? mem_run(cpu, la, ACCESS_READ, &ptr, &spa) : step;
 }
 

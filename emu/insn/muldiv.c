@@ -47,8 +47,7 @@ EMU_MUST_USE static enum step imul_wide(struct vcpu *cpu, const struct insn *in)
     enum step step = operand_read(cpu, in, 0, &b);
     if (step != STEP_NEXT)
         return step;
-    emu_s128 product =
-        (emu_s128)sign_extend(cpu->r[REG_RAX], size) * sign_extend(b, size);
+    emu_s128 product = (emu_s128)sign_extend(cpu->r[REG_RAX], size) * sign_extend(b, size);
     set_accumulator(cpu, size, (uint64_t)product, (uint64_t)(product >> (8 * size)));
     set_overflow(cpu, sign_extend((uint64_t)product, size) != product);
     return STEP_NEXT;

@@ -6,8 +6,7 @@ enum step operand_read(struct vcpu *cpu, const struct insn *in, unsigned n, uint
     const struct operand *op = &in->op[n];
     switch ((enum operand_kind)op->kind) {
     case OPERAND_REG: *value = reg_read(cpu, op->reg, op->size); return STEP_NEXT;
-    case OPERAND_MEM:
-        return mem_load(cpu, (enum seg)in->seg, mem_offset(cpu, in), op->size, value);
+    case OPERAND_MEM: return mem_load(cpu, (enum seg)in->seg, mem_offset(cpu, in), op->size, value);
     default: *value = in->imm; return STEP_NEXT;
     }
 }

@@ -1,8 +1,8 @@
 /* What the general-purpose instructions compute, shared by plain bodies and hot handlers.
  *
- * Every function works on the low `size` bytes (1, 2, 4 or 8; a constant in hot handlers) of its operands, whatever stands above
- * them, returns the result sign-extended to 64 bits and records the status flags. Callers cut the result when they store it. No
- * function takes the address of a local, so that a handler's last call stays a jump.
+ * Every function works on the low `size` bytes (1, 2, 4 or 8; a constant in hot handlers) of its operands, whatever
+ * stands above them, returns the result sign-extended to 64 bits and records the status flags. Callers cut the result
+ * when they store it. No function takes the address of a local, so that a handler's last call stays a jump.
  *
  * CHOICE: flags and results that the manual calls undefined are what AMD Zen 4 computes (measured by
  * tests/insn/test_native.c): shifts set AF, rotates and multiplications leave all flags but CF and OF alone. */
@@ -48,10 +48,9 @@ EMU_INLINE void sem_cmp(struct vcpu *cpu, unsigned size, uint64_t a, uint64_t b)
 EMU_INLINE void sem_carry_flags(struct vcpu *cpu, bool carry, uint64_t overflow, uint64_t aux,
                                 int64_t res)
 {
-    flags_set_result(cpu,
-                     (carry ? FLAG_CF : 0) | (uint32_t)(overflow >> 63 << 11) |
-                         ((uint32_t)aux & FLAG_AF),
-                     res);
+    flags_set_result(
+        cpu, (carry ? FLAG_CF : 0) | (uint32_t)(overflow >> 63 << 11) | ((uint32_t)aux & FLAG_AF),
+        res);
 }
 
 EMU_INLINE uint64_t sem_adc(struct vcpu *cpu, unsigned size, uint64_t a, uint64_t b)

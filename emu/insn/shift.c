@@ -85,8 +85,8 @@ static uint64_t double_right(struct vcpu *cpu, unsigned size, uint64_t value, ui
 }
 
 EMU_INLINE enum step double_shift(struct vcpu *cpu, const struct insn *in,
-                                  uint64_t (*operation)(struct vcpu *, unsigned, uint64_t,
-                                                        uint64_t, unsigned))
+                                  uint64_t (*operation)(struct vcpu *, unsigned, uint64_t, uint64_t,
+                                                        unsigned))
 {
     unsigned size = in->op[0].size;
     struct operand_rmw rmw;

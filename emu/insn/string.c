@@ -60,7 +60,7 @@ struct string_run {
     uint64_t count; /* elements */
 };
 
-/* How many elements from `off` on stay within the page and the address size, at most `want`; 0 if the first one crosses. */
+/* How many elements from `off` on stay within the page and the address size, at most `want`; 0: the first crosses. */
 static uint64_t run_length(const struct string_loop *loop, uint64_t off, uint64_t la, uint64_t want)
 {
     unsigned size = loop->size, in_page = (unsigned)(la & 4095);
@@ -80,12 +80,12 @@ static uint64_t run_length(const struct string_loop *loop, uint64_t off, uint64_
 
 /* Find the next run of an operand, at most `want` elements. count = 0: go by elements. A fault is that of the next
  * element. */
-EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loop *loop, enum seg seg,
-                                       enum reg reg, enum access_kind kind, uint64_t want,
-                                       struct string_run *run)
+EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loop *loop,
+                                       enum seg seg, enum reg reg, enum access_kind kind,
+                                       uint64_t want, struct string_run *run)
 {
     uint64_t off = string_offset(cpu, loop, reg), la, unused;
-    *run = (struct string_run){0};
+    *run = (struct string_run){ 0 };
     enum step step = mem_linear(cpu, seg, off, loop->size, kind, &la);
     if (step != STEP_NEXT)
         return step;
@@ -95,8 +95,8 @@ EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loo
     if (loop->backward)
         below = (n - 1) * loop->size;
     /* Outside 64-bit mode the whole run must be inside the segment's limit; otherwise each element is asked. */
-    if (!cpu_long64(cpu) && mem_linear(cpu, seg, off - below, (unsigned)(n * loop->size), kind,
-                                       &unused) != STEP_NEXT)
+    if (!cpu_long64(cpu) &&
+        mem_linear(cpu, seg, off - below, (unsigned)(n * loop->size), kind, &unused) != STEP_NEXT)
         return STEP_NEXT;
     step = mem_run(cpu, la, kind, &run->ptr, &run->spa);
     if (step != STEP_NEXT || !run->ptr)
@@ -186,7 +186,7 @@ enum step insn_movs(struct vcpu *cpu, const struct insn *in)
     struct string_loop loop = string_begin(cpu, in);
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run from, to = {0};
+        struct string_run from, to = { 0 };
         if (loop.todo - loop.done > 1) {
             step = find_runs(cpu, in, &loop, ACCESS_WRITE, &from, &to);
             if (step != STEP_NEXT)
@@ -199,7 +199,8 @@ enum step insn_movs(struct vcpu *cpu, const struct insn *in)
             continue;
         }
         uint64_t value;
-        step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &value);
+        step =
+            mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &value);
         if (step == STEP_NEXT)
             step = mem_store(cpu, SEG_ES, string_offset(cpu, &loop, REG_RDI), loop.size, value);
         if (step == STEP_NEXT)
@@ -226,7 +227,7 @@ enum step insn_stos(struct vcpu *cpu, const struct insn *in)
     uint64_t value = cpu->r[REG_RAX];
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run to = {0};
+        struct string_run to = { 0 };
         if (loop.todo - loop.done > 1) {
             step = find_run(cpu, &loop, SEG_ES, REG_RDI, ACCESS_WRITE, loop.todo - loop.done, &to);
             if (step != STEP_NEXT)
@@ -252,7 +253,7 @@ enum step insn_lods(struct vcpu *cpu, const struct insn *in)
     uint64_t value = 0;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run from = {0};
+        struct string_run from = { 0 };
         if (loop.todo - loop.done > 1) {
             step = find_run(cpu, &loop, (enum seg)in->seg, REG_RSI, ACCESS_READ,
                             loop.todo - loop.done, &from);
@@ -265,7 +266,8 @@ enum step insn_lods(struct vcpu *cpu, const struct insn *in)
             continue;
         }
         uint64_t next;
-        step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &next);
+        step =
+            mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &next);
         if (step == STEP_NEXT) {
             value = next;
             string_done(&loop, 1);
@@ -301,7 +303,7 @@ enum step insn_scas(struct vcpu *cpu, const struct insn *in)
     uint64_t a = reg_read(cpu, REG_RAX * 8, loop.size), b = 0;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run with = {0};
+        struct string_run with = { 0 };
         if (loop.todo - loop.done > 1) {
             step = find_run(cpu, &loop, SEG_ES, REG_RDI, ACCESS_READ, loop.todo - loop.done, &with);
             if (step != STEP_NEXT)
@@ -333,7 +335,7 @@ enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
     uint64_t a = 0, b = 0, next_a, next_b;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run first, second = {0};
+        struct string_run first, second = { 0 };
         if (loop.todo - loop.done > 1) {
             step = find_runs(cpu, in, &loop, ACCESS_READ, &first, &second);
             if (step != STEP_NEXT)
@@ -349,7 +351,8 @@ enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
             string_done(&loop, i);
             continue;
         }
-        step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &next_a);
+        step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size,
+                        &next_a);
         if (step == STEP_NEXT)
             step = mem_load(cpu, SEG_ES, string_offset(cpu, &loop, REG_RDI), loop.size, &next_b);
         if (step == STEP_NEXT) {

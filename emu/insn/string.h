@@ -1,4 +1,4 @@
-/* The frame of string instructions, shared by string.c and io.c (INS, OUTS).
+/* The frame of MOVS, STOS, LODS, SCAS and CMPS.
  *
  *     struct string_loop loop = string_begin(cpu, in);
  *     while (string_more(cpu, &loop)) {
@@ -19,9 +19,9 @@ struct string_loop {
     unsigned size;      /* bytes of an element */
     unsigned addr_size; /* bytes of rCX, rSI, rDI that count */
     bool rep, backward;
-    bool stopped;       /* REPE, REPNE: the condition ended the loop */
-    uint64_t left;      /* iterations asked for: rCX, or 1 */
-    uint64_t todo;      /* iterations this execution may do */
+    bool stopped;  /* REPE, REPNE: the condition ended the loop */
+    uint64_t left; /* iterations asked for: rCX, or 1 */
+    uint64_t todo; /* iterations this execution may do */
     uint64_t done;
 };
 

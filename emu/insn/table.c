@@ -15,7 +15,7 @@ enum {
 
 static const struct insn_info table[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 #define INSN(name, insn, row_flags, needs) \
-    [ZYDIS_MNEMONIC_##name] = {ZYDIS_MNEMONIC_##name, insn, row_flags, CPU_FEATURE_##needs},
+    [ZYDIS_MNEMONIC_##name] = { ZYDIS_MNEMONIC_##name, insn, row_flags, CPU_FEATURE_##needs },
 #include "emu/insn/insns.def"
 #undef INSN
 };

@@ -39,7 +39,7 @@ static void native_emit(uint8_t **at, const void *bytes, unsigned len)
 }
 
 #define NATIVE_BYTES(at, ...) \
-    native_emit(at, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+    native_emit(at, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* MOV RAX, imm64 */
 static void native_mov_rax(uint8_t **at, const void *ptr)
@@ -60,7 +60,8 @@ static inline void native_build(struct native *native, const uint8_t *insn, unsi
 {
     uint8_t *at = native->code;
     uint64_t out_rax = (uint64_t)(uintptr_t)&native->out.r[0];
-    NATIVE_BYTES(&at, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* PUSH RBX RBP R12-R15 */
+    NATIVE_BYTES(&at, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41,
+                 0x57); /* PUSH RBX RBP R12-R15 */
     native_mov_rax(&at, &native->stack);
     NATIVE_BYTES(&at, 0x48, 0x89, 0x20); /* MOV [RAX], RSP */
     native_mov_rax(&at, &native->in);
@@ -102,22 +103,23 @@ static inline struct native *native_new(uint64_t scratch, size_t bytes)
 {
     struct native *native = calloc(1, sizeof(*native));
     native->scratch_bytes = bytes;
-    native->code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    native->code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     native->scratch = mmap((void *)(uintptr_t)scratch, bytes, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     ck_assert(native->code != MAP_FAILED);
     ck_assert_uint_eq((uint64_t)(uintptr_t)native->scratch, scratch);
     native->signal_stack = malloc(1 << 16);
-    stack_t stack = {.ss_sp = native->signal_stack, .ss_size = 1 << 16};
+    stack_t stack = { .ss_sp = native->signal_stack, .ss_size = 1 << 16 };
     ck_assert_int_eq(sigaltstack(&stack, NULL), 0);
-    struct sigaction action = {.sa_handler = native_on_fpe, .sa_flags = SA_ONSTACK};
+    struct sigaction action = { .sa_handler = native_on_fpe, .sa_flags = SA_ONSTACK };
     ck_assert_int_eq(sigaction(SIGFPE, &action, NULL), 0);
     return native;
 }
 
 static inline void native_free(struct native *native)
 {
-    stack_t off = {.ss_flags = SS_DISABLE};
+    stack_t off = { .ss_flags = SS_DISABLE };
     (void)signal(SIGFPE, SIG_DFL);
     (void)sigaltstack(&off, NULL);
     (void)munmap(native->code, 4096);
@@ -135,8 +137,8 @@ static inline bool native_has_32bit(void)
     return valid && (rights & 0x0060f800) == 0x0040f800; /* D, not L, DPL 3 code */
 }
 
-/* Run an instruction without memory operands in a 32-bit code segment, which Linux keeps at selector 23h; `code` is below
- * 4 GiB. EAX and flags go in and out. The upper half of RSP does not survive the 32-bit segment. */
+/* Run an instruction without memory operands in a 32-bit code segment, which Linux keeps at selector 23h; `code` is
+ * below 4 GiB. EAX and flags go in and out. The upper half of RSP does not survive the 32-bit segment. */
 static inline void native_run32(uint8_t *code, const uint8_t *insn, unsigned len, uint64_t *rax,
                                 uint64_t *rflags)
 {
@@ -154,7 +156,8 @@ static inline void native_run32(uint8_t *code, const uint8_t *insn, unsigned len
     NATIVE_BYTES(&at, 0xc3);
 
     uint64_t a = *rax, f = *rflags;
-    __asm__ volatile("subq $128, %%rsp\n\tleaq 1f(%%rip), %%rcx\n\tpushq %%rcx\n\tmovq %%rsp, 16(%[code])\n\tpushq %[f]\n\tpopfq\n\t"
+    __asm__ volatile("subq $128, %%rsp\n\tleaq 1f(%%rip), %%rcx\n\tpushq %%rcx\n\tmovq %%rsp, "
+                     "16(%[code])\n\tpushq %[f]\n\tpopfq\n\t"
                      "ljmp *(%[code])\n1:\tpushfq\n\tpopq %[f]\n\tleaq 128(%%rsp), %%rsp"
                      : "+a"(a), [f] "+d"(f)
                      : [code] "S"(code)
@@ -185,7 +188,8 @@ static inline bool native_has_bmi(void)
 static inline bool native_has_counts(void)
 {
     unsigned eax, ebx, ecx, edx, lzcnt;
-    if (!__get_cpuid(0x80000001, &eax, &ebx, &lzcnt, &edx) || !__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+    if (!__get_cpuid(0x80000001, &eax, &ebx, &lzcnt, &edx) ||
+        !__get_cpuid(1, &eax, &ebx, &ecx, &edx))
         return false;
     return (lzcnt & (1u << 5)) && (ecx & (1u << 20)) && (ecx & (1u << 22)) && (ecx & (1u << 23)) &&
            (ecx & (1u << 13)); /* LZCNT; SSE4.2, MOVBE, POPCNT, CMPXCHG16B */

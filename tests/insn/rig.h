@@ -1,7 +1,7 @@
 /* One hand-made vCPU over real paging: instructions are decoded and their bodies called, without a run loop.
  *
- * Linear 0-1fffffh is mapped to itself by 4 KiB pages (rig_page()), RIG_SCRATCH to physical RIG_SCRATCH_SPA; 0a0000h-0fffffh
- * is MMIO. MODE_PROT32 has paging off and flat segments. */
+ * Linear 0-1fffffh is mapped to itself by 4 KiB pages (rig_page()), RIG_SCRATCH to physical RIG_SCRATCH_SPA;
+ * 0a0000h-0fffffh is MMIO. MODE_PROT32 has paging off and flat segments. */
 #ifndef TESTS_INSN_RIG_H
 #define TESTS_INSN_RIG_H
 
@@ -52,7 +52,7 @@ static void rig_mmio_write(void *self, uint64_t spa, unsigned size, uint64_t val
         cpu_attention(&rig->cpu);
 }
 
-static const struct mmio_ops rig_mmio = {rig_mmio_read, rig_mmio_write};
+static const struct mmio_ops rig_mmio = { rig_mmio_read, rig_mmio_write };
 
 static inline uint8_t *rig_ptr(struct rig *rig, uint64_t spa)
 {
@@ -76,8 +76,9 @@ static inline void rig_segments(struct vcpu *cpu, bool long64, uint8_t cpl)
 {
     uint16_t dpl = (uint16_t)(cpl << SEG_ATTR_DPL_SHIFT);
     for (int i = SEG_ES; i <= SEG_GS; i++)
-        cpu->regs.seg[i] = (struct segment){
-            .selector = 0x10, .limit = UINT32_MAX, .attr = (uint16_t)(0xc93 | dpl)};
+        cpu->regs.seg[i] = (struct segment){ .selector = 0x10,
+                                             .limit = UINT32_MAX,
+                                             .attr = (uint16_t)(0xc93 | dpl) };
     cpu->regs.seg[SEG_CS].attr = (uint16_t)((long64 ? 0xa9b : 0xc9b) | dpl);
     cpu->regs.cpl = cpl;
     cpu_update_mode(cpu);
@@ -133,7 +134,7 @@ static inline void rig_free(struct rig *rig)
 static inline struct insn rig_decode(struct rig *rig, const uint8_t *bytes, unsigned len)
 {
     struct insn in;
-    uint8_t padded[16] = {0};
+    uint8_t padded[16] = { 0 };
     memcpy(padded, bytes, len);
     ck_assert_int_eq(decode_insn(padded, len, rig->cpu.mode, &in), DECODE_OK);
     ck_assert_uint_eq(in.len, len);
@@ -152,8 +153,8 @@ static inline enum step rig_exec(struct rig *rig, const uint8_t *bytes, unsigned
     return in.body(&rig->cpu, &in);
 }
 
-#define EXEC(rig, ...)                                                                  \
-    rig_exec((rig), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define EXEC(rig, ...) \
+    rig_exec((rig), (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static inline void rig_expect_fault(struct rig *rig, enum step step, enum exception vector,
                                     uint32_t code)

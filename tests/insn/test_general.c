@@ -75,10 +75,10 @@ START_TEST(non_canonical_target_is_gp_and_nothing_moves)
     static const struct {
         uint64_t target;
         bool legal;
-    } rows[] = {{0x00007fffffffffffu, true},
-                {0x0000800000000000u, false},
-                {0xffff7fffffffffffu, false},
-                {0xffff800000000000u, true}};
+    } rows[] = { { 0x00007fffffffffffu, true },
+                 { 0x0000800000000000u, false },
+                 { 0xffff7fffffffffffu, false },
+                 { 0xffff800000000000u, true } };
     for (unsigned i = 0; i < 4; i++) {
         cpu->r[REG_RSP] = STACK;
         rig_put(rig, STACK - 8, 0x55);
@@ -129,9 +129,9 @@ START_TEST(loops_count_in_the_address_size)
         uint64_t rcx;
         bool zf, taken;
     } rows[] = {
-        {0xe2, 2, false, true}, {0xe2, 1, false, false}, {0xe2, 0, false, true}, /* LOOP */
-        {0xe1, 2, true, true},  {0xe1, 2, false, false}, {0xe1, 1, true, false}, /* LOOPE */
-        {0xe0, 2, false, true}, {0xe0, 2, true, false},                          /* LOOPNE */
+        { 0xe2, 2, false, true }, { 0xe2, 1, false, false }, { 0xe2, 0, false, true }, /* LOOP */
+        { 0xe1, 2, true, true },  { 0xe1, 2, false, false }, { 0xe1, 1, true, false }, /* LOOPE */
+        { 0xe0, 2, false, true }, { 0xe0, 2, true, false },                            /* LOOPNE */
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cpu_set_rflags(cpu, rows[i].zf ? FLAG_ZF : 0);
@@ -206,7 +206,8 @@ START_TEST(enter_fault_keeps_rsp_and_rbp)
 {
     cpu->r[REG_RBP] = 77;
     rig_page(rig, STACK - 0x2000, 0);
-    rig_expect_fault(rig, EXEC(rig, 0xc8, 0x00, 0x10, 0), EXC_PF, PF_RW); /* only the final RSP is there */
+    rig_expect_fault(rig, EXEC(rig, 0xc8, 0x00, 0x10, 0), EXC_PF,
+                     PF_RW); /* only the final RSP is there */
     ck_assert_uint_eq(cpu->r[REG_RSP], STACK);
     ck_assert_uint_eq(cpu->r[REG_RBP], 77);
 }
@@ -223,16 +224,17 @@ struct popf_row {
 #define IOPL(n) ((uint64_t)(n) << 12)
 
 static const struct popf_row popf_rows[] = {
-    {0, 0, false, 0, FLAGS_WRITABLE & ~(FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF), FLAGS_WRITABLE & ~(FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF)},
-    {0, 0, false, 0, FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF, 0},
-    {0, 0, false, FLAG_VIF | FLAG_VIP, 0, FLAG_VIF | FLAG_VIP},
-    {0, 0, false, FLAG_IF, 0, 0},
-    {3, 0, false, FLAG_IF, 0, FLAG_IF},                      /* CPL > IOPL: IF stays */
-    {3, 3, false, IOPL(3) | FLAG_IF, 0, IOPL(3)},            /* IF may go, IOPL stays */
-    {3, 0, false, 0, IOPL(3) | FLAG_IF, 0},
-    {2, 2, false, IOPL(2), FLAG_IF | IOPL(2), FLAG_IF | IOPL(2)},
-    {0, 0, true, FLAG_AC | FLAG_ID, FLAG_CF, FLAG_AC | FLAG_ID | FLAG_CF}, /* 16 bits only */
-    {0, 0, false, FLAG_AC | FLAG_ID, FLAG_CF, FLAG_CF},
+    { 0, 0, false, 0, FLAGS_WRITABLE & ~(FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF),
+      FLAGS_WRITABLE & ~(FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF) },
+    { 0, 0, false, 0, FLAG_VM | FLAG_VIF | FLAG_VIP | FLAG_RF, 0 },
+    { 0, 0, false, FLAG_VIF | FLAG_VIP, 0, FLAG_VIF | FLAG_VIP },
+    { 0, 0, false, FLAG_IF, 0, 0 },
+    { 3, 0, false, FLAG_IF, 0, FLAG_IF },           /* CPL > IOPL: IF stays */
+    { 3, 3, false, IOPL(3) | FLAG_IF, 0, IOPL(3) }, /* IF may go, IOPL stays */
+    { 3, 0, false, 0, IOPL(3) | FLAG_IF, 0 },
+    { 2, 2, false, IOPL(2), FLAG_IF | IOPL(2), FLAG_IF | IOPL(2) },
+    { 0, 0, true, FLAG_AC | FLAG_ID, FLAG_CF, FLAG_AC | FLAG_ID | FLAG_CF }, /* 16 bits only */
+    { 0, 0, false, FLAG_AC | FLAG_ID, FLAG_CF, FLAG_CF },
 };
 
 START_TEST(popf_changes_what_the_privilege_allows)
@@ -260,12 +262,12 @@ END_TEST
 START_TEST(conditions_follow_the_flags)
 {
     for (unsigned bits = 0; bits < 64; bits++) {
-        uint32_t flags = (bits & 1 ? FLAG_CF : 0) | (bits & 2 ? FLAG_PF : 0) | (bits & 4 ? FLAG_AF : 0) |
-                         (bits & 8 ? FLAG_ZF : 0) | (bits & 16 ? FLAG_SF : 0) |
-                         (bits & 32 ? FLAG_OF : 0);
+        uint32_t flags = (bits & 1 ? FLAG_CF : 0) | (bits & 2 ? FLAG_PF : 0) |
+                         (bits & 4 ? FLAG_AF : 0) | (bits & 8 ? FLAG_ZF : 0) |
+                         (bits & 16 ? FLAG_SF : 0) | (bits & 32 ? FLAG_OF : 0);
         bool cf = flags & FLAG_CF, pf = flags & FLAG_PF, zf = flags & FLAG_ZF;
         bool sf = flags & FLAG_SF, of = flags & FLAG_OF;
-        bool want[8] = {of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of};
+        bool want[8] = { of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of };
         for (unsigned cc = 0; cc < 16; cc++) {
             flags_set_material(cpu, flags);
             ck_assert_int_eq(flags_condition(cpu, cc), want[cc / 2] != (cc & 1));
@@ -277,8 +279,8 @@ END_TEST
 /* flags_replace() keeps the others whatever form they are in. */
 START_TEST(partial_flag_writers_keep_the_others)
 {
-    static const uint8_t writers[][3] = {{0x00, 0xd8, 0}, {0x28, 0xd8, 0}, {0x20, 0xd8, 0},
-                                         {0xfe, 0xc0, 0}, {0xfe, 0xc8, 0}, {0xc0, 0xe0, 3}};
+    static const uint8_t writers[][3] = { { 0x00, 0xd8, 0 }, { 0x28, 0xd8, 0 }, { 0x20, 0xd8, 0 },
+                                          { 0xfe, 0xc0, 0 }, { 0xfe, 0xc8, 0 }, { 0xc0, 0xe0, 3 } };
     for (unsigned i = 0; i < 6; i++) {
         for (unsigned value = 0; value < 256; value += 5) {
             cpu->r[REG_RAX] = value;
@@ -345,9 +347,10 @@ END_TEST
 START_TEST(faults_change_nothing)
 {
     static const uint8_t rows[][4] = {
-        {0x48, 0x01, 0x03}, {0x48, 0x11, 0x03}, {0x48, 0xff, 0x03}, {0x48, 0xf7, 0x1b},
-        {0x48, 0xd3, 0x23}, {0x48, 0x87, 0x03}, {0x48, 0xf7, 0x23}, {0x48, 0xf7, 0x33},
-        {0x48, 0x03, 0x03}, {0x48, 0x3b, 0x03}, {0x48, 0x85, 0x03}};
+        { 0x48, 0x01, 0x03 }, { 0x48, 0x11, 0x03 }, { 0x48, 0xff, 0x03 }, { 0x48, 0xf7, 0x1b },
+        { 0x48, 0xd3, 0x23 }, { 0x48, 0x87, 0x03 }, { 0x48, 0xf7, 0x23 }, { 0x48, 0xf7, 0x33 },
+        { 0x48, 0x03, 0x03 }, { 0x48, 0x3b, 0x03 }, { 0x48, 0x85, 0x03 }
+    };
     cpu->r[REG_RAX] = 0x123;
     cpu->r[REG_RBX] = DATA;
     cpu->r[REG_RDX] = 0;
@@ -407,9 +410,9 @@ START_TEST(intercepts_of_pause_pushf_and_popf)
         uint8_t len, bytes[2];
         enum intercept intercept;
         uint64_t code;
-    } rows[] = {{2, {0xf3, 0x90}, INTERCEPT_PAUSE, VMEXIT_PAUSE},
-                {1, {0x9c}, INTERCEPT_PUSHF, VMEXIT_PUSHF},
-                {1, {0x9d}, INTERCEPT_POPF, VMEXIT_POPF}};
+    } rows[] = { { 2, { 0xf3, 0x90 }, INTERCEPT_PAUSE, VMEXIT_PAUSE },
+                 { 1, { 0x9c }, INTERCEPT_PUSHF, VMEXIT_PUSHF },
+                 { 1, { 0x9d }, INTERCEPT_POPF, VMEXIT_POPF } };
     for (unsigned i = 0; i < 3; i++) {
         teardown();
         setup();
@@ -421,7 +424,7 @@ START_TEST(intercepts_of_pause_pushf_and_popf)
         cpu_update_mode(cpu);
         ck_assert_int_eq(rig_exec(rig, rows[i].bytes, rows[i].len), STEP_STOP);
         ck_assert_uint_eq(at(DATA + 0x070, 8), rows[i].code);
-        ck_assert_uint_eq(at(DATA + 0x578, 8), RIG_RIP); /* the guest's RIP */
+        ck_assert_uint_eq(at(DATA + 0x578, 8), RIG_RIP);             /* the guest's RIP */
         ck_assert_uint_eq(at(DATA + 0x5d8, 8), 0x0000800000000000u); /* and RSP */
     }
 }

@@ -131,7 +131,7 @@ START_TEST(bound_is_signed_and_inclusive)
     static const struct {
         int32_t index;
         bool inside;
-    } rows[] = {{-5, true}, {-6, false}, {7, true}, {8, false}};
+    } rows[] = { { -5, true }, { -6, false }, { 7, true }, { 8, false } };
     phys_write(cpu->memory, DATA, 4, (uint32_t)-5);
     phys_write(cpu->memory, DATA + 4, 4, 7);
     cpu->r[REG_RBX] = DATA;
@@ -186,11 +186,14 @@ START_TEST(daa_and_das_of_other_values)
         uint8_t result;
         bool cf_out, af_out;
     } rows[] = {
-        {0x27, 0x9a, false, false, 0x00, true, true},  {0x27, 0x99, false, false, 0x99, false, false},
-        {0x27, 0xff, false, false, 0x65, true, true},  {0x27, 0x00, true, true, 0x66, true, true},
-        {0x2f, 0x03, false, true, 0xfd, true, true},   /* the borrow of the first step counts */
-        {0x2f, 0x9a, false, false, 0x34, true, true},  {0x2f, 0x06, false, true, 0x00, false, true},
-        {0x2f, 0x00, true, false, 0xa0, true, false},
+        { 0x27, 0x9a, false, false, 0x00, true, true },
+        { 0x27, 0x99, false, false, 0x99, false, false },
+        { 0x27, 0xff, false, false, 0x65, true, true },
+        { 0x27, 0x00, true, true, 0x66, true, true },
+        { 0x2f, 0x03, false, true, 0xfd, true, true }, /* the borrow of the first step counts */
+        { 0x2f, 0x9a, false, false, 0x34, true, true },
+        { 0x2f, 0x06, false, true, 0x00, false, true },
+        { 0x2f, 0x00, true, false, 0xa0, true, false },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cpu->r[REG_RAX] = rows[i].al;
@@ -212,11 +215,14 @@ START_TEST(aaa_and_aas)
         uint16_t result;
         bool carry;
     } rows[] = {
-        {0x37, 0x0009, false, 0x0009, false}, {0x37, 0x000a, false, 0x0100, true},
-        {0x37, 0x0005, true, 0x010b, true},   {0x37, 0x00fa, false, 0x0200, true}, /* carry into AH */
-        {0x3f, 0x0209, false, 0x0209, false}, {0x3f, 0x020a, false, 0x0104, true},
-        {0x3f, 0x0205, true, 0x000f, true},   /* 205h - 106h = ffh */
-        {0x37, 0x0f42, false, 0x0f02, false},
+        { 0x37, 0x0009, false, 0x0009, false },
+        { 0x37, 0x000a, false, 0x0100, true },
+        { 0x37, 0x0005, true, 0x010b, true },
+        { 0x37, 0x00fa, false, 0x0200, true }, /* carry into AH */
+        { 0x3f, 0x0209, false, 0x0209, false },
+        { 0x3f, 0x020a, false, 0x0104, true },
+        { 0x3f, 0x0205, true, 0x000f, true }, /* 205h - 106h = ffh */
+        { 0x37, 0x0f42, false, 0x0f02, false },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cpu->r[REG_RAX] = rows[i].ax;
@@ -271,10 +277,20 @@ START_TEST(rows_that_write_all_flags_read_none)
 {
     static const struct {
         uint8_t len, bytes[4];
-    } rows[] = {{2, {0x01, 0xd8}}, {2, {0x29, 0xd8}}, {2, {0x39, 0xd8}}, {2, {0x21, 0xd8}},
-                {2, {0x09, 0xd8}}, {2, {0x31, 0xd8}}, {2, {0x85, 0xd8}}, {2, {0xf7, 0xd8}},
-                {3, {0x0f, 0xc1, 0xd8}}, {3, {0x0f, 0xb1, 0xd8}}, {3, {0x0f, 0xbc, 0xc3}},
-                {3, {0x0f, 0xbd, 0xc3}}, {4, {0xf3, 0x0f, 0xb8, 0xc3}}, {2, {0xd5, 0x0a}}};
+    } rows[] = { { 2, { 0x01, 0xd8 } },
+                 { 2, { 0x29, 0xd8 } },
+                 { 2, { 0x39, 0xd8 } },
+                 { 2, { 0x21, 0xd8 } },
+                 { 2, { 0x09, 0xd8 } },
+                 { 2, { 0x31, 0xd8 } },
+                 { 2, { 0x85, 0xd8 } },
+                 { 2, { 0xf7, 0xd8 } },
+                 { 3, { 0x0f, 0xc1, 0xd8 } },
+                 { 3, { 0x0f, 0xb1, 0xd8 } },
+                 { 3, { 0x0f, 0xbc, 0xc3 } },
+                 { 3, { 0x0f, 0xbd, 0xc3 } },
+                 { 4, { 0xf3, 0x0f, 0xb8, 0xc3 } },
+                 { 2, { 0xd5, 0x0a } } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint32_t flags[2];
         struct insn in = rig_decode(rig, rows[i].bytes, rows[i].len);

@@ -82,7 +82,8 @@ START_TEST(read_modify_write_of_a_read_only_page_faults_as_a_write)
     rig_page(rig, 0x122000, 0x122000 | PTE_P);
     (void)mem_regime(cpu);
     ck_assert_int_eq(load(SEG_DS, 0x122010, 4, &value), STEP_NEXT);
-    rig_expect_fault(rig, mem_rmw_begin(cpu, SEG_DS, 0x122010, 4, &rmw, &value), EXC_PF, PF_P | PF_RW);
+    rig_expect_fault(rig, mem_rmw_begin(cpu, SEG_DS, 0x122010, 4, &rmw, &value), EXC_PF,
+                     PF_P | PF_RW);
 }
 END_TEST
 
@@ -109,9 +110,11 @@ START_TEST(non_canonical_is_gp_and_ss_by_segment)
         uint64_t la;
         unsigned size;
         bool legal;
-    } rows[] = {{0x00007ffffffffff8u, 8, true},  {0x00007ffffffffff9u, 8, false},
-                {0x0000800000000000u, 1, false}, {0xffff7fffffffffffu, 1, false},
-                {0xffff800000000000u, 8, true}};
+    } rows[] = { { 0x00007ffffffffff8u, 8, true },
+                 { 0x00007ffffffffff9u, 8, false },
+                 { 0x0000800000000000u, 1, false },
+                 { 0xffff7fffffffffffu, 1, false },
+                 { 0xffff800000000000u, 8, true } };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint64_t value;
         uint64_t vector = rows[i].legal ? EXC_PF : EXC_GP;
@@ -179,7 +182,8 @@ START_TEST(alignment_check_needs_cpl3_am_and_ac)
         for (unsigned size = 1; size <= 8; size *= 2) {
             bool faults = bits == 7 && size > 1;
             ck_assert_int_eq(load(SEG_DS, 0x125000, size, &value), STEP_NEXT);
-            ck_assert_int_eq(load(SEG_DS, 0x125001, size, &value), faults ? STEP_RAISED : STEP_NEXT);
+            ck_assert_int_eq(load(SEG_DS, 0x125001, size, &value),
+                             faults ? STEP_RAISED : STEP_NEXT);
             if (faults)
                 rig_expect_fault(rig, store(SEG_DS, 0x125000 + size / 2, size, 0), EXC_AC, 0);
         }
@@ -231,7 +235,7 @@ static void see(void *self, const struct probe_event *event)
 
 START_TEST(probes_see_every_access)
 {
-    struct probe_client client = {.mask = 1u << PROBE_MEM, .fire = see};
+    struct probe_client client = { .mask = 1u << PROBE_MEM, .fire = see };
     uint64_t value;
     ck_assert_int_eq(store(SEG_DS, 0x127000, 4, 0x11), STEP_NEXT);
     probes_attach(&rig->probes, &client);
@@ -265,13 +269,15 @@ struct segment_row {
 START_TEST(segment_type_and_limit)
 {
     static const struct segment_row rows[] = {
-        {0x3, 0xfff, 0xffc, 4, true, true},    {0x3, 0xfff, 0xffd, 4, false, false},
-        {0x3, UINT32_MAX, 0xfffffffe, 4, false, false}, /* wraps past the top */
-        {0x1, 0xfff, 0, 4, true, false},       /* read-only data */
-        {0xb, 0xfff, 0, 4, true, false},       /* readable code */
-        {0x9, 0xfff, 0, 4, false, false},      /* execute-only code */
-        {0x7, 0xfff, 0xfff, 1, false, false},  /* expand-down: above the limit */
-        {0x7, 0xfff, 0x1000, 4, true, true},   {0x7, 0xfff, 0xfffffffd, 4, false, false},
+        { 0x3, 0xfff, 0xffc, 4, true, true },
+        { 0x3, 0xfff, 0xffd, 4, false, false },
+        { 0x3, UINT32_MAX, 0xfffffffe, 4, false, false }, /* wraps past the top */
+        { 0x1, 0xfff, 0, 4, true, false },                /* read-only data */
+        { 0xb, 0xfff, 0, 4, true, false },                /* readable code */
+        { 0x9, 0xfff, 0, 4, false, false },               /* execute-only code */
+        { 0x7, 0xfff, 0xfff, 1, false, false },           /* expand-down: above the limit */
+        { 0x7, 0xfff, 0x1000, 4, true, true },
+        { 0x7, 0xfff, 0xfffffffd, 4, false, false },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct segment_row *row = &rows[i];

@@ -26,8 +26,20 @@ static uint64_t random64(void)
 /* Interesting operands are near the borders of every width. */
 static uint64_t random_value(void)
 {
-    static const uint64_t borders[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-                                       0x80000000, 0xffffffff, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX};
+    static const uint64_t borders[] = { 0,
+                                        1,
+                                        0x7f,
+                                        0x80,
+                                        0xff,
+                                        0x7fff,
+                                        0x8000,
+                                        0xffff,
+                                        0x7fffffff,
+                                        0x80000000,
+                                        0xffffffff,
+                                        INT64_MAX,
+                                        (uint64_t)INT64_MIN,
+                                        UINT64_MAX };
     uint64_t r = random64();
     switch (r & 7) {
     case 0: return borders[(r >> 8) % (sizeof(borders) / sizeof(borders[0]))];
@@ -40,16 +52,16 @@ static uint64_t random_value(void)
 }
 
 enum form_flag {
-    BYTE = 1,      /* 8-bit operands */
-    NO_16 = 2,     /* no 16-bit form */
+    BYTE = 1,  /* 8-bit operands */
+    NO_16 = 2, /* no 16-bit form */
     NO_MEM = 4,
     ONLY_MEM = 8,
     PLUS_REG = 16, /* register in the opcode */
     NO_MODRM = 32,
-    VEX = 64,      /* vvvv is a random register */
-    BIT = 128,     /* bit offset in a register: kept small with memory */
-    SCALED = 256,  /* memory aligned to 16 bytes */
-    STACK = 512,   /* 64-bit operand size by default */
+    VEX = 64,     /* vvvv is a random register */
+    BIT = 128,    /* bit offset in a register: kept small with memory */
+    SCALED = 256, /* memory aligned to 16 bytes */
+    STACK = 512,  /* 64-bit operand size by default */
     STRING = 1024,
     IMM_FULL = 2048 /* MOV r64, imm64 */
 };
@@ -58,77 +70,125 @@ enum map { MAP_1, MAP_0F, MAP_0F38, MAP_0F3A };
 
 struct form {
     uint8_t map, opcode;
-    int8_t digit;      /* of ModRM.reg; -1: a register */
-    int8_t imm;        /* bytes; -1: 2 or 4 by operand size */
-    uint8_t prefix;    /* 66, F2, F3 or 0 */
-    uint16_t flags;    /* enum form_flag */
+    int8_t digit;       /* of ModRM.reg; -1: a register */
+    int8_t imm;         /* bytes; -1: 2 or 4 by operand size */
+    uint8_t prefix;     /* 66, F2, F3 or 0 */
+    uint16_t flags;     /* enum form_flag */
     uint32_t undefined; /* status flags the manual leaves undefined */
 };
 
 static const struct form forms[] = {
-    {MAP_1, 0x88, -1, 0, 0, BYTE, 0}, {MAP_1, 0x89, -1, 0, 0, 0, 0},
-    {MAP_1, 0x8a, -1, 0, 0, BYTE, 0}, {MAP_1, 0x8b, -1, 0, 0, 0, 0},
-    {MAP_1, 0xc6, 0, 1, 0, BYTE, 0}, {MAP_1, 0xc7, 0, -1, 0, 0, 0},
-    {MAP_1, 0xb0, -1, 1, 0, BYTE | PLUS_REG, 0}, {MAP_1, 0xb8, -1, -1, 0, PLUS_REG | IMM_FULL, 0},
-    {MAP_0F, 0xb6, -1, 0, 0, BYTE, 0}, {MAP_0F, 0xb7, -1, 0, 0, 0, 0},
-    {MAP_0F, 0xbe, -1, 0, 0, BYTE, 0}, {MAP_0F, 0xbf, -1, 0, 0, 0, 0},
-    {MAP_1, 0x63, -1, 0, 0, NO_16, 0}, {MAP_1, 0x8d, -1, 0, 0, ONLY_MEM, 0},
-    {MAP_0F38, 0xf0, -1, 0, 0, ONLY_MEM, 0}, {MAP_0F38, 0xf1, -1, 0, 0, ONLY_MEM, 0},
-    {MAP_0F, 0xc8, -1, 0, 0, PLUS_REG, 0},
-    {MAP_1, 0x86, -1, 0, 0, BYTE, 0}, {MAP_1, 0x87, -1, 0, 0, 0, 0},
-    {MAP_1, 0x90, -1, 0, 0, PLUS_REG, 0},
-    {MAP_0F, 0xc0, -1, 0, 0, BYTE, 0}, {MAP_0F, 0xc1, -1, 0, 0, 0, 0},
-    {MAP_0F, 0xb0, -1, 0, 0, BYTE, 0}, {MAP_0F, 0xb1, -1, 0, 0, 0, 0},
-    {MAP_0F, 0xc7, 1, 0, 0, ONLY_MEM | SCALED | NO_16, 0},
-    {MAP_1, 0x98, -1, 0, 0, NO_MODRM, 0}, {MAP_1, 0x99, -1, 0, 0, NO_MODRM, 0},
-    {MAP_1, 0x50, -1, 0, 0, PLUS_REG | STACK, 0}, {MAP_1, 0x58, -1, 0, 0, PLUS_REG | STACK, 0},
-    {MAP_1, 0x68, -1, -1, 0, NO_MODRM | STACK, 0}, {MAP_1, 0x6a, -1, 1, 0, NO_MODRM | STACK, 0},
-    {MAP_1, 0xff, 6, 0, 0, STACK, 0}, {MAP_1, 0x8f, 0, 0, 0, STACK, 0},
-    {MAP_1, 0x9c, -1, 0, 0, NO_MODRM | STACK, 0}, {MAP_1, 0xc9, -1, 0, 0, NO_MODRM | STACK, 0},
-    {MAP_1, 0x9e, -1, 0, 0, NO_MODRM, 0}, {MAP_1, 0x9f, -1, 0, 0, NO_MODRM, 0},
-    {MAP_1, 0xf5, -1, 0, 0, NO_MODRM, 0}, {MAP_1, 0xf8, -1, 0, 0, NO_MODRM, 0},
-    {MAP_1, 0xf9, -1, 0, 0, NO_MODRM, 0}, {MAP_1, 0xfc, -1, 0, 0, NO_MODRM, 0},
-    {MAP_1, 0xfd, -1, 0, 0, NO_MODRM, 0},
-    {MAP_1, 0x84, -1, 0, 0, BYTE, FLAG_AF}, {MAP_1, 0x85, -1, 0, 0, 0, FLAG_AF},
-    {MAP_1, 0xa8, -1, 1, 0, BYTE | NO_MODRM, FLAG_AF}, {MAP_1, 0xa9, -1, -1, 0, NO_MODRM, FLAG_AF},
-    {MAP_1, 0xf6, 0, 1, 0, BYTE, FLAG_AF}, {MAP_1, 0xf7, 0, -1, 0, 0, FLAG_AF},
-    {MAP_1, 0xf6, 2, 0, 0, BYTE, 0}, {MAP_1, 0xf7, 2, 0, 0, 0, 0},
-    {MAP_1, 0xf6, 3, 0, 0, BYTE, 0}, {MAP_1, 0xf7, 3, 0, 0, 0, 0},
-    {MAP_1, 0xf6, 4, 0, 0, BYTE, SZAP}, {MAP_1, 0xf7, 4, 0, 0, 0, SZAP},
-    {MAP_1, 0xf6, 5, 0, 0, BYTE, SZAP}, {MAP_1, 0xf7, 5, 0, 0, 0, SZAP},
-    {MAP_1, 0xf6, 6, 0, 0, BYTE, ALL_STATUS}, {MAP_1, 0xf7, 6, 0, 0, 0, ALL_STATUS},
-    {MAP_1, 0xf6, 7, 0, 0, BYTE, ALL_STATUS}, {MAP_1, 0xf7, 7, 0, 0, 0, ALL_STATUS},
-    {MAP_1, 0xfe, 0, 0, 0, BYTE, 0}, {MAP_1, 0xff, 0, 0, 0, 0, 0},
-    {MAP_1, 0xfe, 1, 0, 0, BYTE, 0}, {MAP_1, 0xff, 1, 0, 0, 0, 0},
-    {MAP_0F, 0xaf, -1, 0, 0, 0, SZAP}, {MAP_1, 0x69, -1, -1, 0, 0, SZAP},
-    {MAP_1, 0x6b, -1, 1, 0, 0, SZAP},
-    {MAP_0F38, 0xf6, -1, 0, 0x66, NO_16, 0}, {MAP_0F38, 0xf6, -1, 0, 0xf3, NO_16, 0},
-    {MAP_0F, 0xa4, -1, 1, 0, 0, FLAG_AF | FLAG_OF}, {MAP_0F, 0xa5, -1, 0, 0, 0, FLAG_AF | FLAG_OF},
-    {MAP_0F, 0xac, -1, 1, 0, 0, FLAG_AF | FLAG_OF}, {MAP_0F, 0xad, -1, 0, 0, 0, FLAG_AF | FLAG_OF},
-    {MAP_0F, 0xa3, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF}, {MAP_0F, 0xab, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF},
-    {MAP_0F, 0xb3, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF}, {MAP_0F, 0xbb, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF},
-    {MAP_0F, 0xba, 4, 1, 0, 0, ALL_STATUS & ~FLAG_CF}, {MAP_0F, 0xba, 5, 1, 0, 0, ALL_STATUS & ~FLAG_CF},
-    {MAP_0F, 0xba, 6, 1, 0, 0, ALL_STATUS & ~FLAG_CF}, {MAP_0F, 0xba, 7, 1, 0, 0, ALL_STATUS & ~FLAG_CF},
-    {MAP_0F, 0xbc, -1, 0, 0, 0, ALL_STATUS & ~FLAG_ZF}, {MAP_0F, 0xbd, -1, 0, 0, 0, ALL_STATUS & ~FLAG_ZF},
-    {MAP_0F, 0xbc, -1, 0, 0xf3, 0, ALL_STATUS & ~(FLAG_ZF | FLAG_CF)},
-    {MAP_0F, 0xbd, -1, 0, 0xf3, 0, ALL_STATUS & ~(FLAG_ZF | FLAG_CF)},
-    {MAP_0F, 0xb8, -1, 0, 0xf3, 0, 0},
-    {MAP_0F38, 0xf0, -1, 0, 0xf2, BYTE | NO_16, 0}, {MAP_0F38, 0xf1, -1, 0, 0xf2, 0, 0},
-    {MAP_0F38, 0xf2, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF},
-    {MAP_0F38, 0xf3, 1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF},
-    {MAP_0F38, 0xf3, 2, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF},
-    {MAP_0F38, 0xf3, 3, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF},
-    {MAP_0F38, 0xf7, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF | FLAG_SF},
-    {MAP_0F38, 0xf5, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF},
-    {MAP_0F38, 0xf5, -1, 0, 0xf3, VEX | NO_16, 0}, {MAP_0F38, 0xf5, -1, 0, 0xf2, VEX | NO_16, 0},
-    {MAP_0F38, 0xf6, -1, 0, 0xf2, VEX | NO_16, 0}, {MAP_0F38, 0xf7, -1, 0, 0xf3, VEX | NO_16, 0},
-    {MAP_0F38, 0xf7, -1, 0, 0x66, VEX | NO_16, 0}, {MAP_0F38, 0xf7, -1, 0, 0xf2, VEX | NO_16, 0},
-    {MAP_0F3A, 0xf0, -1, 1, 0xf2, VEX | NO_16, 0},
-    {MAP_1, 0xa4, -1, 0, 0, BYTE | STRING | NO_MODRM, 0}, {MAP_1, 0xa5, -1, 0, 0, STRING | NO_MODRM, 0},
-    {MAP_1, 0xa6, -1, 0, 0, BYTE | STRING | NO_MODRM, 0}, {MAP_1, 0xa7, -1, 0, 0, STRING | NO_MODRM, 0},
-    {MAP_1, 0xaa, -1, 0, 0, BYTE | STRING | NO_MODRM, 0}, {MAP_1, 0xab, -1, 0, 0, STRING | NO_MODRM, 0},
-    {MAP_1, 0xac, -1, 0, 0, BYTE | STRING | NO_MODRM, 0}, {MAP_1, 0xad, -1, 0, 0, STRING | NO_MODRM, 0},
-    {MAP_1, 0xae, -1, 0, 0, BYTE | STRING | NO_MODRM, 0}, {MAP_1, 0xaf, -1, 0, 0, STRING | NO_MODRM, 0},
+    { MAP_1, 0x88, -1, 0, 0, BYTE, 0 },
+    { MAP_1, 0x89, -1, 0, 0, 0, 0 },
+    { MAP_1, 0x8a, -1, 0, 0, BYTE, 0 },
+    { MAP_1, 0x8b, -1, 0, 0, 0, 0 },
+    { MAP_1, 0xc6, 0, 1, 0, BYTE, 0 },
+    { MAP_1, 0xc7, 0, -1, 0, 0, 0 },
+    { MAP_1, 0xb0, -1, 1, 0, BYTE | PLUS_REG, 0 },
+    { MAP_1, 0xb8, -1, -1, 0, PLUS_REG | IMM_FULL, 0 },
+    { MAP_0F, 0xb6, -1, 0, 0, BYTE, 0 },
+    { MAP_0F, 0xb7, -1, 0, 0, 0, 0 },
+    { MAP_0F, 0xbe, -1, 0, 0, BYTE, 0 },
+    { MAP_0F, 0xbf, -1, 0, 0, 0, 0 },
+    { MAP_1, 0x63, -1, 0, 0, NO_16, 0 },
+    { MAP_1, 0x8d, -1, 0, 0, ONLY_MEM, 0 },
+    { MAP_0F38, 0xf0, -1, 0, 0, ONLY_MEM, 0 },
+    { MAP_0F38, 0xf1, -1, 0, 0, ONLY_MEM, 0 },
+    { MAP_0F, 0xc8, -1, 0, 0, PLUS_REG, 0 },
+    { MAP_1, 0x86, -1, 0, 0, BYTE, 0 },
+    { MAP_1, 0x87, -1, 0, 0, 0, 0 },
+    { MAP_1, 0x90, -1, 0, 0, PLUS_REG, 0 },
+    { MAP_0F, 0xc0, -1, 0, 0, BYTE, 0 },
+    { MAP_0F, 0xc1, -1, 0, 0, 0, 0 },
+    { MAP_0F, 0xb0, -1, 0, 0, BYTE, 0 },
+    { MAP_0F, 0xb1, -1, 0, 0, 0, 0 },
+    { MAP_0F, 0xc7, 1, 0, 0, ONLY_MEM | SCALED | NO_16, 0 },
+    { MAP_1, 0x98, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0x99, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0x50, -1, 0, 0, PLUS_REG | STACK, 0 },
+    { MAP_1, 0x58, -1, 0, 0, PLUS_REG | STACK, 0 },
+    { MAP_1, 0x68, -1, -1, 0, NO_MODRM | STACK, 0 },
+    { MAP_1, 0x6a, -1, 1, 0, NO_MODRM | STACK, 0 },
+    { MAP_1, 0xff, 6, 0, 0, STACK, 0 },
+    { MAP_1, 0x8f, 0, 0, 0, STACK, 0 },
+    { MAP_1, 0x9c, -1, 0, 0, NO_MODRM | STACK, 0 },
+    { MAP_1, 0xc9, -1, 0, 0, NO_MODRM | STACK, 0 },
+    { MAP_1, 0x9e, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0x9f, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0xf5, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0xf8, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0xf9, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0xfc, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0xfd, -1, 0, 0, NO_MODRM, 0 },
+    { MAP_1, 0x84, -1, 0, 0, BYTE, FLAG_AF },
+    { MAP_1, 0x85, -1, 0, 0, 0, FLAG_AF },
+    { MAP_1, 0xa8, -1, 1, 0, BYTE | NO_MODRM, FLAG_AF },
+    { MAP_1, 0xa9, -1, -1, 0, NO_MODRM, FLAG_AF },
+    { MAP_1, 0xf6, 0, 1, 0, BYTE, FLAG_AF },
+    { MAP_1, 0xf7, 0, -1, 0, 0, FLAG_AF },
+    { MAP_1, 0xf6, 2, 0, 0, BYTE, 0 },
+    { MAP_1, 0xf7, 2, 0, 0, 0, 0 },
+    { MAP_1, 0xf6, 3, 0, 0, BYTE, 0 },
+    { MAP_1, 0xf7, 3, 0, 0, 0, 0 },
+    { MAP_1, 0xf6, 4, 0, 0, BYTE, SZAP },
+    { MAP_1, 0xf7, 4, 0, 0, 0, SZAP },
+    { MAP_1, 0xf6, 5, 0, 0, BYTE, SZAP },
+    { MAP_1, 0xf7, 5, 0, 0, 0, SZAP },
+    { MAP_1, 0xf6, 6, 0, 0, BYTE, ALL_STATUS },
+    { MAP_1, 0xf7, 6, 0, 0, 0, ALL_STATUS },
+    { MAP_1, 0xf6, 7, 0, 0, BYTE, ALL_STATUS },
+    { MAP_1, 0xf7, 7, 0, 0, 0, ALL_STATUS },
+    { MAP_1, 0xfe, 0, 0, 0, BYTE, 0 },
+    { MAP_1, 0xff, 0, 0, 0, 0, 0 },
+    { MAP_1, 0xfe, 1, 0, 0, BYTE, 0 },
+    { MAP_1, 0xff, 1, 0, 0, 0, 0 },
+    { MAP_0F, 0xaf, -1, 0, 0, 0, SZAP },
+    { MAP_1, 0x69, -1, -1, 0, 0, SZAP },
+    { MAP_1, 0x6b, -1, 1, 0, 0, SZAP },
+    { MAP_0F38, 0xf6, -1, 0, 0x66, NO_16, 0 },
+    { MAP_0F38, 0xf6, -1, 0, 0xf3, NO_16, 0 },
+    { MAP_0F, 0xa4, -1, 1, 0, 0, FLAG_AF | FLAG_OF },
+    { MAP_0F, 0xa5, -1, 0, 0, 0, FLAG_AF | FLAG_OF },
+    { MAP_0F, 0xac, -1, 1, 0, 0, FLAG_AF | FLAG_OF },
+    { MAP_0F, 0xad, -1, 0, 0, 0, FLAG_AF | FLAG_OF },
+    { MAP_0F, 0xa3, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xab, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xb3, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xbb, -1, 0, 0, BIT, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xba, 4, 1, 0, 0, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xba, 5, 1, 0, 0, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xba, 6, 1, 0, 0, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xba, 7, 1, 0, 0, ALL_STATUS & ~FLAG_CF },
+    { MAP_0F, 0xbc, -1, 0, 0, 0, ALL_STATUS & ~FLAG_ZF },
+    { MAP_0F, 0xbd, -1, 0, 0, 0, ALL_STATUS & ~FLAG_ZF },
+    { MAP_0F, 0xbc, -1, 0, 0xf3, 0, ALL_STATUS & ~(FLAG_ZF | FLAG_CF) },
+    { MAP_0F, 0xbd, -1, 0, 0xf3, 0, ALL_STATUS & ~(FLAG_ZF | FLAG_CF) },
+    { MAP_0F, 0xb8, -1, 0, 0xf3, 0, 0 },
+    { MAP_0F38, 0xf0, -1, 0, 0xf2, BYTE | NO_16, 0 },
+    { MAP_0F38, 0xf1, -1, 0, 0xf2, 0, 0 },
+    { MAP_0F38, 0xf2, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF },
+    { MAP_0F38, 0xf3, 1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF },
+    { MAP_0F38, 0xf3, 2, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF },
+    { MAP_0F38, 0xf3, 3, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF },
+    { MAP_0F38, 0xf7, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF | FLAG_SF },
+    { MAP_0F38, 0xf5, -1, 0, 0, VEX | NO_16, FLAG_AF | FLAG_PF },
+    { MAP_0F38, 0xf5, -1, 0, 0xf3, VEX | NO_16, 0 },
+    { MAP_0F38, 0xf5, -1, 0, 0xf2, VEX | NO_16, 0 },
+    { MAP_0F38, 0xf6, -1, 0, 0xf2, VEX | NO_16, 0 },
+    { MAP_0F38, 0xf7, -1, 0, 0xf3, VEX | NO_16, 0 },
+    { MAP_0F38, 0xf7, -1, 0, 0x66, VEX | NO_16, 0 },
+    { MAP_0F38, 0xf7, -1, 0, 0xf2, VEX | NO_16, 0 },
+    { MAP_0F3A, 0xf0, -1, 1, 0xf2, VEX | NO_16, 0 },
+    { MAP_1, 0xa4, -1, 0, 0, BYTE | STRING | NO_MODRM, 0 },
+    { MAP_1, 0xa5, -1, 0, 0, STRING | NO_MODRM, 0 },
+    { MAP_1, 0xa6, -1, 0, 0, BYTE | STRING | NO_MODRM, 0 },
+    { MAP_1, 0xa7, -1, 0, 0, STRING | NO_MODRM, 0 },
+    { MAP_1, 0xaa, -1, 0, 0, BYTE | STRING | NO_MODRM, 0 },
+    { MAP_1, 0xab, -1, 0, 0, STRING | NO_MODRM, 0 },
+    { MAP_1, 0xac, -1, 0, 0, BYTE | STRING | NO_MODRM, 0 },
+    { MAP_1, 0xad, -1, 0, 0, STRING | NO_MODRM, 0 },
+    { MAP_1, 0xae, -1, 0, 0, BYTE | STRING | NO_MODRM, 0 },
+    { MAP_1, 0xaf, -1, 0, 0, STRING | NO_MODRM, 0 },
 };
 
 /* --- making an instruction ----------------------------------------------------------------------- */
@@ -160,16 +220,16 @@ static unsigned random_below(unsigned n)
 
 static void choose(const struct form *form, struct choice *c)
 {
-    static const uint8_t sizes[] = {2, 4, 8};
-    *c = (struct choice){.size = 1};
+    static const uint8_t sizes[] = { 2, 4, 8 };
+    *c = (struct choice){ .size = 1 };
     if (form->flags & (VEX | NO_16))
         c->size = sizes[1 + random_below(2)];
     else if (form->flags & STACK)
         c->size = random_below(2) ? 8 : 2;
     else if (!(form->flags & BYTE) || form->map != MAP_1)
         c->size = sizes[random_below(3)];
-    if (form->map == MAP_0F && (form->flags & BYTE) && form->opcode < 0xc2 && form->opcode != 0xb6 &&
-        form->opcode != 0xbe)
+    if (form->map == MAP_0F && (form->flags & BYTE) && form->opcode < 0xc2 &&
+        form->opcode != 0xb6 && form->opcode != 0xbe)
         c->size = 1; /* XADD, CMPXCHG, SETcc */
     c->memory = form->flags & ONLY_MEM || (!(form->flags & NO_MEM) && random_below(2));
     c->reg = random_below(16);
@@ -205,12 +265,16 @@ static void put_modrm(struct code *code, const struct form *form, const struct c
 
 static struct code encode(const struct form *form, const struct choice *c)
 {
-    struct code code = {.len = 0};
+    struct code code = { .len = 0 };
     bool rex_r = form->digit < 0 && c->reg & 8 && !(form->flags & (NO_MODRM | PLUS_REG));
     bool rex_b = c->rm & 8 && !(form->flags & NO_MODRM);
-    bool rex_x = c->memory && c->with_index && c->index & 8 && !(form->flags & (NO_MODRM | PLUS_REG));
+    bool rex_x =
+        c->memory && c->with_index && c->index & 8 && !(form->flags & (NO_MODRM | PLUS_REG));
     if (form->flags & VEX) {
-        unsigned pp = form->prefix == 0x66 ? 1 : form->prefix == 0xf3 ? 2 : form->prefix == 0xf2 ? 3 : 0;
+        unsigned pp = form->prefix == 0x66   ? 1
+                      : form->prefix == 0xf3 ? 2
+                      : form->prefix == 0xf2 ? 3
+                                             : 0;
         bool has_vvvv = form->opcode != 0xf0;
         put(&code, 0xc4);
         put(&code, (!rex_r) << 7 | (!rex_x) << 6 | (!rex_b) << 5 | (form->map == MAP_0F38 ? 2 : 3));
@@ -281,13 +345,14 @@ static void place(const struct form *form, const struct choice *c, struct native
         index = state->r[c->index] << c->scale;
     }
     if (c->with_index && c->index == c->rm) /* base and index are one register: x + (x << scale) */
-        state->r[c->rm] = 0; /* replaced by the caller's retry */
+        state->r[c->rm] = 0;                /* replaced by the caller's retry */
     else if (c->rm != REG_RSP)
         state->r[c->rm] = middle - index - (uint64_t)(int64_t)c->disp;
 }
 
 /* Would the operand leave the scratch pages? Then another choice is made. */
-static bool usable(const struct form *form, const struct choice *c, const struct native_state *state)
+static bool usable(const struct form *form, const struct choice *c,
+                   const struct native_state *state)
 {
     if (!c->memory || form->flags & (NO_MODRM | PLUS_REG))
         return true;
@@ -314,8 +379,9 @@ static void describe(const struct code *code, const struct native_state *before,
     fprintf(stderr, "bytes:");
     for (unsigned i = 0; i < code->len; i++)
         fprintf(stderr, " %02x", code->bytes[i]);
-    fprintf(stderr, "\nrflags before %llx native %llx here %llx\n", (unsigned long long)before->rflags,
-            (unsigned long long)native->rflags, (unsigned long long)rflags);
+    fprintf(stderr, "\nrflags before %llx native %llx here %llx\n",
+            (unsigned long long)before->rflags, (unsigned long long)native->rflags,
+            (unsigned long long)rflags);
     for (unsigned i = 0; i < 16; i++)
         fprintf(stderr, "r%-2u before %016llx native %016llx here %016llx%s\n", i,
                 (unsigned long long)before->r[i], (unsigned long long)native->r[i],
@@ -325,8 +391,8 @@ static void describe(const struct code *code, const struct native_state *before,
 /* Undefined results that we do not follow on other processors. */
 static bool result_is_undefined(const struct form *form, const struct choice *c)
 {
-    bool wide_double_shift = form->map == MAP_0F && c->size == 2 &&
-                             (form->opcode & 0xf6) == 0xa4; /* A4, A5, AC, AD */
+    bool wide_double_shift =
+        form->map == MAP_0F && c->size == 2 && (form->opcode & 0xf6) == 0xa4; /* A4, A5, AC, AD */
     bool swap16 = form->map == MAP_0F && form->opcode == 0xc8 && c->size == 2;
     return wide_double_shift || swap16;
 }
@@ -384,11 +450,12 @@ static void run_case(struct rig *rig, struct native *native, const struct form *
     bool same = native_de == here_de;
     if (native_de)
         after = before; /* a fault changes nothing */
-    same = same && (here_de || step == STEP_NEXT) &&
-           agree(form, &after, cpu, native->scratch, memory);
+    same =
+        same && (here_de || step == STEP_NEXT) && agree(form, &after, cpu, native->scratch, memory);
     if (!same) {
         describe(&code, &before, &after, cpu, cpu_rflags(cpu));
-        ck_abort_msg("native and emulated results differ (step %d, native #DE %d)", step, native_de);
+        ck_abort_msg("native and emulated results differ (step %d, native #DE %d)", step,
+                     native_de);
     }
 }
 
@@ -417,22 +484,25 @@ START_TEST(random_instructions_agree_with_the_processor)
         uint32_t undefined = op == 1 || op == 4 || op == 6 ? FLAG_AF : 0;
         for (unsigned way = 0; way < 6; way++)
             run_form(rig, native,
-                     &(struct form){MAP_1, (uint8_t)(op * 8 + way), -1,
-                                    way == 4 ? 1 : way == 5 ? -1 : 0, 0,
-                                    (uint16_t)((way & 1 ? 0 : BYTE) | (way >= 4 ? NO_MODRM : 0)),
-                                    undefined});
-        run_form(rig, native, &(struct form){MAP_1, 0x80, (int8_t)op, 1, 0, BYTE, undefined});
-        run_form(rig, native, &(struct form){MAP_1, 0x81, (int8_t)op, -1, 0, 0, undefined});
-        run_form(rig, native, &(struct form){MAP_1, 0x83, (int8_t)op, 1, 0, 0, undefined});
+                     &(struct form){ MAP_1, (uint8_t)(op * 8 + way), -1,
+                                     way == 4   ? 1
+                                     : way == 5 ? -1
+                                                : 0,
+                                     0,
+                                     (uint16_t)((way & 1 ? 0 : BYTE) | (way >= 4 ? NO_MODRM : 0)),
+                                     undefined });
+        run_form(rig, native, &(struct form){ MAP_1, 0x80, (int8_t)op, 1, 0, BYTE, undefined });
+        run_form(rig, native, &(struct form){ MAP_1, 0x81, (int8_t)op, -1, 0, 0, undefined });
+        run_form(rig, native, &(struct form){ MAP_1, 0x83, (int8_t)op, 1, 0, 0, undefined });
         for (unsigned opcode = 0xc0; opcode <= 0xd3; opcode = opcode == 0xc1 ? 0xd0 : opcode + 1)
             if (op != 6) /* SAL's second encoding is not Zydis's */
                 run_form(rig, native,
-                         &(struct form){MAP_1, (uint8_t)opcode, (int8_t)op, opcode < 0xd0 ? 1 : 0, 0,
-                                        opcode & 1 ? 0 : BYTE, 0});
+                         &(struct form){ MAP_1, (uint8_t)opcode, (int8_t)op, opcode < 0xd0 ? 1 : 0,
+                                         0, opcode & 1 ? 0 : BYTE, 0 });
     }
     for (unsigned cc = 0; cc < 16; cc++) {
-        run_form(rig, native, &(struct form){MAP_0F, (uint8_t)(0x40 + cc), -1, 0, 0, 0, 0});
-        run_form(rig, native, &(struct form){MAP_0F, (uint8_t)(0x90 + cc), 0, 0, 0, BYTE, 0});
+        run_form(rig, native, &(struct form){ MAP_0F, (uint8_t)(0x40 + cc), -1, 0, 0, 0, 0 });
+        run_form(rig, native, &(struct form){ MAP_0F, (uint8_t)(0x90 + cc), 0, 0, 0, BYTE, 0 });
     }
     native_free(native);
     rig_free(rig);
@@ -446,16 +516,21 @@ START_TEST(random_instructions_agree_with_the_processor)
 }
 END_TEST
 
-/* AAA, AAS, DAA, DAS, AAM, AAD for every AL, interesting AH and the flags they read. OF is undefined for all, SF, ZF and
- * PF for AAA and AAS, CF and AF for AAM and AAD. */
+/* AAA, AAS, DAA, DAS, AAM, AAD for every AL, interesting AH and the flags they read. OF is undefined for all, SF, ZF
+ * and PF for AAA and AAS, CF and AF for AAM and AAD. */
 START_TEST(decimal_adjustments_agree_with_the_processor)
 {
     static const struct {
         uint8_t len, bytes[2];
         uint32_t undefined;
-    } rows[] = {{1, {0x37}, SZAP & ~FLAG_AF}, {1, {0x3f}, SZAP & ~FLAG_AF}, {1, {0x27}, 0}, {1, {0x2f}, 0},
-                {2, {0xd4, 10}, FLAG_CF | FLAG_AF}, {2, {0xd4, 7}, FLAG_CF | FLAG_AF},
-                {2, {0xd5, 10}, FLAG_CF | FLAG_AF}, {2, {0xd5, 0xfb}, FLAG_CF | FLAG_AF}};
+    } rows[] = { { 1, { 0x37 }, SZAP & ~FLAG_AF },
+                 { 1, { 0x3f }, SZAP & ~FLAG_AF },
+                 { 1, { 0x27 }, 0 },
+                 { 1, { 0x2f }, 0 },
+                 { 2, { 0xd4, 10 }, FLAG_CF | FLAG_AF },
+                 { 2, { 0xd4, 7 }, FLAG_CF | FLAG_AF },
+                 { 2, { 0xd5, 10 }, FLAG_CF | FLAG_AF },
+                 { 2, { 0xd5, 0xfb }, FLAG_CF | FLAG_AF } };
     if (!native_has_32bit()) {
         printf("no 32-bit segments: decimal adjustments not compared\n");
         return;
@@ -466,7 +541,7 @@ START_TEST(decimal_adjustments_agree_with_the_processor)
     ck_assert(code != MAP_FAILED);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (unsigned n = 0; n < 4 * 4 * 256; n++) {
-            static const uint8_t ah[] = {0, 1, 0x7f, 0xff};
+            static const uint8_t ah[] = { 0, 1, 0x7f, 0xff };
             uint64_t rax = 0x12340000u | (unsigned)ah[n >> 8 & 3] << 8 | (n & 255);
             uint64_t rflags = 0x202 | (n & 0x400 ? FLAG_CF : 0) | (n & 0x800 ? FLAG_AF : 0);
             uint64_t native_rax = rax, native_flags = rflags;

@@ -50,19 +50,23 @@ struct accounting {
 };
 
 static const struct accounting accounting[] = {
-    {0, 5, false, 0, STEP_NEXT, 5},          /* nothing to do */
-    {1, 0, false, 1, STEP_NEXT, 0},          /* the charge of the instruction itself pays for one */
-    {2, 0, false, 1, STEP_REPEAT, 0},        /* budget exhausted */
-    {3, 2, false, 3, STEP_NEXT, 0},          {4, 2, false, 3, STEP_REPEAT, 0},
-    {3, 10, false, 3, STEP_NEXT, 8},         {3, 10, true, 1, STEP_REPEAT, 10},
-    {1, 10, true, 1, STEP_NEXT, 10},         {3, -1, false, 1, STEP_REPEAT, -1},
-    {100000, 1000000, false, 65536, STEP_REPEAT, 1000000 - 65535}, /* stop requests are seen */
+    { 0, 5, false, 0, STEP_NEXT, 5 },   /* nothing to do */
+    { 1, 0, false, 1, STEP_NEXT, 0 },   /* the charge of the instruction itself pays for one */
+    { 2, 0, false, 1, STEP_REPEAT, 0 }, /* budget exhausted */
+    { 3, 2, false, 3, STEP_NEXT, 0 },
+    { 4, 2, false, 3, STEP_REPEAT, 0 },
+    { 3, 10, false, 3, STEP_NEXT, 8 },
+    { 3, 10, true, 1, STEP_REPEAT, 10 },
+    { 1, 10, true, 1, STEP_NEXT, 10 },
+    { 3, -1, false, 1, STEP_REPEAT, -1 },
+    { 100000, 1000000, false, 65536, STEP_REPEAT, 1000000 - 65535 }, /* stop requests are seen */
 };
 
 START_TEST(rep_counts_one_for_each_iteration)
 {
     const struct accounting *row = &accounting[_i];
-    static const uint8_t opcodes[] = {0xa4, 0xa6, 0xaa, 0xac, 0xae}; /* MOVS CMPS STOS LODS SCAS */
+    static const uint8_t opcodes[] = { 0xa4, 0xa6, 0xaa, 0xac,
+                                       0xae }; /* MOVS CMPS STOS LODS SCAS */
     for (unsigned i = 0; i < sizeof(opcodes); i++) {
         bool si = opcodes[i] != 0xaa && opcodes[i] != 0xae, di = opcodes[i] != 0xac;
         point(FROM, 0x150000, row->rcx);
@@ -101,16 +105,16 @@ struct fault_row {
 
 /* Page 0x141000 is not present. */
 static const struct fault_row faults[] = {
-    {0xa4, false, 1, FROM, 0x140ff0, 16, 0x141000, PF_RW},
-    {0xa4, false, 1, 0x140ffd, TO, 3, 0x141000, 0},
-    {0xa5, false, 4, FROM, 0x140ff2, 3, 0x141000, PF_RW}, /* the fourth element crosses */
-    {0xa4, false, 1, FROM, 0x141000, 0, 0x141000, PF_RW},
-    {0xa5, true, 4, FROM, 0x142008, 3, 0x141ffc, PF_RW},
-    {0xaa, false, 1, FROM, 0x140ffe, 2, 0x141000, PF_RW},
-    {0xac, false, 1, 0x140ffc, TO, 4, 0x141000, 0},
-    {0xae, false, 1, FROM, 0x140ffe, 2, 0x141000, 0},
-    {0xa6, false, 1, FROM, 0x140ff9, 7, 0x141000, 0},
-    {0xa6, true, 1, 0x142001, TO, 2, 0x141fff, 0},
+    { 0xa4, false, 1, FROM, 0x140ff0, 16, 0x141000, PF_RW },
+    { 0xa4, false, 1, 0x140ffd, TO, 3, 0x141000, 0 },
+    { 0xa5, false, 4, FROM, 0x140ff2, 3, 0x141000, PF_RW }, /* the fourth element crosses */
+    { 0xa4, false, 1, FROM, 0x141000, 0, 0x141000, PF_RW },
+    { 0xa5, true, 4, FROM, 0x142008, 3, 0x141ffc, PF_RW },
+    { 0xaa, false, 1, FROM, 0x140ffe, 2, 0x141000, PF_RW },
+    { 0xac, false, 1, 0x140ffc, TO, 4, 0x141000, 0 },
+    { 0xae, false, 1, FROM, 0x140ffe, 2, 0x141000, 0 },
+    { 0xa6, false, 1, FROM, 0x140ff9, 7, 0x141000, 0 },
+    { 0xa6, true, 1, 0x142001, TO, 2, 0x141fff, 0 },
 };
 
 START_TEST(a_fault_leaves_the_completed_iterations)
@@ -157,8 +161,8 @@ END_TEST
 
 /* --- results -------------------------------------------------------------------------------------- */
 
-static void reference_movs(uint8_t *bytes, uint64_t from, uint64_t to, uint64_t count, unsigned size,
-                           bool backward)
+static void reference_movs(uint8_t *bytes, uint64_t from, uint64_t to, uint64_t count,
+                           unsigned size, bool backward)
 {
     for (uint64_t i = 0; i < count; i++) {
         int64_t at = (int64_t)(i * size) * (backward ? -1 : 1);
@@ -171,7 +175,7 @@ static void reference_movs(uint8_t *bytes, uint64_t from, uint64_t to, uint64_t 
 /* Element-exact for every distance of source and destination around each other, across a page border. */
 START_TEST(overlapping_copies_are_element_exact)
 {
-    static const unsigned sizes[] = {1, 2, 4, 8};
+    static const unsigned sizes[] = { 1, 2, 4, 8 };
     static uint8_t want[0x3000];
     uint8_t *bytes = rig_ptr(rig, TO);
     for (unsigned s = 0; s < 4; s++) {
