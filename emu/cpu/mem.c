@@ -14,7 +14,7 @@
 static const struct fast_entry no_fast[FAST_ENTRIES] = { { .rtag = FAST_TAG_NONE,
                                                            .wtag = FAST_TAG_NONE } };
 
-/* APM vol 2, 8.2.18 "#AC-Alignment-Check Exception". */
+/* APM vol 2, 8.2.17 "#AC-Alignment-Check Exception (Vector 17)". */
 static bool alignment_checked(const struct vcpu *cpu)
 {
     return cpu->regs.cpl == 3 && (cpu->regs.cr0 & CR0_AM) && (cpu->rflags & FLAG_AC);
@@ -110,7 +110,7 @@ static bool canonical_range(const struct vcpu *cpu, uint64_t la, unsigned size)
     return paging_is_canonical(la, la57) && paging_is_canonical(la + size - 1, la57);
 }
 
-/* Presence, type, limit. APM vol 2, 4.7 "Legacy Segment Descriptors", 4.12 "Segment-Limit Checks". */
+/* Presence, type, limit. APM vol 2, 4.12 "Limit Checks", 4.13 "Type Checks". */
 static bool legacy_segment_allows(const struct vcpu *cpu, const struct segment *s, uint64_t off,
                                   unsigned size, enum access_kind kind)
 {

@@ -55,7 +55,7 @@ enum step insn_pushf(struct vcpu *cpu, const struct insn *in)
     if (svm_intercepts(cpu, INTERCEPT_PUSHF))
         return svm_vmexit_insn(cpu, VMEXIT_PUSHF, 0, 0, in->len);
     if (cpu->mode == MODE_V86)
-        return cpu_stop_unimplemented(cpu, "PUSHF in virtual-8086 mode (APM vol 2, 2.6)");
+        return cpu_stop_unimplemented(cpu, "PUSHF in virtual-8086 mode (APM vol 2, 8.10)");
     return stack_push(cpu, in->op_size, cpu_rflags(cpu) & ~(uint64_t)(FLAG_RF | FLAG_VM));
 }
 
@@ -76,7 +76,7 @@ enum step insn_popf(struct vcpu *cpu, const struct insn *in)
     if (svm_intercepts(cpu, INTERCEPT_POPF))
         return svm_vmexit_insn(cpu, VMEXIT_POPF, 0, 0, in->len);
     if (cpu->mode == MODE_V86)
-        return cpu_stop_unimplemented(cpu, "POPF in virtual-8086 mode (APM vol 2, 2.6)");
+        return cpu_stop_unimplemented(cpu, "POPF in virtual-8086 mode (APM vol 2, 8.10)");
     uint64_t value, mask = popf_mask(cpu, in->op_size);
     enum step step = stack_pop(cpu, in->op_size, &value);
     if (step != STEP_NEXT)
