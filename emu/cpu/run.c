@@ -439,7 +439,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     bool guest = svm_guest(cpu);
     struct block *block;
     const struct op *entry = NULL;
-    uint64_t la;
+    uint64_t la = 0;
 
     if (!exact && !run->link && cpu->mode == MODE_LONG64) {
         (void)mem_regime(cpu);
