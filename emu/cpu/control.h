@@ -7,8 +7,8 @@
 #include "emu/cpu/state.h"
 
 /* Bits that exist in CR0; the others ignore writes and read 0. */
-#define CR0_DEFINED                                                                                \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
+#define CR0_DEFINED                                                                            \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
      CR0_PG)
 
 /* Bits that the model implements; 1 in any other is #GP(0), or VMEXIT_INVALID in a VMCB. */

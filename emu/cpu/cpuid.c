@@ -9,8 +9,8 @@
 #define YES true
 #define NO false
 const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT] = {
-#define CPU_FEATURE(name_, leaf_, reg_, bit_, option_, offered_, meaning_)                         \
-    [CPU_FEATURE_##name_] = {#name_, option_, meaning_, leaf_, CPUID_##reg_, bit_, offered_},
+#define CPU_FEATURE(name_, leaf_, reg_, bit_, option_, offered_, meaning_) \
+    [CPU_FEATURE_##name_] = { #name_, option_, meaning_, leaf_, CPUID_##reg_, bit_, offered_ },
 #include "emu/cpu/cpu_features.def"
 #undef CPU_FEATURE
 };
@@ -21,7 +21,7 @@ static const struct cpu_model model_max = {
     .brand = "Pacifica AMD64 processor",
     .signature = 0x00a00f11,
     .features = {
-#define CPU_FEATURE(name, leaf, reg, bit, option, offered, meaning)                                \
+#define CPU_FEATURE(name, leaf, reg, bit, option, offered, meaning) \
     WORD_BIT(CPU_FEATURE_##name, offered)
 /* One initialiser a word: the sum of its rows' bits. */
 #define WORD_BIT(n, offered) +((offered) && (n) / 32 == WORD ? 1u << (n) % 32 : 0u)
@@ -63,14 +63,14 @@ const struct cpu_model *cpu_model_default(void)
 static const struct {
     enum cpu_feature feature, needs;
 } dependencies[] = {
-    {CPU_FEATURE_LM, CPU_FEATURE_PAE},        {CPU_FEATURE_NX, CPU_FEATURE_PAE},
-    {CPU_FEATURE_PAGE1GB, CPU_FEATURE_LM},    {CPU_FEATURE_LA57, CPU_FEATURE_LM},
-    {CPU_FEATURE_PCID, CPU_FEATURE_LM},       {CPU_FEATURE_FSGSBASE, CPU_FEATURE_LM},
-    {CPU_FEATURE_LAHF_LM, CPU_FEATURE_LM},    {CPU_FEATURE_CX16, CPU_FEATURE_LM},
-    {CPU_FEATURE_RDTSCP, CPU_FEATURE_TSC},    {CPU_FEATURE_INVTSC, CPU_FEATURE_TSC},
-    {CPU_FEATURE_MCA, CPU_FEATURE_MCE},       {CPU_FEATURE_SVM, CPU_FEATURE_MSR},
-    {CPU_FEATURE_NPT, CPU_FEATURE_SVM},       {CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM},
-    {CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM}, {CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM},
+    { CPU_FEATURE_LM, CPU_FEATURE_PAE },          { CPU_FEATURE_NX, CPU_FEATURE_PAE },
+    { CPU_FEATURE_PAGE1GB, CPU_FEATURE_LM },      { CPU_FEATURE_LA57, CPU_FEATURE_LM },
+    { CPU_FEATURE_PCID, CPU_FEATURE_LM },         { CPU_FEATURE_FSGSBASE, CPU_FEATURE_LM },
+    { CPU_FEATURE_LAHF_LM, CPU_FEATURE_LM },      { CPU_FEATURE_CX16, CPU_FEATURE_LM },
+    { CPU_FEATURE_RDTSCP, CPU_FEATURE_TSC },      { CPU_FEATURE_INVTSC, CPU_FEATURE_TSC },
+    { CPU_FEATURE_MCA, CPU_FEATURE_MCE },         { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
+    { CPU_FEATURE_NPT, CPU_FEATURE_SVM },         { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
+    { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM }, { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
 };
 
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
@@ -107,13 +107,19 @@ static enum cpu_feature find_feature(const char *word, size_t len)
         const char *alias;
         enum cpu_feature feature;
     } aliases[] = {
-        {"sse4-1", CPU_FEATURE_SSE41}, {"sse4-2", CPU_FEATURE_SSE42},
-        {"pni", CPU_FEATURE_SSE3},     {"lzcnt", CPU_FEATURE_ABM},
-        {"nx", CPU_FEATURE_NX},        {"xd", CPU_FEATURE_NX},
-        {"ffxsr", CPU_FEATURE_FFXSR},  {"fxsr-opt", CPU_FEATURE_FFXSR},
-        {"i64", CPU_FEATURE_LM},       {"sysenter", CPU_FEATURE_SEP},
-        {"page1gb", CPU_FEATURE_PAGE1GB}, {"nrips", CPU_FEATURE_NRIP_SAVE},
-        {"tsc-ratio", CPU_FEATURE_TSC_SCALE},
+        { "sse4-1", CPU_FEATURE_SSE41 },
+        { "sse4-2", CPU_FEATURE_SSE42 },
+        { "pni", CPU_FEATURE_SSE3 },
+        { "lzcnt", CPU_FEATURE_ABM },
+        { "nx", CPU_FEATURE_NX },
+        { "xd", CPU_FEATURE_NX },
+        { "ffxsr", CPU_FEATURE_FFXSR },
+        { "fxsr-opt", CPU_FEATURE_FFXSR },
+        { "i64", CPU_FEATURE_LM },
+        { "sysenter", CPU_FEATURE_SEP },
+        { "page1gb", CPU_FEATURE_PAGE1GB },
+        { "nrips", CPU_FEATURE_NRIP_SAVE },
+        { "tsc-ratio", CPU_FEATURE_TSC_SCALE },
     };
     for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
         if (same_word(word, len, cpu_features[f].option))
@@ -150,7 +156,8 @@ static enum pacifica_status parse_feature(const char *word, size_t len, struct c
     }
     enum cpu_feature feature = find_feature(name, name_len);
     if (feature == CPU_FEATURE_NONE)
-        return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "features are spelled as in QEMU, e.g. +svm,-npt",
+        return diag_set(diag, PACIFICA_EUSAGE, "-cpu",
+                        "features are spelled as in QEMU, e.g. +svm,-npt",
                         "unknown CPU feature `%.*s`", (int)name_len, name);
     if (on && !cpu_features[feature].offered)
         return diag_set(diag, PACIFICA_EUNSUPPORTED, "-cpu", "leave the feature out",
@@ -163,7 +170,7 @@ static enum pacifica_status parse_feature(const char *word, size_t len, struct c
 enum pacifica_status cpu_model_parse(const char *text, struct cpu_model *out,
                                      struct pacifica_diag *diag)
 {
-    static const char *const names[] = {"max", "host", "qemu64"};
+    static const char *const names[] = { "max", "host", "qemu64" };
     size_t len = strcspn(text, ",");
     struct cpu_model model = model_max;
     bool known = false;
@@ -222,15 +229,15 @@ uint64_t cpuid_true_words(const struct cpu_model *model, unsigned n)
         uint32_t leaf;
         uint8_t high, low;
     } words[4] = {
-        {0x00000007, CPUID_EAX, CPUID_EBX},
-        {0x00000006, CPUID_EAX, CPUID_ECX}, /* high half reserved */
-        {0x00000001, CPUID_ECX, CPUID_EDX},
-        {0x80000001, CPUID_ECX, CPUID_EDX},
+        { 0x00000007, CPUID_EAX, CPUID_EBX },
+        { 0x00000006, CPUID_EAX, CPUID_ECX }, /* high half reserved */
+        { 0x00000001, CPUID_ECX, CPUID_EDX },
+        { 0x80000001, CPUID_ECX, CPUID_EDX },
     };
-    uint32_t out[4] = {0};
+    uint32_t out[4] = { 0 };
     add_features(model, words[n].leaf, out);
     if (words[n].leaf == 0x80000001) {
-        uint32_t leaf1[4] = {0};
+        uint32_t leaf1[4] = { 0 };
         add_features(model, 1, leaf1);
         out[CPUID_EDX] |= leaf1[CPUID_EDX] & LEAF1_EDX_REPEATED;
     }
@@ -253,7 +260,8 @@ static void leaf_1(const struct vcpu *cpu, uint32_t out[4])
 {
     uint64_t words = feature_words(cpu, 2);
     out[CPUID_EAX] = cpu->model->signature;
-    out[CPUID_EBX] = 8u << 8 | 1u << 16 | cpu->index << 24; /* 64-byte lines, one logical processor */
+    out[CPUID_EBX] =
+        8u << 8 | 1u << 16 | cpu->index << 24; /* 64-byte lines, one logical processor */
     out[CPUID_ECX] = (uint32_t)(words >> 32);
     out[CPUID_EDX] = (uint32_t)words;
 }

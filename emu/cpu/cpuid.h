@@ -18,8 +18,8 @@ enum cpu_feature {
 enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
 struct cpu_feature_info {
-    const char *name;    /* as in cpu_features.def */
-    const char *option;  /* as `-cpu` spells it */
+    const char *name;   /* as in cpu_features.def */
+    const char *option; /* as `-cpu` spells it */
     const char *meaning;
     uint32_t leaf;
     uint8_t reg; /* enum cpuid_register */
@@ -42,8 +42,8 @@ struct cpu_model {
 const struct cpu_model *cpu_model_default(void);
 
 /* Parse the argument of `-cpu`: model[,+feature][,-feature][,feature=on|off]...
- * PACIFICA_OK, or PACIFICA_EUSAGE (unknown model or feature), PACIFICA_EUNSUPPORTED (known, but not emulated); on error *out
- * is unchanged and `diag` (may be NULL) names the word. Switching a feature off takes those that need it along. */
+ * PACIFICA_OK, or PACIFICA_EUSAGE (unknown model or feature), PACIFICA_EUNSUPPORTED (known, but not emulated); on error
+ * *out is unchanged and `diag` (may be NULL) names the word. Switching a feature off takes those that need it along. */
 enum pacifica_status cpu_model_parse(const char *text, struct cpu_model *out,
                                      struct pacifica_diag *diag);
 

@@ -138,7 +138,7 @@ static enum step deliver_long(struct vcpu *cpu, struct delivery *d)
     if (step != STEP_NEXT)
         return step;
 
-    struct stack_frame frame = {.slot = 8};
+    struct stack_frame frame = { .slot = 8 };
     frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
     frame_push(&frame, cpu->r[REG_RSP]);
     frame_push(&frame, d->flags);
@@ -213,14 +213,14 @@ static enum step legacy_stack(struct vcpu *cpu, const struct delivery *d,
 
 static enum step deliver_legacy(struct vcpu *cpu, struct delivery *d)
 {
-    struct legacy_stack stack = {0};
+    struct legacy_stack stack = { 0 };
     enum step step = legacy_stack(cpu, d, &stack);
     if (step != STEP_NEXT)
         return step;
     if (d->offset > d->cs.seg.limit)
         return cpu_raise_code(cpu, EXC_GP, 0);
 
-    struct stack_frame frame = {.slot = d->gate_type & 8 ? 4 : 2};
+    struct stack_frame frame = { .slot = d->gate_type & 8 ? 4 : 2 };
     if (stack.inner) {
         frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
         frame_push(&frame, (uint32_t)cpu->r[REG_RSP]);
@@ -277,7 +277,7 @@ enum step delivery_through_idt(struct vcpu *cpu, const struct event *event, uint
     if (!cpu_protected(cpu))
         return cpu_stop_unimplemented(
             cpu, "events in real and virtual-8086 mode (APM vol 2, 8.6 and 8.8)");
-    struct delivery d = {.event = event, .return_rip = return_rip};
+    struct delivery d = { .event = event, .return_rip = return_rip };
     d.flags = (cpu_rflags(cpu) & ~(uint64_t)FLAG_RF) | (rf ? FLAG_RF : 0);
     enum step step = read_gate(cpu, &d);
     if (step == STEP_NEXT)

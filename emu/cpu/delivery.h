@@ -5,8 +5,8 @@
 
 #include "emu/cpu/raise.h"
 
-/* Deliver. return_rip is the RIP to push, rf the RF of the pushed image. STEP_NEXT: RIP, RSP, RFLAGS, CS, SS and CPL are the
- * handler's; STEP_RAISED: cpu->raised says why not, and nothing but memory below the stack pointer has changed;
+/* Deliver. return_rip is the RIP to push, rf the RF of the pushed image. STEP_NEXT: RIP, RSP, RFLAGS, CS, SS and CPL are
+ * the handler's; STEP_RAISED: cpu->raised says why not, and nothing but memory below the stack pointer has changed;
  * STEP_STOP: not emulated. Error codes carry EXT as the event demands. */
 EMU_MUST_USE enum step delivery_through_idt(struct vcpu *cpu, const struct event *event,
                                             uint64_t return_rip, bool rf);

@@ -33,7 +33,8 @@ static const char *exception_name(uint8_t vector, char spare[16])
         [EXC_DE] = "#DE", [EXC_DB] = "#DB", [EXC_BP] = "#BP", [EXC_OF] = "#OF", [EXC_BR] = "#BR",
         [EXC_UD] = "#UD", [EXC_NM] = "#NM", [EXC_DF] = "#DF", [EXC_TS] = "#TS", [EXC_NP] = "#NP",
         [EXC_SS] = "#SS", [EXC_GP] = "#GP", [EXC_PF] = "#PF", [EXC_MF] = "#MF", [EXC_AC] = "#AC",
-        [EXC_MC] = "#MC", [EXC_XF] = "#XF", [21] = "#CP", [EXC_VC] = "#VC", [EXC_SX] = "#SX"};
+        [EXC_MC] = "#MC", [EXC_XF] = "#XF", [21] = "#CP",     [EXC_VC] = "#VC", [EXC_SX] = "#SX"
+    };
     if (vector < 32 && names[vector])
         return names[vector];
     (void)snprintf(spare, 16, "vector %u", vector);
@@ -61,7 +62,7 @@ static enum step shutdown(struct vcpu *cpu, const struct event *second)
  * effects. APM vol 2, 15.8.4 "Guest Instruction Bytes". */
 static void fetch_insn_bytes(struct vcpu *cpu)
 {
-    const struct access access = {.kind = ACCESS_EXEC};
+    const struct access access = { .kind = ACCESS_EXEC };
     uint64_t la = cpu->r[REG_RIP];
     uint8_t bytes[15];
     unsigned count = 0;
@@ -129,13 +130,12 @@ static void probe_delivery(struct vcpu *cpu, const struct event *event)
 {
     if (probes_want(cpu->probes, PROBE_EXCEPTION))
         probes_fire(cpu->probes,
-                    &(struct probe_event){
-                        .kind = PROBE_EXCEPTION,
-                        .cpu = cpu,
-                        .a = event->vector | (uint64_t)event->type << 8 |
-                             (uint64_t)event->has_code << 11,
-                        .b = event->code,
-                        .c = cpu->regs.cr2});
+                    &(struct probe_event){ .kind = PROBE_EXCEPTION,
+                                           .cpu = cpu,
+                                           .a = event->vector | (uint64_t)event->type << 8 |
+                                                (uint64_t)event->has_code << 11,
+                                           .b = event->code,
+                                           .c = cpu->regs.cr2 });
 }
 
 /* RF of the pushed image: 1 for faults and between the iterations of a string instruction, 0 for #DB, else as it is.
@@ -172,7 +172,8 @@ static enum step take_raised(struct vcpu *cpu)
     if ((first == CONTRIBUTORY && second == CONTRIBUTORY) ||
         (first == PAGE_FAULT && second != BENIGN)) {
         *event = (struct event){
-            .valid = true, .vector = EXC_DF, .type = EVENT_EXCEPTION, .has_code = true};
+            .valid = true, .vector = EXC_DF, .type = EVENT_EXCEPTION, .has_code = true
+        };
         /* CHOICE: EXITINTINFO then holds the first event, by the manual's pseudo-code (15.7.2). */
         if (is_intercepted(cpu, event))
             return exit_exception(cpu, &raised);
@@ -212,8 +213,18 @@ enum step event_raised(struct vcpu *cpu)
 /* --- the instruction boundary --- */
 
 enum boundary_event {
-    EVENT_NONE, EVENT_INJECT, EVENT_SMI_EXIT, EVENT_SMI, EVENT_INIT_EXIT, EVENT_INIT, EVENT_NMI_EXIT,
-    EVENT_TAKE_NMI, EVENT_INTR_EXIT, EVENT_TAKE_INTR, EVENT_VINTR_EXIT, EVENT_TAKE_VINTR
+    EVENT_NONE,
+    EVENT_INJECT,
+    EVENT_SMI_EXIT,
+    EVENT_SMI,
+    EVENT_INIT_EXIT,
+    EVENT_INIT,
+    EVENT_NMI_EXIT,
+    EVENT_TAKE_NMI,
+    EVENT_INTR_EXIT,
+    EVENT_TAKE_INTR,
+    EVENT_VINTR_EXIT,
+    EVENT_TAKE_VINTR
 };
 
 /* SMI, INIT and NMI. CHOICE: an intercepted NMI exits in a shadow and while NMIs are blocked; one that would be
@@ -272,7 +283,7 @@ static enum boundary_event next_event(const struct vcpu *cpu)
 
 static enum step take(struct vcpu *cpu, enum event_type type, uint8_t vector)
 {
-    cpu->delivering = (struct event){.valid = true, .vector = vector, .type = type};
+    cpu->delivering = (struct event){ .valid = true, .vector = vector, .type = type };
     return deliver(cpu, cpu->r[REG_RIP]);
 }
 

@@ -13,9 +13,15 @@
 
 #define NOWHERE star /* any member: the kinds of such rows do not look at it */
 const struct msr_info msr_table[] = {
-#define MSR(number, count, name, reset, mask, kind, where, feature)                                \
-    {number, count, #name, reset, mask, MSR_##kind, offsetof(struct cpu_msrs, where),              \
-     CPU_FEATURE_##feature},
+#define MSR(number, count, name, reset, mask, kind, where, feature) \
+    { number,                                                       \
+      count,                                                        \
+      #name,                                                        \
+      reset,                                                        \
+      mask,                                                         \
+      MSR_##kind,                                                   \
+      offsetof(struct cpu_msrs, where),                             \
+      CPU_FEATURE_##feature },
 #include "emu/cpu/msrs.def"
 #undef MSR
 };
@@ -59,7 +65,7 @@ static uint64_t *place(struct vcpu *cpu, const struct msr_info *row, uint32_t nu
 
 void msr_reset(struct vcpu *cpu)
 {
-    cpu->msr = (struct cpu_msrs){0};
+    cpu->msr = (struct cpu_msrs){ 0 };
     for (const struct msr_info *row = msr_table; row < msr_table + msr_table_count; row++) {
         for (uint32_t i = 0; i < row->count && is_stored(row->kind); i++)
             *place(cpu, row, row->number + i) = row->reset;
@@ -92,8 +98,9 @@ static uint64_t *pat_place(struct vcpu *cpu)
 static void probe(struct vcpu *cpu, uint32_t number, bool write, uint64_t value)
 {
     if (probes_want(cpu->probes, PROBE_MSR))
-        probes_fire(cpu->probes, &(struct probe_event){.kind = PROBE_MSR, .cpu = cpu, .a = number,
-                                                       .b = write, .c = value});
+        probes_fire(cpu->probes,
+                    &(struct probe_event){
+                        .kind = PROBE_MSR, .cpu = cpu, .a = number, .b = write, .c = value });
 }
 
 static enum step refuse(struct vcpu *cpu, uint32_t number, bool write, const char *why)
@@ -203,8 +210,7 @@ static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value
 
 static bool write_apic_base(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
-    if (!cpu->intc || (value & ~row->mask) ||
-        !cpu->intc->write_apic_base(cpu->intc_self, value))
+    if (!cpu->intc || (value & ~row->mask) || !cpu->intc->write_apic_base(cpu->intc_self, value))
         return false;
     cpu_attention(cpu);
     return true;

@@ -110,8 +110,8 @@ static enum step load_data(struct vcpu *cpu, enum seg seg, uint16_t selector)
         return step;
     unsigned rpl = SELECTOR_RPL(selector), dpl = segment_dpl(&d.seg);
     unsigned needed = rpl > cpu->regs.cpl ? rpl : cpu->regs.cpl;
-    bool readable = (d.seg.attr & SEG_ATTR_S) &&
-                    (!(d.seg.attr & TYPE_CODE) || (d.seg.attr & TYPE_WRITABLE));
+    bool readable =
+        (d.seg.attr & SEG_ATTR_S) && (!(d.seg.attr & TYPE_CODE) || (d.seg.attr & TYPE_WRITABLE));
     if (!readable || (!segment_is_conforming(&d.seg) && dpl < needed))
         return cpu_raise_code(cpu, EXC_GP, SELECTOR_CODE(selector));
     if (!(d.seg.attr & SEG_ATTR_P))
@@ -167,13 +167,13 @@ void segment_set_cs(struct vcpu *cpu, const struct segment *cs, unsigned cpl)
 
 struct segment segment_null_ss(unsigned cpl)
 {
-    return (struct segment){.selector = (uint16_t)cpl,
-                            .attr = (uint16_t)(cpl << SEG_ATTR_DPL_SHIFT)};
+    return (struct segment){ .selector = (uint16_t)cpl,
+                             .attr = (uint16_t)(cpl << SEG_ATTR_DPL_SHIFT) };
 }
 
 void segment_drop_inner(struct vcpu *cpu)
 {
-    static const uint8_t segs[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    static const uint8_t segs[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
     for (unsigned i = 0; i < sizeof(segs); i++) {
         struct segment *seg = &cpu->regs.seg[segs[i]];
         if (!(seg->attr & SEG_ATTR_P) || segment_is_conforming(seg) ||

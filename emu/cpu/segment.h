@@ -4,13 +4,22 @@
 
 #include "emu/cpu/raise.h"
 
-#define SELECTOR_RPL(selector) ((selector) & 3u)
-#define SELECTOR_CODE(selector) ((selector) & 0xfffcu) /* as error codes report it */
+#define SELECTOR_RPL(selector) ((selector)&3u)
+#define SELECTOR_CODE(selector) ((selector)&0xfffcu) /* as error codes report it */
 
 /* System descriptor types. APM vol 2, 4.7.2 "Legacy-Mode System Descriptors". */
 enum system_type {
-    SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5,
-    SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS = 9, SYS_TSS_BUSY = 11, SYS_CALL = 12, SYS_INT = 14,
+    SYS_TSS16 = 1,
+    SYS_LDT = 2,
+    SYS_TSS16_BUSY = 3,
+    SYS_CALL16 = 4,
+    SYS_TASK_GATE = 5,
+    SYS_INT16 = 6,
+    SYS_TRAP16 = 7,
+    SYS_TSS = 9,
+    SYS_TSS_BUSY = 11,
+    SYS_CALL = 12,
+    SYS_INT = 14,
     SYS_TRAP = 15
 };
 

@@ -5,7 +5,7 @@
 
 enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool supervisor)
 {
-    const struct access access = {.kind = ACCESS_WRITE, .supervisor = supervisor};
+    const struct access access = { .kind = ACCESS_WRITE, .supervisor = supervisor };
     uint64_t last = la + bytes - 1;
     for (uint64_t at = la;; at = (at | 0xfff) + 1) {
         struct walk_result walked = paging_translate(cpu->paging, mem_regime(cpu), at, access);

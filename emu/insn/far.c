@@ -46,7 +46,8 @@ static bool offset_ok(const struct vcpu *cpu, const struct segment *cs, uint64_t
 
 static enum step real_far(struct vcpu *cpu)
 {
-    return cpu_stop_unimplemented(cpu, "far transfers in real and virtual-8086 mode (APM vol 2, 4.10)");
+    return cpu_stop_unimplemented(cpu,
+                                  "far transfers in real and virtual-8086 mode (APM vol 2, 4.10)");
 }
 
 /* --- JMP and CALL --- */
@@ -54,7 +55,7 @@ static enum step real_far(struct vcpu *cpu)
 /* Push CS and the return address of a CALL that stays on its stack: both fit, or nothing is pushed. */
 static enum step push_return(struct vcpu *cpu, const struct insn *in, unsigned size)
 {
-    struct stack_frame frame = {.slot = size};
+    struct stack_frame frame = { .slot = size };
     uint64_t rsp = cpu->r[REG_RSP], la, top = rsp & size_mask(stack_width(cpu));
     uint64_t bottom = (rsp - 2 * size) & size_mask(stack_width(cpu));
     uint64_t return_rip = cpu_rip(cpu) + in->len;
@@ -77,8 +78,8 @@ static enum step check_direct(struct vcpu *cpu, const struct descriptor *d)
 {
     uint16_t selector = d->seg.selector;
     unsigned cpl = cpu->regs.cpl, dpl = segment_dpl(&d->seg);
-    bool legal = segment_is_conforming(&d->seg) ? dpl <= cpl
-                                                : dpl == cpl && SELECTOR_RPL(selector) <= cpl;
+    bool legal =
+        segment_is_conforming(&d->seg) ? dpl <= cpl : dpl == cpl && SELECTOR_RPL(selector) <= cpl;
     if (!legal || (cpu_long_mode(cpu) && is_l_and_d(&d->seg)))
         return fault_selector(cpu, EXC_GP, selector);
     return d->seg.attr & SEG_ATTR_P ? STEP_NEXT : fault_selector(cpu, EXC_NP, selector);
@@ -118,7 +119,7 @@ static enum step call_inner(struct vcpu *cpu, const struct insn *in, struct desc
     if (step != STEP_NEXT)
         return step;
 
-    struct stack_frame frame = {.slot = 8};
+    struct stack_frame frame = { .slot = 8 };
     frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
     frame_push(&frame, cpu->r[REG_RSP]);
     frame_push(&frame, cpu->regs.seg[SEG_CS].selector);
@@ -187,8 +188,8 @@ static enum step through_long_gate(struct vcpu *cpu, const struct insn *in,
 }
 
 /* S = 0: gates and, outside long mode, task state segments. */
-static enum step through_system(struct vcpu *cpu, const struct insn *in,
-                                const struct descriptor *d, bool call)
+static enum step through_system(struct vcpu *cpu, const struct insn *in, const struct descriptor *d,
+                                bool call)
 {
     uint16_t selector = d->seg.selector;
     unsigned type = d->seg.attr & SEG_ATTR_TYPE, dpl = segment_dpl(&d->seg);
@@ -322,7 +323,7 @@ enum step insn_ret_far(struct vcpu *cpu, const struct insn *in)
         return real_far(cpu);
     unsigned size = in->op_size, release = (uint16_t)in->imm;
     uint64_t rsp = cpu->r[REG_RSP], selector;
-    struct far_return ret = {0};
+    struct far_return ret = { 0 };
     enum step step = stack_load(cpu, rsp, size, &ret.rip);
     if (step == STEP_NEXT)
         step = stack_load(cpu, rsp + size, size, &selector);
@@ -401,7 +402,7 @@ enum step insn_iret(struct vcpu *cpu, const struct insn *in)
             return cpu_raise_code(cpu, EXC_GP, 0);
         return cpu_stop_unimplemented(cpu, "task switches (APM vol 2, 12.3)");
     }
-    struct far_return ret = {0};
+    struct far_return ret = { 0 };
     enum step step = read_iret_frame(cpu, in->op_size, &ret);
     if (step == STEP_NEXT)
         step = finish_checks(cpu, &ret);

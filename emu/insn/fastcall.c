@@ -9,7 +9,7 @@
 
 static struct segment flat(uint16_t selector, uint16_t attr)
 {
-    return (struct segment){.selector = selector, .attr = attr, .limit = UINT32_MAX};
+    return (struct segment){ .selector = selector, .attr = attr, .limit = UINT32_MAX };
 }
 
 /* Flags that go through cpu_set_rflags(), and their consequences. */

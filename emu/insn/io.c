@@ -76,8 +76,7 @@ enum step insn_out(struct vcpu *cpu, const struct insn *in)
     enum step step = check_port(cpu, in, port, size, info);
     if (step != STEP_NEXT)
         return step;
-    cpu->ports->write(cpu->ports_self, port, size,
-                      (uint32_t)reg_read(cpu, REG_RAX * 8, size));
+    cpu->ports->write(cpu->ports_self, port, size, (uint32_t)reg_read(cpu, REG_RAX * 8, size));
     return done(cpu);
 }
 
@@ -93,11 +92,20 @@ struct port_string {
 
 static struct port_string port_string(const struct insn *in)
 {
-    struct port_string s = {.in = in, .rep = in->prefixes & (PREFIX_REP | PREFIX_REPNE)};
+    struct port_string s = { .in = in, .rep = in->prefixes & (PREFIX_REP | PREFIX_REPNE) };
     switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_INSB: s.input = true; s.size = 1; break;
-    case ZYDIS_MNEMONIC_INSW: s.input = true; s.size = 2; break;
-    case ZYDIS_MNEMONIC_INSD: s.input = true; s.size = 4; break;
+    case ZYDIS_MNEMONIC_INSB:
+        s.input = true;
+        s.size = 1;
+        break;
+    case ZYDIS_MNEMONIC_INSW:
+        s.input = true;
+        s.size = 2;
+        break;
+    case ZYDIS_MNEMONIC_INSD:
+        s.input = true;
+        s.size = 4;
+        break;
     case ZYDIS_MNEMONIC_OUTSB: s.size = 1; break;
     case ZYDIS_MNEMONIC_OUTSW: s.size = 2; break;
     default: s.size = 4; break;
@@ -143,8 +151,8 @@ static enum step iterate(struct vcpu *cpu, const struct port_string *s)
     return STEP_NEXT;
 }
 
-/* INS, OUTS. With REP each iteration takes one from the budget, so that time is exact for the device; the block has paid for
- * the first. An execution ends when the budget is used up or somebody wants attention. */
+/* INS, OUTS. With REP each iteration takes one from the budget, so that time is exact for the device; the block has
+ * paid for the first. An execution ends when the budget is used up or somebody wants attention. */
 enum step insn_port_string(struct vcpu *cpu, const struct insn *in)
 {
     const struct port_string s = port_string(in);

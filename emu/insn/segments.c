@@ -1,5 +1,5 @@
-/* Segment registers and descriptors: MOV, PUSH and POP of Sreg, Lxx, SWAPGS, FS and GS bases, LAR, LSL, VERR, VERW, ARPL.
- * APM vol 3, chapter 3; vol 2, chapter 4 "Segmented Virtual Memory". */
+/* Segment registers and descriptors: MOV, PUSH and POP of Sreg, Lxx, SWAPGS, FS and GS bases, LAR, LSL, VERR, VERW,
+ * ARPL. APM vol 3, chapter 3; vol 2, chapter 4 "Segmented Virtual Memory". */
 #include "emu/cpu/segment.h"
 #include "emu/insn/system_priv.h"
 
@@ -132,8 +132,8 @@ static enum step look_at(struct vcpu *cpu, const struct insn *in, unsigned n, ui
     if (!(d->seg.attr & SEG_ATTR_S) && !(system_types >> (d->seg.attr & SEG_ATTR_TYPE) & 1))
         return STEP_NEXT;
     unsigned dpl = segment_dpl(&d->seg);
-    *found = segment_is_conforming(&d->seg) ||
-             (dpl >= cpu->regs.cpl && dpl >= SELECTOR_RPL(selector));
+    *found =
+        segment_is_conforming(&d->seg) || (dpl >= cpu->regs.cpl && dpl >= SELECTOR_RPL(selector));
     return STEP_NEXT;
 }
 
@@ -148,8 +148,8 @@ enum step insn_lar(struct vcpu *cpu, const struct insn *in)
         return cpu_raise(cpu, EXC_UD);
     struct descriptor d;
     bool found;
-    enum step step = look_at(cpu, in, 1, cpu_long_mode(cpu) ? TYPES_LAR_LONG : TYPES_LAR_LEGACY,
-                             &d, &found);
+    enum step step =
+        look_at(cpu, in, 1, cpu_long_mode(cpu) ? TYPES_LAR_LONG : TYPES_LAR_LEGACY, &d, &found);
     if (step != STEP_NEXT)
         return step;
     if (found) /* bits 19:16 are undefined: 0 */
@@ -164,8 +164,8 @@ enum step insn_lsl(struct vcpu *cpu, const struct insn *in)
         return cpu_raise(cpu, EXC_UD);
     struct descriptor d;
     bool found;
-    enum step step = look_at(cpu, in, 1, cpu_long_mode(cpu) ? TYPES_LSL_LONG : TYPES_LSL_LEGACY,
-                             &d, &found);
+    enum step step =
+        look_at(cpu, in, 1, cpu_long_mode(cpu) ? TYPES_LSL_LONG : TYPES_LSL_LEGACY, &d, &found);
     if (step != STEP_NEXT)
         return step;
     if (found)

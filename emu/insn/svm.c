@@ -1,5 +1,5 @@
-/* The AMD-V instructions: checks and intercepts; the effects are svm/'s. APM vol 3, chapter 4; vol 2, 15.5, 15.9, 15.17,
- * 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
+/* The AMD-V instructions: checks and intercepts; the effects are svm/'s. APM vol 3, chapter 4; vol 2, 15.5, 15.9,
+ * 15.17, 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
 #include "emu/cpu/control.h"
 #include "emu/insn/system_priv.h"
 

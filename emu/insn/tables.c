@@ -21,8 +21,8 @@ enum step insn_load_table(struct vcpu *cpu, const struct insn *in)
     enum seg seg = (enum seg)in->seg;
     enum step step = mem_load(cpu, seg, at, 2, &limit);
     if (step == STEP_NEXT)
-        step = mem_load(cpu, seg, (at + 2) & size_mask(in->addr_size), cpu_long64(cpu) ? 8 : 4,
-                        &base);
+        step =
+            mem_load(cpu, seg, (at + 2) & size_mask(in->addr_size), cpu_long64(cpu) ? 8 : 4, &base);
     if (step != STEP_NEXT)
         return step;
     if (cpu_long64(cpu) && !cpu_base_canonical(cpu, base))

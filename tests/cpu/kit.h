@@ -1,5 +1,5 @@
-/* A vCPU over real paging and SVM for the tests of emu/cpu and the system instructions: bodies are called one at a time, and
- * what they return is looked at before anything is delivered.
+/* A vCPU over real paging and SVM for the tests of emu/cpu and the system instructions: bodies are called one at a time,
+ * and what they return is looked at before anything is delivered.
  *
  * 0-1 GiB is mapped to itself by 2 MiB pages for everybody, except PAGED_LA - PAGED_LA + 2 MiB, which has 4 KiB pages
  * (kit_page()). The host is in 64-bit mode at CPL 0 until kit_mode() says otherwise. */
@@ -25,20 +25,50 @@
 #include "svm/vmcb.h"
 
 enum kit_place {
-    PML4_SPA = 0x1000, PT_SPA = 0x4000, GDT_SPA = 0x5000, IDT_SPA = 0x6000, TSS_SPA = 0x7000,
-    LDT_SPA = 0xa000, CODE_SPA = 0x10000, DATA_SPA = 0x18000, STACK_TOP = 0x20000,
-    RSP0_TOP = 0x28000, IST1_TOP = 0x30008, VMCB_SPA = 0x50000, IOPM_SPA = 0x51000,
-    MSRPM_SPA = 0x54000, HSAVE_SPA = 0x56000, HANDLER = 0x60000, PAGED_LA = 0x400000
+    PML4_SPA = 0x1000,
+    PT_SPA = 0x4000,
+    GDT_SPA = 0x5000,
+    IDT_SPA = 0x6000,
+    TSS_SPA = 0x7000,
+    LDT_SPA = 0xa000,
+    CODE_SPA = 0x10000,
+    DATA_SPA = 0x18000,
+    STACK_TOP = 0x20000,
+    RSP0_TOP = 0x28000,
+    IST1_TOP = 0x30008,
+    VMCB_SPA = 0x50000,
+    IOPM_SPA = 0x51000,
+    MSRPM_SPA = 0x54000,
+    HSAVE_SPA = 0x56000,
+    HANDLER = 0x60000,
+    PAGED_LA = 0x400000
 };
 #define GDT_BYTES 0x200u
 #define NONCANON 0x0100000000000000ull /* in 48 and in 57 bits */
 
 /* Selectors of the GDT. */
 enum kit_selector {
-    CODE64 = 0x08, DATA0 = 0x10, CODE32 = 0x18, DATA3 = 0x20, CODE64_3 = 0x28, CODE32_3 = 0x30,
-    TSS = 0x38, LDT = 0x48, CONFORMING = 0x58, CODE_NP = 0x60, CODE_LD = 0x68, READ_ONLY = 0x70,
-    DATA_NP = 0x78, GATE = 0x80, EXEC_ONLY = 0x90, SMALL = 0x98, FREE = 0xa0, FREE2 = 0xb0,
-    CODE64_1 = 0xc0, DATA1 = 0xc8, LAST = GDT_BYTES - 8
+    CODE64 = 0x08,
+    DATA0 = 0x10,
+    CODE32 = 0x18,
+    DATA3 = 0x20,
+    CODE64_3 = 0x28,
+    CODE32_3 = 0x30,
+    TSS = 0x38,
+    LDT = 0x48,
+    CONFORMING = 0x58,
+    CODE_NP = 0x60,
+    CODE_LD = 0x68,
+    READ_ONLY = 0x70,
+    DATA_NP = 0x78,
+    GATE = 0x80,
+    EXEC_ONLY = 0x90,
+    SMALL = 0x98,
+    FREE = 0xa0,
+    FREE2 = 0xb0,
+    CODE64_1 = 0xc0,
+    DATA1 = 0xc8,
+    LAST = GDT_BYTES - 8
 };
 
 struct kit {
@@ -169,8 +199,9 @@ static inline uint64_t kit_gdt_raw(struct kit *k, unsigned selector)
 static inline void kit_gate64(struct kit *k, uint64_t at, uint16_t selector, uint64_t offset,
                               unsigned type, unsigned dpl, unsigned ist)
 {
-    kit_put(k, at, 8, (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 |
-                          (uint64_t)(type | dpl << 5 | 0x80) << 40 | (offset >> 16 & 0xffff) << 48);
+    kit_put(k, at, 8,
+            (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 |
+                (uint64_t)(type | dpl << 5 | 0x80) << 40 | (offset >> 16 & 0xffff) << 48);
     kit_put(k, at + 8, 8, offset >> 32);
 }
 
@@ -247,9 +278,9 @@ static inline void kit_mode(struct kit *k, enum cpu_mode mode, unsigned cpl)
             kit_load_segment(k, (enum seg)s, (uint16_t)(data | cpl));
     kit_load_segment(k, SEG_TR, TSS);
     cpu->regs.seg[SEG_TR].attr |= 2;
-    cpu->regs.seg[SEG_LDTR] = (struct segment){0};
-    cpu->regs.gdtr = (struct table_register){.base = GDT_SPA, .limit = GDT_BYTES - 1};
-    cpu->regs.idtr = (struct table_register){.base = IDT_SPA, .limit = 0xfff};
+    cpu->regs.seg[SEG_LDTR] = (struct segment){ 0 };
+    cpu->regs.gdtr = (struct table_register){ .base = GDT_SPA, .limit = GDT_BYTES - 1 };
+    cpu->regs.idtr = (struct table_register){ .base = IDT_SPA, .limit = 0xfff };
     cpu->regs.cpl = (uint8_t)cpl;
     cpu->rflags = 2;
     cpu->flags_kind = FLAGS_MATERIAL;
@@ -260,23 +291,28 @@ static inline void kit_mode(struct kit *k, enum cpu_mode mode, unsigned cpl)
 
 static inline struct kit *kit_new(void)
 {
-    static const struct intc_ops intc = {kit_pending,   kit_acknowledge,    kit_read_tpr,
-                                         kit_write_tpr, kit_read_apic_base, kit_write_apic_base};
-    static const struct port_ops ports = {kit_port_read, kit_port_write};
+    static const struct intc_ops intc = { kit_pending,   kit_acknowledge,    kit_read_tpr,
+                                          kit_write_tpr, kit_read_apic_base, kit_write_apic_base };
+    static const struct port_ops ports = { kit_port_read, kit_port_write };
     struct kit *k = calloc(1, sizeof(*k));
     ck_assert_ptr_nonnull(k);
     k->pending = -1;
     k->apic_base = 0xfee00900;
     k->memory = memory_new(16u << 20);
     ck_assert_ptr_nonnull(k->memory);
-    k->client = (struct probe_client){
-        .mask = 1u << PROBE_GUEST_ERROR | 1u << PROBE_MSR | 1u << PROBE_EXCEPTION,
-        .fire = kit_hear,
-        .self = k};
+    k->client = (struct probe_client){ .mask = 1u << PROBE_GUEST_ERROR | 1u << PROBE_MSR |
+                                               1u << PROBE_EXCEPTION,
+                                       .fire = kit_hear,
+                                       .self = k };
     probes_attach(&k->probes, &k->client);
-    const struct vcpu_parts parts = {.memory = k->memory, .probes = &k->probes, .clock = &k->clock,
-                                     .intc = &intc, .intc_self = k, .ports = &ports,
-                                     .ports_self = k, .model = cpu_model_default()};
+    const struct vcpu_parts parts = { .memory = k->memory,
+                                      .probes = &k->probes,
+                                      .clock = &k->clock,
+                                      .intc = &intc,
+                                      .intc_self = k,
+                                      .ports = &ports,
+                                      .ports_self = k,
+                                      .model = cpu_model_default() };
     k->cpu = vcpu_new(&parts);
     ck_assert_ptr_nonnull(k->cpu);
     k->vmcb = memory_ptr(k->memory, VMCB_SPA, 4096);
@@ -298,7 +334,7 @@ static inline void kit_free(struct kit *k)
 static inline struct insn kit_decode(struct kit *k, const uint8_t *bytes, unsigned len)
 {
     struct insn in;
-    uint8_t padded[15] = {0};
+    uint8_t padded[15] = { 0 };
     memcpy(padded, bytes, len);
     ck_assert_int_eq(decode_insn(padded, sizeof(padded), k->cpu->mode, &in), DECODE_OK);
     ck_assert_uint_eq(in.len, len);
@@ -390,15 +426,15 @@ static inline void kit_exited(struct kit *k, enum step step, uint64_t code, uint
     ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA);
 }
 
-#define WITH_KIT(name)                                                                             \
-    static void name##_body(struct kit *k);                                                        \
-    START_TEST(name)                                                                               \
-    {                                                                                              \
-        struct kit *k = kit_new();                                                                 \
-        name##_body(k);                                                                            \
-        kit_free(k);                                                                               \
-    }                                                                                              \
-    END_TEST                                                                                       \
+#define WITH_KIT(name)                      \
+    static void name##_body(struct kit *k); \
+    START_TEST(name)                        \
+    {                                       \
+        struct kit *k = kit_new();          \
+        name##_body(k);                     \
+        kit_free(k);                        \
+    }                                       \
+    END_TEST                                \
     static void name##_body(struct kit *k)
 
 static inline int kit_run(Suite *suite)

@@ -8,7 +8,7 @@
 
 static enum step write_cr(struct kit *k, unsigned n, uint64_t value)
 {
-    uint8_t bytes[] = {0x0f, 0x22, (uint8_t)(0xc0 | n << 3)};
+    uint8_t bytes[] = { 0x0f, 0x22, (uint8_t)(0xc0 | n << 3) };
     k->cpu->r[REG_RAX] = value;
     return kit_exec(k, bytes, 3);
 }
@@ -221,7 +221,7 @@ WITH_KIT(cr4_pcide_needs_long_mode_and_pcid_0)
 
 WITH_KIT(cr8_is_the_tpr)
 {
-    uint8_t write[] = {0x44, 0x0f, 0x22, 0xc0}, read[] = {0x44, 0x0f, 0x20, 0xc0};
+    uint8_t write[] = { 0x44, 0x0f, 0x22, 0xc0 }, read[] = { 0x44, 0x0f, 0x20, 0xc0 };
     k->cpu->r[REG_RAX] = 0x10;
     kit_raised(k, kit_exec(k, write, 4), EXC_GP, 0);
     k->cpu->r[REG_RAX] = 0xf;
@@ -234,7 +234,7 @@ WITH_KIT(cr8_is_the_tpr)
 
 WITH_KIT(cr8_in_a_guest_follows_v_intr_masking)
 {
-    uint8_t write[] = {0x44, 0x0f, 0x22, 0xc0}, read[] = {0x44, 0x0f, 0x20, 0xc0};
+    uint8_t write[] = { 0x44, 0x0f, 0x22, 0xc0 }, read[] = { 0x44, 0x0f, 0x20, 0xc0 };
     kit_guest(k);
     k->cpu->r[REG_RAX] = 3;
     ck_assert_int_eq(kit_exec(k, write, 4), STEP_LEAVE);
@@ -253,10 +253,11 @@ WITH_KIT(other_crs_are_ud_before_privilege)
     for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
         kit_mode(k, MODE_LONG64, cpl);
         for (unsigned n = 0; n < 16; n++) {
-            uint8_t bytes[] = {(uint8_t)(n > 7 ? 0x44 : 0x40), 0x0f, 0x20, (uint8_t)(0xc0 | (n & 7) << 3)};
+            uint8_t bytes[] = { (uint8_t)(n > 7 ? 0x44 : 0x40), 0x0f, 0x20,
+                                (uint8_t)(0xc0 | (n & 7) << 3) };
             bool exists = n == 0 || n == 2 || n == 3 || n == 4 || n == 8;
             struct insn in;
-            uint8_t padded[15] = {0};
+            uint8_t padded[15] = { 0 };
             memcpy(padded, bytes, 4);
             if (decode_insn(padded, 15, MODE_LONG64, &in) != DECODE_OK) {
                 ck_assert(!exists);
@@ -330,14 +331,14 @@ WITH_KIT(clearing_svme_sets_gif)
 
 static enum step write_dr(struct kit *k, unsigned n, uint64_t value)
 {
-    uint8_t bytes[] = {0x0f, 0x23, (uint8_t)(0xc0 | n << 3)};
+    uint8_t bytes[] = { 0x0f, 0x23, (uint8_t)(0xc0 | n << 3) };
     k->cpu->r[REG_RAX] = value;
     return kit_exec(k, bytes, 3);
 }
 
 static uint64_t read_dr(struct kit *k, unsigned n)
 {
-    uint8_t bytes[] = {0x0f, 0x21, (uint8_t)(0xc1 | n << 3)};
+    uint8_t bytes[] = { 0x0f, 0x21, (uint8_t)(0xc1 | n << 3) };
     ck_assert_int_eq(kit_exec(k, bytes, 3), STEP_NEXT);
     return k->cpu->r[REG_RCX];
 }
@@ -405,11 +406,16 @@ enum left { NOTHING = 0, GLOBAL = 1, LOCAL = 2, OTHER_PCID = 4, OTHER_ASID = 8, 
 
 static bool cached(struct kit *k, unsigned page, uint16_t asid, uint16_t pcid)
 {
-    const struct walk_regime regime = {.mode = WALK_4LEVEL, .root = PML4_SPA | pcid, .wp = true,
-                                       .nxe = true, .pge = true, .pcide = true, .asid = asid,
-                                       .maxphyaddr = CPU_MAXPHYADDR};
+    const struct walk_regime regime = { .mode = WALK_4LEVEL,
+                                        .root = PML4_SPA | pcid,
+                                        .wp = true,
+                                        .nxe = true,
+                                        .pge = true,
+                                        .pcide = true,
+                                        .asid = asid,
+                                        .maxphyaddr = CPU_MAXPHYADDR };
     return paging_translate(k->cpu->paging, &regime, PAGED_LA + 4096 * page,
-                            (struct access){.kind = ACCESS_READ})
+                            (struct access){ .kind = ACCESS_READ })
                .status == WALK_OK;
 }
 
@@ -464,11 +470,16 @@ WITH_KIT(cr4_changes_flush_the_asid_or_nothing)
         uint64_t before, after;
         unsigned left;
     } rows[] = {
-        {0, CR4_PGE, OTHER_ASID},        {CR4_PGE, 0, OTHER_ASID},
-        {0, CR4_PSE, OTHER_ASID},        {0, CR4_SMEP, OTHER_ASID},
-        {0, CR4_SMAP, OTHER_ASID},       {0, CR4_PCIDE, EVERYTHING},
-        {CR4_PCIDE, 0, NOTHING},         {0, CR4_TSD, EVERYTHING},
-        {0, CR4_UMIP | CR4_FSGSBASE | CR4_MCE, EVERYTHING}, {CR4_PGE, CR4_PGE, EVERYTHING},
+        { 0, CR4_PGE, OTHER_ASID },
+        { CR4_PGE, 0, OTHER_ASID },
+        { 0, CR4_PSE, OTHER_ASID },
+        { 0, CR4_SMEP, OTHER_ASID },
+        { 0, CR4_SMAP, OTHER_ASID },
+        { 0, CR4_PCIDE, EVERYTHING },
+        { CR4_PCIDE, 0, NOTHING },
+        { 0, CR4_TSD, EVERYTHING },
+        { 0, CR4_UMIP | CR4_FSGSBASE | CR4_MCE, EVERYTHING },
+        { CR4_PGE, CR4_PGE, EVERYTHING },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, 0);
@@ -479,7 +490,8 @@ WITH_KIT(cr4_changes_flush_the_asid_or_nothing)
 
 WITH_KIT(cr0_changes_flush_for_pg_and_wp)
 {
-    ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 | CR0_TS | CR0_MP | CR0_EM | CR0_AM | CR0_CD), EVERYTHING);
+    ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 | CR0_TS | CR0_MP | CR0_EM | CR0_AM | CR0_CD),
+                      EVERYTHING);
     ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 & ~(uint64_t)CR0_WP), OTHER_ASID);
     kit_mode(k, MODE_COMPAT32, 0);
     ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 & ~(uint64_t)CR0_PG), OTHER_ASID);
@@ -533,12 +545,12 @@ WITH_KIT(invpcid_types)
         uint64_t type, pcid, la;
         unsigned left;
     } rows[] = {
-        {0, 0, PAGED_LA + 0x1000, EVERYTHING & ~LOCAL},
-        {0, 0, PAGED_LA, EVERYTHING}, /* not the global one */
-        {0, 5, PAGED_LA + 0x2000, EVERYTHING & ~OTHER_PCID},
-        {1, 5, 0, EVERYTHING & ~OTHER_PCID},
-        {2, 0, 0, OTHER_ASID},
-        {3, 0, 0, GLOBAL | OTHER_ASID},
+        { 0, 0, PAGED_LA + 0x1000, EVERYTHING & ~LOCAL },
+        { 0, 0, PAGED_LA, EVERYTHING }, /* not the global one */
+        { 0, 5, PAGED_LA + 0x2000, EVERYTHING & ~OTHER_PCID },
+        { 1, 5, 0, EVERYTHING & ~OTHER_PCID },
+        { 2, 0, 0, OTHER_ASID },
+        { 3, 0, 0, GLOBAL | OTHER_ASID },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         fill(k);
@@ -566,23 +578,24 @@ WITH_KIT(invpcid_checks)
 
 WITH_KIT(every_cr_and_dr_intercept_reports_the_gpr)
 {
-    static const uint8_t crs[] = {0, 2, 3, 4, 8};
+    static const uint8_t crs[] = { 0, 2, 3, 4, 8 };
     for (unsigned i = 0; i < sizeof(crs); i++) {
         for (unsigned write = 0; write < 2; write++) {
             unsigned n = crs[i];
-            uint8_t bytes[] = {(uint8_t)(n == 8 ? 0x45 : 0x41), 0x0f, (uint8_t)(0x20 | write << 1),
-                               (uint8_t)(0xc0 | (n & 7) << 3 | 2)}; /* R10 */
+            uint8_t bytes[] = { (uint8_t)(n == 8 ? 0x45 : 0x41), 0x0f, (uint8_t)(0x20 | write << 1),
+                                (uint8_t)(0xc0 | (n & 7) << 3 | 2) }; /* R10 */
             kit_mode(k, MODE_LONG64, 0);
-            uint64_t good[9] = {CR0_64, 0, 1, PML4_SPA, CR4_PAE, 0, 0, 0, 1};
+            uint64_t good[9] = { CR0_64, 0, 1, PML4_SPA, CR4_PAE, 0, 0, 0, 1 };
             k->cpu->r[REG_R10] = good[n];
             kit_guest(k);
             kit_intercept(k, (write ? INTERCEPT_CR0_WRITE : INTERCEPT_CR0_READ) + n);
-            kit_exited(k, kit_exec(k, bytes, 4), (write ? 0x10u : 0) + n, MOV_INFO(10), 0, CODE_SPA + 4);
+            kit_exited(k, kit_exec(k, bytes, 4), (write ? 0x10u : 0) + n, MOV_INFO(10), 0,
+                       CODE_SPA + 4);
         }
     }
     for (unsigned n = 0; n < 8; n++) {
         for (unsigned write = 0; write < 2; write++) {
-            uint8_t bytes[] = {0x0f, (uint8_t)(0x21 | write << 1), (uint8_t)(0xc0 | n << 3 | 6)};
+            uint8_t bytes[] = { 0x0f, (uint8_t)(0x21 | write << 1), (uint8_t)(0xc0 | n << 3 | 6) };
             kit_mode(k, MODE_LONG64, 0);
             k->cpu->r[REG_RSI] = 0x400;
             kit_guest(k);
@@ -597,7 +610,9 @@ WITH_KIT(illegal_values_fault_before_the_intercept)
     static const struct {
         uint8_t n;
         uint64_t value;
-    } rows[] = {{0, CR0_64 | CR0_NW}, {0, 1ull << 32}, {3, 1ull << 50}, {4, 0}, {4, 1ull << 40}};
+    } rows[] = {
+        { 0, CR0_64 | CR0_NW }, { 0, 1ull << 32 }, { 3, 1ull << 50 }, { 4, 0 }, { 4, 1ull << 40 }
+    };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, 0);
         kit_guest(k);
@@ -631,9 +646,13 @@ WITH_KIT(selective_cr0_intercept_looks_at_changes)
         uint64_t value;
         bool exits;
     } rows[] = {
-        {CR0_64, false},          {CR0_64 | CR0_TS | CR0_MP, false}, {CR0_64 & ~(uint64_t)CR0_ET, false},
-        {CR0_64 | 1u << 6, false}, /* no such bit */
-        {CR0_64 | CR0_EM, true},  {CR0_64 | CR0_CD, true},           {CR0_64 & ~(uint64_t)CR0_WP, true},
+        { CR0_64, false },
+        { CR0_64 | CR0_TS | CR0_MP, false },
+        { CR0_64 & ~(uint64_t)CR0_ET, false },
+        { CR0_64 | 1u << 6, false }, /* no such bit */
+        { CR0_64 | CR0_EM, true },
+        { CR0_64 | CR0_CD, true },
+        { CR0_64 & ~(uint64_t)CR0_WP, true },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, 0);

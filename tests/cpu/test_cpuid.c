@@ -12,7 +12,8 @@ WITH_KIT(advertised_bits_are_those_of_the_table)
 {
     for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
         const struct cpu_feature_info *info = &cpu_features[f];
-        ck_assert_msg((word(k, info->leaf, info->reg) >> info->bit & 1) == info->offered, "%s", info->name);
+        ck_assert_msg((word(k, info->leaf, info->reg) >> info->bit & 1) == info->offered, "%s",
+                      info->name);
         ck_assert_int_eq(cpu_has(k->cpu, (enum cpu_feature)f), info->offered);
     }
 }
@@ -23,9 +24,10 @@ WITH_KIT(no_other_bits_are_advertised)
         uint32_t leaf;
         uint8_t reg;
     } words[] = {
-        {1, CPUID_ECX},          {1, CPUID_EDX},          {7, CPUID_EAX},          {7, CPUID_EBX},
-        {7, CPUID_ECX},          {7, CPUID_EDX},          {0x80000001, CPUID_ECX}, {0x80000007, CPUID_EDX},
-        {0x80000008, CPUID_EBX}, {0x8000000a, CPUID_EDX}, {0x80000021, CPUID_EAX},
+        { 1, CPUID_ECX },          { 1, CPUID_EDX },          { 7, CPUID_EAX },
+        { 7, CPUID_EBX },          { 7, CPUID_ECX },          { 7, CPUID_EDX },
+        { 0x80000001, CPUID_ECX }, { 0x80000007, CPUID_EDX }, { 0x80000008, CPUID_EBX },
+        { 0x8000000a, CPUID_EDX }, { 0x80000021, CPUID_EAX },
     };
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         uint32_t known = 0;
@@ -74,7 +76,8 @@ WITH_KIT(vendor_and_limits)
 
 WITH_KIT(leaves_outside_the_ranges_are_zero)
 {
-    static const uint32_t leaves[] = {8, 0xd, 0x40000000, 0x400000ff, 0x80000022, 0xc0000000, UINT32_MAX};
+    static const uint32_t leaves[] = { 8,          0xd,        0x40000000, 0x400000ff,
+                                       0x80000022, 0xc0000000, UINT32_MAX };
     for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
         for (unsigned reg = 0; reg < 4; reg++)
             ck_assert_uint_eq(word(k, leaves[i], reg), 0);
@@ -93,7 +96,7 @@ WITH_KIT(apic_bit_follows_apic_base)
 
 WITH_KIT(brand_string_comes_from_its_msrs)
 {
-    char text[49] = {0};
+    char text[49] = { 0 };
     for (unsigned i = 0; i < 3; i++) {
         uint32_t out[4];
         cpu_cpuid(k->cpu, 0x80000002 + i, 0, out);
@@ -128,7 +131,7 @@ WITH_KIT(override_msrs_replace_feature_words)
 static struct cpu_model parsed(const char *text)
 {
     struct cpu_model model;
-    struct pacifica_diag diag = {0};
+    struct pacifica_diag diag = { 0 };
     ck_assert_msg(cpu_model_parse(text, &model, &diag) == PACIFICA_OK, "%s: %s", text, diag.what);
     return model;
 }
@@ -136,7 +139,7 @@ static struct cpu_model parsed(const char *text)
 static void refused(const char *text, enum pacifica_status status, const char *word_named)
 {
     struct cpu_model model, before;
-    struct pacifica_diag diag = {0};
+    struct pacifica_diag diag = { 0 };
     memset(&model, 0x5a, sizeof(model));
     before = model;
     ck_assert_int_eq(cpu_model_parse(text, &model, &diag), status);
@@ -147,7 +150,7 @@ static void refused(const char *text, enum pacifica_status status, const char *w
 
 START_TEST(models_and_switches)
 {
-    static const char *const names[] = {"max", "host", "qemu64", "MAX"};
+    static const char *const names[] = { "max", "host", "qemu64", "MAX" };
     for (unsigned i = 0; i < 4; i++) {
         struct cpu_model model = parsed(names[i]);
         ck_assert_mem_eq(model.features, cpu_model_default()->features, sizeof(model.features));
@@ -227,12 +230,12 @@ WITH_KIT(unadvertised_instructions_are_ud)
         const char *bytes;
         unsigned len;
     } rows[] = {
-        {"\x0f\x01\xc8", 3}, {"\x0f\x01\xc9", 3}, /* MONITOR, MWAIT */
-        {"\x0f\x01\xd0", 3}, {"\x0f\x01\xd1", 3}, /* XGETBV, XSETBV */
-        {"\x0f\xc7\xf0", 3}, {"\x0f\xc7\xf8", 3}, /* RDRAND, RDSEED */
-        {"\x0f\x01\xfa", 3}, {"\x0f\x01\xfb", 3}, /* MONITORX, MWAITX */
-        {"\x0f\x01\xfd", 3},                      /* RDPRU */
-        {"\x0f\xaa", 2},                          /* RSM */
+        { "\x0f\x01\xc8", 3 }, { "\x0f\x01\xc9", 3 }, /* MONITOR, MWAIT */
+        { "\x0f\x01\xd0", 3 }, { "\x0f\x01\xd1", 3 }, /* XGETBV, XSETBV */
+        { "\x0f\xc7\xf0", 3 }, { "\x0f\xc7\xf8", 3 }, /* RDRAND, RDSEED */
+        { "\x0f\x01\xfa", 3 }, { "\x0f\x01\xfb", 3 }, /* MONITORX, MWAITX */
+        { "\x0f\x01\xfd", 3 },                        /* RDPRU */
+        { "\x0f\xaa", 2 },                            /* RSM */
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         kit_raised(k, kit_exec(k, rows[i].bytes, rows[i].len), EXC_UD, NO_CODE);

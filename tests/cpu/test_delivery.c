@@ -14,8 +14,8 @@ static enum step take_intr(struct kit *k, unsigned vector)
 
 static enum step take_fault(struct kit *k, enum exception vector, int code)
 {
-    enum step step = code < 0 ? cpu_raise(k->cpu, vector)
-                              : cpu_raise_code(k->cpu, vector, (uint32_t)code);
+    enum step step =
+        code < 0 ? cpu_raise(k->cpu, vector) : cpu_raise_code(k->cpu, vector, (uint32_t)code);
     ck_assert_int_eq(step, STEP_RAISED);
     return event_raised(k->cpu);
 }
@@ -31,7 +31,7 @@ static void expect_fault(struct kit *k, enum step step, unsigned vector, unsigne
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP] + 8, 8), CODE_SPA);
 }
 
-#define CODE_VEC(v) ((v) * 8 + 2)
+#define CODE_VEC(v) ((v)*8 + 2)
 
 WITH_KIT(long_frame_has_ss_rsp_rflags_cs_rip)
 {
@@ -119,7 +119,7 @@ WITH_KIT(software_interrupt_needs_gate_dpl)
         if (dpl == 3) {
             ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
             ck_assert_uint_eq(kit_get(k, RSP0_TOP - 40, 8), CODE_SPA + 2); /* after the INT */
-        } else { /* EXT = 0 */
+        } else {                                                           /* EXT = 0 */
             expect_fault(k, step, EXC_GP, CODE_VEC(VECTOR));
         }
     }
@@ -157,16 +157,16 @@ WITH_KIT(gate_code_segment_is_checked)
         uint8_t vector;
         uint16_t code;
     } rows[] = {
-        {0, EXC_GP, 1},
-        {3, EXC_GP, 1}, /* null with RPL */
-        {GDT_BYTES, EXC_GP, GDT_BYTES | 1},
-        {CODE64 | 4, EXC_GP, CODE64 | 4 | 1}, /* LDT is null */
-        {DATA0, EXC_GP, DATA0 | 1},
-        {TSS, EXC_GP, TSS | 1},
-        {CODE64_3, EXC_GP, CODE64_3 | 1}, /* DPL > CPL */
-        {CODE32, EXC_GP, CODE32 | 1},     /* L = 0 */
-        {CODE_LD, EXC_GP, CODE_LD | 1},
-        {CODE_NP, EXC_NP, CODE_NP | 1},
+        { 0, EXC_GP, 1 },
+        { 3, EXC_GP, 1 }, /* null with RPL */
+        { GDT_BYTES, EXC_GP, GDT_BYTES | 1 },
+        { CODE64 | 4, EXC_GP, CODE64 | 4 | 1 }, /* LDT is null */
+        { DATA0, EXC_GP, DATA0 | 1 },
+        { TSS, EXC_GP, TSS | 1 },
+        { CODE64_3, EXC_GP, CODE64_3 | 1 }, /* DPL > CPL */
+        { CODE32, EXC_GP, CODE32 | 1 },     /* L = 0 */
+        { CODE_LD, EXC_GP, CODE_LD | 1 },
+        { CODE_NP, EXC_NP, CODE_NP | 1 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         gate_selector(k, rows[i].selector);
@@ -371,13 +371,13 @@ WITH_KIT(legacy_inner_stack_selector_is_checked)
         uint8_t vector;
         uint16_t code;
     } rows[] = {
-        {0, EXC_TS, 1},
-        {GDT_BYTES, EXC_TS, GDT_BYTES | 1},
-        {DATA0 | 3, EXC_TS, DATA0 | 1},   /* RPL */
-        {DATA3, EXC_TS, DATA3 | 1},       /* DPL */
-        {READ_ONLY, EXC_TS, READ_ONLY | 1},
-        {CODE32, EXC_TS, CODE32 | 1},
-        {DATA_NP, EXC_SS, DATA_NP | 1},
+        { 0, EXC_TS, 1 },
+        { GDT_BYTES, EXC_TS, GDT_BYTES | 1 },
+        { DATA0 | 3, EXC_TS, DATA0 | 1 }, /* RPL */
+        { DATA3, EXC_TS, DATA3 | 1 },     /* DPL */
+        { READ_ONLY, EXC_TS, READ_ONLY | 1 },
+        { CODE32, EXC_TS, CODE32 | 1 },
+        { DATA_NP, EXC_SS, DATA_NP | 1 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         mode32(k, 3);
@@ -406,7 +406,8 @@ WITH_KIT(legacy_stack_limit_is_checked)
     mode32(k, 0);
     kit_load_segment(k, SEG_SS, SMALL);
     k->cpu->r[REG_RSP] = 0x2000; /* beyond the limit of 0xfff */
-    ck_assert_int_eq(take_intr(k, VECTOR), STEP_STOP); /* #SS, #DF and its handler have no stack either */
+    ck_assert_int_eq(take_intr(k, VECTOR),
+                     STEP_STOP); /* #SS, #DF and its handler have no stack either */
     ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_SHUTDOWN);
     mode32(k, 0);
     kit_load_segment(k, SEG_SS, SMALL);

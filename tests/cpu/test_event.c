@@ -34,19 +34,19 @@ WITH_KIT(second_fault_follows_the_double_fault_table)
         int code;
         uint8_t second, result;
     } rows[] = {
-        {EXC_UD, NO_CODE, EXC_GP, EXC_GP}, /* benign first: serial */
-        {EXC_UD, NO_CODE, EXC_PF, EXC_PF},
-        {EXC_DE, NO_CODE, EXC_GP, EXC_DF}, /* contributory, contributory */
-        {EXC_TS, 8, EXC_NP, EXC_DF},
-        {EXC_NP, 8, EXC_GP, EXC_DF},
-        {EXC_SS, 8, EXC_NP, EXC_DF},
-        {EXC_GP, 0, EXC_NP, EXC_DF},
-        {EXC_GP, 0, EXC_PF, EXC_PF}, /* contributory, page fault: serial */
-        {EXC_PF, 0, EXC_GP, EXC_DF},
-        {EXC_PF, 0, EXC_NP, EXC_DF},
-        {EXC_PF, 0, EXC_PF, EXC_DF},
-        {EXC_AC, 0, EXC_GP, EXC_GP},
-        {EXC_SX, 1, EXC_GP, EXC_DF},
+        { EXC_UD, NO_CODE, EXC_GP, EXC_GP }, /* benign first: serial */
+        { EXC_UD, NO_CODE, EXC_PF, EXC_PF },
+        { EXC_DE, NO_CODE, EXC_GP, EXC_DF }, /* contributory, contributory */
+        { EXC_TS, 8, EXC_NP, EXC_DF },
+        { EXC_NP, 8, EXC_GP, EXC_DF },
+        { EXC_SS, 8, EXC_NP, EXC_DF },
+        { EXC_GP, 0, EXC_NP, EXC_DF },
+        { EXC_GP, 0, EXC_PF, EXC_PF }, /* contributory, page fault: serial */
+        { EXC_PF, 0, EXC_GP, EXC_DF },
+        { EXC_PF, 0, EXC_NP, EXC_DF },
+        { EXC_PF, 0, EXC_PF, EXC_DF },
+        { EXC_AC, 0, EXC_GP, EXC_GP },
+        { EXC_SX, 1, EXC_GP, EXC_DF },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_tables(k);
@@ -74,7 +74,7 @@ WITH_KIT(interrupts_are_benign)
 
 WITH_KIT(fault_while_delivering_df_is_shutdown)
 {
-    static const enum exception second[] = {EXC_GP, EXC_NP, EXC_PF};
+    static const enum exception second[] = { EXC_GP, EXC_NP, EXC_PF };
     for (unsigned i = 0; i < 3; i++) {
         kit_tables(k);
         kit_mode(k, MODE_LONG64, 0);
@@ -83,9 +83,10 @@ WITH_KIT(fault_while_delivering_df_is_shutdown)
         raise_it(k, EXC_GP, 0);
         ck_assert_int_eq(event_raised(k->cpu), STEP_STOP);
         ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_SHUTDOWN);
-        const char *name[] = {"#GP", "#NP", "#PF"};
+        const char *name[] = { "#GP", "#NP", "#PF" };
         char text[80];
-        (void)snprintf(text, sizeof(text), "triple fault: %s at 8:10000 while delivering #DF", name[i]);
+        (void)snprintf(text, sizeof(text), "triple fault: %s at 8:10000 while delivering #DF",
+                       name[i]);
         ck_assert_str_eq(k->cpu->stop.text, text);
         ck_assert(!k->cpu->delivering.valid);
     }
@@ -107,12 +108,12 @@ WITH_KIT(every_exception_intercept_exits)
         int code;
         uint64_t info1, info2;
     } rows[] = {
-        {EXC_DE, NO_CODE, 0, 0},    {EXC_DB, NO_CODE, 0, 0}, {EXC_BR, NO_CODE, 0, 0},
-        {EXC_UD, NO_CODE, 0, 0},    {EXC_NM, NO_CODE, 0, 0}, {EXC_DF, 0, 0, 0},
-        {EXC_TS, 0x18, 0x18, 0},    {EXC_NP, 0x18, 0x18, 0}, {EXC_SS, 0x18, 0x18, 0},
-        {EXC_GP, 0x18, 0x18, 0},    {EXC_PF, 6, 6, 0x777000}, {EXC_MF, NO_CODE, 0, 0},
-        {EXC_AC, 0, 0, 0},          {EXC_MC, NO_CODE, 0, 0}, {EXC_XF, NO_CODE, 0, 0},
-        {EXC_SX, 1, 1, 0},
+        { EXC_DE, NO_CODE, 0, 0 }, { EXC_DB, NO_CODE, 0, 0 },  { EXC_BR, NO_CODE, 0, 0 },
+        { EXC_UD, NO_CODE, 0, 0 }, { EXC_NM, NO_CODE, 0, 0 },  { EXC_DF, 0, 0, 0 },
+        { EXC_TS, 0x18, 0x18, 0 }, { EXC_NP, 0x18, 0x18, 0 },  { EXC_SS, 0x18, 0x18, 0 },
+        { EXC_GP, 0x18, 0x18, 0 }, { EXC_PF, 6, 6, 0x777000 }, { EXC_MF, NO_CODE, 0, 0 },
+        { EXC_AC, 0, 0, 0 },       { EXC_MC, NO_CODE, 0, 0 },  { EXC_XF, NO_CODE, 0, 0 },
+        { EXC_SX, 1, 1, 0 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, 0);
@@ -317,7 +318,7 @@ WITH_KIT(nmi_comes_first_and_blocks_until_iret)
     ck_assert_uint_eq(k->delivered.a >> 8 & 7, EVENT_NMI);
     ck_assert(k->cpu->regs.nmi_masked);
     ck_assert(!k->cpu->pins.nmi);
-    k->cpu->pins.nmi = true; /* a second one waits */
+    k->cpu->pins.nmi = true;                             /* a second one waits */
     ck_assert_int_eq(event_boundary(k->cpu), STEP_NEXT); /* IF was cleared by the gate */
     ck_assert_int_eq(EXEC(k, "\x48\xcf"), STEP_JUMP);
     ck_assert(!k->cpu->regs.nmi_masked);
@@ -379,7 +380,7 @@ static void guest_with(struct kit *k, unsigned intercept)
 WITH_KIT(physical_intercepts_exit_and_stay_pending)
 {
     guest_with(k, INTERCEPT_SMI);
-    k->cpu->pins = (struct cpu_pins){.smi = true, .init = true, .nmi = true};
+    k->cpu->pins = (struct cpu_pins){ .smi = true, .init = true, .nmi = true };
     kit_exited(k, event_boundary(k->cpu), VMEXIT_SMI, 1, 0, 0);
     ck_assert(k->cpu->pins.smi);
     k->cpu->pins.smi = false;
@@ -490,7 +491,7 @@ static void inject(struct kit *k, struct event event, uint64_t next_rip)
 
 WITH_KIT(injection_ignores_masks_and_intercepts)
 {
-    inject(k, (struct event){.vector = 0x30, .type = EVENT_INTR}, 0);
+    inject(k, (struct event){ .vector = 0x30, .type = EVENT_INTR }, 0);
     kit_intercept(k, INTERCEPT_INTR);
     k->cpu->regs.shadow = true;
     k->cpu->pins.nmi = true;
@@ -500,7 +501,9 @@ WITH_KIT(injection_ignores_masks_and_intercepts)
     ck_assert(!k->cpu->svm->inject.valid);
     ck_assert_uint_eq(k->acks, 0);
 
-    inject(k, (struct event){.vector = EXC_GP, .type = EVENT_EXCEPTION, .has_code = true, .code = 7}, 0);
+    inject(k,
+           (struct event){ .vector = EXC_GP, .type = EVENT_EXCEPTION, .has_code = true, .code = 7 },
+           0);
     k->cpu->pins.nmi = false;
     kit_intercept(k, INTERCEPT_EXCP0 + EXC_GP);
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
@@ -509,7 +512,7 @@ WITH_KIT(injection_ignores_masks_and_intercepts)
 
 WITH_KIT(injected_nmi_uses_vector_2_and_does_not_block)
 {
-    inject(k, (struct event){.vector = 0x99, .type = EVENT_NMI}, 0);
+    inject(k, (struct event){ .vector = 0x99, .type = EVENT_NMI }, 0);
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
     ck_assert_uint_eq(k->delivered.a & 0xff, EXC_NMI);
     ck_assert(!k->cpu->regs.nmi_masked);
@@ -517,20 +520,22 @@ WITH_KIT(injected_nmi_uses_vector_2_and_does_not_block)
 
 WITH_KIT(injected_int_n_and_int3_push_nrip)
 {
-    inject(k, (struct event){.vector = 0x80, .type = EVENT_SOFT}, CODE_SPA + 2);
+    inject(k, (struct event){ .vector = 0x80, .type = EVENT_SOFT }, CODE_SPA + 2);
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA + 2);
-    inject(k, (struct event){.vector = EXC_BP, .type = EVENT_EXCEPTION}, CODE_SPA + 1);
+    inject(k, (struct event){ .vector = EXC_BP, .type = EVENT_EXCEPTION }, CODE_SPA + 1);
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA + 1);
-    inject(k, (struct event){.vector = EXC_UD, .type = EVENT_EXCEPTION}, CODE_SPA + 2);
+    inject(k, (struct event){ .vector = EXC_UD, .type = EVENT_EXCEPTION }, CODE_SPA + 2);
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
 }
 
 WITH_KIT(injected_page_fault_takes_cr2_from_the_vmcb)
 {
-    inject(k, (struct event){.vector = EXC_PF, .type = EVENT_EXCEPTION, .has_code = true, .code = 2}, 0);
+    inject(k,
+           (struct event){ .vector = EXC_PF, .type = EVENT_EXCEPTION, .has_code = true, .code = 2 },
+           0);
     k->cpu->regs.cr2 = 0xabc;
     ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
     ck_assert_uint_eq(k->cpu->regs.cr2, 0xabc);
@@ -538,7 +543,7 @@ WITH_KIT(injected_page_fault_takes_cr2_from_the_vmcb)
 
 WITH_KIT(exception_raised_by_injection_is_intercepted)
 {
-    inject(k, (struct event){.vector = 0x30, .type = EVENT_INTR}, 0);
+    inject(k, (struct event){ .vector = 0x30, .type = EVENT_INTR }, 0);
     kit_intercept(k, INTERCEPT_EXCP0 + EXC_NP);
     break_gate(k, 0x30, EXC_NP);
     kit_exited(k, event_boundary(k->cpu), VMEXIT_EXCP11, 0x30 * 8 + 3, 0, 0);

@@ -9,7 +9,7 @@ static void far_pointer(struct kit *k, unsigned offset_bytes, uint64_t offset, u
     k->cpu->r[REG_RBX] = DATA_SPA;
 }
 
-#define JMP_M32 "\xff\x2b"      /* JMP FAR m16:32 [rbx] */
+#define JMP_M32 "\xff\x2b" /* JMP FAR m16:32 [rbx] */
 #define JMP_M16 "\x66\xff\x2b"
 #define CALL_M32 "\xff\x1b"
 #define CALL_M16 "\x66\xff\x1b"
@@ -33,18 +33,18 @@ WITH_KIT(jmp_checks_the_code_segment)
         uint8_t cpl, vector;
         uint16_t code;
     } rows[] = {
-        {0, 0, EXC_GP, 0},
-        {3, 0, EXC_GP, 0},
-        {GDT_BYTES, 0, EXC_GP, GDT_BYTES},
-        {CODE64 | 4, 0, EXC_GP, CODE64 | 4},
-        {DATA0, 0, EXC_GP, DATA0},
-        {CODE64 | 3, 0, EXC_GP, CODE64},      /* RPL > CPL */
-        {CODE64_3 | 3, 0, EXC_GP, CODE64_3},  /* DPL != CPL */
-        {CODE64, 3, EXC_GP, CODE64},
-        {CODE_LD, 0, EXC_GP, CODE_LD},
-        {CODE_NP, 0, EXC_NP, CODE_NP},
-        {TSS, 0, EXC_GP, TSS},                /* no task switches in long mode */
-        {LDT, 0, EXC_GP, LDT},
+        { 0, 0, EXC_GP, 0 },
+        { 3, 0, EXC_GP, 0 },
+        { GDT_BYTES, 0, EXC_GP, GDT_BYTES },
+        { CODE64 | 4, 0, EXC_GP, CODE64 | 4 },
+        { DATA0, 0, EXC_GP, DATA0 },
+        { CODE64 | 3, 0, EXC_GP, CODE64 },     /* RPL > CPL */
+        { CODE64_3 | 3, 0, EXC_GP, CODE64_3 }, /* DPL != CPL */
+        { CODE64, 3, EXC_GP, CODE64 },
+        { CODE_LD, 0, EXC_GP, CODE_LD },
+        { CODE_NP, 0, EXC_NP, CODE_NP },
+        { TSS, 0, EXC_GP, TSS }, /* no task switches in long mode */
+        { LDT, 0, EXC_GP, LDT },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, rows[i].cpl);
@@ -235,21 +235,21 @@ WITH_KIT(iret_checks)
         uint8_t cpl, vector;
         uint16_t code;
     } rows[] = {
-        {0, DATA0, 0, EXC_GP, 0},
-        {GDT_BYTES, DATA0, 0, EXC_GP, GDT_BYTES},
-        {DATA0, DATA0, 0, EXC_GP, DATA0},
-        {CODE64, DATA3 | 3, 3, EXC_GP, CODE64},      /* RPL < CPL */
-        {CODE64 | 3, DATA3 | 3, 0, EXC_GP, CODE64},  /* DPL != RPL */
-        {CODE64_1, DATA1 | 1, 0, EXC_GP, CODE64_1},
-        {CODE_LD, DATA0, 0, EXC_GP, CODE_LD},
-        {CODE_NP, DATA0, 0, EXC_NP, CODE_NP},
-        {CODE64_3 | 3, 0, 0, EXC_GP, 0},             /* null SS at level 3 */
-        {CODE32, 0, 0, EXC_GP, 0},                   /* null SS for 32-bit code */
-        {CODE64, GDT_BYTES, 0, EXC_GP, GDT_BYTES},
-        {CODE64, DATA0 | 3, 0, EXC_GP, DATA0},       /* RPL */
-        {CODE64, DATA3, 0, EXC_GP, DATA3},           /* DPL */
-        {CODE64, READ_ONLY, 0, EXC_GP, READ_ONLY},
-        {CODE64, DATA_NP, 0, EXC_SS, DATA_NP},
+        { 0, DATA0, 0, EXC_GP, 0 },
+        { GDT_BYTES, DATA0, 0, EXC_GP, GDT_BYTES },
+        { DATA0, DATA0, 0, EXC_GP, DATA0 },
+        { CODE64, DATA3 | 3, 3, EXC_GP, CODE64 },     /* RPL < CPL */
+        { CODE64 | 3, DATA3 | 3, 0, EXC_GP, CODE64 }, /* DPL != RPL */
+        { CODE64_1, DATA1 | 1, 0, EXC_GP, CODE64_1 },
+        { CODE_LD, DATA0, 0, EXC_GP, CODE_LD },
+        { CODE_NP, DATA0, 0, EXC_NP, CODE_NP },
+        { CODE64_3 | 3, 0, 0, EXC_GP, 0 }, /* null SS at level 3 */
+        { CODE32, 0, 0, EXC_GP, 0 },       /* null SS for 32-bit code */
+        { CODE64, GDT_BYTES, 0, EXC_GP, GDT_BYTES },
+        { CODE64, DATA0 | 3, 0, EXC_GP, DATA0 }, /* RPL */
+        { CODE64, DATA3, 0, EXC_GP, DATA3 },     /* DPL */
+        { CODE64, READ_ONLY, 0, EXC_GP, READ_ONLY },
+        { CODE64, DATA_NP, 0, EXC_SS, DATA_NP },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, rows[i].cpl);

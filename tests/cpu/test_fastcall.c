@@ -157,7 +157,7 @@ WITH_KIT(sysenter_checks)
     k->cpu->msr.sysenter_cs = 8;
     kit_raised(k, EXEC(k, "\x0f\x35"), EXC_GP, 0);
     /* #UD in long mode, from the decoder. */
-    uint8_t bytes[15] = {0x0f, 0x34};
+    uint8_t bytes[15] = { 0x0f, 0x34 };
     struct insn in;
     ck_assert_int_eq(decode_insn(bytes, 15, MODE_LONG64, &in), DECODE_INVALID);
     ck_assert_int_eq(decode_insn(bytes, 15, MODE_COMPAT32, &in), DECODE_INVALID);

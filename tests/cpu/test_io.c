@@ -139,23 +139,23 @@ WITH_KIT(ioio_exit_info)
         uint8_t len;
         uint64_t info;
     } rows[] = {
-        {IN_AL_DX, 1, IO_IN | IO_SZ8 | IO_A64},
-        {IN_AX_DX, 2, IO_IN | IO_SZ16 | IO_A64},
-        {IN_EAX_DX, 1, IO_IN | IO_SZ32 | IO_A64},
-        {OUT_DX_AL, 1, IO_SZ8 | IO_A64},
-        {"\x67\xee", 2, IO_SZ8 | IO_A32},
-        {"\x6c", 1, IO_IN | IO_STR | IO_SZ8 | IO_A64},           /* INSB: ES */
-        {"\x6e", 1, IO_STR | IO_SZ8 | IO_A64 | IO_SEG(3)},       /* OUTSB: DS */
-        {"\x64\x6e", 2, IO_STR | IO_SZ8 | IO_A64 | IO_SEG(4)},   /* FS: */
-        {"\xf3\x6f", 2, IO_STR | IO_REP | IO_SZ32 | IO_A64 | IO_SEG(3)},
-        {"\xf3\x66\x6d", 3, IO_IN | IO_STR | IO_REP | IO_SZ16 | IO_A64},
+        { IN_AL_DX, 1, IO_IN | IO_SZ8 | IO_A64 },
+        { IN_AX_DX, 2, IO_IN | IO_SZ16 | IO_A64 },
+        { IN_EAX_DX, 1, IO_IN | IO_SZ32 | IO_A64 },
+        { OUT_DX_AL, 1, IO_SZ8 | IO_A64 },
+        { "\x67\xee", 2, IO_SZ8 | IO_A32 },
+        { "\x6c", 1, IO_IN | IO_STR | IO_SZ8 | IO_A64 },         /* INSB: ES */
+        { "\x6e", 1, IO_STR | IO_SZ8 | IO_A64 | IO_SEG(3) },     /* OUTSB: DS */
+        { "\x64\x6e", 2, IO_STR | IO_SZ8 | IO_A64 | IO_SEG(4) }, /* FS: */
+        { "\xf3\x6f", 2, IO_STR | IO_REP | IO_SZ32 | IO_A64 | IO_SEG(3) },
+        { "\xf3\x66\x6d", 3, IO_IN | IO_STR | IO_REP | IO_SZ16 | IO_A64 },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         k->cpu->r[REG_RCX] = 1;
         k->cpu->r[REG_RSI] = k->cpu->r[REG_RDI] = NONCANON; /* faults of the operand come later */
         io_guest(k, 0, 0x3f8);
-        kit_exited(k, kit_exec(k, rows[i].bytes, rows[i].len), VMEXIT_IOIO, rows[i].info | IO_PORT(0x3f8),
-                   CODE_SPA + rows[i].len, CODE_SPA + rows[i].len);
+        kit_exited(k, kit_exec(k, rows[i].bytes, rows[i].len), VMEXIT_IOIO,
+                   rows[i].info | IO_PORT(0x3f8), CODE_SPA + rows[i].len, CODE_SPA + rows[i].len);
     }
     ck_assert_uint_eq(k->reads + k->writes, 0);
 }
@@ -166,8 +166,8 @@ WITH_KIT(iopl_and_tss_map_win_over_the_iopm)
     io_guest(k, 3, 0x3f8);
     kit_raised(k, EXEC(k, IN_AL_DX), EXC_GP, 0);
     kit_put(k, TSS_SPA + 0x68 + 0x3f8 / 8, 1, 0);
-    kit_exited(k, EXEC(k, IN_AL_DX), VMEXIT_IOIO, IO_IN | IO_SZ8 | IO_A64 | IO_PORT(0x3f8), CODE_SPA + 1,
-               CODE_SPA + 1);
+    kit_exited(k, EXEC(k, IN_AL_DX), VMEXIT_IOIO, IO_IN | IO_SZ8 | IO_A64 | IO_PORT(0x3f8),
+               CODE_SPA + 1, CODE_SPA + 1);
 }
 
 WITH_KIT(iopm_looks_at_every_byte)

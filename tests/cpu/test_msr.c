@@ -46,7 +46,8 @@ WITH_KIT(stored_rows_do_not_overlap)
         for (unsigned j = 0; j < i; j++) {
             const struct msr_info *b = &msr_table[j];
             if (b->kind == MSR_VALUE || b->kind == MSR_LENIENT || b->kind == MSR_CANON)
-                ck_assert(a->where >= b->where + 8 * b->count || b->where >= a->where + 8 * a->count);
+                ck_assert(a->where >= b->where + 8 * b->count ||
+                          b->where >= a->where + 8 * a->count);
         }
         ck_assert_uint_le(a->where + 8 * a->count, sizeof(struct cpu_msrs));
     }
@@ -57,7 +58,8 @@ WITH_KIT(every_row_reads_its_reset_value)
     for (unsigned i = 0; i < msr_table_count; i++) {
         const struct msr_info *row = &msr_table[i];
         if (row->kind == MSR_WRITEONLY || row->kind == MSR_APIC_BASE || row->kind == MSR_EFER ||
-            row->kind == MSR_SEGMENT_BASE || row->kind == MSR_CPUID_OVERRIDE || row->number == 0xc0010030)
+            row->kind == MSR_SEGMENT_BASE || row->kind == MSR_CPUID_OVERRIDE ||
+            row->number == 0xc0010030)
             continue;
         for (uint32_t n = 0; n < row->count; n++)
             ck_assert_uint_eq(get(k, row->number + n), row->reset);
@@ -123,17 +125,20 @@ WITH_KIT(msr_reset_undoes_everything)
 WITH_KIT(census_of_boot_reads_exists)
 {
     static const uint32_t numbers[] = {
-        0x10, 0x1b, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x179, 0x17a, 0x17b, 0x200, 0x20f, 0x250, 0x258,
-        0x259, 0x268, 0x26f, 0x277, 0x2ff, 0x400, 0x425, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083,
-        0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0xc0010000, 0xc0010007, 0xc0010010,
-        0xc0010015, 0xc001001a, 0xc001001d, 0xc001001f, 0xc0010055, 0xc0010114, 0xc0010117, 0xc0011002,
-        0xc0011005, 0xc0011020, 0xc0011029,
+        0x10,       0x1b,       0x8b,       0xfe,       0x174,      0x175,      0x176,
+        0x179,      0x17a,      0x17b,      0x200,      0x20f,      0x250,      0x258,
+        0x259,      0x268,      0x26f,      0x277,      0x2ff,      0x400,      0x425,
+        0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101,
+        0xc0000102, 0xc0000103, 0xc0010000, 0xc0010007, 0xc0010010, 0xc0010015, 0xc001001a,
+        0xc001001d, 0xc001001f, 0xc0010055, 0xc0010114, 0xc0010117, 0xc0011002, 0xc0011005,
+        0xc0011020, 0xc0011029,
     };
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         (void)get(k, numbers[i]);
-    static const uint32_t probes[] = {0x3a, 0x48, 0x49, 0xe1, 0x1c4, 0x1d9 + 0x20, 0x560, 0x570, 0x600, 0x802,
-                                      0xd90, 0xda0, 0xc0000104, 0xc0010118, 0xc001011b, 0xc0010130,
-                                      0xc0010140, 0xc0010200, 0xdeadbeef};
+    static const uint32_t probes[] = { 0x3a,         0x48,       0x49,       0xe1,       0x1c4,
+                                       0x1d9 + 0x20, 0x560,      0x570,      0x600,      0x802,
+                                       0xd90,        0xda0,      0xc0000104, 0xc0010118, 0xc001011b,
+                                       0xc0010130,   0xc0010140, 0xc0010200, 0xdeadbeef };
     for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
         absent(k, probes[i]);
 }

@@ -17,17 +17,18 @@ WITH_KIT(data_segment_checks)
         uint16_t selector;
         uint8_t cpl, vector;
     } rows[] = {
-        {GDT_BYTES, 0, EXC_GP}, {DATA0 | 4, 0, EXC_GP}, {TSS, 0, EXC_GP},
-        {EXEC_ONLY, 0, EXC_GP}, {DATA0, 3, EXC_GP},     {DATA0 | 3, 0, EXC_GP}, /* RPL */
-        {CODE64, 3, EXC_GP},    {DATA_NP, 0, EXC_NP},   {CODE_NP, 0, EXC_NP},
+        { GDT_BYTES, 0, EXC_GP }, { DATA0 | 4, 0, EXC_GP }, { TSS, 0, EXC_GP },
+        { EXEC_ONLY, 0, EXC_GP }, { DATA0, 3, EXC_GP },     { DATA0 | 3, 0, EXC_GP }, /* RPL */
+        { CODE64, 3, EXC_GP },    { DATA_NP, 0, EXC_NP },   { CODE_NP, 0, EXC_NP },
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, rows[i].cpl);
         struct segment before = k->cpu->regs.seg[SEG_DS];
-        kit_raised(k, mov(k, MOV_DS_AX, rows[i].selector), rows[i].vector, rows[i].selector & 0xfffc);
+        kit_raised(k, mov(k, MOV_DS_AX, rows[i].selector), rows[i].vector,
+                   rows[i].selector & 0xfffc);
         ck_assert_mem_eq(&before, &k->cpu->regs.seg[SEG_DS], sizeof(before));
     }
-    static const uint16_t good[] = {DATA0, DATA3, READ_ONLY, CODE64, CONFORMING | 3, SMALL, LAST};
+    static const uint16_t good[] = { DATA0, DATA3, READ_ONLY, CODE64, CONFORMING | 3, SMALL, LAST };
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         kit_mode(k, MODE_LONG64, 0);
         ck_assert_int_eq(mov(k, MOV_DS_AX, good[i]), STEP_NEXT);
@@ -43,10 +44,15 @@ WITH_KIT(stack_segment_checks)
         uint8_t cpl, vector;
         uint16_t code;
     } rows[] = {
-        {GDT_BYTES, 0, EXC_GP, GDT_BYTES}, {DATA0 | 3, 0, EXC_GP, DATA0}, {DATA3, 0, EXC_GP, DATA3},
-        {READ_ONLY, 0, EXC_GP, READ_ONLY}, {CODE64, 0, EXC_GP, CODE64},   {DATA_NP, 0, EXC_SS, DATA_NP},
-        {0, 3, EXC_GP, 0},                 {3, 3, EXC_GP, 0}, /* null at level 3 */
-        {1, 0, EXC_GP, 0},                 /* null with RPL != CPL */
+        { GDT_BYTES, 0, EXC_GP, GDT_BYTES },
+        { DATA0 | 3, 0, EXC_GP, DATA0 },
+        { DATA3, 0, EXC_GP, DATA3 },
+        { READ_ONLY, 0, EXC_GP, READ_ONLY },
+        { CODE64, 0, EXC_GP, CODE64 },
+        { DATA_NP, 0, EXC_SS, DATA_NP },
+        { 0, 3, EXC_GP, 0 },
+        { 3, 3, EXC_GP, 0 }, /* null at level 3 */
+        { 1, 0, EXC_GP, 0 }, /* null with RPL != CPL */
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, rows[i].cpl);
@@ -150,7 +156,7 @@ WITH_KIT(table_limit_counts_the_whole_descriptor)
 
 WITH_KIT(mov_to_cs_is_ud)
 {
-    uint8_t padded[15] = {0x8e, 0xc8};
+    uint8_t padded[15] = { 0x8e, 0xc8 };
     struct insn in;
     if (decode_insn(padded, 15, MODE_LONG64, &in) == DECODE_OK)
         kit_raised(k, EXEC(k, "\x8e\xc8"), EXC_UD, NO_CODE);
@@ -315,10 +321,10 @@ WITH_KIT(table_stores_obey_umip_loads_need_cpl_0)
         const char *bytes;
         bool store;
     } rows[] = {
-        {SGDT_RBX, true}, {SIDT_RBX, true}, {"\x0f\x00\x03", true}, {"\x0f\x00\x0b", true},
-        {"\x0f\x01\x23", true}, /* SLDT, STR, SMSW [RBX] */
-        {LGDT_RBX, false}, {LIDT_RBX, false}, {"\x0f\x00\x13", false}, {"\x0f\x00\x1b", false},
-        {"\x0f\x01\x33", false}, /* LLDT, LTR, LMSW [RBX] */
+        { SGDT_RBX, true },        { SIDT_RBX, true },        { "\x0f\x00\x03", true },
+        { "\x0f\x00\x0b", true },  { "\x0f\x01\x23", true }, /* SLDT, STR, SMSW [RBX] */
+        { LGDT_RBX, false },       { LIDT_RBX, false },       { "\x0f\x00\x13", false },
+        { "\x0f\x00\x1b", false }, { "\x0f\x01\x33", false }, /* LLDT, LTR, LMSW [RBX] */
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         kit_mode(k, MODE_LONG64, 3);
@@ -334,7 +340,7 @@ WITH_KIT(table_stores_obey_umip_loads_need_cpl_0)
 
 /* --- LAR, LSL, VERR, VERW --- */
 
-#define LAR "\x0f\x02\xc8"  /* ECX, EAX */
+#define LAR "\x0f\x02\xc8" /* ECX, EAX */
 #define LSL "\x0f\x03\xc8"
 #define VERR "\x0f\x00\xe0" /* AX */
 #define VERW "\x0f\x00\xe8"
@@ -364,7 +370,7 @@ WITH_KIT(lar_and_lsl_answer)
 
 WITH_KIT(lar_and_lsl_system_types)
 {
-    const uint32_t lar[2] = {0x1a3e, 0x1a04}, lsl[2] = {0x0a0e, 0x0a04};
+    const uint32_t lar[2] = { 0x1a3e, 0x1a04 }, lsl[2] = { 0x0a0e, 0x0a04 };
     for (unsigned lm = 0; lm < 2; lm++) {
         kit_mode(k, lm ? MODE_LONG64 : MODE_PROT32, 0);
         for (unsigned type = 0; type < 16; type++) {

@@ -13,34 +13,34 @@ static const struct {
     unsigned intercept;
     uint64_t code, info1;
 } rows[] = {
-    {"HLT", "\xf4", 1, CPL0_GP, INTERCEPT_HLT, VMEXIT_HLT, 0},
-    {"CPUID", "\x0f\xa2", 2, ANY_CPL, INTERCEPT_CPUID, VMEXIT_CPUID, 0},
-    {"RSM", "\x0f\xaa", 2, ANY_CPL, INTERCEPT_RSM, VMEXIT_RSM, 0},
-    {"RDTSC", "\x0f\x31", 2, ANY_CPL, INTERCEPT_RDTSC, VMEXIT_RDTSC, 0},
-    {"RDTSCP", "\x0f\x01\xf9", 3, ANY_CPL, INTERCEPT_RDTSCP, VMEXIT_RDTSCP, 0},
-    {"RDPMC", "\x0f\x33", 2, CPL0_GP, INTERCEPT_RDPMC, VMEXIT_RDPMC, 0},
-    {"INVD", "\x0f\x08", 2, CPL0_GP, INTERCEPT_INVD, VMEXIT_INVD, 0},
-    {"WBINVD", "\x0f\x09", 2, CPL0_GP, INTERCEPT_WBINVD, VMEXIT_WBINVD, 0},
-    {"WBNOINVD", "\xf3\x0f\x09", 3, CPL0_GP, INTERCEPT_WBINVD, VMEXIT_WBINVD, 0},
-    {"INVLPG", "\x0f\x01\x3b", 3, CPL0_GP, INTERCEPT_INVLPG, VMEXIT_INVLPG, NONCANON},
-    {"INVLPGA", "\x0f\x01\xdf", 3, CPL0_GP, INTERCEPT_INVLPGA, VMEXIT_INVLPGA, 0},
-    {"INVPCID", "\x66\x0f\x38\x82\x03", 5, CPL0_GP, INTERCEPT_INVPCID, VMEXIT_INVPCID, 0},
-    {"CLTS", "\x0f\x06", 2, CPL0_GP, INTERCEPT_CR0_WRITE, VMEXIT_CR0_WRITE, 0},
-    {"LGDT", "\x0f\x01\x13", 3, CPL0_GP, INTERCEPT_GDTR_WRITE, VMEXIT_GDTR_WRITE, 0},
-    {"LIDT", "\x0f\x01\x1b", 3, CPL0_GP, INTERCEPT_IDTR_WRITE, VMEXIT_IDTR_WRITE, 0},
-    {"SGDT", "\x0f\x01\x03", 3, ANY_CPL, INTERCEPT_GDTR_READ, VMEXIT_GDTR_READ, 0},
-    {"SIDT", "\x0f\x01\x0b", 3, ANY_CPL, INTERCEPT_IDTR_READ, VMEXIT_IDTR_READ, 0},
-    {"LLDT", "\x0f\x00\x13", 3, CPL0_GP, INTERCEPT_LDTR_WRITE, VMEXIT_LDTR_WRITE, 0},
-    {"LTR", "\x0f\x00\x1b", 3, CPL0_GP, INTERCEPT_TR_WRITE, VMEXIT_TR_WRITE, 0},
-    {"SLDT", "\x0f\x00\x03", 3, ANY_CPL, INTERCEPT_LDTR_READ, VMEXIT_LDTR_READ, 0},
-    {"STR", "\x0f\x00\x0b", 3, ANY_CPL, INTERCEPT_TR_READ, VMEXIT_TR_READ, 0},
-    {"VMRUN", "\x0f\x01\xd8", 3, CPL0_GP, INTERCEPT_VMRUN, VMEXIT_VMRUN, 0},
-    {"VMMCALL", "\x0f\x01\xd9", 3, ANY_CPL, INTERCEPT_VMMCALL, VMEXIT_VMMCALL, 0},
-    {"VMLOAD", "\x0f\x01\xda", 3, CPL0_GP, INTERCEPT_VMLOAD, VMEXIT_VMLOAD, 0},
-    {"VMSAVE", "\x0f\x01\xdb", 3, CPL0_GP, INTERCEPT_VMSAVE, VMEXIT_VMSAVE, 0},
-    {"STGI", "\x0f\x01\xdc", 3, CPL0_GP, INTERCEPT_STGI, VMEXIT_STGI, 0},
-    {"CLGI", "\x0f\x01\xdd", 3, CPL0_GP, INTERCEPT_CLGI, VMEXIT_CLGI, 0},
-    {"SKINIT", "\x0f\x01\xde", 3, CPL0_GP, INTERCEPT_SKINIT, VMEXIT_SKINIT, 0},
+    { "HLT", "\xf4", 1, CPL0_GP, INTERCEPT_HLT, VMEXIT_HLT, 0 },
+    { "CPUID", "\x0f\xa2", 2, ANY_CPL, INTERCEPT_CPUID, VMEXIT_CPUID, 0 },
+    { "RSM", "\x0f\xaa", 2, ANY_CPL, INTERCEPT_RSM, VMEXIT_RSM, 0 },
+    { "RDTSC", "\x0f\x31", 2, ANY_CPL, INTERCEPT_RDTSC, VMEXIT_RDTSC, 0 },
+    { "RDTSCP", "\x0f\x01\xf9", 3, ANY_CPL, INTERCEPT_RDTSCP, VMEXIT_RDTSCP, 0 },
+    { "RDPMC", "\x0f\x33", 2, CPL0_GP, INTERCEPT_RDPMC, VMEXIT_RDPMC, 0 },
+    { "INVD", "\x0f\x08", 2, CPL0_GP, INTERCEPT_INVD, VMEXIT_INVD, 0 },
+    { "WBINVD", "\x0f\x09", 2, CPL0_GP, INTERCEPT_WBINVD, VMEXIT_WBINVD, 0 },
+    { "WBNOINVD", "\xf3\x0f\x09", 3, CPL0_GP, INTERCEPT_WBINVD, VMEXIT_WBINVD, 0 },
+    { "INVLPG", "\x0f\x01\x3b", 3, CPL0_GP, INTERCEPT_INVLPG, VMEXIT_INVLPG, NONCANON },
+    { "INVLPGA", "\x0f\x01\xdf", 3, CPL0_GP, INTERCEPT_INVLPGA, VMEXIT_INVLPGA, 0 },
+    { "INVPCID", "\x66\x0f\x38\x82\x03", 5, CPL0_GP, INTERCEPT_INVPCID, VMEXIT_INVPCID, 0 },
+    { "CLTS", "\x0f\x06", 2, CPL0_GP, INTERCEPT_CR0_WRITE, VMEXIT_CR0_WRITE, 0 },
+    { "LGDT", "\x0f\x01\x13", 3, CPL0_GP, INTERCEPT_GDTR_WRITE, VMEXIT_GDTR_WRITE, 0 },
+    { "LIDT", "\x0f\x01\x1b", 3, CPL0_GP, INTERCEPT_IDTR_WRITE, VMEXIT_IDTR_WRITE, 0 },
+    { "SGDT", "\x0f\x01\x03", 3, ANY_CPL, INTERCEPT_GDTR_READ, VMEXIT_GDTR_READ, 0 },
+    { "SIDT", "\x0f\x01\x0b", 3, ANY_CPL, INTERCEPT_IDTR_READ, VMEXIT_IDTR_READ, 0 },
+    { "LLDT", "\x0f\x00\x13", 3, CPL0_GP, INTERCEPT_LDTR_WRITE, VMEXIT_LDTR_WRITE, 0 },
+    { "LTR", "\x0f\x00\x1b", 3, CPL0_GP, INTERCEPT_TR_WRITE, VMEXIT_TR_WRITE, 0 },
+    { "SLDT", "\x0f\x00\x03", 3, ANY_CPL, INTERCEPT_LDTR_READ, VMEXIT_LDTR_READ, 0 },
+    { "STR", "\x0f\x00\x0b", 3, ANY_CPL, INTERCEPT_TR_READ, VMEXIT_TR_READ, 0 },
+    { "VMRUN", "\x0f\x01\xd8", 3, CPL0_GP, INTERCEPT_VMRUN, VMEXIT_VMRUN, 0 },
+    { "VMMCALL", "\x0f\x01\xd9", 3, ANY_CPL, INTERCEPT_VMMCALL, VMEXIT_VMMCALL, 0 },
+    { "VMLOAD", "\x0f\x01\xda", 3, CPL0_GP, INTERCEPT_VMLOAD, VMEXIT_VMLOAD, 0 },
+    { "VMSAVE", "\x0f\x01\xdb", 3, CPL0_GP, INTERCEPT_VMSAVE, VMEXIT_VMSAVE, 0 },
+    { "STGI", "\x0f\x01\xdc", 3, CPL0_GP, INTERCEPT_STGI, VMEXIT_STGI, 0 },
+    { "CLGI", "\x0f\x01\xdd", 3, CPL0_GP, INTERCEPT_CLGI, VMEXIT_CLGI, 0 },
+    { "SKINIT", "\x0f\x01\xde", 3, CPL0_GP, INTERCEPT_SKINIT, VMEXIT_SKINIT, 0 },
 };
 #define ROWS ((int)(sizeof(rows) / sizeof(rows[0])))
 
@@ -101,9 +101,9 @@ END_TEST
 
 WITH_KIT(vmcb_address_is_checked_before_the_intercept)
 {
-    static const char *const bytes[] = {"\x0f\x01\xd8", "\x0f\x01\xda", "\x0f\x01\xdb"};
-    static const unsigned intercepts[] = {INTERCEPT_VMRUN, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE};
-    static const uint64_t bad[] = {VMCB_SPA + 1, VMCB_SPA + 0x800, 1ull << 48, 1ull << 63};
+    static const char *const bytes[] = { "\x0f\x01\xd8", "\x0f\x01\xda", "\x0f\x01\xdb" };
+    static const unsigned intercepts[] = { INTERCEPT_VMRUN, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE };
+    static const uint64_t bad[] = { VMCB_SPA + 1, VMCB_SPA + 0x800, 1ull << 48, 1ull << 63 };
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned j = 0; j < 4; j++) {
             prepare(k, 0);
@@ -302,9 +302,11 @@ WITH_KIT(skinit_stops_by_name)
 
 static bool cached(struct kit *k, uint16_t asid)
 {
-    const struct walk_regime regime = {.mode = WALK_4LEVEL, .root = PML4_SPA, .asid = asid,
-                                       .maxphyaddr = CPU_MAXPHYADDR};
-    return paging_translate(k->cpu->paging, &regime, PAGED_LA, (struct access){.kind = ACCESS_READ})
+    const struct walk_regime regime = {
+        .mode = WALK_4LEVEL, .root = PML4_SPA, .asid = asid, .maxphyaddr = CPU_MAXPHYADDR
+    };
+    return paging_translate(k->cpu->paging, &regime, PAGED_LA,
+                            (struct access){ .kind = ACCESS_READ })
                .status == WALK_OK;
 }
 
@@ -315,9 +317,11 @@ WITH_KIT(invlpga_acts_on_the_named_asid_only)
         uint32_t ecx;
         bool five, six;
     } cases[] = {
-        {PAGED_LA + 0x123, 5, false, true}, {PAGED_LA, 6, true, false},
-        {PAGED_LA + 0x1000, 5, true, true}, {PAGED_LA, 0x10005, true, true}, /* no such ASID */
-        {NONCANON | PAGED_LA, 5, true, true},
+        { PAGED_LA + 0x123, 5, false, true },
+        { PAGED_LA, 6, true, false },
+        { PAGED_LA + 0x1000, 5, true, true },
+        { PAGED_LA, 0x10005, true, true }, /* no such ASID */
+        { NONCANON | PAGED_LA, 5, true, true },
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         kit_page(k, 0, PAGED_LA | 7);

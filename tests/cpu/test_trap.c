@@ -16,7 +16,7 @@ static void code(struct kit *k, const void *bytes, unsigned len)
 /* Run until a handler has halted or `steps` have gone by. */
 static void run(struct kit *k, unsigned steps)
 {
-    const struct run_limits limits = {.max_steps = vcpu_steps(k->cpu) + steps};
+    const struct run_limits limits = { .max_steps = vcpu_steps(k->cpu) + steps };
     int stop = run_vcpu(k->cpu, &limits);
     ck_assert_msg(stop == PACIFICA_STOP_LIMIT_INSNS || stop == PACIFICA_STOP_HALTED, "%d: %s", stop,
                   k->cpu->stop.text);
