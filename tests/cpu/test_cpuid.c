@@ -241,6 +241,27 @@ WITH_KIT(unadvertised_instructions_are_ud)
         kit_raised(k, kit_exec(k, rows[i].bytes, rows[i].len), EXC_UD, NO_CODE);
 }
 
+WITH_KIT(crc32_executes_without_sse42)
+{
+    k->cpu->r[REG_RAX] = 0;
+    k->cpu->r[REG_RCX] = 0x12;
+    ck_assert(!cpu_has(k->cpu, CPU_FEATURE_SSE42));
+    ck_assert_int_eq(EXEC(k, "\xf2\x0f\x38\xf0\xc1"), STEP_NEXT); /* CRC32 EAX, CL */
+    ck_assert_uint_ne(k->cpu->r[REG_RAX], 0);
+}
+
+WITH_KIT(pse36_pages_reach_above_4_gib)
+{
+    const struct walk_regime regime = {
+        .mode = WALK_32, .root = DATA_SPA & ~0xfff, .pse = true, .maxphyaddr = CPU_MAXPHYADDR
+    };
+    kit_put(k, DATA_SPA + 4, 4, 0x12400083 | 0xabu << 13); /* bits 20:13 are address bits 39:32 */
+    struct walk_result walked =
+        walk(k->memory, &regime, 0x00412345, (struct access){ .kind = ACCESS_READ }, false);
+    ck_assert_int_eq(walked.status, WALK_OK);
+    ck_assert_uint_eq(walked.spa, 0xab12412345);
+}
+
 WITH_KIT(cpuid_instruction_clears_upper_halves)
 {
     k->cpu->r[REG_RAX] = 0xdeadbeef00000001;
@@ -271,6 +292,8 @@ int main(void)
     tcase_add_test(all, every_feature_that_is_not_offered_cannot_be_switched_on);
     tcase_add_test(all, absent_features_gate_instructions_and_bits);
     tcase_add_test(all, unadvertised_instructions_are_ud);
+    tcase_add_test(all, crc32_executes_without_sse42);
+    tcase_add_test(all, pse36_pages_reach_above_4_gib);
     tcase_add_test(all, cpuid_instruction_clears_upper_halves);
     suite_add_tcase(suite, all);
     return kit_run(suite);
