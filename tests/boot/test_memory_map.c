@@ -53,13 +53,16 @@ START_TEST(map_of_usual_sizes)
             BIOS,
             { MIB, 3 * GIB - MIB, BOOT_REGION_RAM },
             { 4 * GIB, 2 * GIB, BOOT_REGION_RAM } } },
-        { 3 * GIB + 4096,
+        { 3 * GIB + GIB / 2 - 4096,
+          4,
+          { LOW, EBDA, BIOS, { MIB, 3 * GIB + GIB / 2 - 4096 - MIB, BOOT_REGION_RAM } } },
+        { 3 * GIB + GIB / 2,
           5,
           { LOW,
             EBDA,
             BIOS,
             { MIB, 3 * GIB - MIB, BOOT_REGION_RAM },
-            { 4 * GIB, 4096, BOOT_REGION_RAM } } },
+            { 4 * GIB, GIB / 2, BOOT_REGION_RAM } } },
     };
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
         check(&row[i]);

@@ -174,6 +174,22 @@ START_TEST(mb1_virtual_entry_is_translated)
 }
 END_TEST
 
+START_TEST(mb1_virtual_entry_at_the_seam_of_two_segments)
+{
+    struct load l;
+    struct image_elf elf = { .entry = 0x801000,
+                             .count = 2,
+                             .segment = { { 0x800000, 0x100000, 0x1000, 0x100 },
+                                          { 0x801000, 0x300000, 0x1000, 0x100 } } };
+    load_open(&l, 16 * MIB);
+    image_build_elf(l.image, &elf);
+    image_multiboot1(l.image, IMAGE_DATA, 3);
+    load_ok(&l, BOOT_MULTIBOOT1);
+    ck_assert_uint_eq(l.entry.eip, 0x300000);
+    load_close(&l);
+}
+END_TEST
+
 START_TEST(mb1_physical_entry_of_a_virtual_image_stays)
 {
     struct load l;
@@ -217,6 +233,7 @@ START_TEST(mb1_address_fields_variants)
         { { 0x200010, 0x200000, 0x200801, 0, 0x200040 }, PACIFICA_EFORMAT, "has only" },
         { { 0x200010, 0x200000, 0x1fffff, 0, 0x200040 }, PACIFICA_EFORMAT, "has only" },
         { { 0x200010, 0x200000, 0x200800, 0x2007ff, 0x200040 }, PACIFICA_EFORMAT, "bss" },
+        { { 0x200010, 0x200000, 0x200800, 0x200800, 0x200040 }, PACIFICA_OK, NULL },
         { { 0x200010, 0x200000, 0x200800, 0x100, 0x200040 }, PACIFICA_EFORMAT, "bss" },
         { { 0x200010, 0x200011, 0, 0, 0x200040 }, PACIFICA_EFORMAT, "before the file" },
         { { 0x200010, 0x1ffff0, 0, 0, 0x200040 }, PACIFICA_EFORMAT, "before the file" },
@@ -313,7 +330,7 @@ CHECK_MAIN("multiboot1", mb1_elf32_is_loaded_and_bss_cleared, mb1_information,
            mb1_empty_command_line_is_the_name, mb1_modules_lie_on_pages_behind_the_image,
            mb1_header_may_end_at_8_kib, mb1_header_needs_alignment_and_checksum,
            mb1_unknown_required_flags_are_refused, mb1_elf64_by_program_headers,
-           mb1_virtual_entry_is_translated, mb1_physical_entry_of_a_virtual_image_stays,
-           mb1_address_fields, mb1_address_fields_variants, mb1_truncated_address_fields,
-           mb1_neither_elf_nor_addresses, mb1_information_keeps_clear_of_low_images,
-           mb1_long_command_line_goes_above_1_mib)
+           mb1_virtual_entry_is_translated, mb1_virtual_entry_at_the_seam_of_two_segments,
+           mb1_physical_entry_of_a_virtual_image_stays, mb1_address_fields,
+           mb1_address_fields_variants, mb1_truncated_address_fields, mb1_neither_elf_nor_addresses,
+           mb1_information_keeps_clear_of_low_images, mb1_long_command_line_goes_above_1_mib)

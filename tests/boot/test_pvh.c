@@ -111,6 +111,17 @@ START_TEST(pvh_broken_notes_are_no_notes)
 }
 END_TEST
 
+START_TEST(pvh_note_outside_a_note_segment_does_not_count)
+{
+    struct load l;
+    load_open(&l, 16 * MIB);
+    image_build_pvh(l.image);
+    image_put(l.image, sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr), PT_GNU_STACK, 4);
+    load_bad(&l, PACIFICA_EFORMAT, "neither a Multiboot header nor a PVH note");
+    load_close(&l);
+}
+END_TEST
+
 CHECK_MAIN("pvh", pvh_notes_of_both_widths_in_both_classes, pvh_start_info,
            pvh_without_modules_has_no_list, pvh_entry_outside_is_refused,
-           pvh_broken_notes_are_no_notes)
+           pvh_broken_notes_are_no_notes, pvh_note_outside_a_note_segment_does_not_count)

@@ -263,6 +263,24 @@ START_TEST(lapic_highest_vector_first_and_nesting_by_class)
 }
 END_TEST
 
+START_TEST(lapic_lowest_legal_vectors_nest_and_end)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, ICR_LOW, TO_SELF | 0x11);
+    ck_assert_int_eq(acknowledge(&l), 0x11);
+    wr(&l, ICR_LOW, TO_SELF | 0x1f);
+    wr(&l, ICR_LOW, TO_SELF | 0x20);
+    ck_assert_int_eq(acknowledge(&l), 0x20);
+    wr(&l, EOI, 0);
+    ck_assert_uint_eq(rd(&l, PPR), 0x10); /* 11h is still in service */
+    ck_assert_int_eq(pending(&l), -1);
+    wr(&l, EOI, 0);
+    ck_assert_int_eq(acknowledge(&l), 0x1f);
+    kit_close(&l.kit);
+}
+END_TEST
+
 START_TEST(lapic_same_vector_pends_once_while_in_service)
 {
     struct local l;
@@ -416,6 +434,11 @@ START_TEST(lapic_illegal_vectors_are_errors)
     wr(&l, LVT_LINT1, 0x0000f);
     lapic_set_lint(l.lapic, 1, true);
     ck_assert_uint_eq(errors(&l), 0x40);
+    lapic_set_lint(l.lapic, 1, false);
+    wr(&l, LVT_LINT1, 0x0800f);
+    lapic_set_lint(l.lapic, 1, true);
+    ck_assert_uint_eq(rd(&l, LVT_LINT1), 0x0800f); /* not accepted: no remote IRR */
+    lapic_set_lint(l.lapic, 2, true);              /* there is no such pin */
     kit_close(&l.kit);
 }
 END_TEST
@@ -587,11 +610,11 @@ CHECK_MAIN("lapic", lapic_reset_values, lapic_writable_bits,
            lapic_base_moves_the_registers, lapic_hardware_disable_clears_and_enable_works_again,
            lapic_disabled_passes_the_pic_and_nmi_through, lapic_self_ipi_goes_irr_isr_eoi,
            lapic_tpr_blocks_its_class_and_below, lapic_highest_vector_first_and_nesting_by_class,
-           lapic_same_vector_pends_once_while_in_service, lapic_priority_registers,
-           lapic_spurious_when_the_priority_rose, lapic_software_disable_holds_and_masks,
-           lapic_destinations, lapic_id_can_be_changed, lapic_message_nobody_accepts_is_an_error,
-           lapic_illegal_vectors_are_errors, lapic_nmi_and_other_messages,
-           lapic_error_status_is_latched_by_a_write,
+           lapic_lowest_legal_vectors_nest_and_end, lapic_same_vector_pends_once_while_in_service,
+           lapic_priority_registers, lapic_spurious_when_the_priority_rose,
+           lapic_software_disable_holds_and_masks, lapic_destinations, lapic_id_can_be_changed,
+           lapic_message_nobody_accepts_is_an_error, lapic_illegal_vectors_are_errors,
+           lapic_nmi_and_other_messages, lapic_error_status_is_latched_by_a_write,
            lapic_error_interrupt_once_until_the_esr_is_written, lapic_extint_needs_lint0_open,
            lapic_extint_tells_when_the_pic_rises, lapic_firmware_init_is_virtual_wire,
            lapic_lint_fixed_edge_asks_once, lapic_lint_fixed_level_has_remote_irr)

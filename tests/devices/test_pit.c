@@ -188,13 +188,13 @@ START_TEST(pit_bcd_counts_in_decimal)
     struct timer t;
     timer_open(&t);
     kit_out(&t.kit, 0x43, 0x31);
-    kit_out(&t.kit, 0x40, 0x00);
-    kit_out(&t.kit, 0x40, 0x12); /* 1200 */
+    kit_out(&t.kit, 0x40, 0x34);
+    kit_out(&t.kit, 0x40, 0x12);
     kit_until(&t.kit, at_tick(1 + 1));
-    ck_assert_uint_eq(latched(&t, 0), 0x1199);
-    kit_until(&t.kit, at_tick(1 + 1200));
+    ck_assert_uint_eq(latched(&t, 0), 0x1233);
+    kit_until(&t.kit, at_tick(1 + 1234));
     ck_assert(t.irq.level);
-    kit_until(&t.kit, at_tick(1 + 1201));
+    kit_until(&t.kit, at_tick(1 + 1235));
     ck_assert_uint_eq(latched(&t, 0), 0x9999);
     kit_close(&t.kit);
 }

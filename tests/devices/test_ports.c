@@ -140,6 +140,7 @@ START_TEST(keyboard_controller_pulses_reset)
     kit_open(&kit);
     reset_ports_add(kit.bus, reset_asked, &said);
     ck_assert_uint_eq(kit_in(&kit, 0x64) & 3, 0); /* nobody waits for it */
+    ck_assert_uint_eq(kit_in(&kit, 0x65), 0xff);
     kit_out(&kit, 0x64, 0xfe);
     kit_out(&kit, 0x64, 0xf0);
     ck_assert_uint_eq(said.count, 2);
@@ -193,6 +194,7 @@ START_TEST(fw_cfg_fixed_items)
     ck_assert_uint_eq(item(&kit, 0x19, 8), 0); /* an empty directory */
     ck_assert_uint_eq(item(&kit, 0x20, 8), 0);
     ck_assert_uint_eq(item(&kit, 0xffff, 8), 0);
+    ck_assert_uint_eq(kit_in(&kit, 0x512), 0xff); /* nobody's */
     kit_close(&kit);
 }
 END_TEST

@@ -3,6 +3,8 @@
 
 #include "devices/rtc.h"
 
+#include <time.h>
+
 #define SECOND 1000000000ull
 #define EPOCH 951782399 /* 2000-02-28 23:59:59, a Monday; 2000 is a leap year */
 
@@ -65,6 +67,32 @@ START_TEST(rtc_dates_far_away)
         struct kit kit;
         open_at(&kit, row[i].epoch);
         shows(&kit, row[i].want);
+        kit_close(&kit);
+    }
+}
+END_TEST
+
+/* The C library as the oracle, over four centuries at uneven steps. */
+START_TEST(rtc_dates_agree_with_the_c_library)
+{
+    for (int64_t epoch = -5000000000; epoch < 9000000000; epoch += 86400 * 137 + 4999) {
+        struct kit kit;
+        struct tm tm;
+        time_t seconds = (time_t)epoch;
+        ck_assert_ptr_nonnull(gmtime_r(&seconds, &tm));
+        open_at(&kit, epoch);
+        set(&kit, 0x0b, 0x06); /* binary */
+        const uint8_t want[8] = { (uint8_t)((tm.tm_year + 1900) / 100),
+                                  (uint8_t)((tm.tm_year + 1900) % 100),
+                                  (uint8_t)(tm.tm_mon + 1),
+                                  (uint8_t)tm.tm_mday,
+                                  (uint8_t)(tm.tm_wday + 1),
+                                  (uint8_t)tm.tm_hour,
+                                  (uint8_t)tm.tm_min,
+                                  (uint8_t)tm.tm_sec };
+        shows(&kit, want);
+        set(&kit, 0x00, want[7]); /* setting the time it has changes nothing */
+        shows(&kit, want);
         kit_close(&kit);
     }
 }
@@ -202,6 +230,8 @@ START_TEST(rtc_registers_c_and_d_are_read_only)
     set(&kit, 0x8d, 0x00); /* bit 7 is the NMI mask */
     ck_assert_uint_eq(get(&kit, 0x8d), 0x80);
     ck_assert_uint_eq(kit_in(&kit, 0x70), 0xff);
+    kit_out(&kit, 0x70, 0x0d);
+    ck_assert_uint_eq(kit_in(&kit, 0x72), 0xff); /* nobody's */
     kit_close(&kit);
 }
 END_TEST
@@ -260,7 +290,8 @@ START_TEST(rtc_contents_survive_a_reset)
 }
 END_TEST
 
-CHECK_MAIN("rtc", rtc_counts_seconds_over_the_leap_day, rtc_dates_far_away, rtc_formats,
+CHECK_MAIN("rtc", rtc_counts_seconds_over_the_leap_day, rtc_dates_far_away,
+           rtc_dates_agree_with_the_c_library, rtc_formats,
            rtc_update_in_progress_before_each_second, rtc_set_holds_the_registers,
            rtc_any_value_may_be_written, rtc_flags_are_cleared_by_reading, rtc_periodic_rates,
            rtc_registers_c_and_d_are_read_only, rtc_interrupt_enables_are_told, rtc_memory_sizes,
