@@ -31,24 +31,23 @@ enum step insn_ret_far(struct vcpu *cpu, const struct insn *in);
 
 /* --- operands ------------------------------------------------------------------------- */
 
-/* Read a register by byte offset and size, zero-extended. */
+/* Read a register by byte offset and size, zero-extended. All 8 bytes from the offset on are read and cut: one
+ * load, whatever the size; behind every general register there is another slot. */
 static inline uint64_t reg_read(const struct vcpu *cpu, unsigned offset, unsigned size)
 {
-    const uint8_t *ptr = (const uint8_t *)cpu->r + offset;
-    uint64_t value = 0;
-    __builtin_memcpy(&value, ptr, size);
-    return value;
+    uint64_t value;
+    __builtin_memcpy(&value, (const uint8_t *)cpu->r + offset, sizeof(value));
+    return value & size_mask(size);
 }
 
 /* Write a register: 32-bit writes clear the upper half, 8- and 16-bit writes keep it. */
 static inline void reg_write(struct vcpu *cpu, unsigned offset, unsigned size, uint64_t value)
 {
     uint8_t *ptr = (uint8_t *)cpu->r + offset;
-    if (size == 4) {
-        value = (uint32_t)value;
-        size = 8;
-    }
-    __builtin_memcpy(ptr, &value, size);
+    uint64_t old, mask = size_mask(size), kept = size >= 4 ? 0 : ~mask;
+    __builtin_memcpy(&old, ptr, sizeof(old));
+    value = (old & kept) | (value & mask);
+    __builtin_memcpy(ptr, &value, sizeof(value));
 }
 
 /* Operand n's value, zero-extended from its size; an immediate as it stands in in->imm. */

@@ -87,6 +87,11 @@ enum step insn_div(struct vcpu *cpu, const struct insn *in)
     emu_u128 dividend = accumulator(cpu, size);
     if (divisor == 0 || dividend >> (8 * size) >= divisor) /* the quotient would not fit */
         return cpu_raise(cpu, EXC_DE);
+    if (dividend >> 64 == 0) { /* nearly always; the workstation divides 64 bits at once */
+        uint64_t low = (uint64_t)dividend;
+        divided(cpu, size, low / divisor, low % divisor);
+        return STEP_NEXT;
+    }
     divided(cpu, size, (uint64_t)(dividend / divisor), (uint64_t)(dividend % divisor));
     return STEP_NEXT;
 }
@@ -110,8 +115,10 @@ enum step insn_idiv(struct vcpu *cpu, const struct insn *in)
     uint64_t magnitude = divisor < 0 ? -(uint64_t)divisor : (uint64_t)divisor;
     if (magnitude == 0)
         return cpu_raise(cpu, EXC_DE);
-    emu_u128 quotient = dividend / magnitude;
-    uint64_t remainder = (uint64_t)(dividend % magnitude);
+    bool small = dividend >> 64 == 0;
+    emu_u128 quotient = small ? (uint64_t)dividend / magnitude : dividend / magnitude;
+    uint64_t remainder =
+        small ? (uint64_t)dividend % magnitude : (uint64_t)(dividend % magnitude);
     bool quotient_negative = negative != (divisor < 0);
     emu_u128 limit = ((emu_u128)1 << (bits - 1)) - (quotient_negative ? 0 : 1);
     if (quotient > limit)
