@@ -124,6 +124,7 @@ void block_discard(struct block_cache *cache, struct block *block)
         page_list_remove(cache, block, block->page2);
     block->dead = true;
     block->ops[0].fn = cache->lowering->dead;
+    block->ops[1].fn = cache->lowering->dead_entered;
 }
 
 /* Does the block have bytes in [first, last] of the page? */

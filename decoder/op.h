@@ -12,7 +12,11 @@ typedef void op_fn(struct vcpu *cpu, const struct op *op);
 /* Invariant: 32 bytes. dst, src, base and index are byte offsets into cpu->r. */
 struct op {
     op_fn *fn;
-    uint8_t dst, src, base, index;
+    uint8_t dst, src, base;
+    union {
+        uint8_t index;
+        uint8_t charge; /* branches: instructions of the target block */
+    };
     uint8_t scale; /* shift of the index */
     uint8_t off;   /* of the instruction from the block's first byte */
     uint8_t left;  /* instructions of the block from this one on, itself included */
@@ -22,7 +26,7 @@ struct op {
     union {
         uint64_t imm;
         const struct insn *insn;  /* plain bodies, and hot handlers that may need them */
-        const struct op *target;  /* branches: entry of the target block, NULL while unlinked */
+        const struct op *target;  /* branches: where to go on, behind the target block's entry; NULL: unlinked */
     };
 };
 static_assert(sizeof(struct op) == 32, "an op is 32 bytes");
@@ -49,11 +53,12 @@ enum leave {
 #endif
 #define OP_NEXT() OP_GOTO(op + 1)
 
-/* The jump cache: entries of blocks by linear RIP, for indirect and page-crossing branches. An entry
- * answers while cpu->jump_key is the key it was made with. */
+/* The jump cache: blocks by linear RIP, for indirect and page-crossing branches. An entry answers while
+ * cpu->jump_key is the key it was made with. */
 struct jump_entry {
     uint64_t rip, key;
-    const struct op *entry;
+    const struct op *target; /* behind the block's entry, like that of a link */
+    int32_t charge;
 };
 #define JUMP_ENTRIES 1024u
 #define JUMP_KEY_NONE UINT64_MAX

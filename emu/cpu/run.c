@@ -446,8 +446,8 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         cpu->jump_key = paging_context(cpu->paging, cpu->bank);
         const struct jump_entry *slot = jump_slot(cpu, cpu->r[REG_RIP]);
         if (slot->rip == cpu->r[REG_RIP] && slot->key == cpu->jump_key &&
-            slot->entry->fn != op_dead)
-            entry = slot->entry;
+            slot->target[-1].fn != op_dead)
+            entry = slot->target - 1;
     }
     if (!entry) {
         enum step step = find_block(cpu, exact, &la, &block);
@@ -461,11 +461,16 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         entry = block->ops;
         cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->bank);
         if (!exact && !block->alone) {
-            if (run->link && run->link_rip == cpu->r[REG_RIP])
-                ((struct op *)(uintptr_t)run->link)->target = entry;
+            if (run->link && run->link_rip == cpu->r[REG_RIP]) {
+                struct op *link = (struct op *)(uintptr_t)run->link;
+                link->target = entry + 1;
+                link->charge = block->insns;
+            }
             if (cpu->mode == MODE_LONG64)
-                *jump_slot(cpu, cpu->r[REG_RIP]) = (struct jump_entry){
-                    .rip = cpu->r[REG_RIP], .key = cpu->jump_key, .entry = entry};
+                *jump_slot(cpu, cpu->r[REG_RIP]) = (struct jump_entry){.rip = cpu->r[REG_RIP],
+                                                                       .key = cpu->jump_key,
+                                                                       .target = entry + 1,
+                                                                       .charge = block->insns};
         }
         if (exact && probes_want(cpu->probes, PROBE_INSN))
             probes_fire(cpu->probes,

@@ -119,5 +119,5 @@ void op_ret(struct vcpu *cpu, const struct op *op)
         OP_NEXT();
     cpu->r[REG_RSP] = la + 8;
     cpu->r[REG_RIP] = rip;
-    OP_GOTO(slot->entry);
+    OP_PAY_AND_GOTO(slot->charge, slot->target);
 }

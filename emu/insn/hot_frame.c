@@ -21,6 +21,14 @@ void op_dead(struct vcpu *cpu, const struct op *op)
     OP_LEAVE(STEP_JUMP);
 }
 
+/* The op behind it, reached by a link or the jump cache, which have paid. */
+void op_dead_entered(struct vcpu *cpu, const struct op *op)
+{
+    cpu->budget += op[-1].imm32;
+    cpu->left = 0;
+    OP_LEAVE(STEP_JUMP);
+}
+
 void hot_leave(struct vcpu *cpu, const struct op *op, enum step step)
 {
     unsigned rest = op->left; /* not retired, this one included */

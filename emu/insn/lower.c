@@ -136,6 +136,7 @@ struct op *lower_way(struct lowerer *l, int64_t disp)
     struct op *op = lower_emit(l, fn);
     op->left = (uint8_t)behind;
     op->disp = (int32_t)disp;
+    op->charge = 0;
     op->target = NULL;
     return op;
 }
@@ -598,5 +599,6 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
 
 struct lowering lowering_for(struct vcpu *cpu)
 {
-    return (struct lowering){.bind = bind, .lower = lower, .dead = op_dead, .self = cpu};
+    return (struct lowering){.bind = bind, .lower = lower, .dead = op_dead,
+                             .dead_entered = op_dead_entered, .self = cpu};
 }

@@ -16,6 +16,7 @@ static void emit_ways(struct lowerer *l, unsigned at, const struct insn *jcc, bo
     bool last = l->at + 1 == l->insn_count;
 
     op->disp = 0;
+    op->charge = 0;
     if (!last && negated) {
         (void)lower_way(l, taken);
         op->target = &l->ops[l->count];

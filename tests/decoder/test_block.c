@@ -41,7 +41,8 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
     return count + 1;
 }
 
-static const struct lowering lowering = {.bind = bind, .lower = lower, .dead = dead};
+static const struct lowering lowering = {.bind = bind, .lower = lower, .dead = dead,
+                                         .dead_entered = dead};
 static uint64_t page;
 
 static void setup(void)
