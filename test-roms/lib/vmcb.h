@@ -122,6 +122,9 @@
 #define INTERCEPT4_MWAIT_ARMED     (1u << 12)
 #define INTERCEPT4_XSETBV          (1u << 13)
 
+/* ---- vector 5 -------------------------------------------------------------------------------- */
+#define INTERCEPT5_INVPCID         (1u << 2)
+
 /* ---- virtual interrupt control (060h) -------------------------------------------------------- */
 #define VINTR_V_TPR_MASK           UINT64_C(0xf)
 #define VINTR_V_IRQ                (UINT64_C(1) << 8)

@@ -71,6 +71,7 @@ CODE(c_monitor, "movl $0x100000, %eax\nxorl %ecx, %ecx\nxorl %edx, %edx", "monit
 CODE(c_mwait, "xorl %eax, %eax\nxorl %ecx, %ecx", "mwait");
 CODE(c_xsetbv, "xorl %ecx, %ecx\nmovl $1, %eax\nxorl %edx, %edx", "xsetbv");
 CODE(c_xsetbv_bad, "movl $99, %ecx", "xsetbv");
+CODE(c_invpcid, "pushq $0\npushq $0\nmovl $2, %eax", "invpcid (%rsp), %rax");
 CODE(c_ud, "", "ud2");
 CODE(c_gp, "", "movw $0x38, %ax\nmovw %ax, %ds");
 CODE(c_div, "xorl %ecx, %ecx", "divl %ecx");
@@ -82,6 +83,7 @@ CODE(c_pf, "movabsq $0x7f1234567000, %rbx", "movl %eax, 8(%rbx)");
 #define EXC    VMCB_INTERCEPT_EXCEPTION
 #define V3     VMCB_INTERCEPT_3
 #define V4     VMCB_INTERCEPT_4
+#define V5     VMCB_INTERCEPT_5
 #define RETURNS 0x100u /* without the intercept the instruction completes */
 #define RESUMED 0x200u /* completes only with an effect that the test cannot wait for: not run */
 
@@ -164,6 +166,8 @@ static const struct row row_xsetbv =
     ROW("XSETBV", c_xsetbv, V4, INTERCEPT4_XSETBV, 0x8d, 0, 3, RETURNS);
 static const struct row row_xsetbv_bad =
     ROW("XSETBV before #GP for a wrong XCR", c_xsetbv_bad, V4, INTERCEPT4_XSETBV, 0x8d, 0, 3, EXC_GP);
+static const struct row row_invpcid =
+    ROW("INVPCID", c_invpcid, V5, INTERCEPT5_INVPCID, 0xa2, 0, 6, RETURNS);
 static const struct row row_rdpmc =
     ROW("RDPMC", c_rdpmc, V3, INTERCEPT3_RDPMC, 0x6f, 0, 2, RETURNS);
 
@@ -420,6 +424,7 @@ int rom_main(void)
     check_if((leaf1.ecx >> 3 & 1) != 0, &row_monitor, "no MONITOR");
     check_if((leaf1.ecx >> 3 & 1) != 0, &row_mwait, "no MONITOR");
     check_if((ext.ecx >> 23 & 1) != 0 || (cpuid(0, 0).ebx == 0x68747541), &row_rdpmc, "no RDPMC");
+    check_if((cpuid_checked(7, 0).ebx >> 10 & 1) != 0, &row_invpcid, "no INVPCID");
     guest_cr4 |= xsave ? CR4_OSXSAVE : 0;
     check_if(xsave, &row_xsetbv, "no XSAVE");
     check_if(xsave, &row_xsetbv_bad, "no XSAVE");
