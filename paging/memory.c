@@ -58,6 +58,11 @@ void memory_free(struct memory *memory)
     free(memory);
 }
 
+uint64_t memory_high_bytes(const struct memory *memory)
+{
+    return memory->high_bytes;
+}
+
 uint64_t memory_ram_bytes(const struct memory *memory)
 {
     return memory->ram_bytes;

@@ -28,6 +28,7 @@ enum page_mark {
 struct memory *memory_new(uint64_t ram_bytes);
 void memory_free(struct memory *memory);
 uint64_t memory_ram_bytes(const struct memory *memory);
+uint64_t memory_high_bytes(const struct memory *memory); /* how much of it lies from 4 GiB on */
 
 /* How much of the RAM the workstation holds in its own memory now, in KiB. */
 uint64_t memory_resident_kib(const struct memory *memory);

@@ -3,13 +3,14 @@
 
 #include "devices/fw_cfg.h"
 #include "devices/reset_ports.h"
+#include "devices/rtc.h"
 #include "devices/testports.h"
 #include "emu/base/diag.h"
-
 
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
 #define PIT_IRQ 0
+#define RTC_EPOCH 946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
 
 /* --- what devices say to the machine: self is the machine ---------------------------------- */
 
@@ -74,6 +75,8 @@ static bool add_standard(struct pacifica_machine *machine)
     const struct irq_line com1 = {.set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ};
     machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
     return machine->lapic && machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
+           rtc_add(bus, RTC_EPOCH, memory_ram_bytes(machine->memory),
+                   memory_high_bytes(machine->memory)) &&
            reset_ports_add(bus, reset_wanted, machine);
 }
 
