@@ -534,7 +534,7 @@ static int take_stop(struct vcpu *cpu)
 int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct run_state *run = cpu->run;
-    bool tight = false;
+    bool tight = false, woken = false;
     cpu_attention(cpu);
     for (;;) {
         if (limits->stop_request && *limits->stop_request)
@@ -564,8 +564,12 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
                 cpu->stop.reason = PACIFICA_STOP_NONE;
                 return reason;
             }
+            if (woken) /* what woke it went away unseen: a step, so that limits end this */
+                cpu->extra_steps++;
+            woken = true;
             continue;
         }
+        woken = false;
         if (apply_limits(cpu, limits))
             return PACIFICA_STOP_LIMIT_INSNS;
         if (block_cache_reclaim(run->cache, false))
