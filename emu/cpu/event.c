@@ -58,24 +58,33 @@ static enum step shutdown(struct vcpu *cpu, const struct event *second)
 
 /* --- exits --- */
 
+/* How many bytes a fetch may take from RIP: up to 15, and not beyond the CS limit. */
+static unsigned fetchable_bytes(const struct vcpu *cpu)
+{
+    uint64_t rip = cpu->r[REG_RIP], limit = cpu->regs.seg[SEG_CS].limit;
+    if (cpu_long64(cpu) || rip + 15 <= limit + 1)
+        return 15;
+    return rip <= limit ? (unsigned)(limit + 1 - rip) : 0;
+}
+
 /* The instruction's bytes for a #PF or nested page fault of a data access: what a fetch would see, without its
- * effects. APM vol 2, 15.8.4 "Guest Instruction Bytes". */
+ * effects. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
 static void fetch_insn_bytes(struct vcpu *cpu)
 {
     const struct access access = { .kind = ACCESS_EXEC };
     uint64_t la = cpu->r[REG_RIP];
     uint8_t bytes[15];
-    unsigned count = 0;
+    unsigned count = 0, most = fetchable_bytes(cpu);
     if (!cpu_has(cpu, CPU_FEATURE_DECODEASSISTS))
         return;
     if (!cpu_long64(cpu))
         la = (uint32_t)(la + cpu->regs.seg[SEG_CS].base);
-    while (count < sizeof(bytes) && paging_is_canonical(la, cpu->regs.cr4 & CR4_LA57)) {
+    while (count < most && paging_is_canonical(la, cpu->regs.cr4 & CR4_LA57)) {
         struct walk_result walked = walk(cpu->memory, mem_regime(cpu), la, access, false);
         if (walked.status != WALK_OK)
             break;
         unsigned left = 4096 - (unsigned)(la & 0xfff);
-        unsigned part = sizeof(bytes) - count < left ? (unsigned)sizeof(bytes) - count : left;
+        unsigned part = most - count < left ? most - count : left;
         if (!phys_read_block(cpu->memory, walked.spa, bytes + count, part))
             break; /* MMIO: reading it could have effects */
         count += part;
@@ -84,11 +93,16 @@ static void fetch_insn_bytes(struct vcpu *cpu)
     svm_set_insn_bytes(cpu, bytes, count);
 }
 
+/* The ID bit alone does not tell: table walks and hosts without NX do not report it. */
+static bool is_data_fault(const struct vcpu *cpu, const struct raised *raised, uint64_t code)
+{
+    return !raised->fetch && !(code & PF_ID) && !cpu->delivering.valid;
+}
+
 static enum step exit_nested_fault(struct vcpu *cpu)
 {
     uint64_t info1 = cpu->raised.info1, info2 = cpu->raised.info2;
-    bool data = !(info1 & PF_ID) && !cpu->delivering.valid;
-    if (data)
+    if (is_data_fault(cpu, &cpu->raised, info1))
         fetch_insn_bytes(cpu);
     return svm_vmexit(cpu, VMEXIT_NPF, info1, info2);
 }
@@ -98,11 +112,11 @@ static enum step exit_exception(struct vcpu *cpu, const struct raised *raised)
 {
     const struct event *event = &raised->event;
     uint64_t code = VMEXIT_EXCP0 + event->vector;
-    if (event->soft_len) /* INT3, INTO: nRIP is valid */
-        return svm_vmexit_insn(cpu, code, 0, 0, event->soft_len);
+    if (event->soft_len || raised->insn_len) /* INT3, INTO; BOUND: nRIP is valid */
+        return svm_vmexit_insn(cpu, code, 0, 0, event->soft_len + raised->insn_len);
     if (event->vector != EXC_PF)
         return svm_vmexit(cpu, code, event->has_code ? event->code : 0, 0);
-    if (!(event->code & PF_ID) && !cpu->delivering.valid)
+    if (is_data_fault(cpu, raised, event->code))
         fetch_insn_bytes(cpu);
     return svm_vmexit(cpu, code, event->code, raised->cr2);
 }

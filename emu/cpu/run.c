@@ -178,12 +178,14 @@ static enum step translate_fetch(struct vcpu *cpu, uint64_t la, uint64_t *spa)
 {
     struct walk_result walk = paging_translate(cpu->paging, mem_regime(cpu), la,
                                                (struct access){.kind = ACCESS_EXEC});
-    if (walk.status == WALK_FAULT)
-        return cpu_raise_page_fault(cpu, la, walk.code);
-    if (walk.status == WALK_NPF)
-        return cpu_raise_npf(cpu, walk.info1, walk.gpa);
-    *spa = walk.spa;
-    return STEP_NEXT;
+    if (EMU_LIKELY(walk.status == WALK_OK)) {
+        *spa = walk.spa;
+        return STEP_NEXT;
+    }
+    enum step step = walk.status == WALK_FAULT ? cpu_raise_page_fault(cpu, la, walk.code)
+                                               : cpu_raise_npf(cpu, walk.info1, walk.gpa);
+    cpu->raised.fetch = true;
+    return step;
 }
 
 /* Make `la`'s page the current fetch page. */
@@ -417,15 +419,17 @@ static enum step after_chain(struct vcpu *cpu, bool trap, bool rf)
     case LEAVE_BUDGET: return STEP_NEXT;
     case STEP_REPEAT: return after_iteration(cpu, trap);
     case STEP_RAISED: return after_raise(cpu);
-    case STEP_VMEXIT: cpu->trap_held = false; return STEP_VMEXIT;
+    case STEP_VMEXIT: return STEP_VMEXIT;
     case STEP_STOP: return STEP_STOP;
     default: return after_instruction(cpu, trap, rf);
     }
 }
 
-/* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it. svm-operation.md, 3. */
+/* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it; a trap that MOV SS held was the guest's.
+ * svm-operation.md, 3. */
 static enum step after_vmexit(struct vcpu *cpu)
 {
+    cpu->trap_held = false;
     if (!(cpu->rflags & FLAG_TF))
         return STEP_NEXT;
     return single_step(cpu);
@@ -454,7 +458,8 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
-            return after_chain(cpu, false, false);
+            step = after_chain(cpu, false, false);
+            return step == STEP_VMEXIT ? after_vmexit(cpu) : step;
         }
         if (step != STEP_NEXT)
             return step;
@@ -478,8 +483,9 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     }
     run->link = NULL;
     run_chain(cpu, entry);
-    /* The trap of VMRUN itself waits for #VMEXIT: after_vmexit(). */
+    /* The trap of VMRUN itself, and one that MOV SS held before it, wait for #VMEXIT: after_vmexit(). */
     bool same = exact && svm_guest(cpu) == guest;
+    cpu->trap_held = cpu->trap_held && same;
     enum step step = after_chain(cpu, trap && same, rf && same);
     if (step == STEP_VMEXIT || (guest && !svm_guest(cpu) && step != STEP_STOP))
         return after_vmexit(cpu);

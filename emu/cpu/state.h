@@ -167,6 +167,8 @@ struct raised {
     uint64_t cr2;     /* #PF only: written to CR2 when the exception is delivered */
     uint64_t dr6;     /* #DB only: bits to set in DR6 */
     uint64_t info1, info2;
+    bool fetch;       /* #PF or nested page fault of an instruction fetch, whatever its code can say */
+    uint8_t insn_len; /* #BR of BOUND: the instruction's length, for nRIP */
 };
 
 /* Lazy flags. Operands and result are sign-extended to 64 bits from the operand size, so that every

@@ -116,7 +116,9 @@ enum step insn_bound(struct vcpu *cpu, const struct insn *in)
     if (step != STEP_NEXT)
         return step;
     int64_t index = sign_extend(reg_read(cpu, in->op[0].reg, size), size);
-    if (index < sign_extend(lower, size) || index > sign_extend(upper, size))
-        return cpu_raise(cpu, EXC_BR);
-    return STEP_NEXT;
+    if (index >= sign_extend(lower, size) && index <= sign_extend(upper, size))
+        return STEP_NEXT;
+    step = cpu_raise(cpu, EXC_BR);
+    cpu->raised.insn_len = in->len; /* for nRIP: APM vol 2, 15.7.1 "State Saved on Exit" */
+    return step;
 }

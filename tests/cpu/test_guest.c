@@ -1,0 +1,245 @@
+/* A guest and its host with the real run loop: what of a guest's single step, interrupt shadow and faults reaches the
+ * VMCB, and what must not reach the host. APM vol 2, 15.5.1, 15.7.1, 15.8.4, 15.21. */
+#include "tests/cpu/kit.h"
+
+/* Handlers are HLT, and so is what stands behind the code. The host goes on at HOST_RIP: NOP, HLT. */
+#define HOST_RIP (CODE_SPA + 0x100)
+
+static void code(struct kit *k, uint64_t at, const void *bytes, unsigned len)
+{
+    for (unsigned v = 0; v < 256; v++)
+        kit_put(k, HANDLER + 16 * v, 1, 0xf4);
+    for (unsigned i = 0; i < 32; i++)
+        kit_put(k, at + i, 1, i < len ? ((const uint8_t *)bytes)[i] : 0xf4);
+}
+#define CODE(k, bytes) code((k), CODE_SPA, (bytes), sizeof(bytes) - 1)
+
+/* Enter the guest at CODE_SPA; the host has NOP, HLT behind its VMRUN. */
+static void enter(struct kit *k)
+{
+    code(k, HOST_RIP, "\x90", 1);
+    kit_guest(k);
+}
+
+static int run(struct kit *k, unsigned steps)
+{
+    const struct run_limits limits = { .max_steps = vcpu_steps(k->cpu) + steps };
+    return run_vcpu(k->cpu, &limits);
+}
+
+/* --- single step --- */
+
+/* As one instruction of the host VMRUN traps behind #VMEXIT; a trap that MOV SS held is no other one. */
+WITH_KIT(trap_held_by_mov_ss_does_not_follow_vmrun_into_the_guest)
+{
+    CODE(k, "\x90\x0f\x01\xd9"); /* NOP; VMMCALL */
+    enter(k);
+    VMCB_SET(k->vmcb, INTERCEPT_4, 3);
+    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+    code(k, HOST_RIP, "\x8e\xd1\x0f\x01\xd8\x90", 6); /* MOV SS, CX; VMRUN; NOP */
+    k->cpu->r[REG_RCX] = DATA0;
+    k->cpu->r[REG_RAX] = VMCB_SPA;
+    k->cpu->r[REG_RIP] = HOST_RIP;
+    k->cpu->rflags |= FLAG_TF;
+    ck_assert_int_eq(run(k, 20), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_VMMCALL);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 1);
+    ck_assert_uint_eq(k->deliveries, 1);
+    ck_assert_uint_eq(k->delivered.a & 0xff, EXC_DB);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), HOST_RIP + 5);
+}
+
+WITH_KIT(trap_held_by_mov_ss_in_the_guest_does_not_reach_the_host)
+{
+    CODE(k, "\x8e\xd1\x90\x90"); /* MOV SS, CX; NOP; NOP */
+    enter(k);
+    kit_intercept(k, INTERCEPT_NMI);
+    k->cpu->r[REG_RCX] = DATA0;
+    k->cpu->rflags |= FLAG_TF;
+    ck_assert_int_eq(run(k, 1), PACIFICA_STOP_LIMIT_INSNS);
+    ck_assert(svm_guest(k->cpu));
+    k->cpu->pins.nmi = true;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_NMI);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 2);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, INTERRUPT_SHADOW), 1);
+    ck_assert_uint_eq(k->deliveries, 0);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], HOST_RIP + 2);
+}
+
+/* Also when it was the fetch that left the guest. */
+WITH_KIT(host_trap_flag_acts_after_an_exit_by_a_fetch)
+{
+    CODE(k, "\x90");
+    enter(k);
+    VMCB_SET(k->vmcb, INTERCEPT_EXCP, 1u << EXC_PF);
+    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+    VMCB_SET(k->vmcb, RIP, PAGED_LA);
+    kit_page(k, 0, 0);
+    code(k, HOST_RIP, "\x0f\x01\xd8\x90", 4); /* VMRUN; NOP */
+    k->cpu->r[REG_RAX] = VMCB_SPA;
+    k->cpu->r[REG_RIP] = HOST_RIP;
+    k->cpu->rflags |= FLAG_TF;
+    ck_assert_int_eq(run(k, 20), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP14);
+    ck_assert_uint_eq(k->deliveries, 1);
+    ck_assert_uint_eq(k->delivered.a & 0xff, EXC_DB);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), HOST_RIP + 3);
+}
+
+WITH_KIT(guest_trap_flag_acts_after_its_first_instruction)
+{
+    CODE(k, "\x90\x90");
+    enter(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_DB);
+    k->cpu->rflags |= FLAG_TF;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP1);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 1); /* trap: the next instruction */
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, DR6), 0xffff0ff0 | DR6_BS);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, NRIP), 0);
+    ck_assert_uint_eq(k->deliveries, 0);
+}
+
+WITH_KIT(intercepted_instruction_does_not_trap)
+{
+    CODE(k, "\x0f\xa2"); /* CPUID */
+    enter(k);
+    kit_intercept(k, INTERCEPT_CPUID);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_DB);
+    k->cpu->rflags |= FLAG_TF | FLAG_RF;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_CPUID);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RFLAGS), 2 | FLAG_TF | FLAG_RF);
+    ck_assert_uint_eq(k->deliveries, 0);
+}
+
+/* --- INTERRUPT_SHADOW --- */
+
+/* What is written back is the state at the intercepted instruction. */
+WITH_KIT(exit_saves_the_shadow_of_the_intercepted_instruction)
+{
+    static const struct {
+        const char *bytes;
+        unsigned len;
+        uint64_t before; /* INTERRUPT_SHADOW at VMRUN */
+        uint64_t saved;
+    } rows[] = {
+        { "\xfb\x0f\xa2", 3, 0, 1 },         /* STI; CPUID */
+        { "\xfb\x90\x0f\xa2", 4, 0, 0 },     /* STI; NOP; CPUID */
+        { "\x8e\xd1\x0f\xa2", 4, 0, 1 },     /* MOV SS, CX; CPUID */
+        { "\x8e\xd1\x90\x0f\xa2", 5, 0, 0 }, /* MOV SS, CX; NOP; CPUID */
+        { "\x0f\xa2", 2, 1, 1 },
+        { "\x90\x0f\xa2", 3, 1, 0 },
+        { "\x0f\xa2", 2, 0, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        k->cpu->regs.halted = false;
+        code(k, CODE_SPA, rows[i].bytes, rows[i].len);
+        enter(k);
+        kit_intercept(k, INTERCEPT_CPUID);
+        k->cpu->r[REG_RCX] = DATA0;
+        k->cpu->regs.shadow = rows[i].before;
+        ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_CPUID);
+        ck_assert_msg(VMCB_GET(k->vmcb, INTERRUPT_SHADOW) == rows[i].saved, "row %u", i);
+    }
+}
+
+/* --- instruction bytes --- */
+
+/* The page behind the code is missing for the walk itself: the fetch is reported like a data access would be. */
+WITH_KIT(fetch_that_cannot_walk_has_no_bytes)
+{
+    k->cpu->r[REG_RIP] = PAGED_LA + 0xffe;
+    kit_put(k, PAGED_LA + 0xffe, 2, 0x8b48); /* MOV of three bytes: the last is on page 1 */
+    enter(k);
+    k->cpu->svm->nested_paging = true;
+    k->cpu->svm->host_regime = *mem_regime(k->cpu);
+    k->cpu->svm->host_regime.nxe = false; /* the host reports no ID bit */
+    k->cpu->svm->host_regime.asid = 1;
+    k->cpu->svm->host_regime.cpl = 3;
+    cpu_update_mode(k->cpu);
+    kit_page(k, 1, 0x80000000 | 7); /* guest physical 2 GiB: not in the nested tables */
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_NPF);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), NPF_FINAL | PF_US);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), 0x80000000);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
+}
+
+WITH_KIT(bytes_end_at_the_cs_limit)
+{
+    kit_mode(k, MODE_COMPAT32, 0);
+    k->cpu->regs.seg[SEG_CS].limit = CODE_SPA + 4;
+    CODE(k, "\xa1\x00\x07\x70\x40"); /* MOV EAX, [40700700h]: not mapped; ends at the limit */
+    enter(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_PF);
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP14);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), 0x40700700);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 5);
+}
+
+/* --- nRIP --- */
+
+/* Of the exceptions only INT3, INTO and BOUND have one. */
+WITH_KIT(bound_exits_at_itself_with_nrip)
+{
+    kit_mode(k, MODE_COMPAT32, 0);
+    CODE(k, "\x62\x01"); /* BOUND EAX, [ECX] */
+    kit_put(k, DATA_SPA, 8, 0x0000000500000001);
+    k->cpu->r[REG_RCX] = DATA_SPA;
+    k->cpu->r[REG_RAX] = 9;
+    enter(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_BR);
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP5);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, NRIP), CODE_SPA + 2);
+}
+
+WITH_KIT(bound_is_a_fault_when_it_is_delivered)
+{
+    kit_mode(k, MODE_COMPAT32, 0);
+    CODE(k, "\x62\x01");
+    kit_put(k, DATA_SPA, 8, 0x0000000500000001);
+    k->cpu->r[REG_RCX] = DATA_SPA;
+    k->cpu->r[REG_RAX] = 9;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(k->delivered.a & 0xff, EXC_BR);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
+}
+
+/* --- not emulated --- */
+
+WITH_KIT(vmrun_that_enables_a_breakpoint_stops_by_name)
+{
+    enter(k);
+    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+    k->cpu->r[REG_RAX] = VMCB_SPA;
+    VMCB_SET(k->vmcb, DR7, 0x702); /* G0; GE and LE enable nothing */
+    ck_assert_int_eq(EXEC(k, "\x0f\x01\xd8"), STEP_STOP);
+    ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_UNIMPLEMENTED);
+    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "hardware breakpoints"));
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("guest");
+    TCase *all = tcase_create("all");
+    tcase_add_test(all, trap_held_by_mov_ss_does_not_follow_vmrun_into_the_guest);
+    tcase_add_test(all, trap_held_by_mov_ss_in_the_guest_does_not_reach_the_host);
+    tcase_add_test(all, host_trap_flag_acts_after_an_exit_by_a_fetch);
+    tcase_add_test(all, guest_trap_flag_acts_after_its_first_instruction);
+    tcase_add_test(all, intercepted_instruction_does_not_trap);
+    tcase_add_test(all, exit_saves_the_shadow_of_the_intercepted_instruction);
+    tcase_add_test(all, fetch_that_cannot_walk_has_no_bytes);
+    tcase_add_test(all, bytes_end_at_the_cs_limit);
+    tcase_add_test(all, bound_exits_at_itself_with_nrip);
+    tcase_add_test(all, bound_is_a_fault_when_it_is_delivered);
+    tcase_add_test(all, vmrun_that_enables_a_breakpoint_stops_by_name);
+    suite_add_tcase(suite, all);
+    return kit_run(suite);
+}
