@@ -253,6 +253,17 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     return true;
 }
 
+/* What decides about memory types and the place of RAM: MTRRs, IORRs, TOP_MEM, SYSCFG. */
+static bool is_memory_map(const struct msr_info *row, uint32_t number)
+{
+    switch (row->kind) {
+    case MSR_MTRR_FIX:
+    case MSR_MTRR_PHYS:
+    case MSR_MTRR_DEF: return true;
+    default: return number >= 0xc0010010 && number <= 0xc001001d && number != 0xc0010015;
+    }
+}
+
 enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value)
 {
     const struct msr_info *row = msr_find(cpu, number);
@@ -266,6 +277,8 @@ enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value)
                         row->name, number);
         return cpu_raise_code(cpu, EXC_GP, 0);
     }
+    if (is_memory_map(row, number))
+        paging_flush_all(cpu->paging); /* of every ASID: APM vol 2, 15.16.1 "TLB Flush" */
     probe(cpu, number, true, value);
     return STEP_NEXT;
 }

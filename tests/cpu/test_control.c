@@ -506,6 +506,26 @@ WITH_KIT(efer_nxe_flushes)
     ck_assert_uint_eq(left(k, 0), OTHER_ASID);
 }
 
+WITH_KIT(memory_type_msr_writes_flush_every_asid)
+{
+    static const struct {
+        uint32_t number;
+        unsigned left;
+    } rows[] = {
+        { 0x200, NOTHING },         { 0x20f, NOTHING },      { 0x250, NOTHING },
+        { 0x26f, NOTHING },         { 0x2ff, NOTHING },      { 0xc0010010, NOTHING }, /* SYSCFG */
+        { 0xc0010016, NOTHING },    { 0xc0010019, NOTHING },                          /* IORRs */
+        { 0xc001001a, NOTHING },    { 0xc001001d, NOTHING }, /* TOP_MEM, 2 */
+        { 0x277, EVERYTHING },                               /* PAT */
+        { 0xc0000082, EVERYTHING },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fill(k);
+        ck_assert_int_eq(msr_write(k->cpu, rows[i].number, 0), STEP_NEXT);
+        ck_assert_msg(left(k, 0) == rows[i].left, "MSR %x", rows[i].number);
+    }
+}
+
 WITH_KIT(invlpg_takes_one_page_global_or_not)
 {
     for (unsigned page = 0; page < 2; page++) {
@@ -746,6 +766,7 @@ int main(void)
     tcase_add_test(all, cr4_changes_flush_the_asid_or_nothing);
     tcase_add_test(all, cr0_changes_flush_for_pg_and_wp);
     tcase_add_test(all, efer_nxe_flushes);
+    tcase_add_test(all, memory_type_msr_writes_flush_every_asid);
     tcase_add_test(all, invlpg_takes_one_page_global_or_not);
     tcase_add_test(all, invlpg_adds_the_segment_base);
     tcase_add_test(all, invpcid_types);
