@@ -253,6 +253,12 @@ static enum step second_page(struct vcpu *cpu, uint64_t la, uint64_t *page, uint
     return step;
 }
 
+/* Links within a page do not look at the CS limit. */
+static bool has_cs_limit(const struct vcpu *cpu)
+{
+    return cpu->mode != MODE_LONG64 && cpu->regs.seg[SEG_CS].limit != UINT32_MAX;
+}
+
 /* One instruction whose bytes lie at least partly in MMIO. They are read one by one, as needed. */
 static enum step loose_block(struct vcpu *cpu, uint64_t la, struct block **block)
 {
@@ -412,7 +418,7 @@ static enum step after_iteration(struct vcpu *cpu, bool trap)
 static enum step after_chain(struct vcpu *cpu, bool trap, bool rf)
 {
     switch (cpu->leave) {
-    case LEAVE_LINK:
+    case LEAVE_LINK: /* void as soon as anything but the target comes next */
         cpu->run->link = cpu->link;
         cpu->run->link_rip = cpu->r[REG_RIP];
         return after_instruction(cpu, trap, rf);
@@ -541,6 +547,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct run_state *run = cpu->run;
     bool tight = false, woken = false;
+    run->link = NULL; /* the caller may have changed anything */
     cpu_attention(cpu);
     for (;;) {
         if (limits->stop_request && *limits->stop_request)
@@ -558,6 +565,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
             if (step == STEP_STOP)
                 return take_stop(cpu);
             if (step != STEP_NEXT) {
+                run->link = NULL;
                 cpu->regs.halted = false;
                 cpu->regs.shadow = cpu->regs.shadow_next = false;
                 cpu_attention(cpu);
@@ -581,7 +589,8 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
         if (block_cache_reclaim(run->cache, false))
             forget_code(cpu);
         bool exact = tight || limits->exact_blocks || cpu->regs.shadow ||
-                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || probes_want(cpu->probes, PROBE_INSN);
+                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || has_cs_limit(cpu) ||
+                     probes_want(cpu->probes, PROBE_INSN);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
         if (step == STEP_STOP) {

@@ -82,10 +82,33 @@ void op_link(struct vcpu *cpu, const struct op *op)
     OP_BRANCH();
 }
 
+/* A branch whose target is not canonical in 48 bits: its body knows. What stood behind it in the block is no longer
+ * charged. A CALL has pushed already. */
+EMU_COLD static void branch_whole(struct vcpu *cpu, const struct op *op)
+{
+    struct op whole = *op;
+    whole.left = 1;
+    if (op[-1].fn == op_call)
+        cpu->r[REG_RSP] += 8;
+    op_whole(cpu, &whole);
+}
+
+/* The jump cache knows canonical addresses only. Without it the target of a branch is tested; op->insn is NULL where
+ * the code just goes on, and running off the end of the addresses is a fault of the next fetch. */
+#define OP_JUMP_PAGE()                                                           \
+    do {                                                                         \
+        uint64_t page_to_ = cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp;       \
+        if (EMU_UNLIKELY((uint64_t)((int64_t)(page_to_ << 16) >> 16) != page_to_) && op->insn) { \
+            branch_whole(cpu, op);                                               \
+            return;                                                              \
+        }                                                                        \
+        OP_JUMP(page_to_);                                                       \
+    } while (0)
+
 /* On to a block in another page. */
 void op_jump_page(struct vcpu *cpu, const struct op *op)
 {
-    OP_JUMP(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
+    OP_JUMP_PAGE();
 }
 
 /* The same where neither links nor the jump cache may answer (outside 64-bit mode). */
@@ -107,5 +130,5 @@ void op_side(struct vcpu *cpu, const struct op *op)
 void op_side_page(struct vcpu *cpu, const struct op *op)
 {
     cpu->budget += op->left;
-    OP_JUMP(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
+    OP_JUMP_PAGE();
 }

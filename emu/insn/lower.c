@@ -123,11 +123,12 @@ static void lower_plain(struct lowerer *l)
 bool lower_same_page(const struct lowerer *l, int64_t disp)
 {
     int64_t offset = l->block->offset + disp;
-    return l->block->alone || (offset >= 0 && offset < 4096);
+    return !l->block->alone && offset >= 0 && offset < 4096;
 }
 
 struct op *lower_way(struct lowerer *l, int64_t disp)
 {
+    const struct insn *in = lower_insn(l);
     bool same_page = lower_same_page(l, disp);
     unsigned behind = l->insn_count - l->at - 1; /* charged, and not run when this way is taken */
     op_fn *fn = same_page    ? (behind ? op_side : op_link)
@@ -137,7 +138,10 @@ struct op *lower_way(struct lowerer *l, int64_t disp)
     op->left = (uint8_t)behind;
     op->disp = (int32_t)disp;
     op->charge = 0;
-    op->target = NULL;
+    if (same_page)
+        op->target = NULL;
+    else /* a branch, not the way on: its target must be canonical */
+        op->insn = disp != (int64_t)(l->off + in->len) ? in : NULL;
     return op;
 }
 

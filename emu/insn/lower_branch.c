@@ -34,10 +34,12 @@ static void emit_ways(struct lowerer *l, unsigned at, const struct insn *jcc, bo
     }
 }
 
-/* Branches whose target is cut to 16 bits (66h on AMD) keep their plain bodies. */
+/* Branches whose target is cut to 16 bits (66h on AMD) keep their plain bodies, and so do those whose displacement,
+ * counted from the block's start, might leave 32 bits. */
 static bool is_near(const struct lowerer *l, const struct insn *in)
 {
-    return in->op_size == (l->long64 ? 8 : 4) && in->op[0].kind == OPERAND_IMM;
+    return in->op_size == (l->long64 ? 8 : 4) && in->op[0].kind == OPERAND_IMM &&
+           (int64_t)in->imm <= INT32_MAX - 256;
 }
 
 bool lower_is_jcc(uint16_t mnemonic)
@@ -171,6 +173,8 @@ static bool lower_call(struct lowerer *l)
     if (!l->long64 || in->op_size != 8)
         return false;
     if (in->op[0].kind == OPERAND_IMM) {
+        if (!is_near(l, in))
+            return false;
         (void)lower_emit(l, op_call);
         (void)lower_way(l, (int64_t)(l->off + in->len) + (int64_t)in->imm);
         lower_whole(l);

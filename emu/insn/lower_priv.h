@@ -44,7 +44,8 @@ bool lower_is_jcc(uint16_t mnemonic);
 /* The own way of op number `op` leads to `disp`, by a side op that is appended behind the block. */
 void lower_defer(struct lowerer *l, unsigned op, int64_t disp);
 
-/* Is a target, counted from the block's start, in the block's page, so that it can be linked? */
+/* Is a target, counted from the block's start, in the block's page, so that it can be linked? Blocks that stand alone
+ * are not: an exact one must be left, and one across pages has another page's translation behind it. */
 bool lower_same_page(const struct lowerer *l, int64_t disp);
 
 /* Append the way to `disp` bytes from the block's start: one op. */
