@@ -8,8 +8,8 @@
 #define RULE_MSRPM "APM vol 2, 15.11 \"MSR Intercepts\""
 #define RULE_INJECT "APM vol 2, 15.20 \"Event Injection\""
 #define RULE_NESTED "APM vol 2, 15.25.3 \"Enabling Nested Paging\""
-#define RULE_NESTED_PAT "APM vol 2, 15.25.8 \"Combining Memory Types, MTRRs\""
-#define RULE_SSS "APM vol 2, 15.25 \"Nested Paging\""
+#define RULE_NESTED_STATE "APM vol 2, 15.25.4 \"Nested Paging and VMRUN/#VMEXIT\""
+#define RULE_SSS "APM vol 2, 15.25.14 \"Supervisor Shadow Stacks\""
 #define RULE_VNMI "APM vol 2, 15.21.10 \"NMI Virtualization\""
 #define RULE_AVIC "APM vol 2, 15.29 \"Advanced Virtual Interrupt Controller\""
 

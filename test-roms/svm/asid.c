@@ -1,5 +1,5 @@
 /* asid.c: ASIDs tag the TLB: what VMRUN and #VMEXIT keep, what TLB_CONTROL and INVLPGA drop, and how a
- * missing flush shows. APM vol 2, 15.16 "TLB Control", 15.25.10 "Combining Nested and Guest Page Attributes".
+ * missing flush shows. APM vol 2, 15.16 "TLB Control", 15.25.7 "Combining Nested and Guest Attributes".
  *
  * The rows that find an old value are what this emulator promises; a processor may drop an entry at any
  * time, so that they need not hold on silicon. */
@@ -18,6 +18,11 @@ GUEST_CODE(a_read, "movl (%rsi), %ebx\nmovl 4096(%rsi), %ecx\nmovl 8192(%rsi), %
 GUEST_CODE(a_invlpg, "invlpg (%rsi)\nmovl (%rsi), %ebx\nmovl 4096(%rsi), %ecx");
 GUEST_CODE(a_mov_cr3, "movq %cr3, %rax\nmovq %rax, %cr3\nmovl (%rsi), %ebx\nmovl 4096(%rsi), %ecx\n"
                       "movl 8192(%rsi), %edx");
+
+/* Calls a function in the window four times, and counts in RBX what it says. */
+GUEST_CODE(a_call, "xorl %ebx, %ebx\ncall *%rsi\ncall *%rsi\ncall *%rsi\ncall *%rsi");
+#define ADD_1_RET 0xc301c383u   /* addl $1, %ebx; ret */
+#define ADD_16_RET 0xc310c383u
 
 static uint32_t pages[2][1024] __attribute__((aligned(4096)));
 /* What the guests call a page: the host's address of it is chosen by the nested tables. */
@@ -85,6 +90,27 @@ static void test_tags(void)
     run(&g[0], a_read, TLB_CONTROL_NONE);
     tap_ok(g[0].rbx == NEW && g[1].rbx == OLD,
            "two guests with the same addresses, each sees its own page");
+}
+
+/* The same code at the same address calls the same address, which is another page in each guest. */
+static void test_code(void)
+{
+    stale();
+    for (unsigned i = 0; i < 2; i++) {
+        pages[i][0] = i == 0 ? ADD_1_RET : ADD_16_RET;
+        point_to(i, i);
+    }
+    run(&g[0], a_call, TLB_CONTROL_FLUSH_ALL);
+    run(&g[1], a_call, TLB_CONTROL_NONE);
+    tap_ok(g[0].rbx == 4 && g[1].rbx == 64, "two guests with the same code call each their own page");
+    run(&g[0], a_call, TLB_CONTROL_NONE);
+    run(&g[1], a_call, TLB_CONTROL_NONE);
+    tap_ok(g[0].rbx == 4 && g[1].rbx == 64, "and again, when both are in the TLB");
+    point_to(0, 1);
+    run(&g[0], a_call, TLB_CONTROL_NONE);
+    tap_eq(g[0].rbx, 4, "a changed nested entry is not seen by fetches without a flush");
+    run(&g[0], a_call, TLB_CONTROL_FLUSH_ASID_LOCAL);
+    tap_eq(g[0].rbx, 64, "but after one");
 }
 
 static void test_tlb_control(void)
@@ -185,6 +211,8 @@ int rom_main(void)
     for (unsigned i = 0; i < 2; i++)
         nested[i] = kit_nested_identity();
     test_tags();
+    if (svm_has(SVM_FEATURE_FLUSH_BY_ASID))
+        test_code();
     test_tlb_control();
     test_invlpga();
     test_guest_tables();
