@@ -127,6 +127,7 @@ static void tell_numbers(struct session *session, const struct pacifica_result *
     const struct pacifica_output to_stderr = {.write = write_stderr};
     if (session->options->exit_stats) {
         pacifica_exit_stats_write(session->stats, &to_stderr);
+        pacifica_tlb_stats_write(session->machine, &to_stderr);
         (void)fprintf(stderr, "pacifica: %" PRIu64 " steps, %" PRIu64 " instructions\n", result->steps,
                       result->instructions);
         (void)fprintf(stderr, "pacifica: guest memory %" PRIu64 " KiB resident\n",

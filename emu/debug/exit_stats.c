@@ -2,10 +2,10 @@
 #include "emu/debug/exit_stats.h"
 
 #include "emu/cpu/state.h"
+#include "emu/debug/output.h"
 #include "svm/svm.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,19 +78,6 @@ static int compare_rows(const void *left, const void *right)
     return a->code < b->code ? -1 : a->code > b->code;
 }
 
-static void put(const struct pacifica_output *output, const char *fmt, ...) EMU_PRINTF(2, 3);
-static void put(const struct pacifica_output *output, const char *fmt, ...)
-{
-    char line[160];
-    va_list args;
-    va_start(args, fmt);
-    int length = vsnprintf(line, sizeof(line), fmt, args);
-    va_end(args);
-    if (output->write && length > 0)
-        output->write(output->self, line,
-                      (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
-}
-
 static void put_row(const struct pacifica_exit_stats *stats, const struct exit_row *row,
                     const struct pacifica_output *output)
 {
@@ -103,7 +90,7 @@ static void put_row(const struct pacifica_exit_stats *stats, const struct exit_r
     /* In thousandths, rounded half up: no floating point, so the same digits everywhere. */
     uint64_t share = (uint64_t)(((emu_u128)row->count * 2000 + stats->exits) / (2 * stats->exits));
     uint64_t mean = (uint64_t)(((emu_u128)row->insns * 20 + row->count) / (2 * (emu_u128)row->count));
-    put(output, "%-26s %12" PRIu64 " %4" PRIu64 ".%" PRIu64 "%% %14" PRIu64 ".%" PRIu64 "\n", name,
+    output_put(output, "%-26s %12" PRIu64 " %4" PRIu64 ".%" PRIu64 "%% %14" PRIu64 ".%" PRIu64 "\n", name,
         row->count, share / 10, share % 10, mean / 10, mean % 10);
 }
 
@@ -117,11 +104,11 @@ void exit_stats_write(const struct pacifica_exit_stats *stats, const struct paci
     qsort(order, used, sizeof(order[0]), compare_rows);
 
     if (used == 0) {
-        put(output, "no #VMEXITs\n");
+        output_put(output, "no #VMEXITs\n");
         return;
     }
-    put(output, "%-26s %12s %6s %16s\n", "exit code", "count", "share", "insns before");
+    output_put(output, "%-26s %12s %6s %16s\n", "exit code", "count", "share", "insns before");
     for (size_t i = 0; i < used; i++)
         put_row(stats, order[i], output);
-    put(output, "%-26s %12" PRIu64 "\n", "all", stats->exits);
+    output_put(output, "%-26s %12" PRIu64 "\n", "all", stats->exits);
 }

@@ -2,9 +2,9 @@
 #include "emu/machine/machine.h"
 
 #include "emu/debug/exit_stats.h"
+#include "emu/debug/output.h"
+#include "emu/debug/tlb_stats.h"
 #include "emu/debug/trace.h"
-
-#include <stdio.h>
 
 enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
                                            const struct pacifica_trace_options *options,
@@ -39,18 +39,18 @@ void pacifica_exit_stats_free(struct pacifica_exit_stats *stats)
     exit_stats_free(stats);
 }
 
+void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
+                              const struct pacifica_output *output)
+{
+    tlb_stats_write(machine->cpu->paging, output);
+}
+
 void pacifica_cpu_list(const struct pacifica_output *output)
 {
-    char line[160];
-    int length = snprintf(line, sizeof(line), "model %s\n", cpu_model_default()->name);
-    if (output->write)
-        output->write(output->self, line, (size_t)length);
+    output_put(output, "model %s\n", cpu_model_default()->name);
     for (int i = CPU_FEATURE_NONE + 1; i < CPU_FEATURE_COUNT; i++) {
         const struct cpu_feature_info *feature = &cpu_features[i];
-        if (!feature->offered || !output->write)
-            continue;
-        length = snprintf(line, sizeof(line), "feature %-18s %s\n", feature->option,
-                          feature->meaning);
-        output->write(output->self, line, (size_t)length);
+        if (feature->offered)
+            output_put(output, "feature %-18s %s\n", feature->option, feature->meaning);
     }
 }

@@ -254,6 +254,10 @@ PACIFICA_API void pacifica_exit_stats_write(const struct pacifica_exit_stats *st
 /* Detach and free counters, before their machine is freed. NULL is allowed. */
 PACIFICA_API void pacifica_exit_stats_free(struct pacifica_exit_stats *stats);
 
+/* Write the TLB's counters so far, one row for each ASID that translated anything: misses, fills, evictions, flushes. */
+PACIFICA_API void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
+                                           const struct pacifica_output *output);
+
 /* Write the CPU models and features that options.cpu takes, one a line. */
 PACIFICA_API void pacifica_cpu_list(const struct pacifica_output *output);
 
