@@ -8,7 +8,7 @@
 
 #define CR4_CET (1u << 23)
 
-/* Write effects on the TLB are those of APM vol 2, 5.5.2 "TLB Management"; they name the current ASID. */
+/* Write effects on the TLB are those of APM vol 2, 5.5.3 "TLB Management"; they name the current ASID. */
 static void flush_current_asid(struct vcpu *cpu)
 {
     paging_flush_asid(cpu->paging, cpu->svm->asid, true);
@@ -210,7 +210,7 @@ uint8_t control_cr8(const struct vcpu *cpu)
     return cpu->intc ? cpu->intc->read_tpr(cpu->intc_self) >> 4 : cpu->regs.cr8;
 }
 
-/* APM vol 2, 15.21.1 "Nested Processing of Interrupts", 15.21.2 "Virtualizing TPR". */
+/* APM vol 2, 15.21.1 "Physical (INTR) Interrupt Masking in EFLAGS", 15.21.2 "Virtualizing APIC.TPR". */
 void control_set_cr8(struct vcpu *cpu, uint8_t value)
 {
     if (cpu->svm->guest)

@@ -660,6 +660,34 @@ WITH_KIT(intercepted_cr3_write_flushes_nothing)
     ck_assert(cached(k, 1, asid, 0));
 }
 
+/* APM vol 2, 15.16.1 "TLB Flush": it is the hypervisor's business then. */
+WITH_KIT(intercepted_instruction_flushes_nothing)
+{
+    static const struct {
+        const char *bytes;
+        unsigned len, intercept;
+        uint64_t rax;
+    } rows[] = {
+        { "\x0f\x01\x3b", 3, INTERCEPT_INVLPG, 0 },
+        { "\x0f\x01\xdf", 3, INTERCEPT_INVLPGA, PAGED_LA + 4096 },
+        { "\x66\x0f\x38\x82\x03", 5, INTERCEPT_INVPCID, 2 },
+        { "\x0f\x22\xe0", 3, INTERCEPT_CR0_WRITE + 4, CR4_PAE | CR4_PGE },
+        { "\x0f\x22\xc0", 3, INTERCEPT_CR0_WRITE, CR0_64 & ~(uint64_t)CR0_WP },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        kit_guest(k);
+        fill(k);
+        uint16_t asid = k->cpu->svm->asid;
+        kit_intercept(k, rows[i].intercept);
+        k->cpu->r[REG_RAX] = rows[i].rax;
+        k->cpu->r[REG_RBX] = PAGED_LA + 4096;
+        k->cpu->r[REG_RCX] = asid;
+        ck_assert_int_eq(kit_exec(k, rows[i].bytes, rows[i].len), STEP_VMEXIT);
+        ck_assert_msg(cached(k, 0, asid, 0) && cached(k, 1, asid, 0), "row %u", i);
+    }
+}
+
 WITH_KIT(selective_cr0_intercept_looks_at_changes)
 {
     static const struct {
@@ -774,6 +802,7 @@ int main(void)
     tcase_add_test(all, every_cr_and_dr_intercept_reports_the_gpr);
     tcase_add_test(all, illegal_values_fault_before_the_intercept);
     tcase_add_test(all, intercepted_cr3_write_flushes_nothing);
+    tcase_add_test(all, intercepted_instruction_flushes_nothing);
     tcase_add_test(all, selective_cr0_intercept_looks_at_changes);
     tcase_add_test(all, plain_cr0_intercept_wins_over_the_selective_one);
     tcase_add_test(all, lmsw_clts_smsw_intercepts);

@@ -114,6 +114,221 @@ WITH_KIT(intercepted_instruction_does_not_trap)
     ck_assert_uint_eq(k->deliveries, 0);
 }
 
+/* With GIF = 0 the NMI waits until STGI has retired, and so does its trap. APM vol 2, 8.5 "Priorities". */
+WITH_KIT(single_step_comes_before_an_nmi_exit)
+{
+    CODE(k, "\x0f\x01\xdc\x90"); /* STGI; NOP */
+    enter(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_DB);
+    kit_intercept(k, INTERCEPT_NMI);
+    k->cpu->rflags |= FLAG_TF;
+    k->cpu->svm->gif = false;
+    k->cpu->pins.nmi = true;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP1);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 3);
+    ck_assert(k->cpu->pins.nmi); /* held by GIF = 0 in the host */
+}
+
+/* --- HLT --- */
+
+/* The exit saves the RIP behind HLT, and the host is not halted. */
+WITH_KIT(interrupt_exit_wakes_a_halted_guest)
+{
+    CODE(k, "\xf4\x90");
+    enter(k);
+    kit_intercept(k, INTERCEPT_INTR);
+    k->cpu->svm->v_intr_masking = true;
+    k->cpu->svm->host_if = true; /* the guest's own IF is 0 */
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert(svm_guest(k->cpu));
+    k->pending = 0x30;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_INTR);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 1);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, NRIP), 0);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], HOST_RIP + 2);
+}
+
+WITH_KIT(masked_interrupts_do_not_wake_a_halted_guest)
+{
+    CODE(k, "\xf4\x90");
+    enter(k);
+    kit_intercept(k, INTERCEPT_INTR);
+    k->cpu->svm->v_intr_masking = true;
+    k->cpu->svm->host_if = false;
+    k->cpu->rflags |= FLAG_IF;
+    k->cpu->svm->v_irq = true;
+    k->cpu->svm->v_intr_prio = k->cpu->svm->v_tpr = 3;
+    k->pending = 0x30;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert(svm_guest(k->cpu));
+    k->cpu->svm->v_ign_tpr = true;
+    kit_intercept(k, INTERCEPT_VINTR);
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_VINTR);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 1);
+}
+
+/* --- NMI --- */
+
+WITH_KIT(intercepted_nmi_exits_while_nmis_are_blocked)
+{
+    CODE(k, "\x90");
+    enter(k);
+    k->cpu->regs.nmi_masked = true;
+    k->cpu->pins.nmi = true;
+    ck_assert(!event_pending(k->cpu));
+    kit_intercept(k, INTERCEPT_NMI);
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_NMI);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, NRIP), 0);
+}
+
+/* --- the host's side --- */
+
+/* APM vol 2, 15.6 "#VMEXIT". */
+WITH_KIT(host_rip_that_cannot_be_fetched_is_gp_in_the_host)
+{
+    static const uint64_t rips[] = { NONCANON, UINT64_MAX };
+    for (unsigned i = 0; i < 2; i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        k->cpu->regs.halted = false;
+        k->deliveries = 0;
+        CODE(k, "\x0f\xa2");
+        enter(k);
+        kit_intercept(k, INTERCEPT_CPUID);
+        uint8_t *hsave = memory_ptr(k->memory, HSAVE_SPA, 4096);
+        VMCB_SET(hsave, RIP, rips[i]);
+        if (i == 1) { /* a 32-bit host, whose segment ends */
+            VMCB_SET(hsave, RIP, 0x20000);
+            VMCB_SET(hsave, CS_LIMIT, 0x1ffff);
+            VMCB_SET(hsave, CS_ATTR, 0xc9b);
+        }
+        ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_CPUID);
+        ck_assert_uint_eq(k->deliveries, 1);
+        ck_assert_uint_eq(k->delivered.a & 0xff, EXC_GP);
+    }
+}
+
+/* FS, GS, LDTR, TR and the MSRs of VMLOAD belong to whoever ran last, as do the other registers. */
+WITH_KIT(exit_does_not_restore_what_vmload_moves)
+{
+    CODE(k, "\x0f\xa2");
+    enter(k);
+    kit_intercept(k, INTERCEPT_CPUID);
+    k->cpu->regs.seg[SEG_FS].base = 0x1111;
+    k->cpu->regs.seg[SEG_GS].base = 0x2222;
+    k->cpu->regs.seg[SEG_LDTR].base = 0x3333;
+    k->cpu->regs.seg[SEG_TR].limit = 0x2066;
+    k->cpu->msr.kernel_gs_base = 0x4444;
+    k->cpu->msr.lstar = 0x5555;
+    k->cpu->msr.pat = 6;
+    k->cpu->regs.dr[3] = 0x6666;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, 0x1111);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_GS].base, 0x2222);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_LDTR].base, 0x3333);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_TR].limit, 0x2066);
+    ck_assert_uint_eq(k->cpu->msr.kernel_gs_base, 0x4444);
+    ck_assert_uint_eq(k->cpu->msr.lstar, 0x5555);
+    ck_assert_uint_eq(k->cpu->msr.pat, 6);
+    ck_assert_uint_eq(k->cpu->regs.dr[3], 0x6666);
+}
+
+/* --- injection --- */
+
+static void inject(struct kit *k, uint64_t word, uint64_t rflags)
+{
+    kit_mode(k, MODE_LONG64, 0);
+    k->cpu->regs.halted = false;
+    CODE(k, "\x90");
+    enter(k);
+    VMCB_SET(k->vmcb, INTERCEPT_4, 1);
+    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+    VMCB_SET(k->vmcb, EVENTINJ, word | EVENTINJ_V);
+    VMCB_SET(k->vmcb, RFLAGS, rflags | 2);
+    VMCB_SET(k->vmcb, NRIP, CODE_SPA + 1);
+    ck_assert_int_eq(svm_vmrun(k->cpu, VMCB_SPA, HOST_RIP), STEP_JUMP);
+    k->deliveries = 0;
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED); /* in the handler */
+    ck_assert(svm_guest(k->cpu));
+    ck_assert_uint_eq(k->deliveries, 1);
+}
+
+/* What the handler finds on its stack is what the real event pushes. */
+WITH_KIT(injected_event_pushes_rf_like_the_real_one)
+{
+    static const struct {
+        uint64_t word, rflags, pushed;
+    } rows[] = {
+        { EVENT_EXCEPTION << 8 | EXC_UD, 0, FLAG_RF }, /* a fault */
+        { EVENT_EXCEPTION << 8 | EXC_DB, FLAG_RF, 0 },
+        { EVENT_EXCEPTION << 8 | EXC_BP, 0, 0 },
+        { EVENT_SOFT << 8 | 0x40, 0, 0 },
+        { EVENT_INTR << 8 | 0x40, 0, 0 },
+        { EVENT_NMI << 8, 0, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        inject(k, rows[i].word, rows[i].rflags);
+        ck_assert_msg(kit_get(k, k->cpu->r[REG_RSP] + 16, 8) == (rows[i].pushed | 2), "row %u", i);
+    }
+}
+
+/* EV decides whether a code is pushed, not the vector. */
+WITH_KIT(injected_error_code_is_pushed_if_ev_says_so)
+{
+    inject(k, EVENT_EXCEPTION << 8 | EXC_UD | EVENTINJ_EV | UINT64_C(0x77) << 32, 0);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), 0x77);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP] + 8, 8), CODE_SPA);
+    inject(k, EVENT_EXCEPTION << 8 | EXC_GP, 0);
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
+}
+
+WITH_KIT(injected_db_leaves_dr6_and_dr7)
+{
+    CODE(k, "\x90");
+    enter(k);
+    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+    VMCB_SET(k->vmcb, EVENTINJ, EVENTINJ_V | EVENT_EXCEPTION << 8 | EXC_DB);
+    VMCB_SET(k->vmcb, DR6, 0xffff0ff0 | DR6_BD);
+    VMCB_SET(k->vmcb, DR7, 0x400 | DR7_GD);
+    ck_assert_int_eq(svm_vmrun(k->cpu, VMCB_SPA, HOST_RIP), STEP_JUMP);
+    ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+    ck_assert_uint_eq(k->cpu->regs.dr[6], 0xffff0ff0 | DR6_BD);
+    ck_assert_uint_eq(k->cpu->regs.dr[7], 0x400 | DR7_GD);
+}
+
+/* Vectors 3 and 4 behave like INT3 and INTO. APM vol 2, 15.20. */
+WITH_KIT(injected_int3_and_into_test_the_gate_dpl)
+{
+    static const struct {
+        uint64_t word;
+        unsigned vector, code;
+    } rows[] = {
+        { EVENT_EXCEPTION << 8 | EXC_BP, EXC_GP, EXC_BP * 8 + 2 },
+        { EVENT_EXCEPTION << 8 | EXC_OF, EXC_GP, EXC_OF * 8 + 2 },
+        { EVENT_SOFT << 8 | 0x40, EXC_GP, 0x40 * 8 + 2 },
+        { EVENT_EXCEPTION << 8 | EXC_DB, EXC_DB, 0 },
+        { EVENT_EXCEPTION << 8 | EXC_UD, EXC_UD, 0 },
+        { EVENT_INTR << 8 | 0x40, 0x40, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 3);
+        k->cpu->regs.halted = false;
+        CODE(k, "\x90");
+        enter(k);
+        ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
+        VMCB_SET(k->vmcb, EVENTINJ, EVENTINJ_V | rows[i].word);
+        ck_assert_int_eq(svm_vmrun(k->cpu, VMCB_SPA, HOST_RIP), STEP_JUMP);
+        ck_assert_int_eq(run(k, 10), PACIFICA_STOP_HALTED);
+        ck_assert_uint_eq(k->delivered.a & 0xff, rows[i].vector);
+        if (rows[i].code)
+            ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), rows[i].code);
+    }
+}
+
 /* --- INTERRUPT_SHADOW --- */
 
 /* What is written back is the state at the intercepted instruction. */
@@ -234,6 +449,16 @@ int main(void)
     tcase_add_test(all, host_trap_flag_acts_after_an_exit_by_a_fetch);
     tcase_add_test(all, guest_trap_flag_acts_after_its_first_instruction);
     tcase_add_test(all, intercepted_instruction_does_not_trap);
+    tcase_add_test(all, single_step_comes_before_an_nmi_exit);
+    tcase_add_test(all, interrupt_exit_wakes_a_halted_guest);
+    tcase_add_test(all, masked_interrupts_do_not_wake_a_halted_guest);
+    tcase_add_test(all, intercepted_nmi_exits_while_nmis_are_blocked);
+    tcase_add_test(all, host_rip_that_cannot_be_fetched_is_gp_in_the_host);
+    tcase_add_test(all, exit_does_not_restore_what_vmload_moves);
+    tcase_add_test(all, injected_event_pushes_rf_like_the_real_one);
+    tcase_add_test(all, injected_error_code_is_pushed_if_ev_says_so);
+    tcase_add_test(all, injected_db_leaves_dr6_and_dr7);
+    tcase_add_test(all, injected_int3_and_into_test_the_gate_dpl);
     tcase_add_test(all, exit_saves_the_shadow_of_the_intercepted_instruction);
     tcase_add_test(all, fetch_that_cannot_walk_has_no_bytes);
     tcase_add_test(all, bytes_end_at_the_cs_limit);
