@@ -9,10 +9,12 @@
 
 /* --- the regime --------------------------------------------------------------------------- */
 
-/* Answers nothing: while alignment is checked every access takes the slow door. Tags of 0 are harmless in all
- * entries but the first, which alone is asked about page 0. */
-static const struct fast_entry no_fast[FAST_ENTRIES] = { { .rtag = FAST_TAG_NONE,
-                                                           .wtag = FAST_TAG_NONE } };
+/* Answers nothing: while alignment is checked or accesses are watched each takes the slow door. Tags of 0 are harmless in all
+ * entries but two: the first, which is asked about page 0, and the last, which is asked by accesses that wrap into it. */
+static const struct fast_entry no_fast[FAST_ENTRIES] = {
+    [0] = { .rtag = FAST_TAG_NONE, .wtag = FAST_TAG_NONE },
+    [FAST_ENTRIES - 1] = { .rtag = FAST_TAG_NONE, .wtag = FAST_TAG_NONE },
+};
 
 /* APM vol 2, 8.2.17 "#AC-Alignment-Check Exception (Vector 17)". */
 static bool alignment_checked(const struct vcpu *cpu)
@@ -58,7 +60,8 @@ static void regime_rebuild(struct vcpu *cpu)
 
     struct fast_entry *bank = paging_bank(cpu->paging, regime);
     cpu->bank = bank;
-    cpu->fast = alignment_checked(cpu) ? (struct fast_entry *)(uintptr_t)no_fast : bank;
+    bool slow = alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM);
+    cpu->fast = slow ? (struct fast_entry *)(uintptr_t)no_fast : bank;
     cpu->context_stale = false;
 }
 
@@ -436,6 +439,12 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
          (PAGE_HAS_CODE | PAGE_WATCHED)))
         *ptr = NULL;
     return STEP_NEXT;
+}
+
+enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind)
+{
+    uint64_t spa;
+    return translate_byte(cpu, la, (struct access){ .kind = kind }, &spa);
 }
 
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)

@@ -53,4 +53,7 @@ EMU_MUST_USE enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind k
                                uint64_t *spa);
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len);
 
+/* The faults and table bits of an access of one byte, without the access. `la` as for mem_run(). */
+EMU_MUST_USE enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind);
+
 #endif

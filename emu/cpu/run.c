@@ -85,6 +85,7 @@ static void forget_code(struct vcpu *cpu)
     struct run_state *run = cpu->run;
     (void)block_cache_reclaim(run->cache, true);
     memset(run->jumps, 0, sizeof(run->jumps));
+    run->jumps[0].rip = 1; /* RIP 0 would find an empty slot; no other slot is asked about it */
     run->fetch_la = UINT64_MAX;
     run->link = NULL;
 }
@@ -548,6 +549,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
     struct run_state *run = cpu->run;
     bool tight = false, woken = false;
     run->link = NULL; /* the caller may have changed anything */
+    cpu->context_stale = true; /* a client of PROBE_MEM may have come or gone */
     cpu_attention(cpu);
     for (;;) {
         if (limits->stop_request && *limits->stop_request)

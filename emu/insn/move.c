@@ -135,10 +135,9 @@ enum step insn_pause(struct vcpu *cpu, const struct insn *in)
 /* CLFLUSH, CLFLUSHOPT, CLWB: caches are not modelled, but the address is checked like that of a byte load. */
 enum step insn_clflush(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t la, spa;
-    uint8_t *ptr;
+    uint64_t la;
     enum step step = mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 1, ACCESS_READ, &la);
-    return step == STEP_NEXT ? mem_run(cpu, la, ACCESS_READ, &ptr, &spa) : step;
+    return step == STEP_NEXT ? mem_touch(cpu, la, ACCESS_READ) : step;
 }
 
 enum step insn_ud(struct vcpu *cpu, const struct insn *in)

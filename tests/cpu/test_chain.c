@@ -123,6 +123,47 @@ WITH_KIT(linked_jump_beyond_the_cs_limit_is_gp)
     }
 }
 
+/* An empty slot of the jump cache must not answer for RIP 0, whichever context it is. */
+WITH_KIT(branch_to_address_0_looks_its_target_up)
+{
+    (void)k;
+    for (unsigned pcid = 0; pcid < 64; pcid++) {
+        struct kit *fresh = kit_new();
+        CODE(fresh, "\x31\xc0\xff\xe0"); /* xor eax, eax; jmp rax */
+        kit_put(fresh, 0, 1, 0xf4);
+        fresh->cpu->regs.cr4 |= CR4_PCIDE;
+        fresh->cpu->regs.cr3 |= pcid;
+        cpu_update_mode(fresh->cpu);
+        run_to_halt(fresh);
+        ck_assert_uint_eq(fresh->cpu->r[REG_RIP], 1);
+        kit_free(fresh);
+    }
+}
+
+static void note_access(void *self, const struct probe_event *event)
+{
+    struct kit *k = self;
+    if (event->kind == PROBE_MEM)
+        k->reads++;
+}
+
+/* Hot handlers too. */
+WITH_KIT(every_access_is_told_to_a_client_that_comes_between_runs)
+{
+    struct probe_client client = { .mask = 1u << PROBE_MEM, .fire = note_access, .self = k };
+    CODE(k, "\x48\x8b\x03\x48\x89\x03\x50\x58\xf4"); /* mov rax, [rbx]; mov [rbx], rax; push rax; pop rax; hlt */
+    for (unsigned i = 0; i < 4; i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        k->cpu->r[REG_RBX] = DATA_SPA;
+        k->reads = 0;
+        if (i == 2)
+            probes_attach(&k->probes, &client);
+        run_to_halt(k);
+        ck_assert_uint_eq(k->reads, i < 2 ? 0 : 4);
+    }
+    probes_detach(&k->probes, &client);
+}
+
 /* --- far ends of near branches --- */
 
 WITH_KIT(displacements_next_to_two_gib_keep_their_sign)
@@ -234,6 +275,8 @@ int main(void)
     tcase_add_test(tc, link_does_not_lead_to_the_handler_that_came_instead);
     tcase_add_test(tc, branch_across_pages_looks_its_target_up);
     tcase_add_test(tc, linked_jump_beyond_the_cs_limit_is_gp);
+    tcase_add_test(tc, branch_to_address_0_looks_its_target_up);
+    tcase_add_test(tc, every_access_is_told_to_a_client_that_comes_between_runs);
     tcase_add_test(tc, displacements_next_to_two_gib_keep_their_sign);
     tcase_add_test(tc, near_branch_to_a_non_canonical_target_faults_in_place);
     tcase_add_test(tc, running_off_the_canonical_end_faults_behind_it);

@@ -394,6 +394,17 @@ START_TEST(hints_do_not_fault_and_clflush_does)
 }
 END_TEST
 
+START_TEST(clflush_faults_also_while_alignment_is_checked)
+{
+    rig_page(rig, 0x123000, 0);
+    cpu->regs.cr0 |= CR0_AM;
+    cpu_set_rflags(cpu, FLAG_AC);
+    rig_segments(cpu, true, 3);
+    cpu->r[REG_RBX] = 0x123456;
+    rig_expect_fault(rig, EXEC(rig, 0x0f, 0xae, 0x3b), EXC_PF, PF_US);
+}
+END_TEST
+
 START_TEST(pause_pushf_and_popf_do_not_exit_outside_a_guest)
 {
     ck_assert_int_eq(EXEC(rig, 0xf3, 0x90), STEP_NEXT);
@@ -458,6 +469,7 @@ int main(void)
     tcase_add_test(tcase, faults_change_nothing);
     tcase_add_test(tcase, xlat_adds_al);
     tcase_add_test(tcase, hints_do_not_fault_and_clflush_does);
+    tcase_add_test(tcase, clflush_faults_also_while_alignment_is_checked);
     tcase_add_test(tcase, pause_pushf_and_popf_do_not_exit_outside_a_guest);
     tcase_add_test(tcase, intercepts_of_pause_pushf_and_popf);
     suite_add_tcase(suite, tcase);

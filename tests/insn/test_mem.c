@@ -191,6 +191,20 @@ START_TEST(alignment_check_needs_cpl3_am_and_ac)
 }
 END_TEST
 
+/* The stand-in for the fast table that answers nothing is asked about page 0 with the index of the last page. */
+START_TEST(access_wrapping_to_page_0_while_alignment_is_checked)
+{
+    uint64_t value;
+    cpu->regs.cr0 |= CR0_AM;
+    cpu_set_rflags(cpu, FLAG_AC);
+    rig_segments(cpu, true, 3);
+    for (unsigned size = 2; size <= 8; size *= 2) {
+        rig_expect_fault(rig, load(SEG_DS, UINT64_MAX, size, &value), EXC_AC, 0);
+        rig_expect_fault(rig, store(SEG_DS, UINT64_MAX, size, 0), EXC_AC, 0);
+    }
+}
+END_TEST
+
 START_TEST(mmio_is_accessed_with_its_size)
 {
     uint64_t value;
@@ -239,8 +253,7 @@ START_TEST(probes_see_every_access)
     uint64_t value;
     ck_assert_int_eq(store(SEG_DS, 0x127000, 4, 0x11), STEP_NEXT);
     probes_attach(&rig->probes, &client);
-    paging_allow_fast(cpu->paging, false);
-    paging_drop_fast(cpu->paging);
+    cpu_update_mode(cpu); /* run_vcpu() does as much when it begins */
     seen_count = 0;
     ck_assert_int_eq(store(SEG_DS, 0x127000, 4, 0x22), STEP_NEXT);
     ck_assert_int_eq(load(SEG_DS, 0x127000, 2, &value), STEP_NEXT);
@@ -332,6 +345,7 @@ int main(void)
     tcase_add_test(long64, user_access_to_a_supervisor_page_faults);
     tcase_add_test(long64, implicit_access_ignores_ac_under_smap);
     tcase_add_test(long64, alignment_check_needs_cpl3_am_and_ac);
+    tcase_add_test(long64, access_wrapping_to_page_0_while_alignment_is_checked);
     tcase_add_test(long64, mmio_is_accessed_with_its_size);
     tcase_add_test(long64, stores_to_code_are_reported);
     tcase_add_test(long64, probes_see_every_access);
