@@ -103,7 +103,9 @@ static void add_move(struct words *words, uint64_t code, uint64_t info1)
     unsigned number = code & 15;
     const char *gpr = gpr_names[info1 & 15];
     bool write = code & 16;
-    if (code < VMEXIT_DR0_READ && !(info1 >> 63))
+    if (code < VMEXIT_DR0_READ && !(info1 >> 63) && number != 0) /* no decode assists */
+        add(words, "%s", svm_exit_meaning(code));
+    else if (code < VMEXIT_DR0_READ && !(info1 >> 63))
         add(words, "CR%u %s", number, write ? "write by LMSW or CLTS" : "read by SMSW");
     else if (write)
         add(words, "MOV %s%u, %s", bank, number, gpr);

@@ -9,6 +9,8 @@ static const struct {
     { VMEXIT_CR8_READ, UINT64_C(1) << 63, 0, "MOV RAX, CR8" },
     { VMEXIT_CR0_WRITE, 0, 0, "CR0 write by LMSW or CLTS" },
     { VMEXIT_CR0_READ, 0, 0, "CR0 read by SMSW" },
+    { VMEXIT_CR3_WRITE, 0, 0, "CR3 write" }, /* without decode assists */
+    { VMEXIT_CR8_READ, 0, 0, "CR8 read" },
     { VMEXIT_DR7_WRITE, 3, 0, "MOV DR7, RBX" },
     { VMEXIT_DR0_READ, 4, 0, "MOV RSP, DR0" },
     { VMEXIT_DR15_WRITE, 0, 0, "MOV DR15, RAX" },
