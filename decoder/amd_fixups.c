@@ -14,6 +14,13 @@ static bool fix_ud0(struct insn *insn)
     return true;
 }
 
+/* PREFETCH and PREFETCHW (0F 0D) of a register do not exist; Zydis has Intel's NOP there. APM vol 3, "PREFETCH,
+ * PREFETCHW"; measured on Zen 4. */
+static bool fix_prefetch(const struct insn *insn)
+{
+    return insn->opcode != 0x0d;
+}
+
 /* Far JMP and CALL through memory, LSS, LFS, LGS: AMD has no 64-bit offsets; REX.W gives 32 bits.
  * APM vol 3, "CALL (Far)": the operand is m16:16 or m16:32. */
 static bool fix_far_width(struct insn *insn)
@@ -58,6 +65,7 @@ bool amd_fixup(struct insn *insn, enum cpu_mode mode)
 {
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_UD0: return fix_ud0(insn);
+    case ZYDIS_MNEMONIC_NOP: return fix_prefetch(insn);
     case ZYDIS_MNEMONIC_SYSENTER:
     case ZYDIS_MNEMONIC_SYSEXIT: return fix_sysenter(mode);
     case ZYDIS_MNEMONIC_CALL:

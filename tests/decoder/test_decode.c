@@ -173,6 +173,16 @@ START_TEST(amd_ud0_has_no_modrm)
 }
 END_TEST
 
+START_TEST(amd_prefetch_needs_memory)
+{
+    (void)decode(MODE_LONG64, "0f0dc0", DECODE_INVALID);
+    (void)decode(MODE_PROT32, "0f0dff", DECODE_INVALID);
+    ck_assert_int_eq(LONG64("0f0d00").mnemonic, ZYDIS_MNEMONIC_PREFETCH);
+    ck_assert_int_eq(LONG64("0f0d38").mnemonic, ZYDIS_MNEMONIC_PREFETCH); /* reserved: a prefetch */
+    ck_assert_int_eq(LONG64("0f18c0").mnemonic, ZYDIS_MNEMONIC_NOP);
+}
+END_TEST
+
 START_TEST(amd_far_branches_have_32_bit_offsets)
 {
     ck_assert_int_eq(LONG64("48ff28").op_size, 4);   /* jmp far [rax] */
@@ -244,6 +254,7 @@ int main(void)
     tcase_add_test(tc, x87_and_sse_are_baseline);
     tcase_add_test(tc, amd_branches_obey_66);
     tcase_add_test(tc, amd_ud0_has_no_modrm);
+    tcase_add_test(tc, amd_prefetch_needs_memory);
     tcase_add_test(tc, amd_far_branches_have_32_bit_offsets);
     tcase_add_test(tc, amd_vmgexit_is_vmmcall);
     tcase_add_test(tc, amd_sysenter_is_legacy_only);
