@@ -195,7 +195,9 @@ static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct 
     if (step != STEP_NEXT || at->first == size)
         return step;
     uint64_t next = la + at->first;
-    return translate_byte(cpu, cpu_long64(cpu) ? next : (uint32_t)next, access, &at->spa[1]);
+    if (!cpu_long64(cpu) && la >> 32 == 0) /* what a 32-bit segment reaches wraps around at 4 GiB */
+        next = (uint32_t)next;
+    return translate_byte(cpu, next, access, &at->spa[1]);
 }
 
 static uint64_t physical_load(struct vcpu *cpu, const struct mem_rmw *at)
@@ -315,10 +317,11 @@ enum step mem_store(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
     return STEP_NEXT;
 }
 
-/* Canonical form of a linear address; outside 64-bit mode it is cut to 32 bits. */
+/* Canonical form of a linear address; in legacy mode it is cut to 32 bits. While CS is a 32-bit segment of long mode,
+ * descriptor tables and the stacks of handlers may still lie anywhere. */
 EMU_MUST_USE static enum step check_la(struct vcpu *cpu, uint64_t *la, unsigned size)
 {
-    if (!cpu_long64(cpu))
+    if (!(cpu->regs.efer & EFER_LMA))
         *la = (uint32_t)*la;
     else if (!canonical_range(cpu, *la, size))
         return cpu_raise_code(cpu, EXC_GP, 0);
@@ -356,19 +359,9 @@ static bool fast_serves_system(const struct vcpu *cpu)
     return cpu->regs.cpl != 3 && !((cpu->rflags & FLAG_AC) && (cpu->regs.cr4 & CR4_SMAP));
 }
 
-/* Descriptor tables may lie anywhere in the linear address space also while CS is a 32-bit segment of long mode. */
-EMU_MUST_USE static enum step check_system_la(struct vcpu *cpu, uint64_t *la, unsigned size)
-{
-    if (!(cpu->regs.efer & EFER_LMA))
-        *la = (uint32_t)*la;
-    else if (!canonical_range(cpu, *la, size))
-        return cpu_raise_code(cpu, EXC_GP, 0);
-    return STEP_NEXT;
-}
-
 enum step mem_load_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value)
 {
-    enum step step = check_system_la(cpu, &la, size);
+    enum step step = check_la(cpu, &la, size);
     if (step != STEP_NEXT)
         return step;
     const uint8_t *ptr = fast_serves_system(cpu) ? fast_read(cpu, la, size) : NULL;
@@ -380,7 +373,7 @@ enum step mem_load_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *v
 
 enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value)
 {
-    enum step step = check_system_la(cpu, &la, size);
+    enum step step = check_la(cpu, &la, size);
     if (step != STEP_NEXT)
         return step;
     uint8_t *ptr = fast_serves_system(cpu) ? fast_write(cpu, la, size) : NULL;

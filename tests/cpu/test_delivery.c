@@ -293,6 +293,19 @@ WITH_KIT(delivery_from_compatibility_mode_enters_64_bit_code)
     ck_assert_uint_eq(kit_get(k, RSP0_TOP - 32, 8), CODE32_3 | 3);
 }
 
+WITH_KIT(delivery_from_compatibility_mode_to_level_3_uses_the_whole_rsp)
+{
+    kit_mode(k, MODE_COMPAT32, 3);
+    kit_put(k, PML4_SPA + 8 * 256, 8, 0x200007); /* FFFF_8000_0000_0000h: user pages at 8 MiB */
+    kit_put(k, 0x200000, 8, 0x201007);
+    kit_put(k, 0x201000, 8, 0x800087);
+    kit_put(k, TSS_SPA + 0x24, 8, 0xffff800000030000);
+    kit_gate64(k, GATE_AT, CODE64_3, HANDLER, 14, 3, 1);
+    ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RSP], 0xffff80000002ffd8);
+    ck_assert_uint_eq(kit_get(k, 0x82ffe0, 8), CODE32_3 | 3);
+}
+
 WITH_KIT(page_fault_writes_cr2)
 {
     ck_assert_int_eq(cpu_raise_page_fault(k->cpu, 0x123456, PF_US), STEP_RAISED);
@@ -472,6 +485,7 @@ int main(void)
     tcase_add_test(lm, inner_stack_is_a_supervisor_access);
     tcase_add_test(lm, delivery_sets_accessed_bit_of_cs);
     tcase_add_test(lm, delivery_from_compatibility_mode_enters_64_bit_code);
+    tcase_add_test(lm, delivery_from_compatibility_mode_to_level_3_uses_the_whole_rsp);
     tcase_add_test(lm, page_fault_writes_cr2);
     tcase_add_test(lm, debug_exception_updates_dr6_and_dr7);
     suite_add_tcase(suite, lm);

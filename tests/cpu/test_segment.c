@@ -154,6 +154,21 @@ WITH_KIT(table_limit_counts_the_whole_descriptor)
     ck_assert_int_eq(mov(k, MOV_FS_AX, DATA3), STEP_NEXT);
 }
 
+/* Descriptor tables have 64-bit addresses in compatibility mode too. */
+WITH_KIT(descriptor_above_4_gib_may_cross_pages_in_compatibility_mode)
+{
+    kit_mode(k, MODE_COMPAT32, 0);
+    kit_put(k, PML4_SPA + 8 * 256, 8, 0x200007); /* FFFF_8000_0000_0000h is at 8 MiB */
+    kit_put(k, 0x200000, 8, 0x201007);
+    kit_put(k, 0x201000, 8, 0x800087);
+    k->cpu->regs.gdtr = (struct table_register){ 0xffff800000000ff4, 0xff };
+    uint64_t raw = kit_descriptor(0x12345678, 0xfffff, 0xc93);
+    kit_put(k, 0x800ffc, 4, raw & 0xffffffff);
+    kit_put(k, 0x801000, 4, raw >> 32);
+    ck_assert_int_eq(segment_load(k->cpu, SEG_DS, 8), STEP_NEXT);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_DS].base, 0x12345678);
+}
+
 WITH_KIT(mov_to_cs_is_ud)
 {
     uint8_t padded[15] = { 0x8e, 0xc8 };
@@ -450,6 +465,7 @@ int main(void)
     tcase_add_test(load, descriptor_reads_are_supervisor_accesses);
     tcase_add_test(load, ldt_selectors_use_the_ldt);
     tcase_add_test(load, table_limit_counts_the_whole_descriptor);
+    tcase_add_test(load, descriptor_above_4_gib_may_cross_pages_in_compatibility_mode);
     tcase_add_test(load, mov_to_cs_is_ud);
     tcase_add_test(load, mov_from_segment_widths);
     tcase_add_test(load, pop_segment_that_faults_keeps_rsp);
