@@ -86,6 +86,7 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define VINTR_PRIO_SHIFT 16
 #define VINTR_IGN_TPR (UINT64_C(1) << 20)
 #define VINTR_MASKING (UINT64_C(1) << 24)
+#define VINTR_GIF_ENABLE (UINT64_C(1) << 25)
 #define VINTR_NMI_ENABLE (UINT64_C(1) << 26)
 #define VINTR_X2AVIC_ENABLE (UINT64_C(1) << 30)
 #define VINTR_AVIC_ENABLE (UINT64_C(1) << 31)

@@ -80,10 +80,31 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
                                                                              : VMCB_GET(vmcb, RIP);
 }
 
+/* Enables of what CPUID does not offer are ignored; whoever sets them should know. APM vol 2, appendix B. */
+#define VINTR_ABSENT (VINTR_GIF_ENABLE | VINTR_NMI_ENABLE | VINTR_X2AVIC_ENABLE | VINTR_AVIC_ENABLE)
+#define NESTED_ABSENT UINT64_C(0xfe) /* SEV, SEV-ES, GMET, SSS, VTE, ROGPT, INVLPGB */
+#define VIRT_ABSENT UINT64_C(0x0f)   /* LBR, VMLOAD and VMSAVE, IBS, PMC */
+
+EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
+{
+    cpu_guest_error(
+        cpu,
+        "VMRUN ignores enables that CPUID does not offer: %#llx of %s, %#llx of %s, %#llx of %s",
+        (unsigned long long)(VMCB_GET(vmcb, VINTR_CONTROL) & VINTR_ABSENT),
+        vmcb_fields[VMCB_VINTR_CONTROL].name,
+        (unsigned long long)(VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_ABSENT),
+        vmcb_fields[VMCB_NESTED_CONTROL].name,
+        (unsigned long long)(VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT),
+        vmcb_fields[VMCB_VIRT_ENABLE].name);
+}
+
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
     uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL);
+    if (EMU_UNLIKELY((vintr & VINTR_ABSENT) | (VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_ABSENT) |
+                     (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT)))
+        tell_absent(cpu, vmcb);
     load_intercepts(svm, vmcb);
     svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
     svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
@@ -239,5 +260,7 @@ enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip)
     struct svm_page hsave = svm_page_open(cpu, cpu->msr.vm_hsave_pa);
     if (EMU_UNLIKELY(!vmcb.ptr || !hsave.ptr))
         return enter_outside_ram(cpu, &vmcb, &hsave, next_rip);
+    if (EMU_UNLIKELY(hsave.spa == 0))
+        cpu_guest_error(cpu, "VMRUN: VM_HSAVE_PA was not set; the host is saved at address 0");
     return enter(cpu, &vmcb, &hsave, next_rip);
 }

@@ -542,6 +542,50 @@ START_TEST(probes_hear_of_entries_and_refusals)
 }
 END_TEST
 
+/* What CPUID does not offer is ignored, but a hypervisor's developer hears of it. */
+START_TEST(vmrun_tells_of_enables_that_do_not_exist)
+{
+    struct world *w = world_new();
+    world_enter(w);
+    ck_assert_uint_eq(w->errors, 0);
+    world_exit(w, VMEXIT_VMMCALL);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        bool vintr = bit == 25 || bit == 26 || bit == 30 || bit == 31;
+        w->errors = 0;
+        world_guest(w->vmcb);
+        VMCB_SET(w->vmcb, VINTR_CONTROL, UINT64_C(1) << bit);
+        world_enter(w);
+        ck_assert_msg(w->errors == vintr, "bit %u of the virtual interrupt control", bit);
+        world_exit(w, VMEXIT_VMMCALL);
+    }
+    for (unsigned bit = 0; bit < 8; bit++) {
+        w->errors = 0;
+        world_guest(w->vmcb);
+        VMCB_SET(w->vmcb, NESTED_CONTROL, UINT64_C(1) << bit);
+        world_enter(w);
+        ck_assert_msg(w->errors == (bit != 0), "bit %u of the nested paging enables", bit);
+        world_exit(w, VMEXIT_VMMCALL);
+        w->errors = 0;
+        world_guest(w->vmcb);
+        VMCB_SET(w->vmcb, VIRT_ENABLE, UINT64_C(1) << bit);
+        world_enter(w);
+        ck_assert_msg(w->errors == (bit < 4), "bit %u of the virtualization enables", bit);
+        world_exit(w, VMEXIT_VMMCALL);
+    }
+    world_free(w);
+}
+END_TEST
+
+START_TEST(vmrun_tells_of_a_host_save_page_that_was_not_set)
+{
+    struct world *w = world_new();
+    w->cpu->msr.vm_hsave_pa = 0;
+    world_enter(w); /* the processor does not check */
+    ck_assert_uint_eq(w->errors, 1);
+    world_free(w);
+}
+END_TEST
+
 /* --- pages that are no RAM: all ones come back, writes vanish --- */
 
 START_TEST(vmcb_outside_ram_is_invalid)
@@ -590,6 +634,8 @@ int main(void)
     tcase_add_test(tc, vmrun_saves_the_host_in_the_fields_it_loads);
     tcase_add_test(tc, vmrun_invalid_leaves_the_save_area_and_writes_64_bits);
     tcase_add_test(tc, probes_hear_of_entries_and_refusals);
+    tcase_add_test(tc, vmrun_tells_of_enables_that_do_not_exist);
+    tcase_add_test(tc, vmrun_tells_of_a_host_save_page_that_was_not_set);
     tcase_add_test(tc, vmcb_outside_ram_is_invalid);
     tcase_add_test(tc, host_save_page_outside_ram_shuts_down_at_the_exit);
     suite_add_tcase(suite, tc);
