@@ -6,7 +6,7 @@
 
 #include <Zydis/Mnemonic.h>
 
-/* A far pointer: immediate, or in memory as offset then selector. */
+/* A far pointer: immediate, or in memory as offset then selector. The offset has at most 32 bits, REX.W or not. */
 static enum step read_far_pointer(struct vcpu *cpu, const struct insn *in, uint16_t *selector,
                                   uint64_t *offset)
 {
@@ -16,10 +16,11 @@ static enum step read_far_pointer(struct vcpu *cpu, const struct insn *in, uint1
         return STEP_NEXT;
     }
     enum seg seg = (enum seg)in->seg;
+    unsigned size = in->op_size == 2 ? 2 : 4;
     uint64_t at = mem_offset(cpu, in), value;
-    enum step step = mem_load(cpu, seg, at, in->op_size, offset);
+    enum step step = mem_load(cpu, seg, at, size, offset);
     if (step == STEP_NEXT)
-        step = mem_load(cpu, seg, (at + in->op_size) & size_mask(in->addr_size), 2, &value);
+        step = mem_load(cpu, seg, (at + size) & size_mask(in->addr_size), 2, &value);
     if (step == STEP_NEXT)
         *selector = (uint16_t)value;
     return step;

@@ -101,6 +101,17 @@ WITH_KIT(call_pushes_cs_and_return_address)
     ck_assert_uint_eq(kit_get(k, STACK_TOP - 4, 2), (CODE_SPA + 3) & 0xffff);
 }
 
+/* With REX.W the pointer is still m16:32, but 8 bytes are pushed: measured on Zen 4. */
+WITH_KIT(rex_w_call_pushes_8_bytes)
+{
+    far_pointer(k, 4, 0x1000, CODE64);
+    ck_assert_int_eq(EXEC(k, "\x48\xff\x1b"), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], 0x1000);
+    ck_assert_uint_eq(k->cpu->r[REG_RSP], STACK_TOP - 16);
+    ck_assert_uint_eq(kit_get(k, STACK_TOP - 8, 8), CODE64);
+    ck_assert_uint_eq(kit_get(k, STACK_TOP - 16, 8), CODE_SPA + 3);
+}
+
 WITH_KIT(call_that_cannot_push_changes_nothing)
 {
     far_pointer(k, 4, 0x1000, CODE64);
@@ -432,6 +443,7 @@ int main(void)
     tcase_add_test(jump, jmp_sets_the_accessed_bit);
     tcase_add_test(jump, rex_w_far_pointer_has_a_32_bit_offset);
     tcase_add_test(jump, call_pushes_cs_and_return_address);
+    tcase_add_test(jump, rex_w_call_pushes_8_bytes);
     tcase_add_test(jump, call_that_cannot_push_changes_nothing);
     tcase_add_test(jump, gate_to_inner_level_switches_stacks);
     tcase_add_test(jump, gate_at_the_same_level_pushes_8_byte_words);

