@@ -400,6 +400,7 @@ static enum step after_instruction(struct vcpu *cpu, bool trap, bool rf)
 static enum step after_raise(struct vcpu *cpu)
 {
     bool held = cpu->trap_held && cpu->raised.event.soft_len != 0 && !cpu->raised.npf;
+    cpu->repeat_insns = UINT64_MAX;
     cpu->trap_held = false;
     enum step step = event_raised(cpu);
     if (step != STEP_JUMP)
@@ -432,11 +433,12 @@ static enum step after_chain(struct vcpu *cpu, bool trap, bool rf)
     }
 }
 
-/* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it; a trap that MOV SS held was the guest's.
- * svm-operation.md, 3. */
+/* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it; a trap that MOV SS held and a string instruction that
+ * was left half done were the guest's. svm-operation.md, 3. */
 static enum step after_vmexit(struct vcpu *cpu)
 {
     cpu->trap_held = false;
+    cpu->repeat_insns = UINT64_MAX;
     if (!(cpu->rflags & FLAG_TF))
         return STEP_NEXT;
     return single_step(cpu);

@@ -185,6 +185,31 @@ WITH_KIT(host_trap_flag_acts_after_vmexit)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA + 3);
 }
 
+/* RF between two iterations is the guest's: the INT of the host pushes its own. */
+WITH_KIT(rf_of_a_half_done_string_stays_with_the_guest)
+{
+    struct deadline d = {.fire = fire, .self = k};
+    CODE(k, "\x0f\x01\xd8\xcd\x41"); /* vmrun; int 41h */
+    kit_put(k, CODE_SPA + 0x40, 2, 0xaaf3); /* rep stosb */
+    k->cpu->r[REG_RIP] = CODE_SPA + 0x40;
+    k->cpu->rflags |= FLAG_IF;
+    kit_guest(k); /* fills the VMCB and enters */
+    VMCB_SET(k->vmcb, INTERCEPT_3, 1); /* INTR */
+    VMCB_SET(k->vmcb, INTERCEPT_4, 1);
+    svm_leave_guest(k->cpu->svm);
+    k->cpu->svm->gif = true;
+    kit_mode(k, MODE_LONG64, 0);
+    k->cpu->r[REG_RAX] = VMCB_SPA;
+    k->cpu->r[REG_RDI] = DATA_SPA;
+    k->cpu->r[REG_RCX] = 1000;
+    clock_arm(&k->clock, &d, vcpu_now_ns(k->cpu) + 300);
+    run_to_halt(k);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_INTR);
+    ck_assert_uint_eq(k->cpu->r[REG_RCX], 701);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER_OF(0x41));
+    ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP] + 16, 8) & FLAG_RF, 0);
+}
+
 /* --- code that changes, and its pages --- */
 
 WITH_KIT(store_into_the_next_instruction_is_seen)
@@ -318,6 +343,7 @@ int main(void)
     tcase_add_test(tc, popf_that_sets_tf_traps_behind_the_next);
     tcase_add_test(tc, single_step_stops_rep_after_each_iteration);
     tcase_add_test(tc, host_trap_flag_acts_after_vmexit);
+    tcase_add_test(tc, rf_of_a_half_done_string_stays_with_the_guest);
     tcase_add_test(tc, store_into_the_next_instruction_is_seen);
     tcase_add_test(tc, store_through_an_alias_is_seen);
     tcase_add_test(tc, instruction_across_pages_uses_both_translations);
