@@ -12,47 +12,24 @@
 #define PAGE_BYTES 4096
 #define WORD_BUFFER 64
 
-/* Words on their way into the hash: the buffer spares a call for each. */
+/* Where words go. */
 struct mixer {
-    XXH3_state_t *state;
-    size_t count;
-    uint64_t word[WORD_BUFFER];
+    void (*put)(void *self, uint64_t word);
+    void *self;
 };
 
-static void mix_flush(struct mixer *mixer)
+static void mix(const struct mixer *mixer, uint64_t word)
 {
-    XXH3_64bits_update(mixer->state, mixer->word, mixer->count * sizeof(mixer->word[0]));
-    mixer->count = 0;
+    mixer->put(mixer->self, word);
 }
 
-static void mix(void *self, uint64_t word)
-{
-    struct mixer *mixer = self;
-    mixer->word[mixer->count++] = word;
-    if (mixer->count == WORD_BUFFER)
-        mix_flush(mixer);
-}
-
-static void mix_words(struct mixer *mixer, const uint64_t *words, size_t count)
+static void mix_words(const struct mixer *mixer, const uint64_t *words, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         mix(mixer, words[i]);
 }
 
-static void mix_memory(struct mixer *mixer, const struct memory *memory)
-{
-    static const uint8_t zeros[PAGE_BYTES];
-    mix_flush(mixer);
-    for (uint64_t page = 0; page < memory_page_count(memory); page++) {
-        const uint8_t *bytes = memory_page_ptr(memory, page);
-        if (memcmp(bytes, zeros, PAGE_BYTES) == 0)
-            continue;
-        XXH3_64bits_update(mixer->state, &page, sizeof(page));
-        XXH3_64bits_update(mixer->state, bytes, PAGE_BYTES);
-    }
-}
-
-static void mix_event(struct mixer *mixer, const struct event *event)
+static void mix_event(const struct mixer *mixer, const struct event *event)
 {
     mix(mixer, event->valid);
     if (!event->valid)
@@ -61,7 +38,7 @@ static void mix_event(struct mixer *mixer, const struct event *event)
                    (uint64_t)event->soft_len << 24 | (uint64_t)event->code << 32);
 }
 
-static void mix_registers(struct mixer *mixer, struct vcpu *cpu)
+static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
 {
     const struct cpu_regs *regs = &cpu->regs;
     mix_words(mixer, cpu->r, REG_ZERO);
@@ -85,10 +62,11 @@ static void mix_registers(struct mixer *mixer, struct vcpu *cpu)
                    (uint64_t)regs->halted << 42);
     mix(mixer, cpu->x87.fcw | (uint64_t)cpu->x87.fsw << 16 | (uint64_t)cpu->x87.ftw << 32);
     mix(mixer, cpu->trap_held); /* a #DB owed to the next instruction */
+    mix(mixer, cpu->repeat_insns == cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */
     mix(mixer, cpu->pins.nmi | (uint64_t)cpu->pins.smi << 1 | (uint64_t)cpu->pins.init << 2);
 }
 
-static void mix_msrs(struct mixer *mixer, const struct cpu_msrs *msr)
+static void mix_msrs(const struct mixer *mixer, const struct cpu_msrs *msr)
 {
     static_assert(sizeof(*msr) % sizeof(uint64_t) == 0, "struct cpu_msrs holds 64-bit words only");
     uint64_t words[sizeof(*msr) / sizeof(uint64_t)];
@@ -96,7 +74,14 @@ static void mix_msrs(struct mixer *mixer, const struct cpu_msrs *msr)
     mix_words(mixer, words, sizeof(words) / sizeof(words[0]));
 }
 
-static void mix_svm(struct mixer *mixer, const struct svm_state *svm)
+/* How the nested tables are walked: the host's modes when it executed VMRUN. */
+static void mix_nested(const struct mixer *mixer, const struct walk_regime *regime)
+{
+    mix(mixer, (uint64_t)regime->mode | (uint64_t)regime->nxe << 8 | (uint64_t)regime->smep << 9 |
+                   (uint64_t)regime->pse << 10);
+}
+
+static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
 {
     mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
                    (uint64_t)svm->v_intr_masking << 3 | (uint64_t)svm->v_irq << 4 |
@@ -115,17 +100,23 @@ static void mix_svm(struct mixer *mixer, const struct svm_state *svm)
     mix(mixer, svm->vmruns);
     mix(mixer, svm->exits);
     mix_event(mixer, &svm->inject);
+    if (svm->inject.valid)
+        mix(mixer, svm->inject_next_rip);
+    if (svm->nested_paging)
+        mix_nested(mixer, &svm->host_regime);
 }
 
-uint64_t pacifica_machine_state_hash(struct pacifica_machine *machine)
+/* What the timers are set to. */
+static void mix_deadlines(const struct mixer *mixer, const struct vclock *clock)
 {
-    XXH3_state_t *state = XXH3_createState();
-    if (!state)
-        return 0;
-    (void)XXH3_64bits_reset(state);
-    struct mixer mixer = {.state = state};
-    struct vcpu *cpu = machine->cpu;
+    for (const struct deadline *d = clock->first; d; d = d->next)
+        mix(mixer, d->when_ns);
+}
 
+void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word), void *self)
+{
+    const struct mixer mixer = {.put = put, .self = self};
+    struct vcpu *cpu = machine->cpu;
     mix(&mixer, vcpu_steps(cpu));
     mix(&mixer, cpu_insns(cpu));
     mix(&mixer, vcpu_now_ns(cpu));
@@ -133,10 +124,55 @@ uint64_t pacifica_machine_state_hash(struct pacifica_machine *machine)
     mix_msrs(&mixer, &cpu->msr);
     mix_svm(&mixer, cpu->svm);
     mix_event(&mixer, &cpu->delivering);
-    paging_hash(cpu->paging, mix, &mixer);
-    mix_memory(&mixer, machine->memory);
+    mix_deadlines(&mixer, &machine->clock);
+    paging_hash(cpu->paging, put, self);
+}
 
-    uint64_t hash = XXH3_64bits_digest(state);
-    (void)XXH3_freeState(state);
+/* --- the hash ------------------------------------------------------------------------------- */
+
+/* Words on their way into the hash: the buffer spares a call for each. */
+struct hasher {
+    XXH3_state_t *state;
+    size_t count;
+    uint64_t word[WORD_BUFFER];
+};
+
+static void hash_flush(struct hasher *hasher)
+{
+    XXH3_64bits_update(hasher->state, hasher->word, hasher->count * sizeof(hasher->word[0]));
+    hasher->count = 0;
+}
+
+static void hash_word(void *self, uint64_t word)
+{
+    struct hasher *hasher = self;
+    hasher->word[hasher->count++] = word;
+    if (hasher->count == WORD_BUFFER)
+        hash_flush(hasher);
+}
+
+static void hash_memory(struct hasher *hasher, const struct memory *memory)
+{
+    static const uint8_t zeros[PAGE_BYTES];
+    hash_flush(hasher);
+    for (uint64_t page = 0; page < memory_page_count(memory); page++) {
+        const uint8_t *bytes = memory_page_ptr(memory, page);
+        if (memcmp(bytes, zeros, PAGE_BYTES) == 0)
+            continue;
+        XXH3_64bits_update(hasher->state, &page, sizeof(page));
+        XXH3_64bits_update(hasher->state, bytes, PAGE_BYTES);
+    }
+}
+
+uint64_t pacifica_machine_state_hash(struct pacifica_machine *machine)
+{
+    struct hasher hasher = {.state = XXH3_createState()};
+    if (!hasher.state)
+        return 0;
+    (void)XXH3_64bits_reset(hasher.state);
+    machine_mix(machine, hash_word, &hasher);
+    hash_memory(&hasher, machine->memory);
+    uint64_t hash = XXH3_64bits_digest(hasher.state);
+    (void)XXH3_freeState(hasher.state);
     return hash;
 }
