@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
 
 #define FILES_MAX 256
 #define INPUT_MAX (1u << 20)
+#define SECONDS_MAX 120 /* an input that takes longer hangs: SIGALRM ends the program */
 
 struct input {
     uint8_t *bytes;
@@ -78,7 +80,9 @@ static void run_one(const uint8_t *bytes, size_t len)
             (void)fclose(file);
         }
     }
+    (void)alarm(SECONDS_MAX);
     (void)LLVMFuzzerTestOneInput(exact, len);
+    (void)alarm(0);
     free(exact);
 }
 
