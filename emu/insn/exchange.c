@@ -59,45 +59,49 @@ static void set_zf(struct vcpu *cpu, bool zf)
     flags_set_material(cpu, others | (zf ? FLAG_ZF : 0));
 }
 
-/* One half of rDX:rAX or rCX:rBX is `size` bytes. */
-EMU_MUST_USE static enum step compare_exchange(struct vcpu *cpu, const struct insn *in,
-                                               unsigned size)
+/* EDX:EAX with eight bytes. */
+enum step insn_cmpxchg8b(struct vcpu *cpu, const struct insn *in)
 {
-    enum seg seg = (enum seg)in->seg;
-    uint64_t off = mem_offset(cpu, in), low, high;
-    struct mem_rmw rmw_low, rmw_high;
-    enum step step = mem_rmw_begin(cpu, seg, off, size, &rmw_low, &low);
+    uint64_t old, expected = cpu->r[REG_RDX] << 32 | (uint32_t)cpu->r[REG_RAX];
+    uint64_t replacement = cpu->r[REG_RCX] << 32 | (uint32_t)cpu->r[REG_RBX];
+    struct mem_rmw rmw;
+    enum step step =
+        mem_rmw_begin(cpu, (enum seg)in->seg, mem_offset(cpu, in), 8, &rmw, &old);
     if (step != STEP_NEXT)
         return step;
-    step = mem_rmw_begin(cpu, seg, (off + size) & size_mask(in->addr_size), size, &rmw_high, &high);
-    if (step != STEP_NEXT)
-        return step;
-
-    bool equal =
-        low == reg_read(cpu, REG_RAX * 8, size) && high == reg_read(cpu, REG_RDX * 8, size);
-    mem_rmw_commit(cpu, &rmw_low, equal ? cpu->r[REG_RBX] : low);
-    mem_rmw_commit(cpu, &rmw_high, equal ? cpu->r[REG_RCX] : high);
-    if (!equal) {
-        reg_write(cpu, REG_RAX * 8, size, low);
-        reg_write(cpu, REG_RDX * 8, size, high);
+    mem_rmw_commit(cpu, &rmw, old == expected ? replacement : old);
+    if (old != expected) {
+        cpu->r[REG_RAX] = (uint32_t)old;
+        cpu->r[REG_RDX] = old >> 32;
     }
-    set_zf(cpu, equal);
+    set_zf(cpu, old == expected);
     return STEP_NEXT;
 }
 
-enum step insn_cmpxchg8b(struct vcpu *cpu, const struct insn *in)
-{
-    return compare_exchange(cpu, in, 4);
-}
-
-/* The operand must be aligned: #GP(0) before any translation. */
+/* RDX:RAX with sixteen bytes, which must be aligned: #GP(0) before any translation. So both halves are in one page. */
 enum step insn_cmpxchg16b(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t la;
-    enum step step = mem_linear(cpu, (enum seg)in->seg, mem_offset(cpu, in), 16, ACCESS_WRITE, &la);
+    enum seg seg = (enum seg)in->seg;
+    uint64_t off = mem_offset(cpu, in), la, low, high;
+    struct mem_rmw rmw_low, rmw_high;
+    enum step step = mem_linear(cpu, seg, off, 16, ACCESS_WRITE, &la);
     if (step != STEP_NEXT)
         return step;
     if (la & 15)
         return cpu_raise_code(cpu, EXC_GP, 0);
-    return compare_exchange(cpu, in, 8);
+    step = mem_rmw_begin(cpu, seg, off, 8, &rmw_low, &low);
+    if (step == STEP_NEXT)
+        step = mem_rmw_begin(cpu, seg, (off + 8) & size_mask(in->addr_size), 8, &rmw_high, &high);
+    if (step != STEP_NEXT)
+        return step;
+
+    bool equal = low == cpu->r[REG_RAX] && high == cpu->r[REG_RDX];
+    mem_rmw_commit(cpu, &rmw_low, equal ? cpu->r[REG_RBX] : low);
+    mem_rmw_commit(cpu, &rmw_high, equal ? cpu->r[REG_RCX] : high);
+    if (!equal) {
+        cpu->r[REG_RAX] = low;
+        cpu->r[REG_RDX] = high;
+    }
+    set_zf(cpu, equal);
+    return STEP_NEXT;
 }

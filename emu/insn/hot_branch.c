@@ -113,7 +113,8 @@ void op_ret(struct vcpu *cpu, const struct op *op)
     const struct fast_entry *entry = OP_FAST(la);
     if (EMU_UNLIKELY(entry->rtag != OP_PAGE(la + 7)))
         OP_NEXT();
-    uint64_t rip = *(const uint64_t *)(uintptr_t)(la + entry->addend);
+    uint64_t rip;
+    __builtin_memcpy(&rip, (const void *)(uintptr_t)(la + entry->addend), sizeof(rip));
     const struct jump_entry *slot = jump_slot(cpu, rip);
     if (EMU_UNLIKELY(slot->rip != rip || slot->key != cpu->jump_key))
         OP_NEXT();

@@ -318,6 +318,31 @@ START_TEST(cmpxchg16b_wants_alignment)
 }
 END_TEST
 
+/* One access of 8 bytes: so its alignment is checked. */
+START_TEST(cmpxchg8b_is_one_access)
+{
+    cpu->r[REG_RBX] = DATA + 4;
+    rig_put(rig, DATA + 4, 0x1111222233334444);
+    cpu->r[REG_RAX] = 0xaaaaaaaa33334444;
+    cpu->r[REG_RDX] = 0xbbbbbbbb11112222;
+    cpu->r[REG_RCX] = 0xcccccccc55556666;
+    ck_assert_int_eq(EXEC(rig, 0x0f, 0xc7, 0x0b), STEP_NEXT);
+    ck_assert(flags_zf(cpu));
+    ck_assert_uint_eq(phys_read(cpu->memory, DATA + 4, 8), 0x5555666600000000 | (DATA + 4));
+    ck_assert_uint_eq(cpu->r[REG_RAX], 0xaaaaaaaa33334444); /* equal: RDX:RAX stay */
+    ck_assert_int_eq(EXEC(rig, 0x0f, 0xc7, 0x0b), STEP_NEXT);
+    ck_assert(!flags_zf(cpu));
+    ck_assert_uint_eq(cpu->r[REG_RAX], DATA + 4);
+    ck_assert_uint_eq(cpu->r[REG_RDX], 0x55556666);
+    rig_segments(cpu, true, 3);
+    cpu->regs.cr0 |= CR0_AM;
+    cpu_set_rflags(cpu, FLAG_AC);
+    rig_expect_fault(rig, EXEC(rig, 0x0f, 0xc7, 0x0b), EXC_AC, 0);
+    cpu->r[REG_RBX] = DATA + 8;
+    ck_assert_int_eq(EXEC(rig, 0x0f, 0xc7, 0x0b), STEP_NEXT);
+}
+END_TEST
+
 /* A comparison that fails still writes: a read-only page faults. */
 START_TEST(compare_exchange_always_writes)
 {
@@ -464,6 +489,7 @@ int main(void)
     tcase_add_test(tcase, partial_flag_writers_keep_the_others);
     tcase_add_test(tcase, lahf_and_sahf_need_their_feature_in_64_bit_mode);
     tcase_add_test(tcase, cmpxchg16b_wants_alignment);
+    tcase_add_test(tcase, cmpxchg8b_is_one_access);
     tcase_add_test(tcase, compare_exchange_always_writes);
     tcase_add_test(tcase, bit_offset_reaches_both_ways);
     tcase_add_test(tcase, faults_change_nothing);
