@@ -164,6 +164,20 @@ WITH_KIT(every_access_is_told_to_a_client_that_comes_between_runs)
     probes_detach(&k->probes, &client);
 }
 
+WITH_KIT(return_addresses_need_no_alignment)
+{
+    CODE(k, "\xe8\x01\x00\x00\x00\xf4\xff\xc0\xc3"); /* call 1f; hlt; 1: inc eax; ret */
+    for (unsigned i = 0; i < 16; i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        k->cpu->r[REG_RSP] = STACK_TOP - i;
+        k->cpu->r[REG_RAX] = 0;
+        run_to_halt(k);
+        ck_assert_uint_eq(k->cpu->r[REG_RAX], 1);
+        ck_assert_uint_eq(k->cpu->r[REG_RSP], STACK_TOP - i);
+        ck_assert_uint_eq(k->cpu->r[REG_RIP], CODE_SPA + 6);
+    }
+}
+
 /* --- far ends of near branches --- */
 
 WITH_KIT(displacements_next_to_two_gib_keep_their_sign)
@@ -277,6 +291,7 @@ int main(void)
     tcase_add_test(tc, linked_jump_beyond_the_cs_limit_is_gp);
     tcase_add_test(tc, branch_to_address_0_looks_its_target_up);
     tcase_add_test(tc, every_access_is_told_to_a_client_that_comes_between_runs);
+    tcase_add_test(tc, return_addresses_need_no_alignment);
     tcase_add_test(tc, displacements_next_to_two_gib_keep_their_sign);
     tcase_add_test(tc, near_branch_to_a_non_canonical_target_faults_in_place);
     tcase_add_test(tc, running_off_the_canonical_end_faults_behind_it);
