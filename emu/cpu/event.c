@@ -56,6 +56,20 @@ static enum step shutdown(struct vcpu *cpu, const struct event *second)
     return STEP_STOP;
 }
 
+/* #AC at level 3 is benign even in the delivery of #AC (8.2.9): the processor may start deliveries again and again, and
+ * takes nothing else meanwhile. CHOICE: where nobody intercepts one of them the machine stops. */
+static enum step endless_delivery(struct vcpu *cpu, const struct event *event)
+{
+    char spare[16];
+    cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
+    cpu->stop.feature = NULL;
+    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text),
+                   "the processor hangs%s: %s for ever while delivering exceptions at %x:%llx",
+                   cpu->svm->guest ? " in a guest" : "", exception_name(event->vector, spare),
+                   cpu->regs.seg[SEG_CS].selector, (unsigned long long)cpu->r[REG_RIP]);
+    return STEP_STOP;
+}
+
 /* --- exits --- */
 
 /* How many bytes a fetch may take from RIP: up to 15, and not beyond the CS limit. */
@@ -163,11 +177,15 @@ static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
     return (cpu->rflags & FLAG_RF) || cpu->repeat_insns == cpu_insns(cpu);
 }
 
-/* Deliver `cpu->delivering`, and what goes wrong on the way, until a handler is entered or the guest left. */
-static enum step deliver(struct vcpu *cpu, uint64_t return_rip);
+/* An event, an exception instead of it, ... #DF: what is longer goes in circles. */
+#define CHAIN_MAX 16u
+
+/* Deliver `cpu->delivering`, and what goes wrong on the way, until a handler is entered or the guest left. `chain`: the
+ * events that gave way to it. */
+static enum step deliver(struct vcpu *cpu, uint64_t return_rip, unsigned chain);
 
 /* An exception was recorded: intercept, combine, deliver. APM vol 2, 15.12, 8.2.9. */
-static enum step take_raised(struct vcpu *cpu)
+static enum step take_raised(struct vcpu *cpu, unsigned chain)
 {
     struct raised raised = cpu->raised;
     struct event *event = &raised.event;
@@ -183,6 +201,8 @@ static enum step take_raised(struct vcpu *cpu)
     enum fault_class first = classify(&cpu->delivering), second = classify(event);
     if (first == DOUBLE_FAULT && second != BENIGN)
         return shutdown(cpu, event);
+    if (chain == CHAIN_MAX)
+        return endless_delivery(cpu, event);
     if ((first == CONTRIBUTORY && second == CONTRIBUTORY) ||
         (first == PAGE_FAULT && second != BENIGN)) {
         *event = (struct event){
@@ -193,17 +213,17 @@ static enum step take_raised(struct vcpu *cpu)
             return exit_exception(cpu, &raised);
     }
     cpu->delivering = *event;
-    return deliver(cpu, cpu->r[REG_RIP] + event->soft_len);
+    return deliver(cpu, cpu->r[REG_RIP] + event->soft_len, chain);
 }
 
-static enum step deliver(struct vcpu *cpu, uint64_t return_rip)
+static enum step deliver(struct vcpu *cpu, uint64_t return_rip, unsigned chain)
 {
     if (!cpu_long64(cpu))
         return_rip = (uint32_t)return_rip;
     bool rf = pushed_rf(cpu, &cpu->delivering);
     enum step step = delivery_through_idt(cpu, &cpu->delivering, return_rip, rf);
     if (step == STEP_RAISED)
-        return take_raised(cpu); /* at most twice: then #DF, then shutdown or an exit */
+        return take_raised(cpu, chain + 1);
     if (step != STEP_NEXT)
         return step;
     probe_delivery(cpu, &cpu->delivering);
@@ -219,7 +239,7 @@ static enum step deliver(struct vcpu *cpu, uint64_t return_rip)
 enum step event_raised(struct vcpu *cpu)
 {
     cpu->delivering.valid = false; /* a fault of an instruction, whatever came before */
-    enum step step = take_raised(cpu);
+    enum step step = take_raised(cpu, 0);
     cpu->delivering.valid = false;
     return step;
 }
@@ -298,7 +318,7 @@ static enum boundary_event next_event(const struct vcpu *cpu)
 static enum step take(struct vcpu *cpu, enum event_type type, uint8_t vector)
 {
     cpu->delivering = (struct event){ .valid = true, .vector = vector, .type = type };
-    return deliver(cpu, cpu->r[REG_RIP]);
+    return deliver(cpu, cpu->r[REG_RIP], 0);
 }
 
 /* EVENTINJ: no intercept for the event itself; DR6, DR7 and CR2 are the VMCB's. APM vol 2, 15.20 "Event Injection". */
@@ -311,7 +331,7 @@ static enum step take_injected(struct vcpu *cpu)
         cpu->delivering.vector = EXC_NMI;
     /* INT n, INT3 and INTO push the nRIP of the VMCB. */
     bool software = event_is_software(&cpu->delivering);
-    return deliver(cpu, software ? svm->inject_next_rip : cpu->r[REG_RIP]);
+    return deliver(cpu, software ? svm->inject_next_rip : cpu->r[REG_RIP], 0);
 }
 
 /* INIT that nothing intercepts: redirected to #SX, or a reset of the processor. APM vol 2, 15.28, 15.21.8. */
@@ -324,7 +344,7 @@ static enum step take_init(struct vcpu *cpu)
     enum step step = cpu_raise_code(cpu, EXC_SX, 1);
     assert(step == STEP_RAISED);
     (void)step;
-    return take_raised(cpu);
+    return take_raised(cpu, 0);
 }
 
 static enum step take_intr(struct vcpu *cpu)

@@ -440,6 +440,26 @@ WITH_KIT(legacy_offset_beyond_cs_limit_is_gp)
     expect_legacy_fault(k, take_intr(k, VECTOR), VECTOR, 0);
 }
 
+/* #AC is benign, whatever is being delivered: a processor never gets out of this. The second time #AC alternates with the
+ * #NP of its own gate. */
+WITH_KIT(alignment_checks_that_are_delivered_for_ever_stop_the_machine)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        mode32(k, 3);
+        kit_gate32(k, i ? EXC_NP : EXC_AC, CODE32_3, HANDLER, 14, 3);
+        kit_gate32(k, VECTOR, CODE32_3, HANDLER, 14, 3);
+        if (i)
+            kit_put(k, IDT_SPA + 8 * EXC_AC + 5, 1, 0x6e); /* not present */
+        k->cpu->regs.cr0 |= CR0_AM;
+        cpu_set_rflags(k->cpu, FLAG_AC);
+        ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
+        k->cpu->r[REG_RSP] = STACK_TOP - 2;
+        ck_assert_int_eq(take_intr(k, VECTOR), STEP_STOP);
+        ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_SHUTDOWN);
+        ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "for ever"));
+    }
+}
+
 WITH_KIT(legacy_idt_limit_counts_8_byte_gates)
 {
     mode32(k, 0);
@@ -497,6 +517,7 @@ int main(void)
     tcase_add_test(legacy, legacy_tss_limit_is_checked);
     tcase_add_test(legacy, legacy_stack_limit_is_checked);
     tcase_add_test(legacy, legacy_offset_beyond_cs_limit_is_gp);
+    tcase_add_test(legacy, alignment_checks_that_are_delivered_for_ever_stop_the_machine);
     tcase_add_test(legacy, legacy_idt_limit_counts_8_byte_gates);
     tcase_add_test(legacy, task_gate_stops_by_name);
     suite_add_tcase(suite, legacy);
