@@ -37,7 +37,6 @@ ALU_I(shl, 4)
 ALU_I(shl, 8)
 ALU_I(shr, 4)
 ALU_I(shr, 8)
-ALU_I(sar, 4)
 ALU_I(sar, 8)
 
 /* Only flags. */
@@ -58,8 +57,6 @@ TEST_R(cmp, 8)
 TEST_I(cmp, 4)
 TEST_I(cmp, 8)
 TEST_R(test, 4)
-TEST_R(test, 8)
-TEST_I(test, 4)
 
 /* dst may be AH to BH: a byte offset like any other. */
 void op_cmp_i1(struct vcpu *cpu, const struct op *op)
@@ -67,23 +64,6 @@ void op_cmp_i1(struct vcpu *cpu, const struct op *op)
     sem_cmp(cpu, 1, OP_REG8(op->dst), op->imm);
     OP_NEXT();
 }
-
-void op_cmp_r1(struct vcpu *cpu, const struct op *op)
-{
-    sem_cmp(cpu, 1, OP_REG8(op->dst), OP_REG8(op->src));
-    OP_NEXT();
-}
-
-#define STEP_BY_ONE(name, size)                                           \
-    void op_##name##size(struct vcpu *cpu, const struct op *op)           \
-    {                                                                     \
-        OP_REG(op->dst) = CUT##size(sem_##name(cpu, size, OP_REG(op->dst))); \
-        OP_NEXT();                                                        \
-    }
-STEP_BY_ONE(inc, 4)
-STEP_BY_ONE(inc, 8)
-STEP_BY_ONE(dec, 4)
-STEP_BY_ONE(dec, 8)
 
 /* Sums whose flags nobody sees. */
 void op_add_r4_nf(struct vcpu *cpu, const struct op *op)
@@ -110,26 +90,6 @@ void op_add_i8_nf(struct vcpu *cpu, const struct op *op)
     OP_NEXT();
 }
 
-void op_sub_r4_nf(struct vcpu *cpu, const struct op *op)
-{
-    OP_REG(op->dst) = OP_REG32(op->dst) - OP_REG32(op->src);
-    OP_NEXT();
-}
-
-void op_sub_r8_nf(struct vcpu *cpu, const struct op *op)
-{
-    OP_REG(op->dst) -= OP_REG(op->src);
-    OP_NEXT();
-}
-
-/* XOR of a register with itself. */
-void op_logic_zero(struct vcpu *cpu, const struct op *op)
-{
-    OP_REG(op->dst) = 0;
-    (void)sem_logic(cpu, 8, 0);
-    OP_NEXT();
-}
-
 void op_imul_r8(struct vcpu *cpu, const struct op *op)
 {
     OP_REG(op->dst) = sem_imul2(cpu, 8, OP_REG(op->dst), OP_REG(op->src));
@@ -145,12 +105,6 @@ void op_imul_r4(struct vcpu *cpu, const struct op *op)
 void op_imul_r8_nf(struct vcpu *cpu, const struct op *op)
 {
     OP_REG(op->dst) *= OP_REG(op->src);
-    OP_NEXT();
-}
-
-void op_imul_r4_nf(struct vcpu *cpu, const struct op *op)
-{
-    OP_REG(op->dst) = OP_REG32(op->dst) * OP_REG32(op->src);
     OP_NEXT();
 }
 

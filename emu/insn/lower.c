@@ -217,15 +217,15 @@ static const struct alu_row alu_rows[] = {
     {ZYDIS_MNEMONIC_ADD, op_add_r4, op_add_r8, op_add_i4, op_add_i8,
      op_add_r4_nf, op_add_r8_nf, op_add_i4_nf, op_add_i8_nf, true},
     {ZYDIS_MNEMONIC_SUB, op_sub_r4, op_sub_r8, op_sub_i4, op_sub_i8,
-     op_sub_r4_nf, op_sub_r8_nf, NULL, NULL, true},
+     NULL, NULL, NULL, NULL, true},
     {ZYDIS_MNEMONIC_AND, op_and_r4, op_and_r8, op_and_i4, op_and_i8, NULL, NULL, NULL, NULL, true},
     {ZYDIS_MNEMONIC_OR, op_or_r4, op_or_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
     {ZYDIS_MNEMONIC_XOR, op_xor_r4, op_xor_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
     {ZYDIS_MNEMONIC_CMP, op_cmp_r4, op_cmp_r8, op_cmp_i4, op_cmp_i8, NULL, NULL, NULL, NULL, false},
-    {ZYDIS_MNEMONIC_TEST, op_test_r4, op_test_r8, op_test_i4, NULL, NULL, NULL, NULL, NULL, false},
+    {ZYDIS_MNEMONIC_TEST, op_test_r4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false},
     {ZYDIS_MNEMONIC_SHL, NULL, NULL, op_shl_i4, op_shl_i8, NULL, NULL, NULL, NULL, true},
     {ZYDIS_MNEMONIC_SHR, NULL, NULL, op_shr_i4, op_shr_i8, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_SAR, NULL, NULL, op_sar_i4, op_sar_i8, NULL, NULL, NULL, NULL, true},
+    {ZYDIS_MNEMONIC_SAR, NULL, NULL, NULL, op_sar_i8, NULL, NULL, NULL, NULL, true},
 };
 
 static const struct alu_row *alu_row(uint16_t mnemonic)
@@ -271,10 +271,6 @@ static bool lower_alu(struct lowerer *l)
         emit_alu(l, op_cmp_i1, a->kind == OPERAND_MEM ? TMP_OFFSET : a->reg, b, false);
         return true;
     }
-    if (in->count == 2 && in->mnemonic == ZYDIS_MNEMONIC_CMP && is_reg(a, 1) && is_reg(b, 1)) {
-        emit_alu(l, op_cmp_r1, a->reg, b, false);
-        return true;
-    }
     const struct alu_row *row = alu_row(in->mnemonic);
     if (!row || in->count != 2 || !wide(size) || (in->prefixes & PREFIX_LOCK))
         return false;
@@ -284,7 +280,7 @@ static bool lower_alu(struct lowerer *l)
         return false;
     if (!imm && !b_mem && !is_reg(b, size))
         return false;
-    bool shift = row->r4 == NULL;
+    bool shift = !row->r4; /* none has a register count */
     if (shift && (!imm || (in->imm & (size == 8 ? 63 : 31)) == 0))
         return false;
     op_fn *fn = alu_handler(l, row, size, imm);
@@ -297,7 +293,11 @@ static bool lower_alu(struct lowerer *l)
         return false;
     if (in->mnemonic == ZYDIS_MNEMONIC_XOR && is_reg(b, size) && a->kind == OPERAND_REG &&
         a->reg == b->reg) {
-        struct op *op = lower_emit(l, flags_dead(l) ? op_mov_i : op_logic_zero);
+        if (!flags_dead(l)) {
+            emit_alu(l, fn, a->reg, b, false);
+            return true;
+        }
+        struct op *op = lower_emit(l, op_mov_i);
         op->dst = a->reg;
         op->imm = 0;
         return true;
@@ -324,18 +324,16 @@ static bool lower_alu(struct lowerer *l)
     return true;
 }
 
+/* INC and DEC whose flags nobody sees. */
 static bool lower_step(struct lowerer *l)
 {
-    static op_fn *const with_flags[2][2] = {{op_inc4, op_inc8}, {op_dec4, op_dec8}};
     const struct insn *in = lower_insn(l);
     const struct operand *a = &in->op[0];
-    bool down = in->mnemonic == ZYDIS_MNEMONIC_DEC, big = a->size == 8;
-    if (a->kind != OPERAND_REG || !wide(a->size))
+    if (a->kind != OPERAND_REG || !wide(a->size) || !flags_dead(l))
         return false;
-    bool dead = flags_dead(l);
-    struct op *op = lower_emit(l, !dead ? with_flags[down][big] : big ? op_add_i8_nf : op_add_i4_nf);
+    struct op *op = lower_emit(l, a->size == 8 ? op_add_i8_nf : op_add_i4_nf);
     op->dst = a->reg;
-    op->imm = down ? UINT64_MAX : 1;
+    op->imm = in->mnemonic == ZYDIS_MNEMONIC_DEC ? UINT64_MAX : 1;
     return true;
 }
 
@@ -350,8 +348,7 @@ static bool lower_imul(struct lowerer *l)
     const struct operand *from = &in->op[1];
     if (from->kind == OPERAND_MEM && !lower_has_address(l))
         return false;
-    bool dead = flags_dead(l), big = size == 8;
-    op_fn *fn = dead ? (big ? op_imul_r8_nf : op_imul_r4_nf) : big ? op_imul_r8 : op_imul_r4;
+    op_fn *fn = size == 4 ? op_imul_r4 : flags_dead(l) ? op_imul_r8_nf : op_imul_r8;
     if (in->count == 2) {
         if (from->kind == OPERAND_MEM)
             lower_load_tmp(l, size);
@@ -415,7 +412,7 @@ static void emit_load(struct lowerer *l, op_fn *fn, unsigned dst)
 
 static bool lower_store(struct lowerer *l)
 {
-    static op_fn *const reg[9] = {[1] = op_store1, [2] = op_store2, [4] = op_store4, [8] = op_store8};
+    static op_fn *const reg[9] = {[1] = op_store1, [4] = op_store4, [8] = op_store8};
     static op_fn *const imm[9] = {[1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8};
     const struct insn *in = lower_insn(l);
     const struct operand *to = &in->op[0], *from = &in->op[1];
@@ -468,7 +465,9 @@ static bool lower_widen(struct lowerer *l)
         return false;
     bool sign = in->mnemonic == ZYDIS_MNEMONIC_MOVSXD;
     if (from->kind == OPERAND_REG) {
-        emit_reg(l, sign ? op_movsx4 : from->size == 1 ? op_movzx1 : op_movzx2, to->reg, from->reg);
+        if (!sign && from->size != 1)
+            return false;
+        emit_reg(l, sign ? op_movsx4 : op_movzx1, to->reg, from->reg);
         return true;
     }
     if (!lower_has_address(l))

@@ -67,26 +67,19 @@ struct fused_row {
 #define CC_B 2
 #define CC_E 4
 #define CC_BE 6
-#define CC_S 8
 #define CC_L 12
-#define CC_LE 14
 
 static const struct fused_row fused_rows[] = {
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_E, op_cmp_r4_e},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_E, op_cmp_r8_e},
-    {ZYDIS_MNEMONIC_CMP, 4, true, CC_E, op_cmp_i4_e},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_E, op_cmp_i8_e},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_L, op_cmp_r4_l},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_L, op_cmp_r8_l},
-    {ZYDIS_MNEMONIC_CMP, 4, true, CC_L, op_cmp_i4_l},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_L, op_cmp_i8_l},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_LE, op_cmp_r4_le}, {ZYDIS_MNEMONIC_CMP, 8, false, CC_LE, op_cmp_r8_le},
-    {ZYDIS_MNEMONIC_CMP, 4, true, CC_LE, op_cmp_i4_le},  {ZYDIS_MNEMONIC_CMP, 8, true, CC_LE, op_cmp_i8_le},
+    {ZYDIS_MNEMONIC_CMP, 1, false, CC_E, op_cmp_r1_e},   {ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e},
+    {ZYDIS_MNEMONIC_CMP, 4, false, CC_E, op_cmp_r4_e},   {ZYDIS_MNEMONIC_CMP, 4, true, CC_E, op_cmp_i4_e},
+    {ZYDIS_MNEMONIC_CMP, 8, false, CC_E, op_cmp_r8_e},   {ZYDIS_MNEMONIC_CMP, 8, true, CC_E, op_cmp_i8_e},
+    {ZYDIS_MNEMONIC_CMP, 4, false, CC_L, op_cmp_r4_l},   {ZYDIS_MNEMONIC_CMP, 4, true, CC_L, op_cmp_i4_l},
+    {ZYDIS_MNEMONIC_CMP, 8, false, CC_L, op_cmp_r8_l},
     {ZYDIS_MNEMONIC_CMP, 4, false, CC_B, op_cmp_r4_b},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_B, op_cmp_r8_b},
-    {ZYDIS_MNEMONIC_CMP, 4, true, CC_B, op_cmp_i4_b},    {ZYDIS_MNEMONIC_CMP, 8, true, CC_B, op_cmp_i8_b},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_BE, op_cmp_r4_be}, {ZYDIS_MNEMONIC_CMP, 8, false, CC_BE, op_cmp_r8_be},
     {ZYDIS_MNEMONIC_CMP, 4, true, CC_BE, op_cmp_i4_be},  {ZYDIS_MNEMONIC_CMP, 8, true, CC_BE, op_cmp_i8_be},
-    {ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e},    {ZYDIS_MNEMONIC_CMP, 1, false, CC_E, op_cmp_r1_e},
-    {ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e},
-    {ZYDIS_MNEMONIC_TEST, 4, false, CC_E, op_test_r4_e}, {ZYDIS_MNEMONIC_TEST, 8, false, CC_E, op_test_r8_e},
-    {ZYDIS_MNEMONIC_TEST, 1, true, CC_E, op_test_i1_e},  {ZYDIS_MNEMONIC_TEST, 4, true, CC_E, op_test_i4_e},
-    {ZYDIS_MNEMONIC_TEST, 4, false, CC_S, op_test_r4_s},
+    {ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e}, {ZYDIS_MNEMONIC_TEST, 1, true, CC_E, op_test_i1_e},
+    {ZYDIS_MNEMONIC_TEST, 4, false, CC_E, op_test_r4_e}, {ZYDIS_MNEMONIC_TEST, 4, true, CC_E, op_test_i4_e},
+    {ZYDIS_MNEMONIC_TEST, 8, false, CC_E, op_test_r8_e},
 };
 
 static op_fn *fused_handler(uint16_t mnemonic, unsigned size, bool imm, unsigned cc)
