@@ -25,6 +25,9 @@
 #define OP_PAGE(la) ((la) & ~UINT64_C(0xfff))
 #define OP_FAST(la) (&cpu->fast[((la) >> 12) & (FAST_ENTRIES - 1)])
 
+/* Canonical whatever CR4.LA57 says. */
+#define OP_CANONICAL48(la) ((uint64_t)((int64_t)((la) << 16) >> 16) == (la))
+
 /* Leave the chain: the caller has put RIP, budget and left in order. */
 #if defined(EMU_TRAMPOLINE)
 #define OP_LEAVE(why)           \

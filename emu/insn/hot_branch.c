@@ -70,18 +70,20 @@ void op_jcc(struct vcpu *cpu, const struct op *op)
 void op_target(struct vcpu *cpu, const struct op *op)
 {
     uint64_t rip = OP_REG(op->src);
-    if (EMU_UNLIKELY((uint64_t)((int64_t)(rip << 16) >> 16) != rip))
+    if (EMU_UNLIKELY(!OP_CANONICAL48(rip)))
         OP_GOTO(op + 1 + op->imm32); /* the whole instruction, behind the last op */
     cpu->r[REG_TMP] = rip;
     OP_NEXT();
 }
 
-/* The push of a near CALL; the op behind it jumps. */
+/* The push of a near CALL; the op behind it jumps. A target (disp, 0 where op_target has looked) that is not canonical
+ * faults before anything is pushed. */
 void op_call(struct vcpu *cpu, const struct op *op)
 {
     uint64_t la = cpu->r[REG_RSP] - 8;
+    uint64_t to = cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp;
     const struct fast_entry *entry = OP_FAST(la);
-    if (EMU_UNLIKELY(entry->wtag != OP_PAGE(la + 7)))
+    if (EMU_UNLIKELY(entry->wtag != OP_PAGE(la + 7) || !OP_CANONICAL48(to)))
         OP_GOTO(op + 2); /* the whole instruction */
     uint64_t next = cpu->r[REG_RIP] + op->off + op->len;
     __builtin_memcpy((void *)(uintptr_t)(la + entry->addend), &next, sizeof(next));

@@ -83,13 +83,11 @@ void op_link(struct vcpu *cpu, const struct op *op)
 }
 
 /* A branch whose target is not canonical in 48 bits: its body knows. What stood behind it in the block is no longer
- * charged. A CALL has pushed already. */
+ * charged. (A CALL has looked before it pushed.) */
 EMU_COLD static void branch_whole(struct vcpu *cpu, const struct op *op)
 {
     struct op whole = *op;
     whole.left = 1;
-    if (op[-1].fn == op_call)
-        cpu->r[REG_RSP] += 8;
     op_whole(cpu, &whole);
 }
 
@@ -98,7 +96,7 @@ EMU_COLD static void branch_whole(struct vcpu *cpu, const struct op *op)
 #define OP_JUMP_PAGE()                                                           \
     do {                                                                         \
         uint64_t page_to_ = cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp;       \
-        if (EMU_UNLIKELY((uint64_t)((int64_t)(page_to_ << 16) >> 16) != page_to_) && op->insn) { \
+        if (EMU_UNLIKELY(!OP_CANONICAL48(page_to_)) && op->insn) {               \
             branch_whole(cpu, op);                                               \
             return;                                                              \
         }                                                                        \

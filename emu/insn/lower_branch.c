@@ -168,8 +168,9 @@ static bool lower_call(struct lowerer *l)
     if (in->op[0].kind == OPERAND_IMM) {
         if (!is_near(l, in))
             return false;
-        (void)lower_emit(l, op_call);
-        (void)lower_way(l, (int64_t)(l->off + in->len) + (int64_t)in->imm);
+        int64_t target = (int64_t)(l->off + in->len) + (int64_t)in->imm;
+        lower_emit(l, op_call)->disp = (int32_t)target;
+        (void)lower_way(l, target);
         lower_whole(l);
         return true;
     }

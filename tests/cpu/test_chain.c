@@ -218,6 +218,7 @@ WITH_KIT(near_branch_to_a_non_canonical_target_faults_in_place)
     } rows[] = {
         { "\xe9\x00\x10\x00\x00", 5, 0, 0 },                         /* jmp */
         { "\xe8\x00\x10\x00\x00", 5, 0, 0 },                         /* call */
+        { "\x50\x58\xe8\x00\x10\x00\x00", 7, 2, 2 },                 /* push, pop, call: the stack is known */
         { "\x0f\x83\x00\x10\x00\x00", 6, 0, 0 },                     /* jnc */
         { "\x0f\x82\x00\x10\x00\x00\xe9\x00\x10\x00\x00", 11, 6, 1 }, /* jc, not taken; jmp */
         { "\x39\xc0\x0f\x84\x00\x10\x00\x00", 8, 2, 1 },             /* cmp eax, eax; jz */
@@ -231,11 +232,14 @@ WITH_KIT(near_branch_to_a_non_canonical_target_faults_in_place)
         ck_assert(phys_write_block(k->memory, 0x100800, rows[i].bytes, rows[i].len));
         kit_idt(k, EXC_GP, 14, 0, 1);
         k->cpu->r[REG_RIP] = page + 0x800;
+        kit_put(k, STACK_TOP - 8, 8, 0);
+        k->cpu->r[REG_RAX] = 0;
         uint64_t before = cpu_insns(k->cpu);
         run_to_halt(k);
         ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER_OF(EXC_GP));
         ck_assert_uint_eq(frame(k, 8, 0), page + 0x800 + rows[i].at);
         ck_assert_uint_eq(frame(k, 8, 3), STACK_TOP);
+        ck_assert_uint_eq(kit_get(k, STACK_TOP - 8, 8), 0); /* a CALL pushed nothing */
         ck_assert_uint_eq(cpu_insns(k->cpu) - before, rows[i].retired + 1);
     }
 }
