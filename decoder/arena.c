@@ -58,5 +58,5 @@ void arena_fini(struct arena *arena)
 {
     arena_reset(arena);
     free(arena->chunks);
-    *arena = (struct arena){0};
+    *arena = (struct arena){ 0 };
 }

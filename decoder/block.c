@@ -73,7 +73,8 @@ struct block *block_find(struct block_cache *cache, uint64_t page, unsigned offs
 /* Which of a block's two page lists a page's list runs through. */
 static struct block **page_link(struct block *block, uint64_t page)
 {
-    return &block->page_next[block->page2 != BLOCK_NO_PAGE && page_index(page) != page_index(block->page)];
+    return &block->page_next[block->page2 != BLOCK_NO_PAGE &&
+                             page_index(page) != page_index(block->page)];
 }
 
 static void page_list_add(struct block_cache *cache, struct block *block, uint64_t page)
@@ -131,7 +132,8 @@ void block_discard(struct block_cache *cache, struct block *block)
 static bool block_touches(const struct block *block, uint64_t page, unsigned first, unsigned last)
 {
     unsigned end = block->offset + block->bytes; /* beyond the page when page2 is used */
-    if (block->page == page && block->offset <= last && (end > PAGE_BYTES ? PAGE_BYTES : end) > first)
+    if (block->page == page && block->offset <= last &&
+        (end > PAGE_BYTES ? PAGE_BYTES : end) > first)
         return true;
     return block->page2 == page && end > PAGE_BYTES + first;
 }
@@ -222,11 +224,16 @@ enum build_status block_build(struct block_cache *cache, uint64_t page, unsigned
     struct block *block = arena_alloc(&cache->arena, size);
     if (!block)
         return BUILD_OK;
-    *block = (struct block){.page = page, .page2 = page2, .offset = (uint16_t)offset,
-                            .mode = (uint8_t)mode, .bytes = (uint8_t)used,
-                            .insns = (uint8_t)count, .exact = exact,
-                            .alone = exact || page2 != BLOCK_NO_PAGE};
-    block->op_count = cache->lowering->lower(cache->lowering->self, block->ops, insns, count, block);
+    *block = (struct block){ .page = page,
+                             .page2 = page2,
+                             .offset = (uint16_t)offset,
+                             .mode = (uint8_t)mode,
+                             .bytes = (uint8_t)used,
+                             .insns = (uint8_t)count,
+                             .exact = exact,
+                             .alone = exact || page2 != BLOCK_NO_PAGE };
+    block->op_count =
+        cache->lowering->lower(cache->lowering->self, block->ops, insns, count, block);
     arena_trim(&cache->arena, block, sizeof(struct block) + block->op_count * sizeof(struct op));
     block_insert(cache, block);
     *result = block;
@@ -244,10 +251,14 @@ int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned 
     if (status == DECODE_SHORT)
         return status;
     cache->lowering->bind(cache->lowering->self, insn, status);
-    *block = (struct block){.page = BLOCK_NO_PAGE, .page2 = BLOCK_NO_PAGE, .mode = (uint8_t)mode,
-                            .bytes = insn->len, .insns = 1, .exact = true,
-                            .alone = true};
-    const struct insn *insns[1] = {insn};
+    *block = (struct block){ .page = BLOCK_NO_PAGE,
+                             .page2 = BLOCK_NO_PAGE,
+                             .mode = (uint8_t)mode,
+                             .bytes = insn->len,
+                             .insns = 1,
+                             .exact = true,
+                             .alone = true };
+    const struct insn *insns[1] = { insn };
     block->op_count = cache->lowering->lower(cache->lowering->self, block->ops, insns, 1, block);
     *result = block;
     return status;

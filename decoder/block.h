@@ -35,8 +35,9 @@ struct lowering {
      * `end` is the offset behind the last byte in the page. Returns their number. */
     unsigned (*lower)(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
                       const struct block *block);
-    op_fn *dead;         /* the entry of a dropped block */
-    op_fn *dead_entered; /* and the op behind it, where links and the jump cache lead; the charge is paid */
+    op_fn *dead; /* the entry of a dropped block */
+    op_fn *
+        dead_entered; /* and the op behind it, where links and the jump cache lead; the charge is paid */
     void *self;
 };
 #define LOWER_MAX_OPS(insns) (4 * (insns) + 5)

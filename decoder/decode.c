@@ -107,12 +107,13 @@ static void decode_memory(const ZydisDecodedInstruction *from, const ZydisDecode
     out->base = address_slot(mem->base);
     out->index = address_slot(mem->index);
     out->scale = mem->scale == 8 ? 3 : mem->scale / 2; /* 0, 1, 2, 4, 8 */
-    out->disp = mem->disp.value; /* 0 when absent; moffs too */
+    out->disp = mem->disp.value;                       /* 0 when absent; moffs too */
     if (out->base == REG_RIP)
         out->disp += from->length;
     if (!out->seg_override)
         out->seg = out->base == REG_RSP || out->base == REG_RBP ? SEG_SS : segment_of(mem->segment);
-    if (from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && !out->seg_override && out->seg != SEG_SS)
+    if (from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && !out->seg_override &&
+        out->seg != SEG_SS)
         out->seg = SEG_DS;
 }
 
@@ -160,14 +161,30 @@ static void decode_operand(const ZydisDecodedInstruction *from, const ZydisDecod
 static bool is_string(ZydisMnemonic mnemonic)
 {
     switch (mnemonic) {
-    case ZYDIS_MNEMONIC_MOVSB: case ZYDIS_MNEMONIC_MOVSW: case ZYDIS_MNEMONIC_MOVSQ:
-    case ZYDIS_MNEMONIC_STOSB: case ZYDIS_MNEMONIC_STOSW: case ZYDIS_MNEMONIC_STOSD:
-    case ZYDIS_MNEMONIC_STOSQ: case ZYDIS_MNEMONIC_LODSB: case ZYDIS_MNEMONIC_LODSW:
-    case ZYDIS_MNEMONIC_LODSD: case ZYDIS_MNEMONIC_LODSQ: case ZYDIS_MNEMONIC_SCASB:
-    case ZYDIS_MNEMONIC_SCASW: case ZYDIS_MNEMONIC_SCASD: case ZYDIS_MNEMONIC_SCASQ:
-    case ZYDIS_MNEMONIC_CMPSB: case ZYDIS_MNEMONIC_CMPSW: case ZYDIS_MNEMONIC_CMPSQ:
-    case ZYDIS_MNEMONIC_INSB: case ZYDIS_MNEMONIC_INSW: case ZYDIS_MNEMONIC_INSD:
-    case ZYDIS_MNEMONIC_OUTSB: case ZYDIS_MNEMONIC_OUTSW: case ZYDIS_MNEMONIC_OUTSD: return true;
+    case ZYDIS_MNEMONIC_MOVSB:
+    case ZYDIS_MNEMONIC_MOVSW:
+    case ZYDIS_MNEMONIC_MOVSQ:
+    case ZYDIS_MNEMONIC_STOSB:
+    case ZYDIS_MNEMONIC_STOSW:
+    case ZYDIS_MNEMONIC_STOSD:
+    case ZYDIS_MNEMONIC_STOSQ:
+    case ZYDIS_MNEMONIC_LODSB:
+    case ZYDIS_MNEMONIC_LODSW:
+    case ZYDIS_MNEMONIC_LODSD:
+    case ZYDIS_MNEMONIC_LODSQ:
+    case ZYDIS_MNEMONIC_SCASB:
+    case ZYDIS_MNEMONIC_SCASW:
+    case ZYDIS_MNEMONIC_SCASD:
+    case ZYDIS_MNEMONIC_SCASQ:
+    case ZYDIS_MNEMONIC_CMPSB:
+    case ZYDIS_MNEMONIC_CMPSW:
+    case ZYDIS_MNEMONIC_CMPSQ:
+    case ZYDIS_MNEMONIC_INSB:
+    case ZYDIS_MNEMONIC_INSW:
+    case ZYDIS_MNEMONIC_INSD:
+    case ZYDIS_MNEMONIC_OUTSB:
+    case ZYDIS_MNEMONIC_OUTSW:
+    case ZYDIS_MNEMONIC_OUTSD: return true;
     default: return false;
     }
 }
@@ -176,9 +193,15 @@ static bool is_string(ZydisMnemonic mnemonic)
 static bool is_baseline(ZydisISASet set)
 {
     switch (set) {
-    case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_FXSAVE:
-    case ZYDIS_ISA_SET_FXSAVE64: case ZYDIS_ISA_SET_PENTIUMMMX: case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSEMXCSR: return true;
+    case ZYDIS_ISA_SET_X87:
+    case ZYDIS_ISA_SET_FCMOV:
+    case ZYDIS_ISA_SET_FXSAVE:
+    case ZYDIS_ISA_SET_FXSAVE64:
+    case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSE2:
+    case ZYDIS_ISA_SET_SSE2MMX:
+    case ZYDIS_ISA_SET_SSEMXCSR: return true;
     default: return false;
     }
 }
@@ -191,7 +214,7 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     ZydisDecodedInstruction from;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 
-    *out = (struct insn){.base = REG_ZERO, .index = REG_ZERO, .seg = SEG_DS};
+    *out = (struct insn){ .base = REG_ZERO, .index = REG_ZERO, .seg = SEG_DS };
     unsigned have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
     memcpy(out->bytes, bytes, have);
     out->len = (uint8_t)have;
@@ -204,9 +227,8 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
         return len >= INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_SHORT;
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return DECODE_TOO_LONG;
-    if (ZYAN_FAILED(status) ||
-        ZYAN_FAILED(ZydisDecoderDecodeOperands(&decoder, &context, &from, operands,
-                                               from.operand_count)))
+    if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(
+                                   &decoder, &context, &from, operands, from.operand_count)))
         return DECODE_INVALID;
 
     out->mnemonic = (uint16_t)from.mnemonic;
@@ -217,7 +239,8 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     out->opcode = from.opcode;
     out->cc = from.opcode & 15;
     if (from.attributes & ZYDIS_ATTRIB_HAS_MODRM)
-        out->modrm = (uint8_t)(from.raw.modrm.mod << 6 | from.raw.modrm.reg << 3 | from.raw.modrm.rm);
+        out->modrm =
+            (uint8_t)(from.raw.modrm.mod << 6 | from.raw.modrm.reg << 3 | from.raw.modrm.rm);
     if (is_baseline(from.meta.isa_set))
         out->flags = INSN_BASELINE;
     decode_prefixes(&from, out);

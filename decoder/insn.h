@@ -42,25 +42,26 @@ enum insn_prefix {
  * lists both). A far pointer is one IMM: offset in imm, selector in imm2. */
 struct insn {
     insn_body *body;
-    uint16_t mnemonic;  /* ZydisMnemonic */
-    uint8_t len;        /* bytes */
-    uint8_t op_size;    /* 1, 2, 4 or 8: effective operand size */
-    uint8_t addr_size;  /* 2, 4 or 8 */
-    uint8_t prefixes;   /* enum insn_prefix */
-    uint8_t opcode;     /* last opcode byte */
+    uint16_t mnemonic; /* ZydisMnemonic */
+    uint8_t len;       /* bytes */
+    uint8_t op_size;   /* 1, 2, 4 or 8: effective operand size */
+    uint8_t addr_size; /* 2, 4 or 8 */
+    uint8_t prefixes;  /* enum insn_prefix */
+    uint8_t opcode;    /* last opcode byte */
     uint8_t modrm;
-    uint8_t cc;         /* Jcc, SETcc, CMOVcc: condition */
-    uint8_t count;      /* explicit operands */
+    uint8_t cc;    /* Jcc, SETcc, CMOVcc: condition */
+    uint8_t count; /* explicit operands */
     struct operand op[4];
-    uint8_t seg;        /* enum seg of the memory operand or string source, after override */
-    uint8_t base, index; /* register slots (enum reg); REG_ZERO for none; REG_RIP as base: disp counts from
+    uint8_t seg; /* enum seg of the memory operand or string source, after override */
+    uint8_t base,
+        index; /* register slots (enum reg); REG_ZERO for none; REG_RIP as base: disp counts from
                             the instruction's own address (its length was added) */
-    uint8_t scale;      /* shift 0-3 */
+    uint8_t scale; /* shift 0-3 */
     bool seg_override;
     int64_t disp;
     uint64_t imm, imm2;
     uint8_t bytes[15];
-    uint8_t flags;      /* enum insn_flag */
+    uint8_t flags; /* enum insn_flag */
 };
 
 enum insn_flag {

@@ -25,8 +25,9 @@ struct op {
     int32_t imm32; /* sign-extended where it is used */
     union {
         uint64_t imm;
-        const struct insn *insn;  /* plain bodies, and hot handlers that may need them */
-        const struct op *target;  /* branches: where to go on, behind the target block's entry; NULL: unlinked */
+        const struct insn *insn; /* plain bodies, and hot handlers that may need them */
+        const struct op
+            *target; /* branches: where to go on, behind the target block's entry; NULL: unlinked */
     };
 };
 static_assert(sizeof(struct op) == 32, "an op is 32 bytes");
@@ -39,15 +40,15 @@ enum leave {
 
 #if defined(EMU_TRAMPOLINE)
 /* -O0, sanitizers and coverage: the run loop calls one handler after the other. */
-#define OP_GOTO(next)                  \
-    do {                               \
-        cpu->trampoline = (next);      \
-        return;                        \
+#define OP_GOTO(next)             \
+    do {                          \
+        cpu->trampoline = (next); \
+        return;                   \
     } while (0)
 #else
-#define OP_GOTO(next)                  \
-    do {                               \
-        const struct op *op_next_ = (next); \
+#define OP_GOTO(next)                         \
+    do {                                      \
+        const struct op *op_next_ = (next);   \
         EMU_TAIL op_next_->fn(cpu, op_next_); \
     } while (0)
 #endif

@@ -25,6 +25,7 @@ typedef unsigned __int128 emu_u128;
 typedef __int128 emu_s128;
 
 static_assert(sizeof(void *) == 8, "Pacifica needs a 64-bit workstation");
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Pacifica needs a little-endian workstation");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "Pacifica needs a little-endian workstation");
 
 #endif

@@ -10,14 +10,14 @@ enum walk_mode { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
 /* Invariant: nested is NULL or points to a regime whose own nested is NULL. */
 struct walk_regime {
     enum walk_mode mode;
-    uint64_t root;         /* CR3 or N_CR3 */
+    uint64_t root; /* CR3 or N_CR3 */
     bool wp, nxe, smep, smap, pse, pge, pcide, pke;
     uint32_t pkru;
-    uint8_t cpl;           /* 3: user */
-    bool ac;               /* RFLAGS.AC: lifts SMAP for explicit accesses */
-    uint16_t asid;         /* 0: host */
-    uint8_t maxphyaddr;    /* bits */
-    bool page_1gb;         /* 1 GiB pages exist */
+    uint8_t cpl;                      /* 3: user */
+    bool ac;                          /* RFLAGS.AC: lifts SMAP for explicit accesses */
+    uint16_t asid;                    /* 0: host */
+    uint8_t maxphyaddr;               /* bits */
+    bool page_1gb;                    /* 1 GiB pages exist */
     const struct walk_regime *nested; /* the host's regime with N_CR3, when NP_ENABLE = 1 */
 };
 
@@ -48,7 +48,7 @@ struct walk_result {
     enum walk_status status;
     uint32_t code;
     uint64_t info1;
-    uint64_t gpa;  /* address after the first stage */
+    uint64_t gpa; /* address after the first stage */
     uint64_t spa;
     uint64_t page_bytes;
     bool global, writable, user, nx, dirty;

@@ -153,8 +153,8 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
 
 /* PAE in legacy mode. CHOICE: PDPTEs are read and checked when they are needed, as current parts do, and as nested paging
  * demands; older ones load all four with CR3. APM vol 2, 5.2.3 "PAE Paging". */
-EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime,
-                                    bool guest, uint64_t la, struct leaf *leaf)
+EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *regime, bool guest,
+                                    uint64_t la, struct leaf *leaf)
 {
     uint64_t beyond = beyond_physical(regime);
     uint64_t common = beyond | 0x7ffull << 52 | (regime->nxe ? 0 : ENTRY_NX);
@@ -217,8 +217,8 @@ EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *r
     }
 }
 
-EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regime,
-                                bool guest, uint64_t la, struct leaf *leaf)
+EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regime, bool guest,
+                                uint64_t la, struct leaf *leaf)
 {
     uint64_t common = beyond_physical(regime) | (regime->nxe ? 0 : ENTRY_NX);
 
@@ -240,8 +240,8 @@ EMU_INLINE enum descent descend(struct walker *w, const struct walk_regime *regi
 
 /* Two copies: tables in system memory (without nesting, and the nested tables), and tables in
  * guest memory. */
-static enum descent descend_system(struct walker *w, const struct walk_regime *regime,
-                                   uint64_t la, struct leaf *leaf)
+static enum descent descend_system(struct walker *w, const struct walk_regime *regime, uint64_t la,
+                                   struct leaf *leaf)
 {
     return descend(w, regime, false, la, leaf);
 }

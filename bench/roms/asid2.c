@@ -4,7 +4,7 @@
 #include "bench/roms/guest.h"
 
 #define TOUCH_PAGES 32u
-#define GUESTS      2u
+#define GUESTS 2u
 
 const char bench_name[] = "asid2";
 
@@ -30,7 +30,8 @@ uint64_t bench_run(uint64_t n)
     }
     for (uint64_t i = 0; i < GUESTS; i++)
         for (uint64_t k = 0; k < TOUCH_PAGES; k++)
-            sum = bench_mix(sum, *(volatile uint64_t *)(BENCH_DATA_SPA + i * GUEST_DATA_BYTES +
-                                                        k * PAGE_4K) + k);
+            sum = bench_mix(
+                sum,
+                *(volatile uint64_t *)(BENCH_DATA_SPA + i * GUEST_DATA_BYTES + k * PAGE_4K) + k);
     return sum;
 }

@@ -27,7 +27,7 @@ void guest_enable_svm(void)
 
 void guest_init(struct svm_guest *g, const char *code, uint32_t asid, const uint64_t *nested_root)
 {
-    *g = (struct svm_guest){0};
+    *g = (struct svm_guest){ 0 };
     svm_guest_init(g, (uintptr_t)code, 0, asid);
     if (nested_root)
         svm_set_nested(g, nested_root);

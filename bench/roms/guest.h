@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Guest physical memory that guest_nested_root() maps in pages of 4 KiB. */
-#define GUEST_DATA_GPA   BENCH_DATA_SPA
+#define GUEST_DATA_GPA BENCH_DATA_SPA
 #define GUEST_DATA_BYTES PAGE_2M
 
 /* Rights of all pages made here. Nested tables need U/S: APM vol 2, 15.25.5 "Nested Table Walk". */
@@ -46,7 +46,7 @@ static inline void guest_skip(struct svm_guest *g, uint32_t bytes)
 }
 
 #define VMMCALL_BYTES 3u
-#define CPUID_BYTES   2u
+#define CPUID_BYTES 2u
 
 /* A loop that increments RBX and executes VMMCALL. */
 extern const char guest_vmmcall_code[];

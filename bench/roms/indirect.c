@@ -74,28 +74,20 @@ static void (*volatile handlers[8])(struct machine *) = {
 static uint64_t fold(uint64_t sum, uint8_t opcode, uint64_t top)
 {
     switch (opcode) {
-    case 8:
-        return sum + top;
-    case 9:
-        return sum ^ (top << 1);
-    case 10:
-        return sum - (top >> 3);
-    case 11:
-        return sum * 5;
-    case 12:
-        return ~sum;
-    case 13:
-        return sum ^ (sum >> 7);
-    case 14:
-        return sum + (sum << 9);
-    default:
-        return sum ^ top ^ opcode;
+    case 8: return sum + top;
+    case 9: return sum ^ (top << 1);
+    case 10: return sum - (top >> 3);
+    case 11: return sum * 5;
+    case 12: return ~sum;
+    case 13: return sum ^ (sum >> 7);
+    case 14: return sum + (sum << 9);
+    default: return sum ^ top ^ opcode;
     }
 }
 
 uint64_t bench_run(uint64_t n)
 {
-    struct machine m = {{0}, 0, 1};
+    struct machine m = { { 0 }, 0, 1 };
     uint64_t seed = 3;
 
     for (uint32_t i = 0; i < CODE_LENGTH; i++)

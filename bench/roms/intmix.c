@@ -1,7 +1,7 @@
 /* intmix.c: a modular matrix product and chains of MUL, DIV and IDIV of every width. */
 #include "bench/roms/bench.h"
 
-#define SIDE    24
+#define SIDE 24
 #define MODULUS 1000003
 
 const char bench_name[] = "intmix";

@@ -2,7 +2,7 @@
 #include "bench/roms/guest.h"
 
 #define IOPM_BYTES 12288u
-#define IO_PORT    0x80u
+#define IO_PORT 0x80u
 
 const char bench_name[] = "io";
 

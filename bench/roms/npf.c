@@ -2,7 +2,7 @@
  * it is touched, and when one half is begun it takes the other away, with a flush of the TLB. */
 #include "bench/roms/guest.h"
 
-#define NPF_PAGES  64u
+#define NPF_PAGES 64u
 #define HALF_PAGES (NPF_PAGES / 2)
 
 const char bench_name[] = "npf";

@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 enum probe_kind {
-    PROBE_ENTRY,     /* a VMRUN has loaded its guest (or failed a check): a = vmcb spa */
-    PROBE_EXIT,      /* a #VMEXIT was written: a = EXITCODE, b = EXITINFO1, c = EXITINFO2 */
-    PROBE_INSN,      /* an instruction is about to execute: a = linear rip. Forces exact blocks */
-    PROBE_BLOCK,     /* a block was decoded: a = linear rip, b = system physical address, c = bytes */
-    PROBE_MEM,       /* a data access: a = la, b = size | write << 8, c = value. No fast entries */
-    PROBE_TLB,       /* a TLB change: a = enum probe_tlb, b = la, c = asid */
-    PROBE_EXCEPTION, /* an exception or interrupt is delivered: a = vector | type << 8 |
+    PROBE_ENTRY, /* a VMRUN has loaded its guest (or failed a check): a = vmcb spa */
+    PROBE_EXIT,  /* a #VMEXIT was written: a = EXITCODE, b = EXITINFO1, c = EXITINFO2 */
+    PROBE_INSN,  /* an instruction is about to execute: a = linear rip. Forces exact blocks */
+    PROBE_BLOCK, /* a block was decoded: a = linear rip, b = system physical address, c = bytes */
+    PROBE_MEM,   /* a data access: a = la, b = size | write << 8, c = value. No fast entries */
+    PROBE_TLB,   /* a TLB change: a = enum probe_tlb, b = la, c = asid */
+    PROBE_EXCEPTION,   /* an exception or interrupt is delivered: a = vector | type << 8 |
                         has_code << 11, b = error code, c = cr2 */
-    PROBE_IO,        /* a port access: a = port, b = size | write << 8, c = value */
-    PROBE_MSR,       /* RDMSR, WRMSR: a = number, b = write, c = value */
+    PROBE_IO,          /* a port access: a = port, b = size | write << 8, c = value */
+    PROBE_MSR,         /* RDMSR, WRMSR: a = number, b = write, c = value */
     PROBE_GUEST_ERROR, /* text = what the guest did wrong */
     PROBE_UNIMP,       /* text = what is not emulated */
     PROBE_KINDS
@@ -40,7 +40,7 @@ struct probe_client {
 };
 
 struct probes {
-    uint32_t mask; /* union of the clients' masks */
+    uint32_t mask;       /* union of the clients' masks */
     uint32_t generation; /* changes with every attach and detach */
     struct probe_client *clients;
 };

@@ -68,8 +68,9 @@ static enum pacifica_status add_device(struct parse *parse, const struct cli_dev
 
 enum pacifica_status option_debugcon(struct parse *parse, const char *value)
 {
-    struct cli_device device = {
-        .kind = PACIFICA_DEVICE_DEBUGCON, .port = DEBUGCON_PORT, .port_count = 1};
+    struct cli_device device = { .kind = PACIFICA_DEVICE_DEBUGCON,
+                                 .port = DEBUGCON_PORT,
+                                 .port_count = 1 };
     enum pacifica_status status = PACIFICA_OK;
     if (strncmp(value, "chardev:", 8) == 0 && value[8])
         device.chardev = value + 8;
@@ -81,7 +82,7 @@ enum pacifica_status option_debugcon(struct parse *parse, const char *value)
 enum pacifica_status option_chardev(struct parse *parse, const char *value)
 {
     struct cli_options *o = parse->options;
-    struct cli_chardev chardev = {0};
+    struct cli_chardev chardev = { 0 };
     const char *rest = value;
     const char *kind = words_next(&o->words, &rest);
     if (!kind)
@@ -154,12 +155,13 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
         return PACIFICA_OK;
     }
     if (strcmp(name, "isa-debug-exit") == 0)
-        device = (struct cli_device){.kind = PACIFICA_DEVICE_DEBUG_EXIT,
-                                     .port = DEBUG_EXIT_PORT,
-                                     .port_count = DEBUG_EXIT_PORTS};
+        device = (struct cli_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
+                                      .port = DEBUG_EXIT_PORT,
+                                      .port_count = DEBUG_EXIT_PORTS };
     else if (strcmp(name, "isa-debugcon") == 0)
-        device = (struct cli_device){
-            .kind = PACIFICA_DEVICE_DEBUGCON, .port = DEBUGCON_PORT, .port_count = 1};
+        device = (struct cli_device){ .kind = PACIFICA_DEVICE_DEBUGCON,
+                                      .port = DEBUGCON_PORT,
+                                      .port_count = 1 };
     else if (strcmp(name, "pc-testdev") == 0 || strcmp(name, "pci-testdev") == 0)
         return option_not_yet(parse, name);
     else

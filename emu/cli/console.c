@@ -8,7 +8,7 @@
 
 void console_begin(struct console *console)
 {
-    *console = (struct console){.open = true};
+    *console = (struct console){ .open = true };
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &console->before) != 0)
         return;
     struct termios raw = console->before;
@@ -28,7 +28,7 @@ void console_end(struct console *console)
 
 static bool ready(int wait_ms)
 {
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
     return poll(&input, 1, wait_ms) > 0;
 }
 
@@ -42,8 +42,8 @@ void console_feed(struct console *console, struct pacifica_machine *machine)
     }
     if (console->count == 0)
         return;
-    size_t taken = pacifica_machine_serial_input(machine, console->bytes + console->first,
-                                                 console->count);
+    size_t taken =
+        pacifica_machine_serial_input(machine, console->bytes + console->first, console->count);
     console->first += taken;
     console->count -= taken;
 }

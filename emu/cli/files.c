@@ -40,7 +40,7 @@ static enum pacifica_status read_all(FILE *stream, const char *path, uint64_t ro
 enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
                                struct pacifica_diag *diag)
 {
-    *bytes = (struct pacifica_bytes){0};
+    *bytes = (struct pacifica_bytes){ 0 };
     FILE *stream = fopen(path, "rb");
     if (!stream)
         return io_error(path, diag);
@@ -54,7 +54,7 @@ enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
     enum pacifica_status result = read_all(stream, path, room, &data, &size, diag);
     (void)fclose(stream);
     if (result == PACIFICA_OK)
-        *bytes = (struct pacifica_bytes){.data = data, .size = size};
+        *bytes = (struct pacifica_bytes){ .data = data, .size = size };
     else
         free(data);
     return result;
@@ -63,25 +63,26 @@ enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
 void file_free(struct pacifica_bytes *bytes)
 {
     free((void *)(uintptr_t)bytes->data);
-    *bytes = (struct pacifica_bytes){0};
+    *bytes = (struct pacifica_bytes){ 0 };
 }
 
-enum pacifica_status output_open(struct output_file *file, const char *path, struct pacifica_diag *diag)
+enum pacifica_status output_open(struct output_file *file, const char *path,
+                                 struct pacifica_diag *diag)
 {
-    *file = (struct output_file){.stream = fopen(path, "wb"), .name = path};
+    *file = (struct output_file){ .stream = fopen(path, "wb"), .name = path };
     return file->stream ? PACIFICA_OK : io_error(path, diag);
 }
 
 void output_stdout(struct output_file *file)
 {
-    *file = (struct output_file){.stream = stdout, .name = "standard output"};
+    *file = (struct output_file){ .stream = stdout, .name = "standard output" };
 }
 
 enum pacifica_status output_stderr(struct output_file *file, struct pacifica_diag *diag)
 {
     int fd = dup(STDERR_FILENO);
-    *file = (struct output_file){.stream = fd < 0 ? NULL : fdopen(fd, "w"),
-                                 .name = "standard error"};
+    *file =
+        (struct output_file){ .stream = fd < 0 ? NULL : fdopen(fd, "w"), .name = "standard error" };
     if (file->stream)
         return PACIFICA_OK;
     enum pacifica_status status = io_error(file->name, diag);
@@ -118,5 +119,5 @@ static void output_write(void *self, const void *bytes, size_t size)
 
 struct pacifica_output output_to(struct output_file *file)
 {
-    return (struct pacifica_output){.write = output_write, .self = file};
+    return (struct pacifica_output){ .write = output_write, .self = file };
 }

@@ -20,7 +20,8 @@ struct output_file {
 };
 
 /* Open `path` for writing, emptying it. PACIFICA_EIO: `diag` names file and reason. */
-enum pacifica_status output_open(struct output_file *file, const char *path, struct pacifica_diag *diag);
+enum pacifica_status output_open(struct output_file *file, const char *path,
+                                 struct pacifica_diag *diag);
 
 /* Use standard output instead of a file. */
 void output_stdout(struct output_file *file);

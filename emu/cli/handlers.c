@@ -89,7 +89,7 @@ enum pacifica_status option_memory(struct parse *parse, const char *value)
 
 enum pacifica_status option_smp(struct parse *parse, const char *value)
 {
-    static const char *const keys[] = {"cpus", "maxcpus", "sockets", "dies", "cores", "threads"};
+    static const char *const keys[] = { "cpus", "maxcpus", "sockets", "dies", "cores", "threads" };
     const char *rest = value;
     while (rest) {
         const char *part = words_next(&parse->options->words, &rest);
@@ -126,7 +126,7 @@ enum pacifica_status option_no_reboot(struct parse *parse, const char *value)
 enum pacifica_status option_fw_cfg(struct parse *parse, const char *value)
 {
     struct cli_options *o = parse->options;
-    struct cli_fw_cfg item = {0};
+    struct cli_fw_cfg item = { 0 };
     const char *rest = value;
     while (rest) {
         const char *part = words_next(&o->words, &rest);

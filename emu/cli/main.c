@@ -13,7 +13,7 @@ static void write_stdout(void *self, const void *bytes, size_t size)
 /* Answers that need no machine. */
 static int answer(enum cli_action action)
 {
-    const struct pacifica_output to_stdout = {.write = write_stdout};
+    const struct pacifica_output to_stdout = { .write = write_stdout };
     switch (action) {
     case CLI_HELP: cli_help(); break;
     case CLI_VERSION: (void)printf("pacifica %s\n", pacifica_version()); break;
@@ -31,7 +31,7 @@ static int answer(enum cli_action action)
 static int run(const struct cli_options *options, int *signal)
 {
     struct session *session = malloc(sizeof(*session));
-    struct pacifica_diag diag = {.what = "no memory"};
+    struct pacifica_diag diag = { .what = "no memory" };
     int status = CLI_STATUS_USAGE;
     if (!session) {
         cli_complain(&diag);
@@ -52,7 +52,7 @@ static int run(const struct cli_options *options, int *signal)
 int main(int argc, char **argv)
 {
     struct cli_options options;
-    struct pacifica_diag diag = {0};
+    struct pacifica_diag diag = { 0 };
     int status = CLI_STATUS_USAGE, signal = 0;
     if (cli_options_parse(&options, argc, (const char *const *)argv, &diag) != PACIFICA_OK)
         cli_complain(&diag);

@@ -13,13 +13,13 @@ static const struct option_row {
     option_handler *handler;
     const char *help;
 } option_rows[] = {
-#define OPTION(name, argument, handler, help) {name, argument, option_##handler, help},
+#define OPTION(name, argument, handler, help) { name, argument, option_##handler, help },
 #include "emu/cli/options.def"
 #undef OPTION
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
 
-static const char *const subcommands[] = {"test", "trace", "vmcb", "snap", "disasm", "features"};
+static const char *const subcommands[] = { "test", "trace", "vmcb", "snap", "disasm", "features" };
 
 static enum pacifica_status no_memory(struct pacifica_diag *diag)
 {
@@ -32,8 +32,8 @@ static void make_table(struct poptOption *table)
     for (size_t i = 0; i < OPTION_ROWS; i++)
         table[i] = (struct poptOption){
             .longName = option_rows[i].name,
-            .argInfo = (option_rows[i].argument ? POPT_ARG_STRING : POPT_ARG_NONE) |
-                       POPT_ARGFLAG_ONEDASH,
+            .argInfo =
+                (option_rows[i].argument ? POPT_ARG_STRING : POPT_ARG_NONE) | POPT_ARGFLAG_ONEDASH,
             .val = (int)i + 1,
         };
     table[OPTION_ROWS] = (struct poptOption)POPT_TABLEEND;
@@ -119,12 +119,13 @@ static char **escape_arguments(int argc, const char *const *argv)
     return escaped;
 }
 
-enum pacifica_status cli_options_parse(struct cli_options *options, int argc, const char *const *argv,
-                                       struct pacifica_diag *diag)
+enum pacifica_status cli_options_parse(struct cli_options *options, int argc,
+                                       const char *const *argv, struct pacifica_diag *diag)
 {
     *options = (struct cli_options){
-        .cpu = "max", .append = "", .ram_bytes = UINT64_C(512) << 20, .max_steps = UINT64_MAX};
-    struct parse parse = {.options = options, .diag = diag};
+        .cpu = "max", .append = "", .ram_bytes = UINT64_C(512) << 20, .max_steps = UINT64_MAX
+    };
+    struct parse parse = { .options = options, .diag = diag };
     struct poptOption table[OPTION_ROWS + 1];
     make_table(table);
     char **arguments = escape_arguments(argc, argv);
@@ -160,7 +161,8 @@ const struct cli_chardev *cli_find_chardev(const struct cli_options *options, co
 void cli_help(void)
 {
     (void)printf("usage: pacifica [run] [OPTION]...\n"
-                 "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without -kernel it runs\n"
+                 "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without "
+                 "-kernel it runs\n"
                  "the built-in demonstration hypervisor.\n\n");
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         const struct option_row *row = &option_rows[i];
@@ -171,7 +173,8 @@ void cli_help(void)
                        row->argument ? row->argument : "");
         (void)printf("  %-33s %s\n", left, row->help);
     }
-    (void)printf("\nExit status: the guest's (value << 1) | 1 through isa-debug-exit; 0 after a reset with\n"
-                 "-no-reboot; 2 bad option or file; 4 limit; 6 not emulated; 8 triple fault, shutdown or\n"
-                 "halted for ever; 10 stopped by -stop-on.\n");
+    (void)printf(
+        "\nExit status: the guest's (value << 1) | 1 through isa-debug-exit; 0 after a reset with\n"
+        "-no-reboot; 2 bad option or file; 4 limit; 6 not emulated; 8 triple fault, shutdown or\n"
+        "halted for ever; 10 stopped by -stop-on.\n");
 }

@@ -66,8 +66,8 @@ struct cli_options {
 
 /* Parse the command line. PACIFICA_OK; PACIFICA_EUSAGE (unknown option, malformed value), PACIFICA_EUNSUPPORTED (not there
  * yet), PACIFICA_ENOMEM: `diag` has the line for the user, where = the option. cli_options_fini() is needed in any case. */
-enum pacifica_status cli_options_parse(struct cli_options *options, int argc, const char *const *argv,
-                                       struct pacifica_diag *diag);
+enum pacifica_status cli_options_parse(struct cli_options *options, int argc,
+                                       const char *const *argv, struct pacifica_diag *diag);
 void cli_options_fini(struct cli_options *options);
 
 /* The destination behind a -chardev ID; NULL: there is none. */

@@ -24,8 +24,8 @@ static bool reads_input(const struct session *session)
 }
 
 /* What a stop means for the run: go on, or end. */
-static bool goes_on(struct session *session, struct console *console, const struct watchdog *watchdog,
-                    struct pacifica_result *result)
+static bool goes_on(struct session *session, struct console *console,
+                    const struct watchdog *watchdog, struct pacifica_result *result)
 {
     uint64_t max_steps = session->options->max_steps;
     switch (result->stop) {
@@ -52,10 +52,10 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
 {
     const struct cli_options *o = session->options;
     struct pacifica_limits limits = PACIFICA_LIMITS_INIT;
-    struct console console = {0};
+    struct console console = { 0 };
     limits.exact_blocks = o->exact_blocks;
     limits.drop_fast_every = o->drop_fast_every;
-    *result = (struct pacifica_result){0};
+    *result = (struct pacifica_result){ 0 };
     if (reads_input(session))
         console_begin(&console);
     do {
@@ -71,7 +71,8 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
 /* "pacifica: WHAT at CS:RIP" */
 static void tell_stop(const struct pacifica_diag *diag)
 {
-    (void)fprintf(stderr, "pacifica: %s%s%s\n", diag->what, diag->where[0] ? " at " : "", diag->where);
+    (void)fprintf(stderr, "pacifica: %s%s%s\n", diag->what, diag->where[0] ? " at " : "",
+                  diag->where);
 }
 
 static int status_of(const struct session *session, const struct watchdog *watchdog,
@@ -124,12 +125,12 @@ static void write_stderr(void *self, const void *bytes, size_t size)
 /* What --exit-stats and --state-hash ask for. bench/run reads the two lines about steps and memory. */
 static void tell_numbers(struct session *session, const struct pacifica_result *result)
 {
-    const struct pacifica_output to_stderr = {.write = write_stderr};
+    const struct pacifica_output to_stderr = { .write = write_stderr };
     if (session->options->exit_stats) {
         pacifica_exit_stats_write(session->stats, &to_stderr);
         pacifica_tlb_stats_write(session->machine, &to_stderr);
-        (void)fprintf(stderr, "pacifica: %" PRIu64 " steps, %" PRIu64 " instructions\n", result->steps,
-                      result->instructions);
+        (void)fprintf(stderr, "pacifica: %" PRIu64 " steps, %" PRIu64 " instructions\n",
+                      result->steps, result->instructions);
         (void)fprintf(stderr, "pacifica: guest memory %" PRIu64 " KiB resident\n",
                       pacifica_machine_memory_resident_kib(session->machine));
     }

@@ -10,7 +10,8 @@
 
 /* --- character devices ------------------------------------------------------------------ */
 
-static enum pacifica_status open_chardev(struct output_file *file, const struct cli_chardev *chardev,
+static enum pacifica_status open_chardev(struct output_file *file,
+                                         const struct cli_chardev *chardev,
                                          struct pacifica_diag *diag)
 {
     if (chardev->kind == CHARDEV_STDIO)
@@ -28,7 +29,7 @@ static struct cli_chardev serial_chardev(const struct cli_options *options)
     if (options->serial.kind != CHARDEV_UNSET)
         return options->serial;
     bool silent = options->nodefaults && !options->nographic;
-    return (struct cli_chardev){.kind = silent ? CHARDEV_NULL : CHARDEV_STDIO};
+    return (struct cli_chardev){ .kind = silent ? CHARDEV_NULL : CHARDEV_STDIO };
 }
 
 /* --- the machine -------------------------------------------------------------------------- */
@@ -56,8 +57,9 @@ static enum pacifica_status make_devices(struct session *session, struct pacific
     for (*count = 0; *count < o->device_count; ++*count) {
         const struct cli_device *from = &o->device[*count];
         struct output_file *file = &session->debugcon[*count];
-        device[*count] = (struct pacifica_device){
-            .kind = from->kind, .port = from->port, .port_count = from->port_count};
+        device[*count] = (struct pacifica_device){ .kind = from->kind,
+                                                   .port = from->port,
+                                                   .port_count = from->port_count };
         debug_exit = debug_exit || from->kind == PACIFICA_DEVICE_DEBUG_EXIT;
         const struct cli_chardev *to =
             from->chardev ? cli_find_chardev(o, from->chardev) : &from->destination;
@@ -68,9 +70,9 @@ static enum pacifica_status make_devices(struct session *session, struct pacific
             device[*count].output = output_to(file);
     }
     if (!o->kernel && !debug_exit) /* the demonstration ends through it */
-        device[(*count)++] = (struct pacifica_device){.kind = PACIFICA_DEVICE_DEBUG_EXIT,
-                                                      .port = DEMO_EXIT_PORT,
-                                                      .port_count = DEMO_EXIT_PORTS};
+        device[(*count)++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
+                                                       .port = DEMO_EXIT_PORT,
+                                                       .port_count = DEMO_EXIT_PORTS };
     return PACIFICA_OK;
 }
 
@@ -92,7 +94,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
         fw_cfg[i].name = o->fw_cfg[i].name;
         fw_cfg[i].content = session->fw_cfg[i];
         if (string)
-            fw_cfg[i].content = (struct pacifica_bytes){.data = string, .size = strlen(string)};
+            fw_cfg[i].content = (struct pacifica_bytes){ .data = string, .size = strlen(string) };
     }
     enum pacifica_status status = open_chardev(&session->serial, &serial, diag);
     if (status == PACIFICA_OK)
@@ -107,10 +109,12 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
 static enum pacifica_status load_kernel(struct session *session, struct pacifica_diag *diag)
 {
     const struct cli_options *o = session->options;
-    struct pacifica_kernel kernel = {.image = session->kernel, .name = o->kernel, .cmdline = o->append};
+    struct pacifica_kernel kernel = { .image = session->kernel,
+                                      .name = o->kernel,
+                                      .cmdline = o->append };
     for (unsigned i = 0; i < o->module_count; i++)
         session->module_for_library[i] =
-            (struct pacifica_module){.image = session->module[i], .text = o->module[i].text};
+            (struct pacifica_module){ .image = session->module[i], .text = o->module[i].text };
     kernel.modules = session->module_for_library;
     kernel.module_count = o->module_count;
     if (!o->kernel) {
@@ -132,14 +136,13 @@ static enum pacifica_status attach(struct session *session, struct output_file *
 {
     if (!events[0])
         return PACIFICA_OK;
-    enum pacifica_status status =
-        path ? output_open(file, path, diag) : output_stderr(file, diag);
+    enum pacifica_status status = path ? output_open(file, path, diag) : output_stderr(file, diag);
     if (status != PACIFICA_OK)
         return status;
-    const struct pacifica_trace_options options = {
-        .events = events,
-        .format = jsonl ? PACIFICA_TRACE_JSONL : PACIFICA_TRACE_TEXT,
-        .output = output_to(file)};
+    const struct pacifica_trace_options options = { .events = events,
+                                                    .format = jsonl ? PACIFICA_TRACE_JSONL
+                                                                    : PACIFICA_TRACE_TEXT,
+                                                    .output = output_to(file) };
     return pacifica_trace_attach(session->machine, &options, client, diag);
 }
 
@@ -162,7 +165,7 @@ static enum pacifica_status attach_all(struct session *session, struct pacifica_
 enum pacifica_status session_begin(struct session *session, const struct cli_options *options,
                                    struct pacifica_diag *diag)
 {
-    *session = (struct session){.options = options};
+    *session = (struct session){ .options = options };
     enum pacifica_status status = read_files(session, diag);
     if (status == PACIFICA_OK)
         status = make_machine(session, diag);

@@ -12,12 +12,13 @@ static struct timespec time_left(const struct timespec *end)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    struct timespec left = {.tv_sec = end->tv_sec - now.tv_sec, .tv_nsec = end->tv_nsec - now.tv_nsec};
+    struct timespec left = { .tv_sec = end->tv_sec - now.tv_sec,
+                             .tv_nsec = end->tv_nsec - now.tv_nsec };
     if (left.tv_nsec < 0) {
         left.tv_sec--;
         left.tv_nsec += 1000000000;
     }
-    return left.tv_sec < 0 ? (struct timespec){0} : left;
+    return left.tv_sec < 0 ? (struct timespec){ 0 } : left;
 }
 
 static void bite(struct watchdog *watchdog, enum watchdog_bite why)
@@ -53,7 +54,8 @@ static void *watch(void *self)
     }
 }
 
-bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine, uint64_t max_time_ms)
+bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
+                    uint64_t max_time_ms)
 {
     watchdog->machine = machine;
     watchdog->max_time_ms = max_time_ms;

@@ -21,7 +21,8 @@ struct watchdog {
 };
 
 /* Start watching; from now on SIGINT and SIGTERM end the run in good order. false: no thread was to be had. */
-bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine, uint64_t max_time_ms);
+bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
+                    uint64_t max_time_ms);
 
 /* Stop watching; the signals work as before. */
 void watchdog_end(struct watchdog *watchdog);

@@ -47,8 +47,7 @@ static inline bool flags_zf(const struct vcpu *cpu)
 
 static inline bool flags_sf(const struct vcpu *cpu)
 {
-    return cpu->flags_kind == FLAGS_MATERIAL ? (cpu->rflags & FLAG_SF) != 0
-                                             : (int64_t)cpu->res < 0;
+    return cpu->flags_kind == FLAGS_MATERIAL ? (cpu->rflags & FLAG_SF) != 0 : (int64_t)cpu->res < 0;
 }
 
 static inline bool flags_pf(const struct vcpu *cpu)
@@ -79,11 +78,9 @@ static inline bool flags_of(const struct vcpu *cpu)
 {
     switch ((enum flags_kind)cpu->flags_kind) {
     case FLAGS_ADD:
-    case FLAGS_INC:
-        return (int64_t)((cpu->res ^ cpu->src1) & (cpu->res ^ cpu->src2)) < 0;
+    case FLAGS_INC: return (int64_t)((cpu->res ^ cpu->src1) & (cpu->res ^ cpu->src2)) < 0;
     case FLAGS_SUB:
-    case FLAGS_DEC:
-        return (int64_t)((cpu->src1 ^ cpu->src2) & (cpu->src1 ^ cpu->res)) < 0;
+    case FLAGS_DEC: return (int64_t)((cpu->src1 ^ cpu->src2) & (cpu->src1 ^ cpu->res)) < 0;
     case FLAGS_LOGIC: return false;
     default: return cpu->rflags & FLAG_OF;
     }

@@ -8,7 +8,8 @@
 static void record(struct vcpu *cpu, enum exception vector)
 {
     cpu->raised = (struct raised){
-        .event = {.valid = true, .vector = (uint8_t)vector, .type = EVENT_EXCEPTION}};
+        .event = { .valid = true, .vector = (uint8_t)vector, .type = EVENT_EXCEPTION }
+    };
 }
 
 enum step cpu_raise(struct vcpu *cpu, enum exception vector)
@@ -44,13 +45,14 @@ enum step cpu_raise_debug(struct vcpu *cpu, uint64_t dr6_bits)
 enum step cpu_raise_soft(struct vcpu *cpu, enum event_type type, uint8_t vector, uint8_t insn_len)
 {
     cpu->raised = (struct raised){
-        .event = {.valid = true, .vector = vector, .type = type, .soft_len = insn_len}};
+        .event = { .valid = true, .vector = vector, .type = type, .soft_len = insn_len }
+    };
     return STEP_RAISED;
 }
 
 enum step cpu_raise_npf(struct vcpu *cpu, uint64_t info1, uint64_t info2)
 {
-    cpu->raised = (struct raised){.npf = true, .info1 = info1, .info2 = info2};
+    cpu->raised = (struct raised){ .npf = true, .info1 = info1, .info2 = info2 };
     return STEP_RAISED;
 }
 
@@ -61,7 +63,7 @@ enum step cpu_stop_unimplemented(struct vcpu *cpu, const char *feature)
     (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text), "not emulated yet: %s", feature);
     if (probes_want(cpu->probes, PROBE_UNIMP))
         probes_fire(cpu->probes, &(struct probe_event){
-                                     .kind = PROBE_UNIMP, .cpu = cpu, .text = cpu->stop.text});
+                                     .kind = PROBE_UNIMP, .cpu = cpu, .text = cpu->stop.text });
     return STEP_STOP;
 }
 
@@ -75,5 +77,5 @@ void cpu_guest_error(struct vcpu *cpu, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     probes_fire(cpu->probes,
-                &(struct probe_event){.kind = PROBE_GUEST_ERROR, .cpu = cpu, .text = text});
+                &(struct probe_event){ .kind = PROBE_GUEST_ERROR, .cpu = cpu, .text = text });
 }

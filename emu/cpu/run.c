@@ -31,7 +31,7 @@ struct run_state {
 
     const struct op *link; /* wants the block at link_rip as its target */
     uint64_t link_rip;
-    uint64_t next_drop;    /* steps: see run_limits.drop_fast_every */
+    uint64_t next_drop; /* steps: see run_limits.drop_fast_every */
 };
 
 /* --- time ------------------------------------------------------------------------------------ */
@@ -177,8 +177,8 @@ void vcpu_stop(struct vcpu *cpu, int reason)
 
 static enum step translate_fetch(struct vcpu *cpu, uint64_t la, uint64_t *spa)
 {
-    struct walk_result walk = paging_translate(cpu->paging, mem_regime(cpu), la,
-                                               (struct access){.kind = ACCESS_EXEC});
+    struct walk_result walk =
+        paging_translate(cpu->paging, mem_regime(cpu), la, (struct access){ .kind = ACCESS_EXEC });
     if (EMU_LIKELY(walk.status == WALK_OK)) {
         *spa = walk.spa;
         return STEP_NEXT;
@@ -281,15 +281,17 @@ static enum step loose_block(struct vcpu *cpu, uint64_t la, struct block **block
 static void tell_block(struct vcpu *cpu, uint64_t la, const struct block *block)
 {
     if (probes_want(cpu->probes, PROBE_BLOCK))
-        probes_fire(cpu->probes, &(struct probe_event){
-                                     .kind = PROBE_BLOCK, .cpu = cpu, .a = la,
-                                     .b = cpu->run->fetch_spa | (la & PAGE_MASK),
-                                     .c = block->bytes});
+        probes_fire(cpu->probes, &(struct probe_event){ .kind = PROBE_BLOCK,
+                                                        .cpu = cpu,
+                                                        .a = la,
+                                                        .b = cpu->run->fetch_spa | (la & PAGE_MASK),
+                                                        .c = block->bytes });
 }
 
 static enum step out_of_memory(struct vcpu *cpu)
 {
-    return cpu_stop_unimplemented(cpu, "going on when the workstation has no memory for decoded code");
+    return cpu_stop_unimplemented(cpu,
+                                  "going on when the workstation has no memory for decoded code");
 }
 
 /* Find or make the block at the current fetch page; `exact`: of one instruction. */
@@ -302,8 +304,8 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
     if (*block && (*block)->page2 == BLOCK_NO_PAGE)
         return STEP_NEXT;
     if (!*block) {
-        if (block_build(run->cache, run->fetch_page, offset, BLOCK_NO_PAGE, cpu->mode, exact, block) ==
-            BUILD_OK) {
+        if (block_build(run->cache, run->fetch_page, offset, BLOCK_NO_PAGE, cpu->mode, exact,
+                        block) == BUILD_OK) {
             if (!*block)
                 return out_of_memory(cpu);
             tell_block(cpu, la, *block);
@@ -481,14 +483,14 @@ static enum step run_block(struct vcpu *cpu, bool exact)
                 link->charge = block->insns;
             }
             if (cpu->mode == MODE_LONG64)
-                *jump_slot(cpu, cpu->r[REG_RIP]) = (struct jump_entry){.rip = cpu->r[REG_RIP],
-                                                                       .key = cpu->jump_key,
-                                                                       .target = entry + 1,
-                                                                       .charge = block->insns};
+                *jump_slot(cpu, cpu->r[REG_RIP]) = (struct jump_entry){ .rip = cpu->r[REG_RIP],
+                                                                        .key = cpu->jump_key,
+                                                                        .target = entry + 1,
+                                                                        .charge = block->insns };
         }
         if (exact && probes_want(cpu->probes, PROBE_INSN))
             probes_fire(cpu->probes,
-                        &(struct probe_event){.kind = PROBE_INSN, .cpu = cpu, .a = la});
+                        &(struct probe_event){ .kind = PROBE_INSN, .cpu = cpu, .a = la });
     }
     run->link = NULL;
     run_chain(cpu, entry);
@@ -550,7 +552,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct run_state *run = cpu->run;
     bool tight = false, woken = false;
-    run->link = NULL; /* the caller may have changed anything */
+    run->link = NULL;          /* the caller may have changed anything */
     cpu->context_stale = true; /* a client of PROBE_MEM may have come or gone */
     cpu_attention(cpu);
     for (;;) {

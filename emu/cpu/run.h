@@ -8,7 +8,7 @@
 struct vcpu_parts {
     struct memory *memory;
     struct probes *probes;
-    struct vclock *clock;         /* its now() is set to read this vCPU's time */
+    struct vclock *clock; /* its now() is set to read this vCPU's time */
     const struct intc_ops *intc;
     void *intc_self;
     const struct port_ops *ports;
@@ -25,10 +25,11 @@ void vcpu_free(struct vcpu *cpu);
 void vcpu_reset(struct vcpu *cpu);
 
 struct run_limits {
-    uint64_t max_steps;      /* absolute: stop when vcpu_steps() reaches it; UINT64_MAX: never */
+    uint64_t max_steps; /* absolute: stop when vcpu_steps() reaches it; UINT64_MAX: never */
     const volatile bool *stop_request; /* looked at often; may be NULL */
-    bool exact_blocks;       /* one-instruction blocks only (state-hash tests) */
-    uint64_t drop_fast_every; /* steps between drops of the fast tables and decoded code; 0: never */
+    bool exact_blocks;                 /* one-instruction blocks only (state-hash tests) */
+    uint64_t
+        drop_fast_every; /* steps between drops of the fast tables and decoded code; 0: never */
 };
 
 /* Run until something stops the machine. Returns enum pacifica_stop; cpu->stop holds feature and

@@ -51,7 +51,7 @@ void cpu_update_mode(struct vcpu *cpu)
 
 static struct segment reset_segment(uint16_t attr)
 {
-    return (struct segment){.attr = attr, .limit = 0xffff};
+    return (struct segment){ .attr = attr, .limit = 0xffff };
 }
 
 void cpu_reset(struct vcpu *cpu)
@@ -61,21 +61,21 @@ void cpu_reset(struct vcpu *cpu)
     cpu->r[REG_RDX] = 0x00a00f11; /* family, model, stepping as in CPUID Fn0000_0001 EAX */
     cpu->rflags = 2;
     cpu->flags_kind = FLAGS_MATERIAL;
-    cpu->regs = (struct cpu_regs){.cr0 = CR0_CD | CR0_NW | CR0_ET};
+    cpu->regs = (struct cpu_regs){ .cr0 = CR0_CD | CR0_NW | CR0_ET };
     cpu->regs.dr[6] = 0xffff0ff0;
     cpu->regs.dr[7] = 0x400;
     for (int i = 0; i < SEG_LDTR; i++)
         cpu->regs.seg[i] = reset_segment(0x093);
-    cpu->regs.seg[SEG_CS] = (struct segment){
-        .selector = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000};
+    cpu->regs.seg[SEG_CS] =
+        (struct segment){ .selector = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000 };
     cpu->regs.seg[SEG_LDTR] = reset_segment(0x082);
     cpu->regs.seg[SEG_TR] = reset_segment(0x08b);
     cpu->regs.gdtr.limit = cpu->regs.idtr.limit = 0xffff;
-    cpu->msr = (struct cpu_msrs){.pat = 0x0007040600070406, .misc_enable = 1};
-    cpu->x87 = (struct cpu_x87){.fcw = 0x40, .ftw = 0x5555};
-    cpu->pins = (struct cpu_pins){0};
-    cpu->raised = (struct raised){0};
-    cpu->delivering = (struct event){0};
+    cpu->msr = (struct cpu_msrs){ .pat = 0x0007040600070406, .misc_enable = 1 };
+    cpu->x87 = (struct cpu_x87){ .fcw = 0x40, .ftw = 0x5555 };
+    cpu->pins = (struct cpu_pins){ 0 };
+    cpu->raised = (struct raised){ 0 };
+    cpu->delivering = (struct event){ 0 };
     cpu->left = 0;
     cpu_update_mode(cpu);
 }

@@ -16,8 +16,22 @@
 #include "emu/compiler.h"
 
 enum reg {
-    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_RAX,
+    REG_RCX,
+    REG_RDX,
+    REG_RBX,
+    REG_RSP,
+    REG_RBP,
+    REG_RSI,
+    REG_RDI,
+    REG_R8,
+    REG_R9,
+    REG_R10,
+    REG_R11,
+    REG_R12,
+    REG_R13,
+    REG_R14,
+    REG_R15,
     REG_ZERO, /* always 0: "no base", "no index" */
     REG_RIP,
     REG_TMP, /* between the ops of one instruction only; no architectural meaning */
@@ -124,9 +138,9 @@ struct table_register { /* GDTR, IDTR */
 
 /* What an instruction body, a memory access or a slow path came to. */
 enum step {
-    STEP_NEXT,   /* done: go on behind the instruction (also: an access or a helper succeeded) */
-    STEP_JUMP,   /* done and retired: r[REG_RIP] was set; leave the chain */
-    STEP_LEAVE,  /* done and retired, RIP moves on by len; leave the chain (mode, mask or time changed) */
+    STEP_NEXT, /* done: go on behind the instruction (also: an access or a helper succeeded) */
+    STEP_JUMP, /* done and retired: r[REG_RIP] was set; leave the chain */
+    STEP_LEAVE, /* done and retired, RIP moves on by len; leave the chain (mode, mask or time changed) */
     STEP_REPEAT, /* some iterations of a string instruction done; RIP stays; leave the chain */
     STEP_RAISED, /* cpu->raised holds an exception or nested page fault; nothing was committed */
     STEP_VMEXIT, /* #VMEXIT done: the host's state is loaded, RIP included */
@@ -144,8 +158,28 @@ enum trap_rule {
 };
 
 enum exception {
-    EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_MF9, EXC_TS,
-    EXC_NP, EXC_SS, EXC_GP, EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XF, EXC_HV = 28, EXC_VC, EXC_SX
+    EXC_DE,
+    EXC_DB,
+    EXC_NMI,
+    EXC_BP,
+    EXC_OF,
+    EXC_BR,
+    EXC_UD,
+    EXC_NM,
+    EXC_DF,
+    EXC_MF9,
+    EXC_TS,
+    EXC_NP,
+    EXC_SS,
+    EXC_GP,
+    EXC_PF,
+    EXC_MF = 16,
+    EXC_AC,
+    EXC_MC,
+    EXC_XF,
+    EXC_HV = 28,
+    EXC_VC,
+    EXC_SX
 };
 
 /* The types of EVENTINJ and EXITINTINFO. APM vol 2, 15.20 "Event Injection". */
@@ -162,12 +196,12 @@ struct event {
 
 /* What is recorded by cpu_raise*(): an exception, or a nested page fault on the way to #VMEXIT. */
 struct raised {
-    bool npf;         /* a nested page fault: info1, info2 below; else the event */
+    bool npf; /* a nested page fault: info1, info2 below; else the event */
     struct event event;
-    uint64_t cr2;     /* #PF only: written to CR2 when the exception is delivered */
-    uint64_t dr6;     /* #DB only: bits to set in DR6 */
+    uint64_t cr2; /* #PF only: written to CR2 when the exception is delivered */
+    uint64_t dr6; /* #DB only: bits to set in DR6 */
     uint64_t info1, info2;
-    bool fetch;       /* #PF or nested page fault of an instruction fetch, whatever its code can say */
+    bool fetch; /* #PF or nested page fault of an instruction fetch, whatever its code can say */
     uint8_t insn_len; /* #BR of BOUND: the instruction's length, for nRIP */
 };
 
@@ -195,13 +229,13 @@ struct fast_entry {
 
 struct walk_regime; /* paging/regime.h */
 struct block;
-struct bank;   /* paging: one bank of fast entries */
-struct paging; /* paging: TLBs, nested cache and banks of one vCPU */
-struct memory; /* paging: physical memory of the machine */
+struct bank;      /* paging: one bank of fast entries */
+struct paging;    /* paging: TLBs, nested cache and banks of one vCPU */
+struct memory;    /* paging: physical memory of the machine */
 struct svm_state; /* svm */
-struct op;         /* decoder */
+struct op;        /* decoder */
 struct jump_entry;
-struct run_state;  /* emu/cpu/run.c */
+struct run_state; /* emu/cpu/run.c */
 struct vcpu;
 
 /* What the interrupt controller offers to the CPU. */
@@ -228,11 +262,12 @@ struct cpu_regs {
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
     uint8_t cpl;
-    bool shadow;      /* the next instruction runs in an interrupt shadow (STI, MOV SS, POP SS, VMCB) */
-    bool shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
+    bool shadow; /* the next instruction runs in an interrupt shadow (STI, MOV SS, POP SS, VMCB) */
+    bool
+        shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
     bool nmi_masked; /* between NMI delivery and IRET */
     bool halted;
-    uint8_t cr8;     /* used only when no interrupt controller is attached */
+    uint8_t cr8; /* used only when no interrupt controller is attached */
 };
 
 struct cpu_msrs {
@@ -246,9 +281,10 @@ struct cpu_msrs {
     uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
     uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;
     uint64_t ignne, smbase, smm_addr, smm_mask;
-    uint64_t name[6];              /* the brand string of CPUID Fn8000_0002-4 */
-    uint64_t cpuid_flip[4];        /* C001_1002-5: written value XOR the true feature words */
-    uint64_t dr0_mask, core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
+    uint64_t name[6];       /* the brand string of CPUID Fn8000_0002-4 */
+    uint64_t cpuid_flip[4]; /* C001_1002-5: written value XOR the true feature words */
+    uint64_t dr0_mask,
+        core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
 
 /* x87: the control part alone; there are no data registers yet. APM vol 1, 6.2 "Registers". */
@@ -261,7 +297,15 @@ struct cpu_pins {
     bool nmi, smi, init;
 };
 
-enum cpu_mode { MODE_REAL, MODE_V86, MODE_PROT16, MODE_PROT32, MODE_COMPAT16, MODE_COMPAT32, MODE_LONG64 };
+enum cpu_mode {
+    MODE_REAL,
+    MODE_V86,
+    MODE_PROT16,
+    MODE_PROT32,
+    MODE_COMPAT16,
+    MODE_COMPAT32,
+    MODE_LONG64
+};
 
 struct vcpu {
     /* Used by every handler: keep together. */
@@ -271,25 +315,27 @@ struct vcpu {
     uint8_t left;            /* instructions of the current block not yet retired, as the op says */
     uint8_t flags_kind;      /* enum flags_kind */
     uint64_t src1, src2, res;
-    uint64_t rflags;         /* status bits valid as flags_kind says; all others always */
-    uint8_t off;             /* where in the block the current instruction starts (plain bodies) */
+    uint64_t rflags; /* status bits valid as flags_kind says; all others always */
+    uint8_t off;     /* where in the block the current instruction starts (plain bodies) */
 
     /* Owned by the run loop. */
-    uint64_t insns_end;  /* instructions retired when budget and left are both 0 */
+    uint64_t insns_end;   /* instructions retired when budget and left are both 0 */
     uint64_t extra_steps; /* event deliveries and #VMEXITs, counted by event.c and svm_vmexit() */
-    uint64_t skipped_ns; /* virtual time passed in HLT */
-    uint8_t leave;       /* enum step, or LEAVE_LINK: why the chain was left */
-    bool attention;      /* leave the chain at the next boundary: an interrupt, a deadline, code written */
-    const struct op *link; /* LEAVE_LINK: the op that wants its target */
+    uint64_t skipped_ns;  /* virtual time passed in HLT */
+    uint8_t leave;        /* enum step, or LEAVE_LINK: why the chain was left */
+    bool
+        attention; /* leave the chain at the next boundary: an interrupt, a deadline, code written */
+    const struct op *link;       /* LEAVE_LINK: the op that wants its target */
     const struct op *trampoline; /* EMU_TRAMPOLINE builds: the next op, NULL to leave */
-    struct jump_entry *jumps; /* the jump cache: JUMP_ENTRIES, decoder/op.h */
-    uint64_t jump_key;   /* translation context and instruction-TLB generation, as one number */
+    struct jump_entry *jumps;    /* the jump cache: JUMP_ENTRIES, decoder/op.h */
+    uint64_t jump_key; /* translation context and instruction-TLB generation, as one number */
     struct run_state *run;
 
     /* Derived by cpu_update_mode(). */
     enum cpu_mode mode;
     struct walk_regime *regime; /* of the current context, kept by mem_regime() */
-    struct fast_entry *bank;    /* of the regime; `fast` is it, or answers nothing while alignment is checked */
+    struct fast_entry
+        *bank; /* of the regime; `fast` is it, or answers nothing while alignment is checked */
     bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
 
     struct cpu_regs regs;

@@ -30,7 +30,7 @@ void disasm_free(struct disasm *disasm)
 /* The Capstone handle for a width, or 0 when it cannot be had. */
 static csh disasm_handle(struct disasm *disasm, unsigned bits)
 {
-    static const cs_mode mode[3] = {CS_MODE_16, CS_MODE_32, CS_MODE_64};
+    static const cs_mode mode[3] = { CS_MODE_16, CS_MODE_32, CS_MODE_64 };
     unsigned i = bits == 16 ? 0 : bits == 32 ? 1 : 2;
     if (!disasm->handle[i] && cs_open(CS_ARCH_X86, mode[i], &disasm->handle[i]) != CS_ERR_OK)
         disasm->handle[i] = 0;

@@ -54,8 +54,9 @@ struct pacifica_exit_stats *exit_stats_new(struct probes *probes)
     if (!stats)
         return NULL;
     stats->probes = probes;
-    stats->client = (struct probe_client){
-        .mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT, .fire = exit_stats_fire, .self = stats};
+    stats->client = (struct probe_client){ .mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT,
+                                           .fire = exit_stats_fire,
+                                           .self = stats };
     probes_attach(probes, &stats->client);
     return stats;
 }
@@ -89,9 +90,10 @@ static void put_row(const struct pacifica_exit_stats *stats, const struct exit_r
     }
     /* In thousandths, rounded half up: no floating point, so the same digits everywhere. */
     uint64_t share = (uint64_t)(((emu_u128)row->count * 2000 + stats->exits) / (2 * stats->exits));
-    uint64_t mean = (uint64_t)(((emu_u128)row->insns * 20 + row->count) / (2 * (emu_u128)row->count));
-    output_put(output, "%-26s %12" PRIu64 " %4" PRIu64 ".%" PRIu64 "%% %14" PRIu64 ".%" PRIu64 "\n", name,
-        row->count, share / 10, share % 10, mean / 10, mean % 10);
+    uint64_t mean =
+        (uint64_t)(((emu_u128)row->insns * 20 + row->count) / (2 * (emu_u128)row->count));
+    output_put(output, "%-26s %12" PRIu64 " %4" PRIu64 ".%" PRIu64 "%% %14" PRIu64 ".%" PRIu64 "\n",
+               name, row->count, share / 10, share % 10, mean / 10, mean % 10);
 }
 
 void exit_stats_write(const struct pacifica_exit_stats *stats, const struct pacifica_output *output)

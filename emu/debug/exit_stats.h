@@ -11,6 +11,7 @@ struct pacifica_exit_stats *exit_stats_new(struct probes *probes);
 void exit_stats_free(struct pacifica_exit_stats *stats); /* NULL is allowed */
 
 /* Write the table, most frequent exit first. */
-void exit_stats_write(const struct pacifica_exit_stats *stats, const struct pacifica_output *output);
+void exit_stats_write(const struct pacifica_exit_stats *stats,
+                      const struct pacifica_output *output);
 
 #endif

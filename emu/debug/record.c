@@ -96,15 +96,16 @@ void record_dec(struct record *record, const char *name, uint64_t value)
 void record_hex(struct record *record, const char *name, uint64_t value)
 {
     size_t before = record->used;
-    settle(record, before,
-           append(record, json(record) ? ",\"%s\":\"0x%" PRIx64 "\"" : " %s 0x%" PRIx64, name, value));
+    settle(
+        record, before,
+        append(record, json(record) ? ",\"%s\":\"0x%" PRIx64 "\"" : " %s 0x%" PRIx64, name, value));
 }
 
 void record_bool(struct record *record, const char *name, bool value)
 {
     size_t before = record->used;
-    settle(record, before, append(record, json(record) ? ",\"%s\":%s" : " %s %s", name,
-                                  value ? "true" : "false"));
+    settle(record, before,
+           append(record, json(record) ? ",\"%s\":%s" : " %s %s", name, value ? "true" : "false"));
 }
 
 void record_text(struct record *record, const char *name, const char *value)
@@ -125,8 +126,9 @@ void record_cs_rip(struct record *record, uint16_t cs, uint64_t rip)
 {
     size_t before = record->used;
     settle(record, before,
-           append(record, json(record) ? ",\"cs\":\"0x%04x\",\"rip\":\"0x%" PRIx64 "\""
-                                       : " at %04x:%016" PRIx64,
+           append(record,
+                  json(record) ? ",\"cs\":\"0x%04x\",\"rip\":\"0x%" PRIx64 "\""
+                               : " at %04x:%016" PRIx64,
                   cs, rip));
 }
 

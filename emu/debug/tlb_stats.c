@@ -7,7 +7,8 @@
 
 void tlb_stats_write(const struct paging *paging, const struct pacifica_output *output)
 {
-    output_put(output, "%-14s %12s %12s %12s %12s\n", "TLB", "misses", "fills", "evictions", "flushes");
+    output_put(output, "%-14s %12s %12s %12s %12s\n", "TLB", "misses", "fills", "evictions",
+               "flushes");
     for (unsigned asid = 0; asid <= UINT16_MAX; asid++) {
         const struct tlb_counters *c = paging_counters(paging, (uint16_t)asid);
         if (c)

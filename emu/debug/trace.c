@@ -15,20 +15,23 @@ static const struct trace_row {
     const char *filter; /* NULL: takes none */
     const char *meaning;
 } trace_rows[TRACE_EVENTS] = {
-    [TRACE_SVM] = {"svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT, "exit codes by name or number, VMRUN",
-                   "each VMRUN and #VMEXIT, with the rule behind VMEXIT_INVALID"},
-    [TRACE_NPT] = {"npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault"},
-    [TRACE_TLB] = {"tlb", 1u << PROBE_TLB, "ASIDs", "fills, evictions and flushes of the TLB"},
-    [TRACE_INT] = {"int", 1u << PROBE_EXCEPTION, "vectors", "exceptions and interrupts delivered"},
-    [TRACE_IN_ASM] = {"in_asm", 1u << PROBE_BLOCK, "linear addresses",
-                      "instructions when they are first decoded"},
-    [TRACE_EXEC] = {"exec", 1u << PROBE_INSN, "linear addresses", "each instruction executed (slow)"},
-    [TRACE_MEM] = {"mem", 1u << PROBE_MEM, "linear addresses", "data accesses (slow)"},
-    [TRACE_IO] = {"io", 1u << PROBE_IO, "ports", "port input and output"},
-    [TRACE_MSR] = {"msr", 1u << PROBE_MSR, "MSR numbers", "RDMSR and WRMSR"},
-    [TRACE_GUEST_ERRORS] = {"guest_errors", 1u << PROBE_GUEST_ERROR, NULL,
-                            "what a guest does wrong by the manual"},
-    [TRACE_UNIMP] = {"unimp", 1u << PROBE_UNIMP, NULL, "what is not emulated"},
+    [TRACE_SVM] = { "svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT,
+                    "exit codes by name or number, VMRUN",
+                    "each VMRUN and #VMEXIT, with the rule behind VMEXIT_INVALID" },
+    [TRACE_NPT] = { "npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault" },
+    [TRACE_TLB] = { "tlb", 1u << PROBE_TLB, "ASIDs", "fills, evictions and flushes of the TLB" },
+    [TRACE_INT] = { "int", 1u << PROBE_EXCEPTION, "vectors",
+                    "exceptions and interrupts delivered" },
+    [TRACE_IN_ASM] = { "in_asm", 1u << PROBE_BLOCK, "linear addresses",
+                       "instructions when they are first decoded" },
+    [TRACE_EXEC] = { "exec", 1u << PROBE_INSN, "linear addresses",
+                     "each instruction executed (slow)" },
+    [TRACE_MEM] = { "mem", 1u << PROBE_MEM, "linear addresses", "data accesses (slow)" },
+    [TRACE_IO] = { "io", 1u << PROBE_IO, "ports", "port input and output" },
+    [TRACE_MSR] = { "msr", 1u << PROBE_MSR, "MSR numbers", "RDMSR and WRMSR" },
+    [TRACE_GUEST_ERRORS] = { "guest_errors", 1u << PROBE_GUEST_ERROR, NULL,
+                             "what a guest does wrong by the manual" },
+    [TRACE_UNIMP] = { "unimp", 1u << PROBE_UNIMP, NULL, "what is not emulated" },
 };
 
 void trace_begin(struct pacifica_trace *trace, const char *name, const struct probe_event *event)
@@ -47,7 +50,8 @@ void trace_end(struct pacifica_trace *trace)
 static void trace_tlb(struct pacifica_trace *trace, const struct probe_event *event)
 {
     static const char *const change[] = {
-        [PROBE_TLB_FILL] = "fill", [PROBE_TLB_EVICT] = "evict", [PROBE_TLB_FLUSH] = "flush"};
+        [PROBE_TLB_FILL] = "fill", [PROBE_TLB_EVICT] = "evict", [PROBE_TLB_FLUSH] = "flush"
+    };
     if (!trace_wants(trace, TRACE_TLB, event->c))
         return;
     trace_begin(trace, "tlb", event);
@@ -61,12 +65,13 @@ static void trace_tlb(struct pacifica_trace *trace, const struct probe_event *ev
 
 static void trace_int(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    static const char *const type[8] = {
-        [EVENT_INTR] = "interrupt", [EVENT_NMI] = "nmi", [EVENT_EXCEPTION] = "exception",
-        [EVENT_SOFT] = "software"};
-    static const char *const vectors[] = {
-        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP", "#SS",
-        "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XF"};
+    static const char *const type[8] = { [EVENT_INTR] = "interrupt",
+                                         [EVENT_NMI] = "nmi",
+                                         [EVENT_EXCEPTION] = "exception",
+                                         [EVENT_SOFT] = "software" };
+    static const char *const vectors[] = { "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD",
+                                           "#NM", "#DF", "9",   "#TS", "#NP", "#SS", "#GP",
+                                           "#PF", "15",  "#MF", "#AC", "#MC", "#XF" };
     unsigned vector = event->a & 0xff;
     const char *kind = type[(event->a >> 8) & 7];
     if (!trace_wants(trace, TRACE_INT, vector))
@@ -158,7 +163,8 @@ static enum pacifica_status choose(struct pacifica_trace *trace, const char *tex
     size_t name = colon ? (size_t)(colon - text) : length;
     int row = find_row(text, name);
     if (row < 0)
-        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no event '%.*s' to trace", (int)name, text);
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no event '%.*s' to trace", (int)name,
+                        text);
     trace->events |= 1u << row;
     trace->client.mask |= trace_rows[row].probes;
     if (!colon)

@@ -24,8 +24,8 @@ static size_t trace_code(struct pacifica_trace *trace, const char *name,
                          size_t size)
 {
     char text[96];
-    size_t length = disasm_insn(trace->disasm, code_bits(event->cpu), rip, bytes, size, text,
-                                sizeof(text));
+    size_t length =
+        disasm_insn(trace->disasm, code_bits(event->cpu), rip, bytes, size, text, sizeof(text));
     trace_begin(trace, name, event);
     record_hex(&trace->record, "rip", rip);
     record_bytes(&trace->record, "bytes", bytes, length);
@@ -53,8 +53,8 @@ static size_t peek_code(struct vcpu *cpu, uint64_t la, uint8_t *bytes, size_t si
     size_t done = 0;
     while (done < size) {
         uint64_t at = la + done;
-        struct walk_result result = walk(cpu->memory, mem_regime(cpu), at,
-                                         (struct access){.kind = ACCESS_EXEC}, false);
+        struct walk_result result =
+            walk(cpu->memory, mem_regime(cpu), at, (struct access){ .kind = ACCESS_EXEC }, false);
         size_t part = 4096 - (at & 4095);
         if (part > size - done)
             part = size - done;

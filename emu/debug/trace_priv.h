@@ -8,8 +8,18 @@
 #include "emu/debug/trace.h"
 
 enum trace_event {
-    TRACE_SVM, TRACE_NPT, TRACE_TLB, TRACE_INT, TRACE_IN_ASM, TRACE_EXEC, TRACE_MEM, TRACE_IO, TRACE_MSR,
-    TRACE_GUEST_ERRORS, TRACE_UNIMP, TRACE_EVENTS
+    TRACE_SVM,
+    TRACE_NPT,
+    TRACE_TLB,
+    TRACE_INT,
+    TRACE_IN_ASM,
+    TRACE_EXEC,
+    TRACE_MEM,
+    TRACE_IO,
+    TRACE_MSR,
+    TRACE_GUEST_ERRORS,
+    TRACE_UNIMP,
+    TRACE_EVENTS
 };
 
 struct pacifica_trace {

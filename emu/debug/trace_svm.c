@@ -11,8 +11,8 @@ static const struct {
     const char *name;
     uint64_t code;
 } exit_names[] = {
-#define VMEXIT_CODE(code, name, what) {#name, code},
-#define VMEXIT_NEGATIVE(code, name, what) {#name, VMEXIT_##name},
+#define VMEXIT_CODE(code, name, what) { #name, code },
+#define VMEXIT_NEGATIVE(code, name, what) { #name, VMEXIT_##name },
 #include "svm/exit_codes.def"
 #undef VMEXIT_CODE
 #undef VMEXIT_NEGATIVE
@@ -98,13 +98,13 @@ static void rule_line(void *self, const struct svm_invalid *invalid)
 static void put_further_rules(struct pacifica_trace *trace, const struct probe_event *event)
 {
     const struct vcpu *cpu = event->cpu;
-    const struct svm_check check = {
-        .page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES),
-        .model = &cpu->svm->model,
-        .memory = cpu->memory,
-        .host_cr0 = cpu->regs.cr0,
-        .np = cpu->svm->last_nested};
-    struct rule_lines lines = {.trace = trace, .event = event};
+    const struct svm_check check = { .page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa,
+                                                        VMCB_PAGE_BYTES),
+                                     .model = &cpu->svm->model,
+                                     .memory = cpu->memory,
+                                     .host_cr0 = cpu->regs.cr0,
+                                     .np = cpu->svm->last_nested };
+    struct rule_lines lines = { .trace = trace, .event = event };
     if (check.page && cpu->svm->invalid_count > 1)
         (void)svm_rules_report(&check, rule_line, &lines);
 }

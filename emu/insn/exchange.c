@@ -65,8 +65,7 @@ enum step insn_cmpxchg8b(struct vcpu *cpu, const struct insn *in)
     uint64_t old, expected = cpu->r[REG_RDX] << 32 | (uint32_t)cpu->r[REG_RAX];
     uint64_t replacement = cpu->r[REG_RCX] << 32 | (uint32_t)cpu->r[REG_RBX];
     struct mem_rmw rmw;
-    enum step step =
-        mem_rmw_begin(cpu, (enum seg)in->seg, mem_offset(cpu, in), 8, &rmw, &old);
+    enum step step = mem_rmw_begin(cpu, (enum seg)in->seg, mem_offset(cpu, in), 8, &rmw, &old);
     if (step != STEP_NEXT)
         return step;
     mem_rmw_commit(cpu, &rmw, old == expected ? replacement : old);

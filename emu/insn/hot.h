@@ -45,41 +45,41 @@
 #endif
 
 /* Pay for a block and go on behind its entry, which would do the same. */
-#define OP_PAY_AND_GOTO(charge_, target_)                      \
-    do {                                                       \
-        int32_t budget_ = cpu->budget - (charge_);             \
-        if (EMU_UNLIKELY(budget_ < 0)) {                       \
-            cpu->left = 0;                                     \
-            OP_LEAVE(LEAVE_BUDGET);                            \
-        }                                                      \
-        cpu->budget = budget_;                                 \
-        OP_GOTO(target_);                                      \
+#define OP_PAY_AND_GOTO(charge_, target_)          \
+    do {                                           \
+        int32_t budget_ = cpu->budget - (charge_); \
+        if (EMU_UNLIKELY(budget_ < 0)) {           \
+            cpu->left = 0;                         \
+            OP_LEAVE(LEAVE_BUDGET);                \
+        }                                          \
+        cpu->budget = budget_;                     \
+        OP_GOTO(target_);                          \
     } while (0)
 
 /* Go to a block in the same page: `op` holds the way and, once linked, the target. */
-#define OP_BRANCH()                                            \
-    do {                                                       \
-        const struct op *branch_ = op->target;                 \
-        cpu->r[REG_RIP] += (uint64_t)(int64_t)op->disp;        \
-        if (EMU_UNLIKELY(!branch_)) {                          \
-            cpu->link = op;                                    \
-            cpu->left = 0;                                     \
-            OP_LEAVE(LEAVE_LINK);                              \
-        }                                                      \
-        OP_PAY_AND_GOTO(op->charge, branch_);                  \
+#define OP_BRANCH()                                     \
+    do {                                                \
+        const struct op *branch_ = op->target;          \
+        cpu->r[REG_RIP] += (uint64_t)(int64_t)op->disp; \
+        if (EMU_UNLIKELY(!branch_)) {                   \
+            cpu->link = op;                             \
+            cpu->left = 0;                              \
+            OP_LEAVE(LEAVE_LINK);                       \
+        }                                               \
+        OP_PAY_AND_GOTO(op->charge, branch_);           \
     } while (0)
 
 /* Go to any canonical address through the jump cache. */
-#define OP_JUMP(rip_)                                          \
-    do {                                                       \
-        uint64_t to_ = (rip_);                                 \
-        const struct jump_entry *slot_ = jump_slot(cpu, to_);  \
-        cpu->r[REG_RIP] = to_;                                 \
+#define OP_JUMP(rip_)                                                         \
+    do {                                                                      \
+        uint64_t to_ = (rip_);                                                \
+        const struct jump_entry *slot_ = jump_slot(cpu, to_);                 \
+        cpu->r[REG_RIP] = to_;                                                \
         if (EMU_UNLIKELY(slot_->rip != to_ || slot_->key != cpu->jump_key)) { \
-            cpu->left = 0;                                     \
-            OP_LEAVE(STEP_JUMP);                               \
-        }                                                      \
-        OP_PAY_AND_GOTO(slot_->charge, slot_->target);         \
+            cpu->left = 0;                                                    \
+            OP_LEAVE(STEP_JUMP);                                              \
+        }                                                                     \
+        OP_PAY_AND_GOTO(slot_->charge, slot_->target);                        \
     } while (0)
 
 /* Bring the vCPU to the boundary that `step` stands for, after the body of op's instruction returned it with

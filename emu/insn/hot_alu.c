@@ -5,17 +5,17 @@
 #define CUT8(value) (value)
 #define CUT4(value) ((uint32_t)(value))
 
-#define ALU_R(name, size)                                                          \
-    void op_##name##_r##size(struct vcpu *cpu, const struct op *op)                \
-    {                                                                              \
+#define ALU_R(name, size)                                                                     \
+    void op_##name##_r##size(struct vcpu *cpu, const struct op *op)                           \
+    {                                                                                         \
         OP_REG(op->dst) = CUT##size(sem_##name(cpu, size, OP_REG(op->dst), OP_REG(op->src))); \
-        OP_NEXT();                                                                 \
+        OP_NEXT();                                                                            \
     }
-#define ALU_I(name, size)                                                          \
-    void op_##name##_i##size(struct vcpu *cpu, const struct op *op)                \
-    {                                                                              \
+#define ALU_I(name, size)                                                             \
+    void op_##name##_i##size(struct vcpu *cpu, const struct op *op)                   \
+    {                                                                                 \
         OP_REG(op->dst) = CUT##size(sem_##name(cpu, size, OP_REG(op->dst), op->imm)); \
-        OP_NEXT();                                                                 \
+        OP_NEXT();                                                                    \
     }
 ALU_R(add, 4)
 ALU_R(add, 8)
@@ -40,17 +40,17 @@ ALU_I(shr, 8)
 ALU_I(sar, 8)
 
 /* Only flags. */
-#define TEST_R(name, size)                                             \
-    void op_##name##_r##size(struct vcpu *cpu, const struct op *op)    \
-    {                                                                  \
-        sem_##name(cpu, size, OP_REG(op->dst), OP_REG(op->src));       \
-        OP_NEXT();                                                     \
+#define TEST_R(name, size)                                          \
+    void op_##name##_r##size(struct vcpu *cpu, const struct op *op) \
+    {                                                               \
+        sem_##name(cpu, size, OP_REG(op->dst), OP_REG(op->src));    \
+        OP_NEXT();                                                  \
     }
-#define TEST_I(name, size)                                             \
-    void op_##name##_i##size(struct vcpu *cpu, const struct op *op)    \
-    {                                                                  \
-        sem_##name(cpu, size, OP_REG(op->dst), op->imm);               \
-        OP_NEXT();                                                     \
+#define TEST_I(name, size)                                          \
+    void op_##name##_i##size(struct vcpu *cpu, const struct op *op) \
+    {                                                               \
+        sem_##name(cpu, size, OP_REG(op->dst), op->imm);            \
+        OP_NEXT();                                                  \
     }
 TEST_R(cmp, 4)
 TEST_R(cmp, 8)

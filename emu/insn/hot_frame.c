@@ -93,14 +93,14 @@ EMU_COLD static void branch_whole(struct vcpu *cpu, const struct op *op)
 
 /* The jump cache knows canonical addresses only. Without it the target of a branch is tested; op->insn is NULL where
  * the code just goes on, and running off the end of the addresses is a fault of the next fetch. */
-#define OP_JUMP_PAGE()                                                           \
-    do {                                                                         \
-        uint64_t page_to_ = cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp;       \
-        if (EMU_UNLIKELY(!OP_CANONICAL48(page_to_)) && op->insn) {               \
-            branch_whole(cpu, op);                                               \
-            return;                                                              \
-        }                                                                        \
-        OP_JUMP(page_to_);                                                       \
+#define OP_JUMP_PAGE()                                                     \
+    do {                                                                   \
+        uint64_t page_to_ = cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp; \
+        if (EMU_UNLIKELY(!OP_CANONICAL48(page_to_)) && op->insn) {         \
+            branch_whole(cpu, op);                                         \
+            return;                                                        \
+        }                                                                  \
+        OP_JUMP(page_to_);                                                 \
     } while (0)
 
 /* On to a block in another page. */

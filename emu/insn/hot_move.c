@@ -44,15 +44,15 @@ void op_lea4(struct vcpu *cpu, const struct op *op)
 }
 
 /* A fast entry answers for [la, la + size): one compare also refuses an access that crosses the page. */
-#define LOAD(name, type, convert, slow)                                        \
-    void op_##name(struct vcpu *cpu, const struct op *op)                      \
-    {                                                                          \
-        uint64_t la = OP_ADDRESS();                                            \
-        const struct fast_entry *entry = OP_FAST(la);                          \
-        if (EMU_UNLIKELY(entry->rtag != OP_PAGE(la + sizeof(type) - 1)))       \
-            OP_SLOW(slow);                                                     \
+#define LOAD(name, type, convert, slow)                                            \
+    void op_##name(struct vcpu *cpu, const struct op *op)                          \
+    {                                                                              \
+        uint64_t la = OP_ADDRESS();                                                \
+        const struct fast_entry *entry = OP_FAST(la);                              \
+        if (EMU_UNLIKELY(entry->rtag != OP_PAGE(la + sizeof(type) - 1)))           \
+            OP_SLOW(slow);                                                         \
         OP_REG(op->dst) = convert(*(const type *)(uintptr_t)(la + entry->addend)); \
-        OP_NEXT();                                                             \
+        OP_NEXT();                                                                 \
     }
 #if defined(EMU_TRAMPOLINE)
 #define OP_SLOW(slow)  \
@@ -83,29 +83,29 @@ LOAD(load_zx2, unaligned16, (uint64_t), slow_load)
 LOAD(load_sx4, unaligned_s32, (uint64_t)(int64_t), slow_load)
 
 /* The first op of a read-modify-write: it asks for the right to write, so that the store cannot fail. */
-#define LOAD_W(name, type)                                                     \
-    void op_##name(struct vcpu *cpu, const struct op *op)                      \
-    {                                                                          \
-        uint64_t la = OP_ADDRESS();                                            \
-        const struct fast_entry *entry = OP_FAST(la);                          \
-        uint64_t page = OP_PAGE(la + sizeof(type) - 1);                        \
-        if (EMU_UNLIKELY(entry->wtag != page || entry->rtag != page))          \
-            OP_SLOW(op_whole);                                                 \
-        cpu->r[REG_TMP] = *(const type *)(uintptr_t)(la + entry->addend);      \
-        OP_NEXT();                                                             \
+#define LOAD_W(name, type)                                                \
+    void op_##name(struct vcpu *cpu, const struct op *op)                 \
+    {                                                                     \
+        uint64_t la = OP_ADDRESS();                                       \
+        const struct fast_entry *entry = OP_FAST(la);                     \
+        uint64_t page = OP_PAGE(la + sizeof(type) - 1);                   \
+        if (EMU_UNLIKELY(entry->wtag != page || entry->rtag != page))     \
+            OP_SLOW(op_whole);                                            \
+        cpu->r[REG_TMP] = *(const type *)(uintptr_t)(la + entry->addend); \
+        OP_NEXT();                                                        \
     }
 LOAD_W(load_tmp_w8, unaligned64)
 LOAD_W(load_tmp_w4, unaligned32)
 
-#define STORE(name, type, value)                                               \
-    void op_##name(struct vcpu *cpu, const struct op *op)                      \
-    {                                                                          \
-        uint64_t la = OP_ADDRESS();                                            \
-        const struct fast_entry *entry = OP_FAST(la);                          \
-        if (EMU_UNLIKELY(entry->wtag != OP_PAGE(la + sizeof(type) - 1)))       \
-            OP_SLOW(op_plain);                                                 \
-        *(type *)(uintptr_t)(la + entry->addend) = (type)(value);              \
-        OP_NEXT();                                                             \
+#define STORE(name, type, value)                                         \
+    void op_##name(struct vcpu *cpu, const struct op *op)                \
+    {                                                                    \
+        uint64_t la = OP_ADDRESS();                                      \
+        const struct fast_entry *entry = OP_FAST(la);                    \
+        if (EMU_UNLIKELY(entry->wtag != OP_PAGE(la + sizeof(type) - 1))) \
+            OP_SLOW(op_plain);                                           \
+        *(type *)(uintptr_t)(la + entry->addend) = (type)(value);        \
+        OP_NEXT();                                                       \
     }
 STORE(store8, unaligned64, OP_REG(op->src))
 STORE(store4, unaligned32, OP_REG32(op->src))
@@ -132,6 +132,7 @@ void op_pop8(struct vcpu *cpu, const struct op *op)
     if (EMU_UNLIKELY(entry->rtag != OP_PAGE(la + 7)))
         OP_SLOW(op_plain);
     cpu->r[REG_RSP] = la + 8;
-    OP_REG(op->dst) = *(const unaligned64 *)(uintptr_t)(la + entry->addend); /* POP RSP: this wins */
+    OP_REG(op->dst) =
+        *(const unaligned64 *)(uintptr_t)(la + entry->addend); /* POP RSP: this wins */
     OP_NEXT();
 }

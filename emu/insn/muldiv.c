@@ -117,8 +117,7 @@ enum step insn_idiv(struct vcpu *cpu, const struct insn *in)
         return cpu_raise(cpu, EXC_DE);
     bool small = dividend >> 64 == 0;
     emu_u128 quotient = small ? (uint64_t)dividend / magnitude : dividend / magnitude;
-    uint64_t remainder =
-        small ? (uint64_t)dividend % magnitude : (uint64_t)(dividend % magnitude);
+    uint64_t remainder = small ? (uint64_t)dividend % magnitude : (uint64_t)(dividend % magnitude);
     bool quotient_negative = negative != (divisor < 0);
     emu_u128 limit = ((emu_u128)1 << (bits - 1)) - (quotient_negative ? 0 : 1);
     if (quotient > limit)

@@ -18,7 +18,7 @@ enum step insn_fninit(struct vcpu *cpu, const struct insn *in)
     (void)in;
     if (device_not_available(cpu))
         return cpu_raise(cpu, EXC_NM);
-    cpu->x87 = (struct cpu_x87){.fcw = 0x37f, .ftw = 0xffff};
+    cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .ftw = 0xffff };
     return STEP_NEXT;
 }
 

@@ -10,7 +10,8 @@
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
 #define PIT_IRQ 0
-#define RTC_EPOCH 946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
+#define RTC_EPOCH \
+    946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
 
 /* --- what devices say to the machine: self is the machine ---------------------------------- */
 
@@ -53,7 +54,7 @@ static void output_byte(void *self, uint8_t byte)
 
 static struct byte_sink sink_to(struct pacifica_output *output)
 {
-    return (struct byte_sink){.put = output->write ? output_byte : NULL, .self = output};
+    return (struct byte_sink){ .put = output->write ? output_byte : NULL, .self = output };
 }
 
 /* --- adding ---------------------------------------------------------------------------------- */
@@ -64,15 +65,15 @@ static bool add_standard(struct pacifica_machine *machine)
     machine->pic = pic_add(bus, NULL, NULL);
     if (!machine->pic)
         return false;
-    const struct lapic_config config = {.pic = machine->pic,
-                                        .maxphyaddr = CPU_MAXPHYADDR,
-                                        .bsp = true,
-                                        .changed = interrupt_changed,
-                                        .nmi = nmi_pulse,
-                                        .self = machine};
+    const struct lapic_config config = { .pic = machine->pic,
+                                         .maxphyaddr = CPU_MAXPHYADDR,
+                                         .bsp = true,
+                                         .changed = interrupt_changed,
+                                         .nmi = nmi_pulse,
+                                         .self = machine };
     machine->lapic = lapic_add(bus, &config);
-    const struct irq_line timer = {.set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ};
-    const struct irq_line com1 = {.set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ};
+    const struct irq_line timer = { .set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ };
+    const struct irq_line com1 = { .set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ };
     machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
     return machine->lapic && machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
            rtc_add(bus, RTC_EPOCH, memory_ram_bytes(machine->memory),
@@ -104,7 +105,8 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
     const char *name = "isa-debug-exit";
     bool added;
     if (device->kind == PACIFICA_DEVICE_DEBUG_EXIT) {
-        added = debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
+        added =
+            debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
     } else {
         name = "isa-debugcon";
         machine->debugcon[index] = device->output;

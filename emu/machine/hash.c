@@ -62,7 +62,8 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
                    (uint64_t)regs->halted << 42);
     mix(mixer, cpu->x87.fcw | (uint64_t)cpu->x87.fsw << 16 | (uint64_t)cpu->x87.ftw << 32);
     mix(mixer, cpu->trap_held); /* a #DB owed to the next instruction */
-    mix(mixer, cpu->repeat_insns == cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */
+    mix(mixer, cpu->repeat_insns ==
+                   cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */
     mix(mixer, cpu->pins.nmi | (uint64_t)cpu->pins.smi << 1 | (uint64_t)cpu->pins.init << 2);
 }
 
@@ -113,9 +114,10 @@ static void mix_deadlines(const struct mixer *mixer, const struct vclock *clock)
         mix(mixer, d->when_ns);
 }
 
-void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word), void *self)
+void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
+                 void *self)
 {
-    const struct mixer mixer = {.put = put, .self = self};
+    const struct mixer mixer = { .put = put, .self = self };
     struct vcpu *cpu = machine->cpu;
     mix(&mixer, vcpu_steps(cpu));
     mix(&mixer, cpu_insns(cpu));
@@ -166,7 +168,7 @@ static void hash_memory(struct hasher *hasher, const struct memory *memory)
 
 uint64_t pacifica_machine_state_hash(struct pacifica_machine *machine)
 {
-    struct hasher hasher = {.state = XXH3_createState()};
+    struct hasher hasher = { .state = XXH3_createState() };
     if (!hasher.state)
         return 0;
     (void)XXH3_64bits_reset(hasher.state);

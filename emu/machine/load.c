@@ -14,17 +14,17 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                         BOOT_MODULES_MAX);
     for (size_t i = 0; i < kernel->module_count; i++) {
         const struct pacifica_module *from = &kernel->modules[i];
-        module[i] = (struct boot_module){.bytes = from->image.data,
-                                         .len = from->image.size,
-                                         .name = from->text ? from->text : "module",
-                                         .cmdline = from->text};
+        module[i] = (struct boot_module){ .bytes = from->image.data,
+                                          .len = from->image.size,
+                                          .name = from->text ? from->text : "module",
+                                          .cmdline = from->text };
     }
-    const struct boot_source source = {.kernel = kernel->image.data,
-                                       .kernel_len = kernel->image.size,
-                                       .kernel_name = kernel->name ? kernel->name : "kernel",
-                                       .cmdline = kernel->cmdline,
-                                       .modules = module,
-                                       .module_count = kernel->module_count};
+    const struct boot_source source = { .kernel = kernel->image.data,
+                                        .kernel_len = kernel->image.size,
+                                        .kernel_name = kernel->name ? kernel->name : "kernel",
+                                        .cmdline = kernel->cmdline,
+                                        .modules = module,
+                                        .module_count = kernel->module_count };
     enum pacifica_status status = boot_load(machine->memory, &source, &entry, diag);
     if (status == PACIFICA_OK)
         boot_enter(machine->cpu, &entry);

@@ -130,11 +130,12 @@ enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machi
     machine->kernel = *kernel;
     enum pacifica_status status = pacifica_machine_reset(machine, diag);
     if (status != PACIFICA_OK)
-        machine->kernel = (struct pacifica_kernel){0};
+        machine->kernel = (struct pacifica_kernel){ 0 };
     return status;
 }
 
-size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const void *bytes, size_t size)
+size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const void *bytes,
+                                     size_t size)
 {
     return uart_input(machine->uart, bytes, size);
 }

@@ -55,7 +55,8 @@ void machine_reset_devices(struct pacifica_machine *machine);
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag);
 
 /* hash.c: all that the state hash is made of but RAM and ROM, word by word. */
-void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word), void *self);
+void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
+                 void *self);
 
 /* watch.c: attach the client behind options.stop_on. */
 void machine_watch(struct pacifica_machine *machine);

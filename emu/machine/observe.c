@@ -8,7 +8,8 @@
 
 enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
                                            const struct pacifica_trace_options *options,
-                                           struct pacifica_trace **trace, struct pacifica_diag *diag)
+                                           struct pacifica_trace **trace,
+                                           struct pacifica_diag *diag)
 {
     return trace_new(&machine->probes, machine->cpu, options, trace, diag);
 }

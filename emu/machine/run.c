@@ -44,12 +44,13 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
     }
 }
 
-static enum pacifica_stop run(struct pacifica_machine *machine, const struct pacifica_limits *limits)
+static enum pacifica_stop run(struct pacifica_machine *machine,
+                              const struct pacifica_limits *limits)
 {
-    const struct run_limits run_limits = {.max_steps = limits->max_steps,
-                                          .stop_request = &machine->stop_request,
-                                          .exact_blocks = limits->exact_blocks,
-                                          .drop_fast_every = limits->drop_fast_every};
+    const struct run_limits run_limits = { .max_steps = limits->max_steps,
+                                           .stop_request = &machine->stop_request,
+                                           .exact_blocks = limits->exact_blocks,
+                                           .drop_fast_every = limits->drop_fast_every };
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
     if (machine->ended != PACIFICA_STOP_NONE)
         return machine->ended;
@@ -65,7 +66,7 @@ void pacifica_machine_run(struct pacifica_machine *machine, const struct pacific
                           struct pacifica_result *result)
 {
     const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
-    *result = (struct pacifica_result){0};
+    *result = (struct pacifica_result){ 0 };
     result->stop = run(machine, limits ? limits : &defaults);
     if (result->stop == PACIFICA_STOP_EXIT)
         result->exit_value = machine->exit_value;

@@ -31,7 +31,8 @@ static void watch_fire(void *self, const struct probe_event *event)
         watch_exit(machine, event);
         return;
     }
-    (void)snprintf(machine->watch_text, sizeof(machine->watch_text), "guest error: %s", event->text);
+    (void)snprintf(machine->watch_text, sizeof(machine->watch_text), "guest error: %s",
+                   event->text);
     watch_stop(machine);
 }
 

@@ -24,11 +24,11 @@ extern "C" {
 /* What a call of the library came to. */
 enum pacifica_status {
     PACIFICA_OK = 0,
-    PACIFICA_EUSAGE,  /* an option or argument makes no sense */
-    PACIFICA_EIO,     /* a file cannot be read or written */
-    PACIFICA_EFORMAT, /* an image is malformed, truncated or of an unknown kind */
-    PACIFICA_ERANGE,  /* something does not fit into guest memory */
-    PACIFICA_ENOMEM,  /* the workstation has no memory left */
+    PACIFICA_EUSAGE,      /* an option or argument makes no sense */
+    PACIFICA_EIO,         /* a file cannot be read or written */
+    PACIFICA_EFORMAT,     /* an image is malformed, truncated or of an unknown kind */
+    PACIFICA_ERANGE,      /* something does not fit into guest memory */
+    PACIFICA_ENOMEM,      /* the workstation has no memory left */
     PACIFICA_EUNSUPPORTED /* known, but not there yet */
 };
 
@@ -47,10 +47,10 @@ enum pacifica_stop {
     PACIFICA_STOP_LIMIT_INSNS, /* limits.max_steps was reached */
     PACIFICA_STOP_LIMIT_TIME,  /* for callers that stop a machine after a time; never set here */
     PACIFICA_STOP_UNIMPLEMENTED,
-    PACIFICA_STOP_SHUTDOWN,    /* triple fault or shutdown of the host */
-    PACIFICA_STOP_HALTED,      /* halted, and nothing can wake it */
-    PACIFICA_STOP_REQUEST,     /* pacifica_machine_stop() */
-    PACIFICA_STOP_WATCH        /* an event named in options.stop_on happened */
+    PACIFICA_STOP_SHUTDOWN, /* triple fault or shutdown of the host */
+    PACIFICA_STOP_HALTED,   /* halted, and nothing can wake it */
+    PACIFICA_STOP_REQUEST,  /* pacifica_machine_stop() */
+    PACIFICA_STOP_WATCH     /* an event named in options.stop_on happened */
 };
 
 /* What pacifica_machine_run() tells. */
@@ -114,7 +114,7 @@ struct pacifica_options {
     uint32_t stop_on; /* PACIFICA_STOP_ON_... joined by | */
 };
 #define PACIFICA_OPTIONS_INIT \
-    ((struct pacifica_options){.ram_bytes = UINT64_C(512) << 20, .cpu = "max"})
+    ((struct pacifica_options){ .ram_bytes = UINT64_C(512) << 20, .cpu = "max" })
 
 /* A module that a boot loader places beside the kernel. */
 struct pacifica_module {
@@ -126,8 +126,8 @@ struct pacifica_module {
  * freed or another kernel is loaded. */
 struct pacifica_kernel {
     struct pacifica_bytes image; /* Multiboot 1 or 2, PVH ELF: found by content */
-    const char *name;            /* file name for messages and the guest's command line; may be NULL */
-    const char *cmdline;         /* NULL: empty */
+    const char *name;    /* file name for messages and the guest's command line; may be NULL */
+    const char *cmdline; /* NULL: empty */
     const struct pacifica_module *modules;
     size_t module_count;
 };
@@ -135,11 +135,12 @@ struct pacifica_kernel {
 /* How long and how to run. Start from PACIFICA_LIMITS_INIT. The last two are for tests: neither may change
  * anything a guest or pacifica_machine_state_hash() can see. */
 struct pacifica_limits {
-    uint64_t max_steps;       /* stop when result.steps reaches it; counts from the machine's start */
-    bool exact_blocks;        /* decode one instruction at a time */
-    uint64_t drop_fast_every; /* forget all derived tables each time so many steps are done; 0: never */
+    uint64_t max_steps; /* stop when result.steps reaches it; counts from the machine's start */
+    bool exact_blocks;  /* decode one instruction at a time */
+    uint64_t
+        drop_fast_every; /* forget all derived tables each time so many steps are done; 0: never */
 };
-#define PACIFICA_LIMITS_INIT ((struct pacifica_limits){.max_steps = UINT64_MAX})
+#define PACIFICA_LIMITS_INIT ((struct pacifica_limits){ .max_steps = UINT64_MAX })
 
 struct pacifica_machine;
 
@@ -230,9 +231,9 @@ struct pacifica_trace;
  * trace  receives the trace, to be freed with pacifica_trace_free(); NULL on failure
  * Returns PACIFICA_OK; PACIFICA_EUSAGE (an unknown event or a malformed filter: `diag` names it);
  * PACIFICA_ENOMEM. On failure nothing is attached. */
-PACIFICA_API enum pacifica_status
-pacifica_trace_attach(struct pacifica_machine *machine, const struct pacifica_trace_options *options,
-                      struct pacifica_trace **trace, struct pacifica_diag *diag);
+PACIFICA_API enum pacifica_status pacifica_trace_attach(
+    struct pacifica_machine *machine, const struct pacifica_trace_options *options,
+    struct pacifica_trace **trace, struct pacifica_diag *diag);
 
 /* Detach and free a trace, before its machine is freed. NULL is allowed. Not while the machine runs. */
 PACIFICA_API void pacifica_trace_free(struct pacifica_trace *trace);
@@ -244,7 +245,8 @@ struct pacifica_exit_stats;
 
 /* Attach counters of #VMEXITs by exit code.
  * Returns the counters, to be freed with pacifica_exit_stats_free(), or NULL without memory. */
-PACIFICA_API struct pacifica_exit_stats *pacifica_exit_stats_attach(struct pacifica_machine *machine);
+PACIFICA_API struct pacifica_exit_stats *pacifica_exit_stats_attach(
+    struct pacifica_machine *machine);
 
 /* Write the table: code, count, share in percent, mean number of guest instructions since the VMRUN. Rows
  * stand in order of falling count. */

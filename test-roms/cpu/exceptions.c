@@ -8,16 +8,16 @@
 #include "test-roms/lib/trap.h"
 
 #define NON_CANONICAL UINT64_C(0x0000800000000000)
-#define IDT_CODE(vector, ext) ((uint64_t)(vector) * 8 + 2 + (ext))
+#define IDT_CODE(vector, ext) ((uint64_t)(vector)*8 + 2 + (ext))
 #define GATE_P (UINT64_C(1) << 47)
 
 extern uint64_t rom_gdt[];
 
 /* A function in assembly; label name_insn marks the instruction that faults. RDI is its argument. */
-#define SNIPPET(name, before, insn)                                                       \
-    void name(void *arg);                                                                 \
-    extern const char name##_insn[], name##_after[];                                      \
-    __asm__(".text\n" #name ":\n\t" before "\n" #name "_insn:\n\t" insn "\n" #name        \
+#define SNIPPET(name, before, insn)                                                \
+    void name(void *arg);                                                          \
+    extern const char name##_insn[], name##_after[];                               \
+    __asm__(".text\n" #name ":\n\t" before "\n" #name "_insn:\n\t" insn "\n" #name \
             "_after:\n\tret\n")
 
 SNIPPET(s_ud2, "", "ud2");
@@ -39,10 +39,12 @@ SNIPPET(s_far, "pushq %rdi\n\tpushq $0x1000", "lretq");
 SNIPPET(s_iret_nt, "pushfq\n\torl $0x4000, (%rsp)\n\tpopfq", "iretq");
 SNIPPET(s_lock, "", ".byte 0xf0, 0x89, 0x07");
 SNIPPET(s_lock_register, "", ".byte 0xf0, 0x01, 0xc8");
-SNIPPET(s_long, "", ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
-                    "0x66, 0x66, 0x66, 0x90");
-SNIPPET(s_fifteen, "", ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
-                       "0x66, 0x66, 0x90");
+SNIPPET(s_long, "",
+        ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+        "0x66, 0x66, 0x66, 0x90");
+SNIPPET(s_fifteen, "",
+        ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+        "0x66, 0x66, 0x90");
 SNIPPET(s_mov_cs, "", ".byte 0x8e, 0xcf");
 SNIPPET(s_daa, "", ".byte 0x27");
 SNIPPET(s_pusha, "", ".byte 0x60");
@@ -51,11 +53,12 @@ SNIPPET(s_into, "", ".byte 0xce");
 SNIPPET(s_sysenter, "", "sysenter");
 SNIPPET(s_cmpxchg16b, "", "cmpxchg16b (%rdi)");
 SNIPPET(s_step, "pushfq\n\torl $0x100, (%rsp)\n\tpopfq", "nop");
-SNIPPET(s_step_ss, "movl %ss, %ecx\n\tpushfq\n\torl $0x100, (%rsp)\n\tpopfq\n\tmovl %ecx, %ss", "nop");
+SNIPPET(s_step_ss, "movl %ss, %ecx\n\tpushfq\n\torl $0x100, (%rsp)\n\tpopfq\n\tmovl %ecx, %ss",
+        "nop");
 SNIPPET(s_icebp, "", ".byte 0xf1");
 
-static struct trap_result check(void (*code)(void *), uint64_t arg, uint32_t vector,
-                                uint64_t error, const char *where, const char *what)
+static struct trap_result check(void (*code)(void *), uint64_t arg, uint32_t vector, uint64_t error,
+                                const char *where, const char *what)
 {
     struct trap_result r = trap_try(code, (void *)arg);
 
@@ -130,7 +133,8 @@ static void test_selectors(void)
     CHECK(s_load_ds, 0x1000, EXC_GP, 0x1000, "a selector beyond the GDT is #GP(selector)");
     CHECK(s_load_ds, 0x1003, EXC_GP, 0x1000, "the RPL is not in the error code");
     CHECK(s_load_ds, SEL_DATA | 4, EXC_GP, SEL_DATA | 4, "a selector in a null LDT");
-    CHECK(s_load_fs, SEL_NOT_PRESENT, EXC_NP, SEL_NOT_PRESENT, "a segment with P=0 is #NP(selector)");
+    CHECK(s_load_fs, SEL_NOT_PRESENT, EXC_NP, SEL_NOT_PRESENT,
+          "a segment with P=0 is #NP(selector)");
     CHECK(s_load_ss, SEL_NOT_PRESENT, EXC_SS, SEL_NOT_PRESENT, "for SS it is #SS(selector)");
     CHECK(s_load_ss, SEL_DATA | 3, EXC_GP, SEL_DATA, "SS with RPL above CPL");
     CHECK(s_load_ss, SEL_USER_DATA, EXC_GP, SEL_USER_DATA & ~3, "SS with DPL above CPL");
@@ -181,7 +185,9 @@ static void odd_stack(void *arg)
 {
     (void)arg;
     __asm__ volatile("movq %%rsp, %%rbx\n\tsubq $5, %%rsp\n\tud2\n\tmovq %%rbx, %%rsp"
-                     : : : "rbx", "memory");
+                     :
+                     :
+                     : "rbx", "memory");
 }
 
 static void test_stacks(void)
@@ -224,8 +230,7 @@ static void test_double_fault(void)
     np[0] = np0;
     gp[0] = (gp0 & ~(UINT64_C(7) << 32)) | UINT64_C(7) << 32;
     *(uint64_t *)(trap_tss() + 0x24 + 48) = hole + 0x1000;
-    CHECK(s_read, NON_CANONICAL, EXC_PF, PF_RW,
-          "#PF in the delivery of #GP is delivered as #PF");
+    CHECK(s_read, NON_CANONICAL, EXC_PF, PF_RW, "#PF in the delivery of #GP is delivered as #PF");
     gp[0] = gp0;
     pf[0] = (pf0 & ~(UINT64_C(7) << 32)) | UINT64_C(7) << 32;
     CHECK(s_read, hole, EXC_DF, 0, "#PF in the delivery of #PF is #DF");

@@ -15,21 +15,21 @@
 
 /* Run one instruction on a register with the given flags. %[a] is its destination (in and out),
  * %[b] its source. */
-#define RUN(insn, a, b, flags)                                                            \
-    __asm__ volatile("pushq %[f]\n\tpopfq\n\t" insn "\n\tpushfq\n\tpopq %[f]"             \
-                     : [a] "+r"(a), [f] "+r"(flags)                                       \
-                     : [b] "c"(b)                                                         \
+#define RUN(insn, a, b, flags)                                                \
+    __asm__ volatile("pushq %[f]\n\tpopfq\n\t" insn "\n\tpushfq\n\tpopq %[f]" \
+                     : [a] "+r"(a), [f] "+r"(flags)                           \
+                     : [b] "c"(b)                                             \
                      : "cc", "memory")
 
 /* One row: instruction, destination and source, flags before, and what must come out. Only the flags
  * in `mask` are compared. */
-#define ROW(insn, a0, b0, f0, want, mask, want_flags)                                     \
-    do {                                                                                  \
-        uint64_t a = (a0), b = (b0), f = (f0) | RFLAGS_ONE;                               \
-        RUN(insn, a, b, f);                                                               \
-        tap_eq(a, (want), "%s %lx, %lx: result", insn, (uint64_t)(a0), (uint64_t)(b0));   \
-        tap_eq(f & (mask), (want_flags), "%s %lx, %lx: flags", insn, (uint64_t)(a0),      \
-               (uint64_t)(b0));                                                           \
+#define ROW(insn, a0, b0, f0, want, mask, want_flags)                                   \
+    do {                                                                                \
+        uint64_t a = (a0), b = (b0), f = (f0) | RFLAGS_ONE;                             \
+        RUN(insn, a, b, f);                                                             \
+        tap_eq(a, (want), "%s %lx, %lx: result", insn, (uint64_t)(a0), (uint64_t)(b0)); \
+        tap_eq(f &(mask), (want_flags), "%s %lx, %lx: flags", insn, (uint64_t)(a0),     \
+               (uint64_t)(b0));                                                         \
     } while (0)
 
 #define B "b %b[b], %b[a]"
@@ -89,7 +89,8 @@ static void test_shifts(void)
     ROW("rcrl %%cl, %k[a]", 0xffffffff00000001, 1, CF, 0x80000000, CF | OF, CF | OF);
     ROW("rclw %%cl, %w[a]", 0x8000, 17, 0, 0x8000, CF, 0);
     ROW("rcrq %%cl, %q[a]", 2, 2, 0, 0, CF, CF);
-    ROW("shldl $8, %k[b], %k[a]", 0x11223344, 0xaabbccdd, 0, 0x223344aa, CF | ZF | SF | PF, CF | PF);
+    ROW("shldl $8, %k[b], %k[a]", 0x11223344, 0xaabbccdd, 0, 0x223344aa, CF | ZF | SF | PF,
+        CF | PF);
     ROW("shrdq $4, %q[b], %q[a]", 0x10, 0xf, 0, UINT64_C(0xf000000000000001), CF | ZF | SF, SF);
     ROW("shldw $0, %w[b], %w[a]", 0x1234, 0xffff, ALL, 0x1234, ALL, ALL);
 }
@@ -150,11 +151,15 @@ static void test_exchange(void)
     rax = HIGH;
     pair[0] = HIGH;
     __asm__ volatile("cmpxchgq %3, %0\n\tpushfq\n\tpopq %2"
-                     : "+m"(pair[0]), "+a"(rax), "=&r"(flags) : "r"(UINT64_C(99)) : "cc");
+                     : "+m"(pair[0]), "+a"(rax), "=&r"(flags)
+                     : "r"(UINT64_C(99))
+                     : "cc");
     tap_ok(pair[0] == 99 && (flags & ZF) != 0, "CMPXCHG equal: stores, ZF");
     rax = UINT64_MAX;
     __asm__ volatile("cmpxchgl %k3, %k0\n\tpushfq\n\tpopq %2"
-                     : "+m"(pair[0]), "+a"(rax), "=&r"(flags) : "r"(UINT64_C(1)) : "cc");
+                     : "+m"(pair[0]), "+a"(rax), "=&r"(flags)
+                     : "r"(UINT64_C(1))
+                     : "cc");
     tap_ok(pair[0] == 99 && rax == 99 && (flags & ZF) == 0, "CMPXCHG different: loads EAX");
     pair[0] = 1;
     pair[1] = 2;
@@ -162,13 +167,15 @@ static void test_exchange(void)
     rdx = 2;
     __asm__ volatile("cmpxchg16b %0\n\tpushfq\n\tpopq %3"
                      : "+m"(*(struct { uint64_t q[2]; } *)pair), "+a"(rax), "+d"(rdx), "=&r"(flags)
-                     : "b"(UINT64_C(3)), "c"(UINT64_C(4)) : "cc");
+                     : "b"(UINT64_C(3)), "c"(UINT64_C(4))
+                     : "cc");
     tap_ok(pair[0] == 3 && pair[1] == 4 && (flags & ZF) != 0, "CMPXCHG16B equal: stores 16 bytes");
     rax = 0;
     rdx = 0;
     __asm__ volatile("cmpxchg8b %0\n\tpushfq\n\tpopq %3"
                      : "+m"(pair[0]), "+a"(rax), "+d"(rdx), "=&r"(flags)
-                     : "b"(UINT64_C(9)), "c"(UINT64_C(9)) : "cc");
+                     : "b"(UINT64_C(9)), "c"(UINT64_C(9))
+                     : "cc");
     tap_ok(rax == 3 && rdx == 0 && (flags & ZF) == 0, "CMPXCHG8B different: loads EDX:EAX");
 }
 
@@ -176,11 +183,11 @@ static void test_multiply(void)
 {
     uint64_t rax, rdx;
 
-#define MULDIV(insn, a0, d0, source, want_a, want_d)                                      \
-    rax = (a0);                                                                           \
-    rdx = (d0);                                                                           \
-    __asm__ volatile(insn : "+a"(rax), "+d"(rdx) : "r"(source) : "cc");                   \
-    tap_ok(rax == (want_a) && rdx == (want_d), "%s %lx:%lx, %lx", insn, (uint64_t)(d0),   \
+#define MULDIV(insn, a0, d0, source, want_a, want_d)                                    \
+    rax = (a0);                                                                         \
+    rdx = (d0);                                                                         \
+    __asm__ volatile(insn : "+a"(rax), "+d"(rdx) : "r"(source) : "cc");                 \
+    tap_ok(rax == (want_a) && rdx == (want_d), "%s %lx:%lx, %lx", insn, (uint64_t)(d0), \
            (uint64_t)(a0), (uint64_t)(source))
     MULDIV("mulb %b2", 0xaa00ff, 7, UINT64_C(0xff), 0xaafe01, 7);
     MULDIV("mulw %w2", 0x1ffff, 0x10000, UINT64_C(0xffff), 0x10001, 0x1fffe);
@@ -191,7 +198,8 @@ static void test_multiply(void)
     MULDIV("divb %b2", 0x11ff, 3, UINT64_C(0x20), 0x1f8f, 3);
     MULDIV("divl %k2", 0, 1, UINT64_C(2), 0x80000000, 0);
     MULDIV("divq %q2", 5, 1, UINT64_C(3), UINT64_C(0x5555555555555557), 0);
-    MULDIV("idivl %k2", (uint64_t)(uint32_t)-7, 0xffffffff, UINT64_C(2), (uint32_t)-3, (uint32_t)-1);
+    MULDIV("idivl %k2", (uint64_t)(uint32_t)-7, 0xffffffff, UINT64_C(2), (uint32_t)-3,
+           (uint32_t)-1);
     MULDIV("idivq %q2", (uint64_t)-7, UINT64_MAX, (uint64_t)-2, 3, UINT64_MAX);
     MULDIV("cqto", UINT64_C(1) << 63, 0, UINT64_C(0), UINT64_C(1) << 63, UINT64_MAX);
     MULDIV("cltd", 0x80000000, 0, UINT64_C(0), 0x80000000, 0xffffffff);
@@ -207,20 +215,36 @@ static void test_stack(void)
 
     __asm__ volatile("movq %%rsp, %1\n\tpushq %%rsp\n\tpopq %0" : "=&r"(a), "=&r"(b));
     tap_eq(a, b, "PUSH RSP pushes the old value");
-    __asm__ volatile("movq %%rsp, %%rbx\n\tpushq $0x1234\n\tmovq %%rsp, %0\n\tpopw %w1\n\tpopw %w2\n\t"
-                     "movq %%rbx, %%rsp" : "=&r"(a), "=&r"(b), "=&r"(c) : : "rbx", "memory");
+    __asm__ volatile(
+        "movq %%rsp, %%rbx\n\tpushq $0x1234\n\tmovq %%rsp, %0\n\tpopw %w1\n\tpopw %w2\n\t"
+        "movq %%rbx, %%rsp"
+        : "=&r"(a), "=&r"(b), "=&r"(c)
+        :
+        : "rbx", "memory");
     tap_ok((b & 0xffff) == 0x1234 && (c & 0xffff) == 0, "POP of 16 bits moves RSP by 2");
     __asm__ volatile("pushq $-2\n\tpopq %0" : "=r"(a));
     tap_eq(a, (uint64_t)-2, "PUSH imm8 is sign-extended to 64 bits");
-    __asm__ volatile("pushq %%rbp\n\tmovq %%rsp, %%rbp\n\tmovq %%rsp, %%rbx\n\tenter $32, $1\n\t"
-                     "movq %%rbx, %0\n\tsubq %%rsp, %0\n\tleave\n\tmovq %%rbx, %1\n\tsubq %%rsp, %1\n\t"
-                     "popq %%rbp" : "=&r"(a), "=&r"(b) : : "rbx", "memory");
+    __asm__ volatile(
+        "pushq %%rbp\n\tmovq %%rsp, %%rbp\n\tmovq %%rsp, %%rbx\n\tenter $32, $1\n\t"
+        "movq %%rbx, %0\n\tsubq %%rsp, %0\n\tleave\n\tmovq %%rbx, %1\n\tsubq %%rsp, %1\n\t"
+        "popq %%rbp"
+        : "=&r"(a), "=&r"(b)
+        :
+        : "rbx", "memory");
     tap_ok(a == 32 + 16 && b == 0, "ENTER 32,1 and LEAVE");
-    __asm__ volatile("pushq %2\n\tpopfq\n\tlahf\n\tmovq %%rax, %0\n\tmovb $0, %%ah\n\tsahf\n\tpushfq\n\t"
-                     "popq %1" : "=&r"(a), "=&r"(b) : "r"(ALL | RFLAGS_ONE) : "rax", "cc");
+    __asm__ volatile(
+        "pushq %2\n\tpopfq\n\tlahf\n\tmovq %%rax, %0\n\tmovb $0, %%ah\n\tsahf\n\tpushfq\n\t"
+        "popq %1"
+        : "=&r"(a), "=&r"(b)
+        : "r"(ALL | RFLAGS_ONE)
+        : "rax", "cc");
     tap_ok((a >> 8 & 0xff) == 0xd7 && (b & ALL) == OF, "LAHF and SAHF");
-    __asm__ volatile("xorl %%eax, %%eax\n\tmovb $0x12, %%ah\n\tmovb %%ah, %%bl\n\tmovb %%bl, %%al\n\t"
-                     "movq %%rax, %0" : "=r"(a) : : "rax", "rbx");
+    __asm__ volatile(
+        "xorl %%eax, %%eax\n\tmovb $0x12, %%ah\n\tmovb %%ah, %%bl\n\tmovb %%bl, %%al\n\t"
+        "movq %%rax, %0"
+        : "=r"(a)
+        :
+        : "rax", "rbx");
     tap_eq(a, 0x1212, "AH without REX is bits 15:8");
 }
 

@@ -7,10 +7,10 @@
 #include "test-roms/lib/tap.h"
 #include "test-roms/lib/trap.h"
 
-#define LOW_VECTOR  0x51
+#define LOW_VECTOR 0x51
 #define HIGH_VECTOR 0x92
-#define PIC_VECTOR  0x20
-#define PATIENCE    10000000u
+#define PIC_VECTOR 0x20
+#define PATIENCE 10000000u
 
 static volatile unsigned count[256];
 static volatile uint64_t saved_rip[256];
@@ -57,8 +57,11 @@ static void test_shadows(void)
     tap_eq(saved_rip[LOW_VECTOR], (uintptr_t)sti_nop_next, "the STI shadow covers one instruction");
     reset();
     apic_self_ipi(LOW_VECTOR);
-    __asm__ volatile("pushfq\n\torl $0x200, (%%rsp)\n\tpopfq\n.globl popf_next\npopf_next:\n\tnop\n\tcli"
-                     : : : "memory");
+    __asm__ volatile(
+        "pushfq\n\torl $0x200, (%%rsp)\n\tpopfq\n.globl popf_next\npopf_next:\n\tnop\n\tcli"
+        :
+        :
+        : "memory");
     tap_eq(saved_rip[LOW_VECTOR], (uintptr_t)popf_next, "POPF has no shadow");
     reset();
     apic_self_ipi(LOW_VECTOR);
@@ -205,10 +208,10 @@ static void test_nmi(void)
 
 /* PIC pair to vectors 0x20 and 0x28, only IRQ 0 open; PIT channel 0 in mode 2 at about 1 kHz; the local
  * APIC passes the PIC's interrupts as ExtINT. */
-#define PIC1      0x20
-#define PIC2      0xa0
+#define PIC1 0x20
+#define PIC2 0xa0
 #define PIT_COUNT 0x40
-#define PIT_MODE  0x43
+#define PIT_MODE 0x43
 #define APIC_LINT0 0x350
 
 static void note_pic(struct trap_frame *f)

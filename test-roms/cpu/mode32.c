@@ -135,7 +135,8 @@ static void test_traps(void)
 
     expect(m_bound_inside, EXC_NONE, 0, "BOUND at the upper bound passes");
     r = run(m_bound_outside);
-    tap_ok(r.vector == EXC_BR && r.rip == (uintptr_t)m_bound_insn, "BOUND above it is #BR, a fault");
+    tap_ok(r.vector == EXC_BR && r.rip == (uintptr_t)m_bound_insn,
+           "BOUND above it is #BR, a fault");
     expect(m_into_clear, EXC_NONE, 0, "INTO with OF=0 does nothing");
     r = run(m_into_set);
     tap_ok(r.vector == EXC_OF && r.rip == (uintptr_t)m_into_after, "INTO with OF=1 is #OF, a trap");

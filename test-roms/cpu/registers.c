@@ -154,11 +154,17 @@ static void test_efer(void)
 
 static void test_msrs(void)
 {
-    static const struct { uint32_t msr; const char *bad, *low, *high; } bases[] = {
-#define BASE(msr, name) { msr, name ": non-canonical", name ": highest low address", \
-                          name ": lowest high address" }
-        BASE(MSR_LSTAR, "LSTAR"), BASE(MSR_CSTAR, "CSTAR"), BASE(MSR_FS_BASE, "FS.base"),
-        BASE(MSR_GS_BASE, "GS.base"), BASE(MSR_KERNEL_GS_BASE, "KernelGSbase"),
+    static const struct {
+        uint32_t msr;
+        const char *bad, *low, *high;
+    } bases[] = {
+#define BASE(msr, name) \
+    { msr, name ": non-canonical", name ": highest low address", name ": lowest high address" }
+        BASE(MSR_LSTAR, "LSTAR"),
+        BASE(MSR_CSTAR, "CSTAR"),
+        BASE(MSR_FS_BASE, "FS.base"),
+        BASE(MSR_GS_BASE, "GS.base"),
+        BASE(MSR_KERNEL_GS_BASE, "KernelGSbase"),
     };
 
     for (unsigned i = 0; i < sizeof bases / sizeof bases[0]; i++) {

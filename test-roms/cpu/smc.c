@@ -11,7 +11,7 @@ static uint8_t code[4 * 4096] __attribute__((aligned(4096)));
 
 static uint64_t call(const void *at)
 {
-    return ((uint64_t (*)(void))(uintptr_t)at)();
+    return ((uint64_t(*)(void))(uintptr_t)at)();
 }
 
 /* mov $value, %eax; ret */

@@ -16,10 +16,12 @@ struct string_regs {
 static struct string_regs regs;
 
 /* Run a string instruction with RCX, RSI, RDI, RAX from `regs`; what it leaves goes back there. */
-#define STRING(insn)                                                                       \
-    __asm__ volatile(insn "\n\tpushfq\n\tpopq %[f]"                                        \
-                     : "+c"(regs.rcx), "+S"(regs.rsi), "+D"(regs.rdi), "+a"(regs.rax),     \
-                       [f] "=r"(regs.rflags) : : "memory", "cc")
+#define STRING(insn)                                                   \
+    __asm__ volatile(insn "\n\tpushfq\n\tpopq %[f]"                    \
+                     : "+c"(regs.rcx), "+S"(regs.rsi), "+D"(regs.rdi), \
+                       "+a"(regs.rax), [f] "=r"(regs.rflags)           \
+                     :                                                 \
+                     : "memory", "cc")
 
 static uint8_t source[8192] __attribute__((aligned(4096)));
 static uint8_t target[8192] __attribute__((aligned(4096)));
@@ -31,7 +33,8 @@ static void set(uint64_t count, const void *rsi, const void *rdi, uint64_t rax)
 
 static void left(uint64_t count, const void *rsi, const void *rdi, const char *what)
 {
-    tap_ok(regs.rcx == count && regs.rsi == (uintptr_t)rsi && regs.rdi == (uintptr_t)rdi, "%s", what);
+    tap_ok(regs.rcx == count && regs.rsi == (uintptr_t)rsi && regs.rdi == (uintptr_t)rdi, "%s",
+           what);
     if (regs.rcx != count || regs.rsi != (uintptr_t)rsi || regs.rdi != (uintptr_t)rdi)
         rom_printf("#   rcx %lx rsi %lx rdi %lx\n", regs.rcx, regs.rsi, regs.rdi);
 }
@@ -91,7 +94,8 @@ static void test_directions(void)
     memcpy(target, source, 64);
     set(60, target, target + 1, 0);
     STRING("rep movsb");
-    tap_ok(target[1] == source[0] && target[60] == source[0], "overlap upwards repeats the first byte");
+    tap_ok(target[1] == source[0] && target[60] == source[0],
+           "overlap upwards repeats the first byte");
     memcpy(target, source, 100);
     memcpy(target + 4096, source, 100);
     for (unsigned i = 0; i < 10; i++) { /* what it must do, a quadword at a time */
@@ -192,7 +196,9 @@ static void test_interrupt(void)
     seen = (struct trap_frame){ .rcx = 0 };
     apic_timer_oneshot(TIMER_VECTOR, 20000);
     __asm__ volatile("sti\n\tnop\n.globl fault_insn\nfault_insn:\n\trep stosb\n\tcli"
-                     : "+c"(count), "+D"(rdi) : "a"(1) : "memory");
+                     : "+c"(count), "+D"(rdi)
+                     : "a"(1)
+                     : "memory");
     apic_timer_stop();
     if (seen.rip == 0) {
         tap_skip("the instruction was faster than the timer", "REP is interruptible");

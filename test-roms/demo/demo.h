@@ -19,11 +19,11 @@
 
 /* Guest physical memory: 64 KiB from 0 on. Both guests are linked to run at GUEST_CODE_GPA, and
  * nested paging gives each its own memory behind the same addresses. */
-#define GUEST_RAM_BYTES  0x10000u
-#define GUEST_CODE_GPA   0x1000u
-#define GUEST_STACK_GPA  0x8000u
+#define GUEST_RAM_BYTES 0x10000u
+#define GUEST_CODE_GPA 0x1000u
+#define GUEST_STACK_GPA 0x8000u
 /* One page above that is given to a guest when it first touches it. */
-#define GUEST_LAZY_GPA   0x40000u
+#define GUEST_LAZY_GPA 0x40000u
 
 /* The port on which a guest prints a character, and one that is not intercepted. */
 #define GUEST_CONSOLE_PORT 0xe9u
@@ -32,12 +32,12 @@
 #define DEMO_MSR 0xc0001234u
 
 /* VMMCALL: function in EAX. */
-#define CALL_DONE  1u /* the guest has finished; EBX = its result */
+#define CALL_DONE 1u  /* the guest has finished; EBX = its result */
 #define CALL_YIELD 2u /* let the other guest run */
 
 /* Vector of the interrupt that the hypervisor injects, and of the host's timer. */
 #define GUEST_INTERRUPT_VECTOR 0x30u
-#define HOST_TIMER_VECTOR      0x40u
+#define HOST_TIMER_VECTOR 0x40u
 
 struct vm {
     const char *name;
@@ -49,9 +49,9 @@ struct vm {
     uint32_t line_length;
     bool finished;
     uint32_t result;
-    uint32_t exits;        /* #VMEXITs in all, and some kinds of them */
+    uint32_t exits; /* #VMEXITs in all, and some kinds of them */
     uint32_t ticks, cpuids, ios, msrs, faults, halts, calls;
-    bool injected;         /* the one interrupt has been injected */
+    bool injected; /* the one interrupt has been injected */
 };
 
 /* vm.c */

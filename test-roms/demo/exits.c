@@ -8,9 +8,9 @@
 #include "test-roms/lib/cpu.h"
 #include "test-roms/lib/rom.h"
 
-#define CPUID_BYTES   2u
-#define HLT_BYTES     1u
-#define MSR_BYTES     2u
+#define CPUID_BYTES 2u
+#define HLT_BYTES 1u
+#define MSR_BYTES 2u
 #define VMMCALL_BYTES 3u
 
 #define CPUID_HYPERVISOR_LEAF 0x40000000u
@@ -138,20 +138,13 @@ static bool exit_intr(struct vm *vm)
 bool handle_exit(struct vm *vm, uint64_t exitcode)
 {
     switch (exitcode) {
-    case VMEXIT_INTR:
-        return exit_intr(vm);
-    case VMEXIT_CPUID:
-        return exit_cpuid(vm);
-    case VMEXIT_IOIO:
-        return exit_ioio(vm);
-    case VMEXIT_MSR:
-        return exit_msr(vm);
-    case VMEXIT_NPF:
-        return exit_npf(vm);
-    case VMEXIT_HLT:
-        return exit_hlt(vm);
-    case VMEXIT_VMMCALL:
-        return exit_vmmcall(vm);
+    case VMEXIT_INTR: return exit_intr(vm);
+    case VMEXIT_CPUID: return exit_cpuid(vm);
+    case VMEXIT_IOIO: return exit_ioio(vm);
+    case VMEXIT_MSR: return exit_msr(vm);
+    case VMEXIT_NPF: return exit_npf(vm);
+    case VMEXIT_HLT: return exit_hlt(vm);
+    case VMEXIT_VMMCALL: return exit_vmmcall(vm);
     default: /* SHUTDOWN, INVALID: nothing that this guest could go on from */
         rom_printf("[host] %s: exit code %lx, stopped\n", vm->name, exitcode);
         vm->finished = true;

@@ -30,9 +30,10 @@ static void summarize(void)
     for (unsigned i = 0; i < VM_COUNT; i++) {
         const struct vm *vm = &vms[i];
 
-        rom_printf("  %-6s ASID %u  CPUID %u, I/O %u, MSR %u, NPF %u, HLT %u, VMMCALL %u, result %u\n",
-                   vm->name, svm_get32(&vm->cpu, VMCB_ASID), vm->cpuids, vm->ios, vm->msrs,
-                   vm->faults, vm->halts, vm->calls, vm->result);
+        rom_printf(
+            "  %-6s ASID %u  CPUID %u, I/O %u, MSR %u, NPF %u, HLT %u, VMMCALL %u, result %u\n",
+            vm->name, svm_get32(&vm->cpu, VMCB_ASID), vm->cpuids, vm->ios, vm->msrs, vm->faults,
+            vm->halts, vm->calls, vm->result);
         passed = passed && vm->finished && vm->exits != 0;
     }
     rom_printf("  The timer interrupted a guest: %s\n",

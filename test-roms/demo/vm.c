@@ -7,7 +7,7 @@
 #include "test-roms/lib/paging.h"
 #include "test-roms/lib/rom.h"
 
-#define IOPM_PAGES  3u /* one bit a port, and three more for accesses that run over the end */
+#define IOPM_PAGES 3u  /* one bit a port, and three more for accesses that run over the end */
 #define MSRPM_PAGES 2u /* two bits an MSR: even RDMSR, odd WRMSR */
 
 /* Intercept a port: set its bit in the I/O permission map. */
@@ -86,9 +86,9 @@ void vm_create(struct vm *vm, const char *name, uint32_t asid, const char *code,
     svm_set_nested(g, vm->nested_root);
     svm_set(g, VMCB_IOPM_BASE_PA, (uintptr_t)iopm);
     svm_set(g, VMCB_MSRPM_BASE_PA, (uintptr_t)msrpm);
-    svm_intercept(g, VMCB_INTERCEPT_3, INTERCEPT3_INTR | INTERCEPT3_CPUID | INTERCEPT3_HLT |
-                                           INTERCEPT3_IOIO_PROT | INTERCEPT3_MSR_PROT |
-                                           INTERCEPT3_SHUTDOWN);
+    svm_intercept(g, VMCB_INTERCEPT_3,
+                  INTERCEPT3_INTR | INTERCEPT3_CPUID | INTERCEPT3_HLT | INTERCEPT3_IOIO_PROT |
+                      INTERCEPT3_MSR_PROT | INTERCEPT3_SHUTDOWN);
     /* Physical interrupts are the host's business: the host's RFLAGS.IF decides about them, not the
      * guest's (15.21.1 "V_INTR_MASKING"). */
     svm_set(g, VMCB_VINTR, VINTR_V_INTR_MASKING);
@@ -107,8 +107,8 @@ bool vm_rejected(void)
 
     svm_guest_init(&g, GUEST_CODE_GPA, GUEST_STACK_GPA, 0);
     exitcode = svm_run(&g);
-    rom_printf("[host] VMRUN with ASID 0: %s\n",
-               (uint32_t)exitcode == (uint32_t)VMEXIT_INVALID ? "VMEXIT_INVALID, as it should be"
-                                                              : "accepted, which is wrong");
+    rom_printf("[host] VMRUN with ASID 0: %s\n", (uint32_t)exitcode == (uint32_t)VMEXIT_INVALID
+                                                     ? "VMEXIT_INVALID, as it should be"
+                                                     : "accepted, which is wrong");
     return (uint32_t)exitcode == (uint32_t)VMEXIT_INVALID;
 }

@@ -3,14 +3,14 @@
 
 #include "test-roms/lib/cpu.h"
 
-#define PIC1_DATA          0x21
-#define PIC2_DATA          0xa1
-#define APIC_SVR_ENABLE    0x100u
-#define APIC_DIVIDE_BY_1   0x0bu
-#define ICR_SELF           0x40000u
-#define ICR_NMI            0x400u
-#define ICR_ASSERT         0x4000u
-#define ICR_PENDING        0x1000u
+#define PIC1_DATA 0x21
+#define PIC2_DATA 0xa1
+#define APIC_SVR_ENABLE 0x100u
+#define APIC_DIVIDE_BY_1 0x0bu
+#define ICR_SELF 0x40000u
+#define ICR_NMI 0x400u
+#define ICR_ASSERT 0x4000u
+#define ICR_PENDING 0x1000u
 
 void pic_mask_all(void)
 {

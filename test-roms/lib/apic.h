@@ -4,22 +4,22 @@
 
 #include <stdint.h>
 
-#define APIC_BASE_SPA        UINT64_C(0xfee00000)
-#define APIC_ID              0x020
-#define APIC_TPR             0x080
-#define APIC_EOI             0x0b0
-#define APIC_SVR             0x0f0
-#define APIC_ISR             0x100
-#define APIC_IRR             0x200
-#define APIC_ICR_LOW         0x300
-#define APIC_ICR_HIGH        0x310
-#define APIC_LVT_TIMER       0x320
-#define APIC_TIMER_INITIAL   0x380
-#define APIC_TIMER_CURRENT   0x390
-#define APIC_TIMER_DIVIDE    0x3e0
+#define APIC_BASE_SPA UINT64_C(0xfee00000)
+#define APIC_ID 0x020
+#define APIC_TPR 0x080
+#define APIC_EOI 0x0b0
+#define APIC_SVR 0x0f0
+#define APIC_ISR 0x100
+#define APIC_IRR 0x200
+#define APIC_ICR_LOW 0x300
+#define APIC_ICR_HIGH 0x310
+#define APIC_LVT_TIMER 0x320
+#define APIC_TIMER_INITIAL 0x380
+#define APIC_TIMER_CURRENT 0x390
+#define APIC_TIMER_DIVIDE 0x3e0
 
-#define APIC_LVT_MASKED      0x10000u
-#define APIC_LVT_PERIODIC    0x20000u
+#define APIC_LVT_MASKED 0x10000u
+#define APIC_LVT_PERIODIC 0x20000u
 #define APIC_SPURIOUS_VECTOR 0xffu
 
 static inline uint32_t apic_read(uint32_t reg)

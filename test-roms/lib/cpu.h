@@ -10,17 +10,33 @@
 
 /* Exception vectors. */
 enum {
-    EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
-    EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
-    EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XF = 19, EXC_NONE = 256,
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_OF = 4,
+    EXC_BR = 5,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_MC = 18,
+    EXC_XF = 19,
+    EXC_NONE = 256,
 };
 
 /* Page-fault error code. */
-#define PF_P    0x01u
-#define PF_RW   0x02u
-#define PF_US   0x04u
-#define PF_RSV  0x08u
-#define PF_ID   0x10u
+#define PF_P 0x01u
+#define PF_RW 0x02u
+#define PF_US 0x04u
+#define PF_RSV 0x08u
+#define PF_ID 0x10u
 
 #define CR0_PE UINT64_C(0x00000001)
 #define CR0_MP UINT64_C(0x00000002)
@@ -34,54 +50,54 @@ enum {
 #define CR0_CD UINT64_C(0x40000000)
 #define CR0_PG UINT64_C(0x80000000)
 
-#define CR4_TSD     UINT64_C(0x00000004)
-#define CR4_DE      UINT64_C(0x00000008)
-#define CR4_PAE     UINT64_C(0x00000020)
-#define CR4_PGE     UINT64_C(0x00000080)
-#define CR4_PCE     UINT64_C(0x00000100)
-#define CR4_PCIDE   UINT64_C(0x00020000)
+#define CR4_TSD UINT64_C(0x00000004)
+#define CR4_DE UINT64_C(0x00000008)
+#define CR4_PAE UINT64_C(0x00000020)
+#define CR4_PGE UINT64_C(0x00000080)
+#define CR4_PCE UINT64_C(0x00000100)
+#define CR4_PCIDE UINT64_C(0x00020000)
 #define CR4_OSXSAVE UINT64_C(0x00040000)
-#define CR4_SMEP    UINT64_C(0x00100000)
-#define CR4_SMAP    UINT64_C(0x00200000)
+#define CR4_SMEP UINT64_C(0x00100000)
+#define CR4_SMAP UINT64_C(0x00200000)
 
-#define EFER_SCE  UINT64_C(0x0001)
-#define EFER_LME  UINT64_C(0x0100)
-#define EFER_LMA  UINT64_C(0x0400)
-#define EFER_NXE  UINT64_C(0x0800)
+#define EFER_SCE UINT64_C(0x0001)
+#define EFER_LME UINT64_C(0x0100)
+#define EFER_LMA UINT64_C(0x0400)
+#define EFER_NXE UINT64_C(0x0800)
 #define EFER_SVME UINT64_C(0x1000)
 
-#define RFLAGS_CF   UINT64_C(0x000001)
-#define RFLAGS_ONE  UINT64_C(0x000002)
-#define RFLAGS_PF   UINT64_C(0x000004)
-#define RFLAGS_AF   UINT64_C(0x000010)
-#define RFLAGS_ZF   UINT64_C(0x000040)
-#define RFLAGS_SF   UINT64_C(0x000080)
-#define RFLAGS_TF   UINT64_C(0x000100)
-#define RFLAGS_IF   UINT64_C(0x000200)
-#define RFLAGS_DF   UINT64_C(0x000400)
-#define RFLAGS_OF   UINT64_C(0x000800)
+#define RFLAGS_CF UINT64_C(0x000001)
+#define RFLAGS_ONE UINT64_C(0x000002)
+#define RFLAGS_PF UINT64_C(0x000004)
+#define RFLAGS_AF UINT64_C(0x000010)
+#define RFLAGS_ZF UINT64_C(0x000040)
+#define RFLAGS_SF UINT64_C(0x000080)
+#define RFLAGS_TF UINT64_C(0x000100)
+#define RFLAGS_IF UINT64_C(0x000200)
+#define RFLAGS_DF UINT64_C(0x000400)
+#define RFLAGS_OF UINT64_C(0x000800)
 #define RFLAGS_IOPL UINT64_C(0x003000)
-#define RFLAGS_NT   UINT64_C(0x004000)
-#define RFLAGS_RF   UINT64_C(0x010000)
-#define RFLAGS_AC   UINT64_C(0x040000)
+#define RFLAGS_NT UINT64_C(0x004000)
+#define RFLAGS_RF UINT64_C(0x010000)
+#define RFLAGS_AC UINT64_C(0x040000)
 
-#define MSR_TSC            0x00000010u
-#define MSR_APIC_BASE      0x0000001bu
-#define MSR_SYSENTER_CS    0x00000174u
-#define MSR_SYSENTER_ESP   0x00000175u
-#define MSR_SYSENTER_EIP   0x00000176u
-#define MSR_PAT            0x00000277u
-#define MSR_EFER           0xc0000080u
-#define MSR_STAR           0xc0000081u
-#define MSR_LSTAR          0xc0000082u
-#define MSR_CSTAR          0xc0000083u
-#define MSR_SFMASK         0xc0000084u
-#define MSR_FS_BASE        0xc0000100u
-#define MSR_GS_BASE        0xc0000101u
+#define MSR_TSC 0x00000010u
+#define MSR_APIC_BASE 0x0000001bu
+#define MSR_SYSENTER_CS 0x00000174u
+#define MSR_SYSENTER_ESP 0x00000175u
+#define MSR_SYSENTER_EIP 0x00000176u
+#define MSR_PAT 0x00000277u
+#define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_SFMASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
-#define MSR_TSC_AUX        0xc0000103u
-#define MSR_VM_CR          0xc0010114u
-#define MSR_VM_HSAVE_PA    0xc0010117u
+#define MSR_TSC_AUX 0xc0000103u
+#define MSR_VM_CR 0xc0010114u
+#define MSR_VM_HSAVE_PA 0xc0010117u
 
 /* Base addresses that LGDT, LIDT, SGDT and SIDT use, in memory order. */
 struct __attribute__((packed)) table_register {
@@ -97,7 +113,8 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r;
 
-    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
                      : "a"(leaf), "c"(subleaf));
     return r;
 }
@@ -106,7 +123,7 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 static inline struct cpuid_result cpuid_checked(uint32_t leaf, uint32_t subleaf)
 {
     if (cpuid(leaf & 0x80000000u, 0).eax < leaf)
-        return (struct cpuid_result){0, 0, 0, 0};
+        return (struct cpuid_result){ 0, 0, 0, 0 };
     return cpuid(leaf, subleaf);
 }
 
@@ -128,20 +145,22 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
                      : "memory");
 }
 
-#define CPU_REGISTER(reg)                                                       \
-    static inline uint64_t read_##reg(void)                                     \
-    {                                                                           \
-        uint64_t value;                                                         \
-        __asm__ volatile("mov %%" #reg ", %0" : "=r"(value) : : "memory");      \
-        return value;                                                           \
-    }                                                                           \
-    static inline void write_##reg(uint64_t value)                              \
-    {                                                                           \
-        __asm__ volatile("mov %0, %%" #reg : : "r"(value) : "memory");          \
+#define CPU_REGISTER(reg)                                                  \
+    static inline uint64_t read_##reg(void)                                \
+    {                                                                      \
+        uint64_t value;                                                    \
+        __asm__ volatile("mov %%" #reg ", %0" : "=r"(value) : : "memory"); \
+        return value;                                                      \
+    }                                                                      \
+    static inline void write_##reg(uint64_t value)                         \
+    {                                                                      \
+        __asm__ volatile("mov %0, %%" #reg : : "r"(value) : "memory");     \
     }
 CPU_REGISTER(cr0)
 CPU_REGISTER(cr2)

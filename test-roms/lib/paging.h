@@ -5,18 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PAGE_4K  UINT64_C(0x1000)
-#define PAGE_2M  UINT64_C(0x200000)
-#define PAGE_1G  UINT64_C(0x40000000)
+#define PAGE_4K UINT64_C(0x1000)
+#define PAGE_2M UINT64_C(0x200000)
+#define PAGE_1G UINT64_C(0x40000000)
 
-#define PAGE_P   UINT64_C(0x001)
-#define PAGE_W   UINT64_C(0x002)
-#define PAGE_U   UINT64_C(0x004)
-#define PAGE_A   UINT64_C(0x020)
-#define PAGE_D   UINT64_C(0x040)
-#define PAGE_PS  UINT64_C(0x080)
-#define PAGE_G   UINT64_C(0x100)
-#define PAGE_NX  (UINT64_C(1) << 63)
+#define PAGE_P UINT64_C(0x001)
+#define PAGE_W UINT64_C(0x002)
+#define PAGE_U UINT64_C(0x004)
+#define PAGE_A UINT64_C(0x020)
+#define PAGE_D UINT64_C(0x040)
+#define PAGE_PS UINT64_C(0x080)
+#define PAGE_G UINT64_C(0x100)
+#define PAGE_NX (UINT64_C(1) << 63)
 #define PAGE_ADDRESS UINT64_C(0x000ffffffffff000)
 
 /* A linear address outside the identity map, in a PML4 entry of its own (the second). Tests map

@@ -5,11 +5,11 @@
 #include "test-roms/lib/cpu.h"
 #include "test-roms/lib/trap.h"
 
-#define DEBUG_EXIT_PORT   0xf4
-#define POOL_PAGES        1024
-#define PAGE_BYTES        4096
+#define DEBUG_EXIT_PORT 0xf4
+#define POOL_PAGES 1024
+#define PAGE_BYTES 4096
 #define MULTIBOOT_HAS_CMDLINE 0x4
-#define MULTIBOOT_CMDLINE     16
+#define MULTIBOOT_CMDLINE 16
 
 extern uint32_t rom_multiboot_info;
 void rom_start(void);
@@ -43,7 +43,7 @@ static const char *command_line(void)
 
     if (info == NULL || (*(const uint32_t *)info & MULTIBOOT_HAS_CMDLINE) == 0)
         return "";
-    return (const char *)(uintptr_t)*(const uint32_t *)(info + MULTIBOOT_CMDLINE);
+    return (const char *)(uintptr_t) * (const uint32_t *)(info + MULTIBOOT_CMDLINE);
 }
 
 static uint64_t parse_number(const char *s)

@@ -2,9 +2,9 @@
 #include "test-roms/lib/cpu.h"
 #include "test-roms/lib/rom.h"
 
-#define COM1             0x3f8
-#define UART_LSR         5
-#define UART_LSR_THRE    0x20
+#define COM1 0x3f8
+#define UART_LSR 5
+#define UART_LSR_THRE 0x20
 
 static void uart_put(char c)
 {
@@ -66,9 +66,7 @@ void rom_vprintf(const char *format, va_list args)
         for (; *p == 'l'; p++)
             longs++;
         switch (*p) {
-        case 'c':
-            uart_put((char)va_arg(args, int));
-            break;
+        case 'c': uart_put((char)va_arg(args, int)); break;
         case 's': {
             const char *s = va_arg(args, const char *);
             size_t length = 0;
@@ -91,14 +89,9 @@ void rom_vprintf(const char *format, va_list args)
             put_number(v, false, *p == 'u' ? 10 : 16, width, left, pad);
             break;
         }
-        case 'p':
-            put_number((uintptr_t)va_arg(args, void *), false, 16, width, left, pad);
-            break;
-        case '\0':
-            return;
-        default:
-            uart_put(*p);
-            break;
+        case 'p': put_number((uintptr_t)va_arg(args, void *), false, 16, width, left, pad); break;
+        case '\0': return;
+        default: uart_put(*p); break;
         }
     }
 }

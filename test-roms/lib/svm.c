@@ -4,11 +4,11 @@
 #include "test-roms/lib/cpu.h"
 #include "test-roms/lib/rom.h"
 
-#define CPUID_SVM_ECX     (1u << 2)
-#define VM_CR_SVMDIS      0x10u
-#define PAT_RESET         UINT64_C(0x0007040600070406)
-#define DR6_RESET         UINT64_C(0xffff0ff0)
-#define DR7_RESET         UINT64_C(0x400)
+#define CPUID_SVM_ECX (1u << 2)
+#define VM_CR_SVMDIS 0x10u
+#define PAT_RESET UINT64_C(0x0007040600070406)
+#define DR6_RESET UINT64_C(0xffff0ff0)
+#define DR7_RESET UINT64_C(0x400)
 
 uint64_t svm_run_raw(struct svm_guest *g, uint64_t host_if, uint64_t keep_gif);
 

@@ -107,11 +107,11 @@ static inline void svm_set_segment(struct svm_guest *g, unsigned offset, uint16_
 }
 
 /* Attributes of the usual segments (APM vol 2, 15.5.1, "Segment State in the VMCB"). */
-#define SEGMENT_CODE64      0x29b /* G clear, L, P, DPL 0, code, readable, accessed */
-#define SEGMENT_CODE32      0xc9b
-#define SEGMENT_DATA        0xc93
+#define SEGMENT_CODE64 0x29b /* G clear, L, P, DPL 0, code, readable, accessed */
+#define SEGMENT_CODE32 0xc9b
+#define SEGMENT_DATA 0xc93
 #define SEGMENT_CODE64_USER 0x2fb
-#define SEGMENT_DATA_USER   0xcf3
+#define SEGMENT_DATA_USER 0xcf3
 
 /* Nested page tables: switch nested paging on with this root. */
 void svm_set_nested(struct svm_guest *g, const void *root);

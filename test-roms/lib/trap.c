@@ -4,16 +4,16 @@
 #include "test-roms/lib/cpu.h"
 #include "test-roms/lib/rom.h"
 
-#define VECTORS          256
+#define VECTORS 256
 #define GATE_INTERRUPT64 0x8e
-#define TSS_BYTES        104
-#define TSS_RSP0         4
-#define TSS_IST1         0x24
-#define TSS_IOMAP        0x66
-#define TSS_TYPE_AVAIL   UINT64_C(0x0000890000000000)
-#define IST_STACKS       4
-#define IST_STACK_BYTES  8192
-#define STUB_BYTES       16
+#define TSS_BYTES 104
+#define TSS_RSP0 4
+#define TSS_IST1 0x24
+#define TSS_IOMAP 0x66
+#define TSS_TYPE_AVAIL UINT64_C(0x0000890000000000)
+#define IST_STACKS 4
+#define IST_STACK_BYTES 8192
+#define STUB_BYTES 16
 
 /* Filled and used by trap_stubs.S. */
 struct trap_try_frame {
@@ -80,8 +80,8 @@ static void init_tss(void)
     for (unsigned i = 0; i < IST_STACKS; i++)
         store64(tss + TSS_IST1 + 8 * i, (uintptr_t)ist_stacks[i] + 2 * IST_STACK_BYTES);
     tss[TSS_IOMAP] = TSS_BYTES; /* beyond the limit: no I/O permission map */
-    rom_gdt[SEL_TSS / 8] = (TSS_BYTES - 1) | (base & 0xffffff) << 16 | TSS_TYPE_AVAIL |
-                           (base >> 24 & 0xff) << 56;
+    rom_gdt[SEL_TSS / 8] =
+        (TSS_BYTES - 1) | (base & 0xffffff) << 16 | TSS_TYPE_AVAIL | (base >> 24 & 0xff) << 56;
     rom_gdt[SEL_TSS / 8 + 1] = base >> 32;
     __asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
 }
@@ -118,8 +118,13 @@ void trap_dispatch(struct trap_frame *f)
     if (try_active == NULL)
         die(f);
     try_result = (struct trap_result){
-        .vector = (uint32_t)f->vector, .error = f->error, .rip = f->rip, .cs = f->cs,
-        .rflags = f->rflags, .rsp = f->rsp, .cr2 = read_cr2(),
+        .vector = (uint32_t)f->vector,
+        .error = f->error,
+        .rip = f->rip,
+        .cs = f->cs,
+        .rflags = f->rflags,
+        .rsp = f->rsp,
+        .cr2 = read_cr2(),
     };
     /* Return by IRET into trap_call(), which then looks like a call that has come back. */
     f->rip = (uintptr_t)trap_resume;

@@ -6,9 +6,9 @@
 #include "test-roms/lib/trap.h"
 
 #define CR4_LA57 UINT64_C(0x1000)
-#define FAR_LA   (UINT64_C(1) << 48 | 0x5000) /* second PML5 entry */
-#define HIGH_LA  UINT64_C(0xff00000000005000) /* PML5 entry 256: canonical with 57 bits only */
-#define PW       (PAGE_P | PAGE_W)
+#define FAR_LA (UINT64_C(1) << 48 | 0x5000)  /* second PML5 entry */
+#define HIGH_LA UINT64_C(0xff00000000005000) /* PML5 entry 256: canonical with 57 bits only */
+#define PW (PAGE_P | PAGE_W)
 
 /* void la57_switch(cr3 = rdi, cr4 = rsi): leaves long mode, loads both, and comes back. CR4.LA57 cannot
  * change while it is active. All addresses involved are below 4 GiB and mapped to themselves. */

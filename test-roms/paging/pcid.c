@@ -6,12 +6,12 @@
 #include "test-roms/lib/tap.h"
 #include "test-roms/lib/trap.h"
 
-#define LA     (PAGING_WINDOW + UINT64_C(0x50000000))
-#define LA2    (LA + PAGE_4K)
+#define LA (PAGING_WINDOW + UINT64_C(0x50000000))
+#define LA2 (LA + PAGE_4K)
 #define GLOBAL (LA + 2 * PAGE_4K)
-#define KEEP   (UINT64_C(1) << 63)
-#define OLD    0x11111111u
-#define NEW    0x22222222u
+#define KEEP (UINT64_C(1) << 63)
+#define OLD 0x11111111u
+#define NEW 0x22222222u
 
 enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_BUT_GLOBAL };
 
@@ -37,7 +37,9 @@ static void use(unsigned pcid)
 
 static void invpcid(uint64_t type, uint64_t pcid, uint64_t la)
 {
-    struct { uint64_t pcid, la; } descriptor = { pcid, la };
+    struct {
+        uint64_t pcid, la;
+    } descriptor = { pcid, la };
 
     __asm__ volatile("invpcid %0, %1" : : "m"(descriptor), "r"(type) : "memory");
 }

@@ -6,7 +6,7 @@
 #include "test-roms/lib/tap.h"
 #include "test-roms/lib/trap.h"
 
-#define LA  (PAGING_WINDOW + UINT64_C(0x70000000))
+#define LA (PAGING_WINDOW + UINT64_C(0x70000000))
 #define LA_GDT (LA + PAGE_4K)
 #define RET 0xc3
 

@@ -8,9 +8,9 @@
 #include "test-roms/lib/tap.h"
 #include "test-roms/lib/trap.h"
 
-#define LA  (PAGING_WINDOW + UINT64_C(0x50000000))
+#define LA (PAGING_WINDOW + UINT64_C(0x50000000))
 #define LA2 (LA + PAGE_4K)
-#define PW  (PAGE_P | PAGE_W)
+#define PW (PAGE_P | PAGE_W)
 #define OLD 0x11111111u
 #define NEW 0x22222222u
 
@@ -164,7 +164,7 @@ static void test_large(void)
 
 static uint64_t call(uint64_t la)
 {
-    return ((uint64_t (*)(void))la)();
+    return ((uint64_t(*)(void))la)();
 }
 
 static void test_code(void)

@@ -74,8 +74,8 @@ static struct trap_result as_user(void (*code)(void))
 static void expect(struct trap_result r, uint64_t error, const char *access, unsigned level,
                    const char *why)
 {
-    tap_ok(r.vector == EXC_PF && r.error == error && r.cr2 == LA, "%s, %s %s: #PF with error code %lx",
-           access, level_names[level], why, error);
+    tap_ok(r.vector == EXC_PF && r.error == error && r.cr2 == LA,
+           "%s, %s %s: #PF with error code %lx", access, level_names[level], why, error);
     if (r.vector != EXC_PF || r.error != error || r.cr2 != LA)
         rom_printf("#   vector %u, error code %lx, cr2 %lx\n", r.vector, r.error, r.cr2);
 }
@@ -123,7 +123,8 @@ static void test_rights(void)
         expect(as_user(user_write), PF_P | PF_RW | PF_US, "write at CPL 3", level, "R/W=0");
         write_cr0(read_cr0() & ~CR0_WP);
         pass(trap_try(do_write, la), "a write at CPL 0 with WP=0 to R/W=0");
-        expect(as_user(user_write), PF_P | PF_RW | PF_US, "write at CPL 3 with WP=0", level, "R/W=0");
+        expect(as_user(user_write), PF_P | PF_RW | PF_US, "write at CPL 3 with WP=0", level,
+               "R/W=0");
         write_cr0(read_cr0() | CR0_WP);
         clear(level, PAGE_U);
         pass(trap_try(do_write, la), "a write at CPL 0 with U/S=0");
@@ -197,7 +198,8 @@ static void test_accessed_dirty(void)
     tap_eq(bits(1) & PAGE_D, 0, "a refused write does not set D");
     clear(2, PAGE_P);
     trap_try(do_read, la);
-    tap_eq(*paging_entry(paging_root(), LA, 2) & PAGE_A, 0, "an entry that is not present gets no A");
+    tap_eq(*paging_entry(paging_root(), LA, 2) & PAGE_A, 0,
+           "an entry that is not present gets no A");
     map();
     *entry(1) |= PAGE_A;
     flush();

@@ -5,10 +5,10 @@
  * time, so that they need not hold on silicon. */
 #include "test-roms/svm/kit.h"
 
-#define PW  (PAGE_P | PAGE_W)
+#define PW (PAGE_P | PAGE_W)
 #define PWU (PAGE_P | PAGE_W | PAGE_U)
-#define LA     (PAGING_WINDOW + UINT64_C(0x10000000))
-#define LA2    (LA + PAGE_4K)
+#define LA (PAGING_WINDOW + UINT64_C(0x10000000))
+#define LA2 (LA + PAGE_4K)
 #define GLOBAL (LA + 2 * PAGE_4K)
 #define OLD 0x11111111u
 #define NEW 0x22222222u
@@ -21,7 +21,7 @@ GUEST_CODE(a_mov_cr3, "movq %cr3, %rax\nmovq %rax, %cr3\nmovl (%rsi), %ebx\nmovl
 
 /* Calls a function in the window four times, and counts in RBX what it says. */
 GUEST_CODE(a_call, "xorl %ebx, %ebx\ncall *%rsi\ncall *%rsi\ncall *%rsi\ncall *%rsi");
-#define ADD_1_RET 0xc301c383u   /* addl $1, %ebx; ret */
+#define ADD_1_RET 0xc301c383u /* addl $1, %ebx; ret */
 #define ADD_16_RET 0xc310c383u
 
 static uint32_t pages[2][1024] __attribute__((aligned(4096)));
@@ -81,7 +81,8 @@ static void test_tags(void)
     expect(1, a_read, 0, OLD, OLD, OLD, "nor by the other guest: VMRUN and #VMEXIT flush nothing");
     svm_set32(&g[1], VMCB_ASID, 1);
     point_to(1, 1);
-    expect(1, a_read, 0, OLD, OLD, OLD, "a second VMCB with the ASID of the first shares its entries");
+    expect(1, a_read, 0, OLD, OLD, OLD,
+           "a second VMCB with the ASID of the first shares its entries");
     svm_set32(&g[0], VMCB_ASID, 3);
     expect(0, a_read, 0, NEW, NEW, NEW, "a fresh ASID has none");
     stale();
@@ -102,7 +103,8 @@ static void test_code(void)
     }
     run(&g[0], a_call, TLB_CONTROL_FLUSH_ALL);
     run(&g[1], a_call, TLB_CONTROL_NONE);
-    tap_ok(g[0].rbx == 4 && g[1].rbx == 64, "two guests with the same code call each their own page");
+    tap_ok(g[0].rbx == 4 && g[1].rbx == 64,
+           "two guests with the same code call each their own page");
     run(&g[0], a_call, TLB_CONTROL_NONE);
     run(&g[1], a_call, TLB_CONTROL_NONE);
     tap_ok(g[0].rbx == 4 && g[1].rbx == 64, "and again, when both are in the TLB");
@@ -184,7 +186,8 @@ static void test_host(void)
     tap_eq(*(volatile uint32_t *)LA, 0x77, "the host reads its own page at the guests' address");
     paging_map(root, LA, (uintptr_t)pages[0], PAGE_4K, PW);
     run(&g[0], a_mov_cr3, TLB_CONTROL_NONE);
-    tap_eq(*(volatile uint32_t *)LA, 0x77, "a world switch and MOV CR3 in a guest leave the host's entry");
+    tap_eq(*(volatile uint32_t *)LA, 0x77,
+           "a world switch and MOV CR3 in a guest leave the host's entry");
     run(&g[0], a_read, TLB_CONTROL_FLUSH_ASID);
     if (svm_has(SVM_FEATURE_FLUSH_BY_ASID))
         tap_eq(*(volatile uint32_t *)LA, 0x77, "so does TLB_CONTROL 3");

@@ -5,13 +5,14 @@
 
 #include "test-roms/lib/apic.h"
 
-#define VECTOR   0x83u
+#define VECTOR 0x83u
 #define PHYSICAL 0x55u
 #define PWU (PAGE_P | PAGE_W | PAGE_U)
 
 GUEST_CODE(d_nops, "nop\nd_nops_2: nop");
 GUEST_CODE(d_ud, "ud2");
-GUEST_CODE(d_gp, "movw $0x68, %ax\nd_gp_2: movw %ax, %ds"); /* behind the GDT's descriptors in use */
+GUEST_CODE(d_gp,
+           "movw $0x68, %ax\nd_gp_2: movw %ax, %ds"); /* behind the GDT's descriptors in use */
 GUEST_CODE(d_pf, "movb (%rdi), %al");
 GUEST_CODE(d_int3, "int3");
 GUEST_CODE(d_int, "int $0x66");
@@ -52,8 +53,7 @@ static void expect(uint64_t intinfo, const char *at, const char *back, const cha
     uint64_t code = svm_run(&g), seen = svm_get(&g, VMCB_EXITINTINFO);
     struct kit_end end;
 
-    tap_ok(code == VMEXIT_NPF &&
-               svm_get(&g, VMCB_EXITINFO1) == (NPF_FINAL | PF_US | PF_RW) &&
+    tap_ok(code == VMEXIT_NPF && svm_get(&g, VMCB_EXITINFO1) == (NPF_FINAL | PF_US | PF_RW) &&
                (svm_get(&g, VMCB_EXITINFO2) & ~UINT64_C(0xfff)) == (uintptr_t)stack,
            "%s: NPF of the push", what);
     if (code != VMEXIT_NPF)
@@ -111,8 +111,9 @@ static void test_interrupts(void)
 {
     fresh(d_nops);
     svm_set(&g, VMCB_RFLAGS, RFLAGS_ONE | RFLAGS_IF);
-    svm_set(&g, VMCB_VINTR, VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
-                                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
+    svm_set(&g, VMCB_VINTR,
+            VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
+                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
     expect(EVENT_V | EVENT_INTR | VECTOR, d_nops, d_nops, "a virtual interrupt");
     tap_eq(svm_get(&g, VMCB_VINTR) & VINTR_V_IRQ, 0,
            "a virtual interrupt: V_IRQ had been cleared before");

@@ -78,16 +78,18 @@ static void test_guest(void)
 
     kit_guest(&g, f_clgi);
     svm_set(&g, VMCB_RFLAGS, RFLAGS_ONE | RFLAGS_IF);
-    svm_set(&g, VMCB_VINTR, VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
-                                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
+    svm_set(&g, VMCB_VINTR,
+            VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
+                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
     svm_set(&g, VMCB_INTERRUPT_SHADOW, 1);
     end = kit_run(&g);
     tap_ok(end.event == NULL && end.exitcode == VMEXIT_VMMCALL,
            "CLGI in the guest holds a virtual interrupt");
     kit_guest(&g, f_stgi);
     svm_set(&g, VMCB_RFLAGS, RFLAGS_ONE | RFLAGS_IF);
-    svm_set(&g, VMCB_VINTR, VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
-                                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
+    svm_set(&g, VMCB_VINTR,
+            VINTR_V_IRQ | UINT64_C(8) << VINTR_V_INTR_PRIO_SHIFT |
+                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT);
     svm_set(&g, VMCB_INTERRUPT_SHADOW, 1);
     end = kit_run(&g);
     tap_ok(end.event != NULL && end.event->vector == VECTOR &&
@@ -120,9 +122,12 @@ static void test_nmi(void)
     apic_self_nmi();
     cpu_pause();
     tap_eq(nmis, 0, "NMIs stay blocked across #VMEXIT");
-    __asm__ volatile("movl %%ss, %%eax\n\tpushq %%rax\n\tleaq 8(%%rsp), %%rax\n\tpushq %%rax\n\tpushfq\n\t"
-                     "movl %%cs, %%eax\n\tpushq %%rax\n\tpushq $1f\n\tiretq\n1:\tnop"
-                     : : : "rax", "memory");
+    __asm__ volatile(
+        "movl %%ss, %%eax\n\tpushq %%rax\n\tleaq 8(%%rsp), %%rax\n\tpushq %%rax\n\tpushfq\n\t"
+        "movl %%cs, %%eax\n\tpushq %%rax\n\tpushq $1f\n\tiretq\n1:\tnop"
+        :
+        :
+        : "rax", "memory");
     tap_eq(nmis, 1, "until an IRET");
 }
 

@@ -4,10 +4,10 @@
 #include "test-roms/svm/kit.h"
 
 #define PWU (PAGE_P | PAGE_W | PAGE_U)
-#define CR4_PSE  UINT64_C(0x00000010)
+#define CR4_PSE UINT64_C(0x00000010)
 #define CR4_LA57 UINT64_C(0x00001000)
-#define KEEP     (UINT64_C(1) << 63)
-#define WINDOW   UINT64_C(0x40000000) /* 1 GiB: nothing of the ROM is there */
+#define KEEP (UINT64_C(1) << 63)
+#define WINDOW UINT64_C(0x40000000) /* 1 GiB: nothing of the ROM is there */
 #define OLD 0x11111111u
 #define NEW 0x22222222u
 
@@ -134,7 +134,8 @@ static void test_32bit(void)
     fresh32(m32_read, CR0_PG, CR4_PSE, (uintptr_t)directory);
     directory[WINDOW >> 22] |= 1u << 21; /* reserved in a 4 MiB entry */
     svm_intercept(&g, VMCB_INTERCEPT_EXCEPTION, 1u << EXC_PF);
-    tap_eq(svm_run(&g), VMEXIT_EXCP0 + EXC_PF, "32-bit paging: bit 21 of a 4 MiB entry is the guest's #PF");
+    tap_eq(svm_run(&g), VMEXIT_EXCP0 + EXC_PF,
+           "32-bit paging: bit 21 of a 4 MiB entry is the guest's #PF");
     tap_eq(svm_get(&g, VMCB_EXITINFO1), PF_P | PF_RSV, "with P and RSV");
 }
 
@@ -163,7 +164,8 @@ static void test_pae(void)
            "PAE: a PDPTE that is not present");
     fresh32(m32_read, CR0_PG, CR4_PAE, (uintptr_t)pdpt);
     nested_leaf(pdpt_page, (void *)pdpt_page, PAGE_P | PAGE_U);
-    npf(NPF_TABLE | PF_US | PF_RW | PF_P, (uintptr_t)&pdpt[0], "PAE: the PDPTE is a table access too");
+    npf(NPF_TABLE | PF_US | PF_RW | PF_P, (uintptr_t)&pdpt[0],
+        "PAE: the PDPTE is a table access too");
 }
 
 /* Four levels with PCIDs: the same tables under PCID 1 and 2. */
@@ -176,7 +178,8 @@ static void test_pcid(void)
         tap_skip("no PCID", "guests with PCID");
         return;
     }
-    leaf = paging_map((uint64_t *)root, PAGING_WINDOW, (uintptr_t)pages[0], PAGE_4K, PAGE_P | PAGE_W);
+    leaf =
+        paging_map((uint64_t *)root, PAGING_WINDOW, (uintptr_t)pages[0], PAGE_4K, PAGE_P | PAGE_W);
     fresh(m_pcid);
     g.rdi = PAGING_WINDOW;
     g.rsi = root | 2 | KEEP;
@@ -232,7 +235,8 @@ static void test_five_levels(void)
     svm_set(&g, VMCB_CR4, read_cr4() | CR4_LA57);
     svm_set(&g, VMCB_CR3, (uintptr_t)pml5);
     nested_leaf((uintptr_t)pml5, pml5, PAGE_P | PAGE_U);
-    npf(NPF_TABLE | PF_US | PF_RW | PF_P, (uintptr_t)&pml5[0], "its first table access is the PML5E");
+    npf(NPF_TABLE | PF_US | PF_RW | PF_P, (uintptr_t)&pml5[0],
+        "its first table access is the PML5E");
     fresh(m_read);
     g.rdi = high | WINDOW;
     svm_intercept(&g, VMCB_INTERCEPT_EXCEPTION, 1u << EXC_GP);

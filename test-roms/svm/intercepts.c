@@ -6,8 +6,8 @@
 #define GPR_VALID (UINT64_C(1) << 63)
 
 /* Code: label, setup, the instruction under test. */
-#define CODE(name, setup, insn)                                                      \
-    extern const char name##_insn[];                                                 \
+#define CODE(name, setup, insn)      \
+    extern const char name##_insn[]; \
     GUEST_CODE(name, setup "\n" #name "_insn: " insn)
 
 CODE(c_rd_cr0, "", "movq %cr0, %rbx");
@@ -78,12 +78,12 @@ CODE(c_div, "xorl %ecx, %ecx", "divl %ecx");
 CODE(c_npx, "pushq $0x38", "popq %fs");
 CODE(c_pf, "movabsq $0x7f1234567000, %rbx", "movl %eax, 8(%rbx)");
 
-#define CR     VMCB_INTERCEPT_CR
-#define DR     VMCB_INTERCEPT_DR
-#define EXC    VMCB_INTERCEPT_EXCEPTION
-#define V3     VMCB_INTERCEPT_3
-#define V4     VMCB_INTERCEPT_4
-#define V5     VMCB_INTERCEPT_5
+#define CR VMCB_INTERCEPT_CR
+#define DR VMCB_INTERCEPT_DR
+#define EXC VMCB_INTERCEPT_EXCEPTION
+#define V3 VMCB_INTERCEPT_3
+#define V4 VMCB_INTERCEPT_4
+#define V5 VMCB_INTERCEPT_5
 #define RETURNS 0x100u /* without the intercept the instruction completes */
 #define RESUMED 0x200u /* completes only with an effect that the test cannot wait for: not run */
 
@@ -97,7 +97,10 @@ struct row {
     uint32_t length, otherwise;
 };
 
-#define ROW(n, c, v, b, e, i1, len, o) { n, c, c##_insn, v, b, e, i1, 0, len, o }
+#define ROW(n, c, v, b, e, i1, len, o)         \
+    {                                          \
+        n, c, c##_insn, v, b, e, i1, 0, len, o \
+    }
 
 static const struct row rows[] = {
     ROW("MOV from CR0", c_rd_cr0, CR, 1u << 0, 0x00, GPR_VALID | 3, 3, RETURNS),
@@ -164,8 +167,8 @@ static const struct row row_mwait =
     ROW("MWAIT", c_mwait, V4, INTERCEPT4_MWAIT, 0x8b, 0, 3, RESUMED);
 static const struct row row_xsetbv =
     ROW("XSETBV", c_xsetbv, V4, INTERCEPT4_XSETBV, 0x8d, 0, 3, RETURNS);
-static const struct row row_xsetbv_bad =
-    ROW("XSETBV before #GP for a wrong XCR", c_xsetbv_bad, V4, INTERCEPT4_XSETBV, 0x8d, 0, 3, EXC_GP);
+static const struct row row_xsetbv_bad = ROW("XSETBV before #GP for a wrong XCR", c_xsetbv_bad, V4,
+                                             INTERCEPT4_XSETBV, 0x8d, 0, 3, EXC_GP);
 static const struct row row_invpcid =
     ROW("INVPCID", c_invpcid, V5, INTERCEPT5_INVPCID, 0xa2, 0, 6, RETURNS);
 static const struct row row_rdpmc =
@@ -189,8 +192,8 @@ static void check_without(const struct row *r)
     prepare(r);
     end = kit_run(&g);
     if (r->otherwise == RETURNS)
-        tap_ok(end.exitcode == VMEXIT_VMMCALL && end.event == NULL, "%s: not intercepted, completes",
-               r->name);
+        tap_ok(end.exitcode == VMEXIT_VMMCALL && end.event == NULL,
+               "%s: not intercepted, completes", r->name);
     else
         tap_ok(end.event != NULL && end.event->vector == r->otherwise,
                "%s: not intercepted, vector %u", r->name, r->otherwise);
@@ -267,12 +270,12 @@ static const struct row *row_of(const char *code)
 static void check_order(void)
 {
     const char *const privileged[] = {
-        c_rd_cr0, c_wr_cr0, c_wr_cr3, c_wr_cr8, c_clts, c_lmsw, c_rd_dr0, c_wr_dr7, c_lidt, c_lgdt,
-        c_lldt, c_ltr, c_invd, c_hlt, c_invlpg, c_invlpga, c_vmrun, c_vmload, c_vmsave, c_stgi,
-        c_clgi, c_wbinvd,
+        c_rd_cr0, c_wr_cr0, c_wr_cr3, c_wr_cr8, c_clts, c_lmsw,   c_rd_dr0, c_wr_dr7,
+        c_lidt,   c_lgdt,   c_lldt,   c_ltr,    c_invd, c_hlt,    c_invlpg, c_invlpga,
+        c_vmrun,  c_vmload, c_vmsave, c_stgi,   c_clgi, c_wbinvd,
     };
-    const char *const open[] = { c_rdtsc, c_pushf, c_cpuid, c_pause, c_iret, c_int, c_vmmcall,
-                                 c_rsm, c_sgdt, c_sidt };
+    const char *const open[] = { c_rdtsc, c_pushf,   c_cpuid, c_pause, c_iret,
+                                 c_int,   c_vmmcall, c_rsm,   c_sgdt,  c_sidt };
     struct kit_end end;
 
     for (unsigned i = 0; i < sizeof privileged / sizeof privileged[0]; i++)
@@ -309,7 +312,8 @@ static void check_rax(void)
         svm_intercept(&g, V4, table[i].bits);
         end = kit_run(&g);
         if (svm_has(SVM_FEATURE_ADDR_CHECK))
-            tap_eq(end.exitcode, table[i].exitcode, "%s with bad rAX: intercept first", table[i].name);
+            tap_eq(end.exitcode, table[i].exitcode, "%s with bad rAX: intercept first",
+                   table[i].name);
         else
             tap_ok(end.event != NULL && end.event->vector == EXC_GP,
                    "%s with bad rAX: #GP before the intercept", table[i].name);

@@ -1,8 +1,8 @@
 /* kit.c: see kit.h. */
 #include "test-roms/svm/kit.h"
 
-#define STUB_BYTES    16u
-#define STACK_BYTES   16384u
+#define STUB_BYTES 16u
+#define STACK_BYTES 16384u
 #define VMMCALL_BYTES 3u
 #define GATE_INTERRUPT64 UINT64_C(0x8e)
 

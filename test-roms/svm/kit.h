@@ -16,8 +16,8 @@
 
 /* Code of a guest: label `name`, the text, then VMMCALL at label `name_end`. A label `name_insn` in
  * the text can mark the instruction that a test is about. */
-#define GUEST_CODE(name, text)                                                     \
-    extern const char name[], name##_end[];                                        \
+#define GUEST_CODE(name, text)                                                      \
+    extern const char name[], name##_end[];                                         \
     __asm__(".text\n\t.globl " #name "\n" #name ":\n\t" text "\n" #name "_end:\n\t" \
             "vmmcall\n\tud2\n")
 

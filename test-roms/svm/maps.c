@@ -39,8 +39,8 @@ static void fresh_io(const char *code, uint32_t port, unsigned first_bit, unsign
 static void io(const char *code, uint32_t port, unsigned bit, bool exits, const char *what)
 {
     fresh_io(code, port, bit, 1);
-    tap_eq(svm_run(&g), exits ? VMEXIT_IOIO : VMEXIT_VMMCALL, "%s, port %x, bit %x set: %s", what, port,
-           bit, exits ? "exits" : "passes");
+    tap_eq(svm_run(&g), exits ? VMEXIT_IOIO : VMEXIT_VMMCALL, "%s, port %x, bit %x set: %s", what,
+           port, bit, exits ? "exits" : "passes");
 }
 
 /* Ports 0x80 and 0x84-0x87 do nothing; what lies at the top of the space is open bus. */
@@ -84,8 +84,8 @@ static void info(const char *code, uint32_t port, uint64_t want, const char *wha
     tap_ok(svm_get(&g, VMCB_RIP) == (uintptr_t)code, "%s: RIP is at the instruction", what);
 }
 
-#define NEXT(code) tap_eq(svm_get(&g, VMCB_EXITINFO2), (uintptr_t)code##_end, \
-                          #code ": EXITINFO2 is the next RIP")
+#define NEXT(code) \
+    tap_eq(svm_get(&g, VMCB_EXITINFO2), (uintptr_t)code##_end, #code ": EXITINFO2 is the next RIP")
 #define SEG(n) ((uint64_t)(n) << 10)
 
 static void test_info(void)
@@ -114,7 +114,8 @@ static void test_info(void)
     {
         struct kit_end end = kit_run(&g);
 
-        tap_ok(end.event != NULL && end.event->vector == EXC_GP, "CPL 3, IOPL 0: #GP before the map");
+        tap_ok(end.event != NULL && end.event->vector == EXC_GP,
+               "CPL 3, IOPL 0: #GP before the map");
     }
 }
 
@@ -136,7 +137,7 @@ static void msr(uint32_t number, unsigned byte, unsigned bit, const char *what)
     tap_ok(svm_run(&g) == VMEXIT_MSR && svm_get(&g, VMCB_EXITINFO1) == 0,
            "RDMSR %x, %s: byte %x bit %u", number, what, byte, bit);
     memset(msrpm, 0xff, 2 * PAGE_4K);
-    msrpm[byte] = (uint8_t)~(1u << bit);
+    msrpm[byte] = (uint8_t) ~(1u << bit);
     fresh_msr(m_rdmsr, number);
     tap_ok(svm_run(&g) != VMEXIT_MSR, "RDMSR %x: no other bit counts", number);
     memset(msrpm, 0, 2 * PAGE_4K);

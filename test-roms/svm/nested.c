@@ -39,8 +39,8 @@ static void expect_npf(uint64_t info1, uint64_t gpa, const char *what)
 {
     uint64_t code = svm_run(&g);
 
-    tap_ok(code == VMEXIT_NPF && svm_get(&g, VMCB_EXITINFO1) == info1, "%s: NPF, EXITINFO1 %lx", what,
-           info1);
+    tap_ok(code == VMEXIT_NPF && svm_get(&g, VMCB_EXITINFO1) == info1, "%s: NPF, EXITINFO1 %lx",
+           what, info1);
     if (code != VMEXIT_NPF || svm_get(&g, VMCB_EXITINFO1) != info1)
         rom_printf("#   exit code %lx, EXITINFO1 %lx\n", code, svm_get(&g, VMCB_EXITINFO1));
     tap_eq(svm_get(&g, VMCB_EXITINFO2), gpa, "%s: EXITINFO2 is the guest physical address", what);

@@ -4,7 +4,7 @@
 
 #include "test-roms/lib/apic.h"
 
-#define VECTOR   0x83u
+#define VECTOR 0x83u
 #define PHYSICAL 0x55u
 
 GUEST_CODE(v_nops, "nop\nv_nops_2: nop\nv_nops_3: nop");
@@ -29,8 +29,9 @@ static void note(struct trap_frame *f)
 static void fresh(const char *code, uint64_t prio, uint64_t tpr, uint64_t more, uint64_t rflags)
 {
     kit_guest(&g, code);
-    svm_set(&g, VMCB_VINTR, VINTR_V_IRQ | prio << VINTR_V_INTR_PRIO_SHIFT |
-                                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT | tpr | more);
+    svm_set(&g, VMCB_VINTR,
+            VINTR_V_IRQ | prio << VINTR_V_INTR_PRIO_SHIFT |
+                (uint64_t)VECTOR << VINTR_V_INTR_VECTOR_SHIFT | tpr | more);
     svm_set(&g, VMCB_RFLAGS, RFLAGS_ONE | rflags);
 }
 
@@ -38,8 +39,8 @@ static void taken(const char *rip, const char *what)
 {
     struct kit_end end = kit_run(&g);
 
-    tap_ok(end.event != NULL && end.event->vector == VECTOR && end.event->rip == (uintptr_t)rip, "%s",
-           what);
+    tap_ok(end.event != NULL && end.event->vector == VECTOR && end.event->rip == (uintptr_t)rip,
+           "%s", what);
     if (end.event != NULL && (end.event->vector != VECTOR || end.event->rip != (uintptr_t)rip))
         rom_printf("#   vector %lx at %lx\n", end.event->vector, end.event->rip);
     tap_eq(svm_get(&g, VMCB_VINTR) & VINTR_V_IRQ, 0, "%s: V_IRQ is 0 then", what);

@@ -73,7 +73,8 @@ static void test_host(void)
     __asm__ volatile("sgdt %0\n\tsidt %1" : "=m"(gdtr2), "=m"(idtr2));
     __asm__ volatile("movw %%cs, %0\n\tmovw %%ss, %1\n\tmovw %%ds, %2\n\tmovw %%es, %3"
                      : "=r"(cs), "=r"(ss), "=r"(ds), "=r"(es));
-    tap_ok(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4, "CR0, CR3, CR4 are the host's");
+    tap_ok(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4,
+           "CR0, CR3, CR4 are the host's");
     tap_eq(rdmsr(MSR_EFER), efer, "EFER is the host's");
     tap_ok(gdtr.base == gdtr2.base && gdtr.limit == gdtr2.limit && idtr.base == idtr2.base &&
                idtr.limit == idtr2.limit,
@@ -90,9 +91,15 @@ static void test_host(void)
 
 static void test_vmload(void)
 {
-    static const struct { unsigned offset; uint32_t msr; const char *name; } msrs[] = {
-        { VMCB_STAR, MSR_STAR, "STAR" }, { VMCB_LSTAR, MSR_LSTAR, "LSTAR" },
-        { VMCB_CSTAR, MSR_CSTAR, "CSTAR" }, { VMCB_SFMASK, MSR_SFMASK, "SFMASK" },
+    static const struct {
+        unsigned offset;
+        uint32_t msr;
+        const char *name;
+    } msrs[] = {
+        { VMCB_STAR, MSR_STAR, "STAR" },
+        { VMCB_LSTAR, MSR_LSTAR, "LSTAR" },
+        { VMCB_CSTAR, MSR_CSTAR, "CSTAR" },
+        { VMCB_SFMASK, MSR_SFMASK, "SFMASK" },
         { VMCB_KERNEL_GS_BASE, MSR_KERNEL_GS_BASE, "KernelGSbase" },
         { VMCB_SYSENTER_CS, MSR_SYSENTER_CS, "SYSENTER_CS" },
         { VMCB_SYSENTER_ESP, MSR_SYSENTER_ESP, "SYSENTER_ESP" },
@@ -151,7 +158,8 @@ static void test_single_step(void)
     kit_guest(&g, w_registers);
     svm_set(&g, VMCB_RFLAGS, RFLAGS_ONE | RFLAGS_TF);
     end = kit_run(&g);
-    tap_ok(end.event != NULL && end.event->vector == EXC_DB && end.event->rip == (uintptr_t)w_registers + 3,
+    tap_ok(end.event != NULL && end.event->vector == EXC_DB &&
+               end.event->rip == (uintptr_t)w_registers + 3,
            "RFLAGS.TF of the guest traps after its first instruction");
     tap_eq(svm_get(&g, VMCB_DR6) & 0x4000, 0x4000, "with DR6.BS");
 }

@@ -63,7 +63,7 @@ static void interrupt(void *self, uint64_t now_ns)
 WITH_KIT(link_does_not_lead_to_the_handler_that_came_instead)
 {
     struct deadline d = { .fire = interrupt, .self = k };
-    CODE(k, "\xeb\x0e"); /* jmp TARGET */
+    CODE(k, "\xeb\x0e");               /* jmp TARGET */
     kit_put(k, TARGET, 4, 0xf4c0ff48); /* dec eax; inc eax; hlt, or inc rax; hlt */
     kit_gate64(k, IDT_SPA + 16 * 0x40, CODE64, TARGET, 14, 0, 0);
     kit_mode(k, MODE_COMPAT32, 0);
@@ -97,8 +97,8 @@ WITH_KIT(branch_across_pages_looks_its_target_up)
     kit_page(k, 2, 0x102000 | 7);
     kit_put(k, 0x100ffe, 2, 0xfde9); /* jmp to PAGED_LA + 2000h */
     kit_put(k, 0x101000, 4, 0x00000f);
-    kit_put(k, 0x102000, 4, 0xf4c3ff90);     /* nop; inc ebx; hlt */
-    kit_put(k, 0x103000, 4, 0xf4c1ff90);     /* nop; inc ecx; hlt */
+    kit_put(k, 0x102000, 4, 0xf4c3ff90); /* nop; inc ebx; hlt */
+    kit_put(k, 0x103000, 4, 0xf4c1ff90); /* nop; inc ecx; hlt */
     k->cpu->r[REG_RBX] = k->cpu->r[REG_RCX] = 0;
     run_from(k, PAGED_LA + 0xffe);
     run_from(k, PAGED_LA + 0xffe);
@@ -151,7 +151,9 @@ static void note_access(void *self, const struct probe_event *event)
 WITH_KIT(every_access_is_told_to_a_client_that_comes_between_runs)
 {
     struct probe_client client = { .mask = 1u << PROBE_MEM, .fire = note_access, .self = k };
-    CODE(k, "\x48\x8b\x03\x48\x89\x03\x50\x58\xf4"); /* mov rax, [rbx]; mov [rbx], rax; push rax; pop rax; hlt */
+    CODE(
+        k,
+        "\x48\x8b\x03\x48\x89\x03\x50\x58\xf4"); /* mov rax, [rbx]; mov [rbx], rax; push rax; pop rax; hlt */
     for (unsigned i = 0; i < 4; i++) {
         kit_mode(k, MODE_LONG64, 0);
         k->cpu->r[REG_RBX] = DATA_SPA;
@@ -216,12 +218,12 @@ WITH_KIT(near_branch_to_a_non_canonical_target_faults_in_place)
         const char *bytes;
         unsigned len, at, retired; /* at: where the branch is; retired: before it */
     } rows[] = {
-        { "\xe9\x00\x10\x00\x00", 5, 0, 0 },                         /* jmp */
-        { "\xe8\x00\x10\x00\x00", 5, 0, 0 },                         /* call */
-        { "\x50\x58\xe8\x00\x10\x00\x00", 7, 2, 2 },                 /* push, pop, call: the stack is known */
-        { "\x0f\x83\x00\x10\x00\x00", 6, 0, 0 },                     /* jnc */
+        { "\xe9\x00\x10\x00\x00", 5, 0, 0 },         /* jmp */
+        { "\xe8\x00\x10\x00\x00", 5, 0, 0 },         /* call */
+        { "\x50\x58\xe8\x00\x10\x00\x00", 7, 2, 2 }, /* push, pop, call: the stack is known */
+        { "\x0f\x83\x00\x10\x00\x00", 6, 0, 0 },     /* jnc */
         { "\x0f\x82\x00\x10\x00\x00\xe9\x00\x10\x00\x00", 11, 6, 1 }, /* jc, not taken; jmp */
-        { "\x39\xc0\x0f\x84\x00\x10\x00\x00", 8, 2, 1 },             /* cmp eax, eax; jz */
+        { "\x39\xc0\x0f\x84\x00\x10\x00\x00", 8, 2, 1 },              /* cmp eax, eax; jz */
         { "\x39\xc0\x0f\x85\x00\x10\x00\x00\xe9\x00\x10\x00\x00", 13, 8, 2 },
     };
     const uint64_t page = 0x7ffffffff000;
@@ -268,7 +270,7 @@ WITH_KIT(lock_before_a_branch_is_ud_behind_a_compare)
 WITH_KIT(flags_are_there_when_the_next_writer_does_not_exist)
 {
     static const char *const codes[] = {
-        "\x29\xd8\xf0\x01\xd1", /* sub eax, ebx; lock add ecx, edx */
+        "\x29\xd8\xf0\x01\xd1",         /* sub eax, ebx; lock add ecx, edx */
         "\x29\xd8\xf0\x89\xd1\x01\xd1", /* sub eax, ebx; lock mov ecx, edx; add ecx, edx */
         "\x29\xd8\xf0\x8d\x0a\x01\xd1", /* sub eax, ebx; lock lea ecx, [rdx]; add ecx, edx */
     };

@@ -16,7 +16,7 @@ static void put_code(struct kit *k, const void *bytes, unsigned len)
 
 static int run_steps(struct kit *k, uint64_t steps)
 {
-    struct run_limits limits = {.max_steps = vcpu_steps(k->cpu) + steps};
+    struct run_limits limits = { .max_steps = vcpu_steps(k->cpu) + steps };
     return run_vcpu(k->cpu, &limits);
 }
 
@@ -62,7 +62,7 @@ WITH_KIT(deadline_interrupts_at_its_instruction)
 {
     CODE(k, "\x48\xff\xc0\x48\xff\xc0\x48\xff\xc0\xeb\xf5"); /* 3 x inc rax; jmp */
     for (unsigned n = 1; n < 30; n++) {
-        struct deadline d = {.fire = fire, .self = k};
+        struct deadline d = { .fire = fire, .self = k };
         kit_mode(k, MODE_LONG64, 0);
         k->cpu->rflags |= FLAG_IF;
         k->cpu->r[REG_RAX] = 0;
@@ -88,7 +88,7 @@ WITH_KIT(rep_iterations_count_and_stop_at_the_limit)
 
 WITH_KIT(halt_passes_time_to_the_deadline)
 {
-    struct deadline d = {.fire = fire, .self = k};
+    struct deadline d = { .fire = fire, .self = k };
     CODE(k, "\xf4");
     k->cpu->rflags |= FLAG_IF;
     clock_arm(&k->clock, &d, 5000000);
@@ -166,7 +166,7 @@ WITH_KIT(single_step_stops_rep_after_each_iteration)
 /* svm-operation.md 3: the trap of a single-stepped VMRUN comes when the host is back. */
 WITH_KIT(host_trap_flag_acts_after_vmexit)
 {
-    CODE(k, "\x0f\x01\xd8\x48\xff\xc3"); /* vmrun; inc rbx */
+    CODE(k, "\x0f\x01\xd8\x48\xff\xc3");        /* vmrun; inc rbx */
     kit_put(k, CODE_SPA + 0x40, 4, 0x00f4d901); /* behind 0F: the guest's VMMCALL */
     kit_put(k, CODE_SPA + 0x3f, 1, 0x0f);
     k->cpu->r[REG_RIP] = CODE_SPA + 0x3f;
@@ -188,12 +188,12 @@ WITH_KIT(host_trap_flag_acts_after_vmexit)
 /* RF between two iterations is the guest's: the INT of the host pushes its own. */
 WITH_KIT(rf_of_a_half_done_string_stays_with_the_guest)
 {
-    struct deadline d = {.fire = fire, .self = k};
-    CODE(k, "\x0f\x01\xd8\xcd\x41"); /* vmrun; int 41h */
+    struct deadline d = { .fire = fire, .self = k };
+    CODE(k, "\x0f\x01\xd8\xcd\x41");        /* vmrun; int 41h */
     kit_put(k, CODE_SPA + 0x40, 2, 0xaaf3); /* rep stosb */
     k->cpu->r[REG_RIP] = CODE_SPA + 0x40;
     k->cpu->rflags |= FLAG_IF;
-    kit_guest(k); /* fills the VMCB and enters */
+    kit_guest(k);                      /* fills the VMCB and enters */
     VMCB_SET(k->vmcb, INTERCEPT_3, 1); /* INTR */
     VMCB_SET(k->vmcb, INTERCEPT_4, 1);
     svm_leave_guest(k->cpu->svm);

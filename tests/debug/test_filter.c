@@ -68,8 +68,8 @@ END_TEST
 
 START_TEST(filter_refuses_malformed_text)
 {
-    static const char *const bad[] = { "",    "+",    "1+",   "+1",  "1++2", "2-1", "1-", "-1",
-                                       "1x",  "1-2x", "1-2-3", "foo", " 1",   "1 ",  "0x" };
+    static const char *const bad[] = { "",   "+",    "1+",    "+1",  "1++2", "2-1", "1-", "-1",
+                                       "1x", "1-2x", "1-2-3", "foo", " 1",   "1 ",  "0x" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct filter filter;
         ck_assert_msg(!parse(&filter, bad[i]), "accepted '%s'", bad[i]);

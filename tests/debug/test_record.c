@@ -46,8 +46,9 @@ START_TEST(text_line_has_names_and_values)
     record_begin(&record, PACIFICA_TRACE_TEXT, "vmrun");
     all_fields(&record);
     finish(&record, &sink);
-    ck_assert_str_eq(sink.text, "vmrun step 18446744073709551615 gpa 0xffffffffffffffff np true "
-                                "g false op read bytes 0f01d8 at 0008:0000000000401000: two words\n");
+    ck_assert_str_eq(sink.text,
+                     "vmrun step 18446744073709551615 gpa 0xffffffffffffffff np true "
+                     "g false op read bytes 0f01d8 at 0008:0000000000401000: two words\n");
 }
 END_TEST
 

@@ -16,11 +16,13 @@ static void collect(void *self, const void *bytes, size_t size)
 
 START_TEST(each_asid_that_translated_has_a_row_in_rising_order)
 {
-    const struct pacifica_output output = {.write = collect};
+    const struct pacifica_output output = { .write = collect };
     struct memory *memory = memory_new(1 << 20);
     struct paging *paging = paging_new(memory, NULL);
-    struct walk_regime regime = {.mode = WALK_4LEVEL, .root = 0x1000, .maxphyaddr = 48, .asid = 7};
-    const struct access read = {.kind = ACCESS_READ};
+    struct walk_regime regime = {
+        .mode = WALK_4LEVEL, .root = 0x1000, .maxphyaddr = 48, .asid = 7
+    };
+    const struct access read = { .kind = ACCESS_READ };
     ck_assert_ptr_nonnull(paging);
     phys_write(memory, 0x1000, 8, 0x2003);
     phys_write(memory, 0x2000, 8, 0x3003);

@@ -27,7 +27,7 @@ static void bench_write(void *self, const void *bytes, size_t size)
     bench.used += size;
 }
 
-static const struct pacifica_output bench_output = {.write = bench_write};
+static const struct pacifica_output bench_output = { .write = bench_write };
 
 static void setup(void)
 {
@@ -51,21 +51,22 @@ static void teardown(void)
 
 static enum pacifica_status attach(const char *events, enum pacifica_trace_format format)
 {
-    const struct pacifica_trace_options options = {
-        .events = events, .format = format, .output = bench_output};
+    const struct pacifica_trace_options options = { .events = events,
+                                                    .format = format,
+                                                    .output = bench_output };
     return trace_new(&bench.probes, &bench.cpu, &options, &bench.trace, &bench.diag);
 }
 
 static void fire(enum probe_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
-    const struct probe_event event = {.kind = kind, .cpu = &bench.cpu, .a = a, .b = b, .c = c};
+    const struct probe_event event = { .kind = kind, .cpu = &bench.cpu, .a = a, .b = b, .c = c };
     if (probes_want(&bench.probes, kind))
         probes_fire(&bench.probes, &event);
 }
 
 static void fire_text(enum probe_kind kind, struct vcpu *cpu, const char *text)
 {
-    const struct probe_event event = {.kind = kind, .cpu = cpu, .text = text};
+    const struct probe_event event = { .kind = kind, .cpu = cpu, .text = text };
     probes_fire(&bench.probes, &event);
 }
 
@@ -91,8 +92,8 @@ END_TEST
 
 START_TEST(trace_refuses_unknown_events_and_bad_filters)
 {
-    static const char *const bad[] = {"", "foo", "io,", ",io", "io,,msr", "io:", "io:x", "unimp:1",
-                                      "svm:foo", "ioo", "i", "IO"};
+    static const char *const bad[] = { "",     "foo",     "io,",     ",io", "io,,msr", "io:",
+                                       "io:x", "unimp:1", "svm:foo", "ioo", "i",       "IO" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         bench.diag.what[0] = '\0';
         ck_assert_msg(attach(bad[i], PACIFICA_TRACE_TEXT) == PACIFICA_EUSAGE, "took '%s'", bad[i]);
@@ -139,7 +140,7 @@ END_TEST
 
 START_TEST(device_events_take_the_steps_of_the_given_cpu)
 {
-    const struct probe_event event = {.kind = PROBE_IO, .a = 0x80, .b = 1};
+    const struct probe_event event = { .kind = PROBE_IO, .a = 0x80, .b = 1 };
     ck_assert_int_eq(attach("io", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     probes_fire(&bench.probes, &event);
     ck_assert_str_eq(bench.text, "io step 1007 cpu 0 op read port 0x80 size 1 value 0x0\n");
@@ -209,7 +210,7 @@ END_TEST
 
 START_TEST(in_asm_shows_each_instruction_of_a_block)
 {
-    static const uint8_t code[] = {0x0f, 0x01, 0xd8, 0x90}; /* vmrun; nop */
+    static const uint8_t code[] = { 0x0f, 0x01, 0xd8, 0x90 }; /* vmrun; nop */
     ck_assert(phys_write_block(bench.memory, 0x5000, code, sizeof(code)));
     ck_assert_int_eq(attach("in_asm", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_BLOCK, 0x401000, 0x5000, sizeof(code));
@@ -223,7 +224,7 @@ START_TEST(in_asm_survives_code_outside_ram_and_nonsense)
     ck_assert_int_eq(attach("in_asm", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_BLOCK, 0x401000, UINT64_C(0xfee00000), 4);
     ck_assert_uint_eq(lines(), 1);
-    static const uint8_t nonsense[] = {0x06, 0xff, 0xff}; /* no instruction of 64-bit mode */
+    static const uint8_t nonsense[] = { 0x06, 0xff, 0xff }; /* no instruction of 64-bit mode */
     ck_assert(phys_write_block(bench.memory, 0x5000, nonsense, sizeof(nonsense)));
     fire(PROBE_BLOCK, 0x401000, 0x5000, sizeof(nonsense));
     ck_assert_uint_eq(lines(), 4);
@@ -268,10 +269,10 @@ END_TEST
 START_TEST(vmexit_invalid_names_rule_field_value_and_section)
 {
     set_guest();
-    bench.cpu.svm->invalid = (struct svm_invalid){.rule = "ASID must not be 0",
-                                                  .field = "GUEST_ASID",
-                                                  .value = 0,
-                                                  .section = "APM vol 2, 15.5.1"};
+    bench.cpu.svm->invalid = (struct svm_invalid){ .rule = "ASID must not be 0",
+                                                   .field = "GUEST_ASID",
+                                                   .value = 0,
+                                                   .section = "APM vol 2, 15.5.1" };
     bench.cpu.svm->invalid_count = 1;
     ck_assert_int_eq(attach("svm", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_EXIT, VMEXIT_INVALID, 0, 0);
@@ -287,12 +288,13 @@ START_TEST(vmexit_invalid_has_a_line_for_each_further_rule)
     /* A VMCB of zeros breaks several rules. */
     set_guest();
     bench.cpu.svm->vmcb_spa = 0x7000;
-    bench.cpu.svm->invalid = (struct svm_invalid){.rule = "r", .field = "f", .section = "s"};
+    bench.cpu.svm->invalid = (struct svm_invalid){ .rule = "r", .field = "f", .section = "s" };
     bench.cpu.svm->invalid_count = 3;
     ck_assert_int_eq(attach("svm", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_EXIT, VMEXIT_INVALID, 0, 0);
     ck_assert_uint_ge(lines(), 3);
-    ck_assert_ptr_nonnull(strstr(bench.text, "vmexit_rule step 1007 cpu 0 asid 3 field GUEST_ASID"));
+    ck_assert_ptr_nonnull(
+        strstr(bench.text, "vmexit_rule step 1007 cpu 0 asid 3 field GUEST_ASID"));
 }
 END_TEST
 
@@ -345,12 +347,11 @@ START_TEST(exit_stats_table_counts_shares_and_instructions)
     guest_run(stats, 11, VMEXIT_CPUID);
     guest_run(stats, 5, VMEXIT_NPF);
     exit_stats_write(stats, &bench_output);
-    ck_assert_str_eq(
-        bench.text,
-        "exit code                         count  share     insns before\n"
-        "VMEXIT_CPUID                          2   66.7%             10.5\n"
-        "VMEXIT_NPF                            1   33.3%              5.0\n"
-        "all                                   3\n");
+    ck_assert_str_eq(bench.text,
+                     "exit code                         count  share     insns before\n"
+                     "VMEXIT_CPUID                          2   66.7%             10.5\n"
+                     "VMEXIT_NPF                            1   33.3%              5.0\n"
+                     "all                                   3\n");
     exit_stats_free(stats);
     ck_assert_uint_eq(bench.probes.mask, 0);
 }

@@ -37,12 +37,13 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
     (void)insns;
     (void)block;
     for (unsigned i = 0; i <= count; i++)
-        ops[i] = (struct op){.fn = alive};
+        ops[i] = (struct op){ .fn = alive };
     return count + 1;
 }
 
-static const struct lowering lowering = {.bind = bind, .lower = lower, .dead = dead,
-                                         .dead_entered = dead};
+static const struct lowering lowering = {
+    .bind = bind, .lower = lower, .dead = dead, .dead_entered = dead
+};
 static uint64_t page;
 
 static void setup(void)
@@ -68,8 +69,8 @@ static void fill(uint64_t spa, uint8_t byte, unsigned len)
 static struct block *build(unsigned offset, bool exact)
 {
     struct block *block;
-    ck_assert_int_eq(
-        block_build(cache, page, offset, BLOCK_NO_PAGE, MODE_LONG64, exact, &block), BUILD_OK);
+    ck_assert_int_eq(block_build(cache, page, offset, BLOCK_NO_PAGE, MODE_LONG64, exact, &block),
+                     BUILD_OK);
     ck_assert_ptr_nonnull(block);
     return block;
 }
@@ -116,8 +117,8 @@ START_TEST(block_stops_before_an_instruction_that_crosses)
     phys_write(memory, CODE + 4094, 2, 0x8b48); /* mov rax, ... without its ModRM */
     struct block *block = build(4090, false);
     ck_assert_uint_eq(block->insns, 4);
-    ck_assert_int_eq(
-        block_build(cache, page, 4094, BLOCK_NO_PAGE, MODE_LONG64, false, &block), BUILD_CROSSES);
+    ck_assert_int_eq(block_build(cache, page, 4094, BLOCK_NO_PAGE, MODE_LONG64, false, &block),
+                     BUILD_CROSSES);
 }
 END_TEST
 
@@ -189,7 +190,7 @@ END_TEST
 START_TEST(loose_block_is_not_kept)
 {
     struct block *block;
-    const uint8_t bytes[2] = {0x48, 0x90};
+    const uint8_t bytes[2] = { 0x48, 0x90 };
     ck_assert_int_eq(block_build_loose(cache, bytes, 1, MODE_LONG64, &block), DECODE_SHORT);
     ck_assert_int_eq(block_build_loose(cache, bytes, 2, MODE_LONG64, &block), DECODE_OK);
     ck_assert(block->alone);

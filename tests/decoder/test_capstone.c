@@ -13,19 +13,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const programs[] = {"/bin/bash", "/usr/bin/cmake", "/usr/bin/python3.11",
-                                       "/usr/bin/gcc", "/usr/bin/perl", "/usr/bin/ld.bfd"};
+static const char *const programs[] = { "/bin/bash",    "/usr/bin/cmake", "/usr/bin/python3.11",
+                                        "/usr/bin/gcc", "/usr/bin/perl",  "/usr/bin/ld.bfd" };
 #define SHOWN_MAX 20
 #define LEAST_INSNS 100000 /* fewer: the test compared nothing worth speaking of */
 
 /* Names of Zydis and of Capstone for the same instruction. */
 static const char *const spelling[][2] = {
-    {"jnb", "jae"},       {"jz", "je"},         {"jnz", "jne"},       {"jnbe", "ja"},
-    {"jnl", "jge"},       {"jnle", "jg"},       {"setnb", "setae"},   {"setz", "sete"},
-    {"setnz", "setne"},   {"setnbe", "seta"},   {"setnl", "setge"},   {"setnle", "setg"},
-    {"cmovnb", "cmovae"}, {"cmovz", "cmove"},   {"cmovnz", "cmovne"}, {"cmovnbe", "cmova"},
-    {"cmovnl", "cmovge"}, {"cmovnle", "cmovg"}, {"mov", "movabs"},    {"nop", "endbr64"},
-    {"incsspq", "lfence"}, /* F3 before LFENCE, which Capstone 4 ignores */
+    { "jnb", "jae" },        { "jz", "je" },         { "jnz", "jne" },       { "jnbe", "ja" },
+    { "jnl", "jge" },        { "jnle", "jg" },       { "setnb", "setae" },   { "setz", "sete" },
+    { "setnz", "setne" },    { "setnbe", "seta" },   { "setnl", "setge" },   { "setnle", "setg" },
+    { "cmovnb", "cmovae" },  { "cmovz", "cmove" },   { "cmovnz", "cmovne" }, { "cmovnbe", "cmova" },
+    { "cmovnl", "cmovge" },  { "cmovnle", "cmovg" }, { "mov", "movabs" },    { "nop", "endbr64" },
+    { "incsspq", "lfence" }, /* F3 before LFENCE, which Capstone 4 ignores */
 };
 
 /* SSE compares: Capstone puts the predicate into the name, cmpsd becomes cmpltsd. */
@@ -52,8 +52,8 @@ struct comparison {
     unsigned long insns, bytes, undecided, differences;
 };
 
-static void show(struct comparison *c, const char *program, uint64_t address, const struct insn *ours,
-                 const char *our_name)
+static void show(struct comparison *c, const char *program, uint64_t address,
+                 const struct insn *ours, const char *our_name)
 {
     if (c->differences++ >= SHOWN_MAX)
         return;
@@ -68,7 +68,7 @@ static void show(struct comparison *c, const char *program, uint64_t address, co
 static unsigned compare(struct comparison *c, const char *program, const uint8_t *code, size_t left,
                         uint64_t address)
 {
-    struct insn ours = {0};
+    struct insn ours = { 0 };
     unsigned room = left < INSN_MAX_BYTES ? (unsigned)left : INSN_MAX_BYTES;
     enum decode_status status = decode_insn(code, room, MODE_LONG64, &ours);
     const uint8_t *at = code;
@@ -87,8 +87,7 @@ static unsigned compare(struct comparison *c, const char *program, const uint8_t
     const char *name = ZydisMnemonicGetString((ZydisMnemonic)ours.mnemonic);
     c->insns++;
     c->bytes += ours.len;
-    if (ours.len != c->insn->size ||
-        !same_name(name, cs_insn_name(c->capstone, c->insn->id)))
+    if (ours.len != c->insn->size || !same_name(name, cs_insn_name(c->capstone, c->insn->id)))
         show(c, program, address, &ours, name);
     return ours.len;
 }
@@ -98,8 +97,8 @@ static void compare_section(struct comparison *c, const char *program, Elf_Scn *
 {
     Elf_Data *data = elf_getdata(section, NULL);
     for (size_t at = 0; data && at < data->d_size;)
-        at += compare(c, program, (const uint8_t *)data->d_buf + at, data->d_size - at,
-                      address + at);
+        at +=
+            compare(c, program, (const uint8_t *)data->d_buf + at, data->d_size - at, address + at);
 }
 
 /* The .text of an ELF64 file for x86-64; other files are passed over. */
@@ -126,7 +125,7 @@ static void compare_program(struct comparison *c, const char *program)
 
 START_TEST(decoders_agree_on_installed_programs)
 {
-    struct comparison c = {0};
+    struct comparison c = { 0 };
     ck_assert_int_eq(cs_open(CS_ARCH_X86, CS_MODE_64, &c.capstone), CS_ERR_OK);
     c.insn = cs_malloc(c.capstone);
     ck_assert_ptr_nonnull(c.insn);

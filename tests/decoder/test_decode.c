@@ -11,7 +11,7 @@ static struct insn decode(enum cpu_mode mode, const char *hex, enum decode_statu
     uint8_t bytes[32];
     unsigned len = 0;
     for (; hex[0] && hex[1]; hex += 2) {
-        char two[3] = {hex[0], hex[1], '\0'};
+        char two[3] = { hex[0], hex[1], '\0' };
         bytes[len++] = (uint8_t)strtoul(two, NULL, 16);
     }
     struct insn in;
@@ -56,11 +56,11 @@ END_TEST
 
 START_TEST(stack_bases_use_ss)
 {
-    ck_assert_int_eq(LONG64("488b0424").seg, SEG_SS);  /* [rsp] */
-    ck_assert_int_eq(LONG64("488b4500").seg, SEG_SS);  /* [rbp] */
-    ck_assert_int_eq(LONG64("498b4500").seg, SEG_DS);  /* [r13] */
-    ck_assert_int_eq(LONG64("498b0424").seg, SEG_DS);  /* [r12] */
-    ck_assert_int_eq(PROT32("3e8b4500").seg, SEG_DS);  /* ds: [ebp] */
+    ck_assert_int_eq(LONG64("488b0424").seg, SEG_SS); /* [rsp] */
+    ck_assert_int_eq(LONG64("488b4500").seg, SEG_SS); /* [rbp] */
+    ck_assert_int_eq(LONG64("498b4500").seg, SEG_DS); /* [r13] */
+    ck_assert_int_eq(LONG64("498b0424").seg, SEG_DS); /* [r12] */
+    ck_assert_int_eq(PROT32("3e8b4500").seg, SEG_DS); /* ds: [ebp] */
 }
 END_TEST
 
@@ -151,8 +151,8 @@ START_TEST(x87_and_sse_are_baseline)
 {
     ck_assert(LONG64("d9c0").flags & INSN_BASELINE);
     ck_assert(LONG64("0f58c1").flags & INSN_BASELINE);
-    ck_assert(LONG64("f20f1008").flags & INSN_BASELINE); /* movsd xmm1, [rax] */
-    ck_assert(!(LONG64("a5").flags & INSN_BASELINE));    /* movsd, the string move */
+    ck_assert(LONG64("f20f1008").flags & INSN_BASELINE);    /* movsd xmm1, [rax] */
+    ck_assert(!(LONG64("a5").flags & INSN_BASELINE));       /* movsd, the string move */
     ck_assert(!(LONG64("c5f058c1").flags & INSN_BASELINE)); /* vaddps */
 }
 END_TEST
@@ -224,8 +224,7 @@ START_TEST(random_bytes_never_overrun)
         }
         unsigned len = (unsigned)(seed >> 20) % 17;
         struct insn in;
-        enum decode_status status =
-            decode_insn(bytes, len, i & 1 ? MODE_LONG64 : MODE_PROT32, &in);
+        enum decode_status status = decode_insn(bytes, len, i & 1 ? MODE_LONG64 : MODE_PROT32, &in);
         ck_assert_uint_le(in.len, INSN_MAX_BYTES);
         ck_assert_uint_le(in.count, 4);
         ck_assert(status != DECODE_OK || (in.len > 0 && in.len <= len));

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TABLES 0x1000u  /* PML4, PDPT, PD: identity map of the first 2 MiB pages */
-#define CODE 0x10ff0u   /* programs straddle a page border */
-#define DATA 0x20000u   /* RBX and RSP point into it; read-write */
+#define TABLES 0x1000u /* PML4, PDPT, PD: identity map of the first 2 MiB pages */
+#define CODE 0x10ff0u  /* programs straddle a page border */
+#define DATA 0x20000u  /* RBX and RSP point into it; read-write */
 #define DATA_BYTES 0x2000u
 #define PROGRAMS 30000u
 
@@ -102,16 +102,37 @@ static void put_modrm(struct program *p, unsigned rex_at, unsigned reg, bool mem
 
 static void put_alu(struct program *p)
 {
-    static const uint8_t op[8] = {0x00, 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38};
+    static const uint8_t op[8] = { 0x00, 0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38 };
     unsigned rex = p->len, form = pick(6), which = pick(8);
     put1(p, 0x40 | (pick(2) << 3));
     switch (form) {
-    case 0: put1(p, op[which] | 1); put_modrm(p, rex, free_register(), false); break;
-    case 1: put1(p, op[which] | 1); put_modrm(p, rex, free_register(), true); break;
-    case 2: put1(p, op[which] | 3); put_modrm(p, rex, free_register(), true); break;
-    case 3: put1(p, 0x83); put_modrm(p, rex, which, pick(2)); put_imm(p, 1); break;
-    case 4: put1(p, 0x81); put_modrm(p, rex, which, pick(2)); put_imm(p, 4); break;
-    default: put1(p, 0x80); put_modrm(p, rex, which, pick(2)); put_imm(p, 1); break;
+    case 0:
+        put1(p, op[which] | 1);
+        put_modrm(p, rex, free_register(), false);
+        break;
+    case 1:
+        put1(p, op[which] | 1);
+        put_modrm(p, rex, free_register(), true);
+        break;
+    case 2:
+        put1(p, op[which] | 3);
+        put_modrm(p, rex, free_register(), true);
+        break;
+    case 3:
+        put1(p, 0x83);
+        put_modrm(p, rex, which, pick(2));
+        put_imm(p, 1);
+        break;
+    case 4:
+        put1(p, 0x81);
+        put_modrm(p, rex, which, pick(2));
+        put_imm(p, 4);
+        break;
+    default:
+        put1(p, 0x80);
+        put_modrm(p, rex, which, pick(2));
+        put_imm(p, 1);
+        break;
     }
     p->insns++;
 }
@@ -122,23 +143,84 @@ static void put_other(struct program *p)
     put1(p, 0x40 | (pick(2) << 3));
     bool mem = pick(2);
     switch (pick(20)) {
-    case 0: put1(p, 0x89); put_modrm(p, rex, pick(16), mem); break;
-    case 1: put1(p, 0x8b); put_modrm(p, rex, free_register(), mem); break;
-    case 2: put1(p, 0x88); put_modrm(p, rex, pick(16), true); break;
-    case 3: put1(p, 0xc7); put_modrm(p, rex, 0, mem); put_imm(p, 4); break;
-    case 4: put1(p, 0xc6); put_modrm(p, rex, 0, true); put_imm(p, 1); break;
-    case 5: put1(p, 0x0f); put1(p, 0xb6); put_modrm(p, rex, free_register(), mem); break;
-    case 6: put1(p, 0x0f); put1(p, 0xb7); put_modrm(p, rex, free_register(), mem); break;
-    case 7: p->bytes[rex] |= 8; put1(p, 0x63); put_modrm(p, rex, free_register(), mem); break;
-    case 8: put1(p, 0x8d); put_modrm(p, rex, free_register(), true); break;
-    case 9: put1(p, 0x85); put_modrm(p, rex, free_register(), mem); break;
-    case 10: put1(p, 0x84); put_modrm(p, rex, free_register(), mem); break;
-    case 11: put1(p, 0xf7); put_modrm(p, rex, 0, mem); put_imm(p, 4); break;
-    case 12: put1(p, 0xf6); put_modrm(p, rex, 0, mem); put_imm(p, 1); break;
-    case 13: put1(p, 0xc1); put_modrm(p, rex, 4 + pick(2), mem); put_imm(p, 1); break;
-    case 14: put1(p, 0xc1); put_modrm(p, rex, 7, mem); put_imm(p, 1); break;
-    case 15: put1(p, 0x0f); put1(p, 0xaf); put_modrm(p, rex, free_register(), mem); break;
-    case 16: put1(p, 0xff); put_modrm(p, rex, pick(2), mem); break; /* INC, DEC */
+    case 0:
+        put1(p, 0x89);
+        put_modrm(p, rex, pick(16), mem);
+        break;
+    case 1:
+        put1(p, 0x8b);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 2:
+        put1(p, 0x88);
+        put_modrm(p, rex, pick(16), true);
+        break;
+    case 3:
+        put1(p, 0xc7);
+        put_modrm(p, rex, 0, mem);
+        put_imm(p, 4);
+        break;
+    case 4:
+        put1(p, 0xc6);
+        put_modrm(p, rex, 0, true);
+        put_imm(p, 1);
+        break;
+    case 5:
+        put1(p, 0x0f);
+        put1(p, 0xb6);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 6:
+        put1(p, 0x0f);
+        put1(p, 0xb7);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 7:
+        p->bytes[rex] |= 8;
+        put1(p, 0x63);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 8:
+        put1(p, 0x8d);
+        put_modrm(p, rex, free_register(), true);
+        break;
+    case 9:
+        put1(p, 0x85);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 10:
+        put1(p, 0x84);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 11:
+        put1(p, 0xf7);
+        put_modrm(p, rex, 0, mem);
+        put_imm(p, 4);
+        break;
+    case 12:
+        put1(p, 0xf6);
+        put_modrm(p, rex, 0, mem);
+        put_imm(p, 1);
+        break;
+    case 13:
+        put1(p, 0xc1);
+        put_modrm(p, rex, 4 + pick(2), mem);
+        put_imm(p, 1);
+        break;
+    case 14:
+        put1(p, 0xc1);
+        put_modrm(p, rex, 7, mem);
+        put_imm(p, 1);
+        break;
+    case 15:
+        put1(p, 0x0f);
+        put1(p, 0xaf);
+        put_modrm(p, rex, free_register(), mem);
+        break;
+    case 16:
+        put1(p, 0xff);
+        put_modrm(p, rex, pick(2), mem);
+        break; /* INC, DEC */
     case 17: put1(p, 0x50 + REG_RSI); break;
     case 18: put1(p, 0x58 + REG_RDI); break;
     default: put1(p, 0x98); break; /* CWDE, CDQE */
@@ -155,11 +237,9 @@ static void put_branch(struct program *p)
         put1(p, 0xeb);
         put1(p, 0);
         break;
-    case 1:
-        put(p, 5, (const uint8_t[]){0xe8, 0, 0, 0, 0});
-        break;
+    case 1: put(p, 5, (const uint8_t[]){ 0xe8, 0, 0, 0, 0 }); break;
     case 2: /* lea rsi, [rip + 2]; jmp rsi */
-        put(p, 9, (const uint8_t[]){0x48, 0x8d, 0x35, 2, 0, 0, 0, 0xff, 0xe6});
+        put(p, 9, (const uint8_t[]){ 0x48, 0x8d, 0x35, 2, 0, 0, 0, 0xff, 0xe6 });
         p->insns++;
         break;
     default:
@@ -176,8 +256,8 @@ static void put_branch(struct program *p)
 static void setup(void)
 {
     memory = memory_new(4 << 20);
-    cpu = vcpu_new(&(struct vcpu_parts){.memory = memory, .probes = &probes, .clock = &clock_,
-                                        .model = cpu_model_default()});
+    cpu = vcpu_new(&(struct vcpu_parts){
+        .memory = memory, .probes = &probes, .clock = &clock_, .model = cpu_model_default() });
     ck_assert_ptr_nonnull(cpu);
     phys_write(memory, TABLES, 8, (TABLES + 0x1000) | 3);
     phys_write(memory, TABLES + 0x1000, 8, (TABLES + 0x2000) | 3);
@@ -187,7 +267,7 @@ static void setup(void)
     cpu->regs.cr3 = TABLES;
     cpu->regs.efer = EFER_LME | EFER_LMA;
     for (int i = 0; i <= SEG_GS; i++)
-        cpu->regs.seg[i] = (struct segment){.attr = 0xc93, .limit = UINT32_MAX};
+        cpu->regs.seg[i] = (struct segment){ .attr = 0xc93, .limit = UINT32_MAX };
     cpu->regs.seg[SEG_CS].attr = 0xa9b;
     cpu->regs.cpl = 0;
     cpu_update_mode(cpu);
@@ -246,7 +326,7 @@ static unsigned run_bodies(const struct program *p)
 
 static void make_program(struct program *p)
 {
-    *p = (struct program){0};
+    *p = (struct program){ 0 };
     unsigned count = 1 + pick(12);
     while (p->insns < count) {
         switch (pick(4)) {
@@ -261,7 +341,7 @@ static void make_program(struct program *p)
 START_TEST(hot_forms_equal_plain_bodies)
 {
     static struct state start, hot, plain;
-    static const bool exact[2] = {false, true};
+    static const bool exact[2] = { false, true };
     for (unsigned i = 0; i < PROGRAMS; i++) {
         struct program p;
         make_program(&p);
@@ -272,7 +352,7 @@ START_TEST(hot_forms_equal_plain_bodies)
         start.r[REG_RIP] = CODE;
         start.rflags = (rnd() & FLAGS_STATUS) | 2;
         for (unsigned k = 0; k < DATA_BYTES; k += 8)
-            memcpy(start.data + k, &(uint64_t){rnd()}, 8);
+            memcpy(start.data + k, &(uint64_t){ rnd() }, 8);
 
         ck_assert(phys_write_block(memory, CODE, p.bytes, p.len));
         load(&start);
@@ -281,7 +361,7 @@ START_TEST(hot_forms_equal_plain_bodies)
         for (unsigned k = 0; k < 2; k++) {
             load(&start);
             uint64_t before = cpu_insns(cpu);
-            struct run_limits limits = {.max_steps = UINT64_MAX, .exact_blocks = exact[k]};
+            struct run_limits limits = { .max_steps = UINT64_MAX, .exact_blocks = exact[k] };
             ck_assert_int_eq(run_vcpu(cpu, &limits), PACIFICA_STOP_HALTED);
             ck_assert_uint_eq(cpu_insns(cpu) - before, bodies);
             save(&hot);

@@ -27,7 +27,7 @@ static void put32(struct image *image, uint32_t value)
 static struct image image_of(const void *code, size_t size)
 {
     const uint32_t magic = 0x1badb002, flags = 1u << 16;
-    struct image image = {0};
+    struct image image = { 0 };
     put32(&image, magic);
     put32(&image, flags);
     put32(&image, 0u - magic - flags);
@@ -40,16 +40,16 @@ static struct image image_of(const void *code, size_t size)
     image.size = CODE_AT + size;
     return image;
 }
-#define IMAGE(...)                                                                                 \
-    image_of((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define IMAGE(...) \
+    image_of((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* mov dx, port; mov al, value; out dx, al */
-#define OUT8(port, value) 0x66, 0xba, (port) & 0xff, (port) >> 8, 0xb0, (value), 0xee
+#define OUT8(port, value) 0x66, 0xba, (port)&0xff, (port) >> 8, 0xb0, (value), 0xee
 #define HALT 0xf4
 #define SPIN 0xeb, 0xfe
 #define RESET OUT8(0xcf9, 6)
 /* 1: inc eax; push eax; pop ecx; add [200000], ecx; jmp 1 */
-#define WORK                                                                                       \
+#define WORK \
     0xbc, 0x00, 0x00, 0x30, 0x00, 0x40, 0x50, 0x59, 0x01, 0x0d, 0x00, 0x00, 0x20, 0x00, 0xeb, 0xf5
 
 /* --- a machine with its output ------------------------------------------------------------- */
@@ -74,14 +74,15 @@ static void box_write(void *self, const void *bytes, size_t size)
         pacifica_machine_stop(box->machine);
 }
 
-static const struct pacifica_device exit_device = {
-    .kind = PACIFICA_DEVICE_DEBUG_EXIT, .port = EXIT_PORT, .port_count = 4};
+static const struct pacifica_device exit_device = { .kind = PACIFICA_DEVICE_DEBUG_EXIT,
+                                                    .port = EXIT_PORT,
+                                                    .port_count = 4 };
 
 static struct pacifica_options box_options(struct box *box)
 {
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
     options.ram_bytes = UINT64_C(8) << 20;
-    options.serial = (struct pacifica_output){.write = box_write, .self = box};
+    options.serial = (struct pacifica_output){ .write = box_write, .self = box };
     options.devices = &exit_device;
     options.device_count = 1;
     return options;
@@ -90,8 +91,8 @@ static struct pacifica_options box_options(struct box *box)
 static enum pacifica_status box_load(struct box *box, struct image image)
 {
     box->image = image;
-    const struct pacifica_kernel kernel = {.image = {box->image.bytes, box->image.size},
-                                           .name = "image"};
+    const struct pacifica_kernel kernel = { .image = { box->image.bytes, box->image.size },
+                                            .name = "image" };
     return pacifica_machine_load_kernel(box->machine, &kernel, &box->diag);
 }
 
@@ -125,7 +126,7 @@ static void new_fails(const struct pacifica_options *options, enum pacifica_stat
                       const char *word)
 {
     struct pacifica_machine *machine = (struct pacifica_machine *)(uintptr_t)1;
-    struct pacifica_diag diag = {0};
+    struct pacifica_diag diag = { 0 };
     ck_assert_int_eq(pacifica_machine_new(options, &machine, &diag), wanted);
     ck_assert_ptr_null(machine);
     ck_assert_msg(strstr(diag.what, word) || strstr(diag.where, word), "'%s' lacks '%s'", diag.what,
@@ -136,8 +137,8 @@ static void new_fails(const struct pacifica_options *options, enum pacifica_stat
 START_TEST(new_refuses_sizes_outside_the_range)
 {
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    const uint64_t bad[] = {0, (1u << 20) - 4096, (1u << 20) + 1, (UINT64_C(1) << 40) + 4096,
-                            UINT64_MAX & ~UINT64_C(4095)};
+    const uint64_t bad[] = { 0, (1u << 20) - 4096, (1u << 20) + 1, (UINT64_C(1) << 40) + 4096,
+                             UINT64_MAX & ~UINT64_C(4095) };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         options.ram_bytes = bad[i];
         new_fails(&options, PACIFICA_EUSAGE, "RAM");
@@ -168,7 +169,7 @@ END_TEST
 START_TEST(new_refuses_devices_that_cannot_be)
 {
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    struct pacifica_device device[9] = {exit_device};
+    struct pacifica_device device[9] = { exit_device };
     options.devices = device;
     options.device_count = 1;
     device[0].port = 0x3f8; /* COM1 is there */
@@ -188,7 +189,7 @@ END_TEST
 START_TEST(new_refuses_fw_cfg_files_without_a_good_name)
 {
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    struct pacifica_fw_cfg file[2] = {{.name = ""}, {.name = "opt/a"}};
+    struct pacifica_fw_cfg file[2] = { { .name = "" }, { .name = "opt/a" } };
     options.fw_cfg = file;
     options.fw_cfg_count = 1;
     new_fails(&options, PACIFICA_EUSAGE, "");
@@ -221,7 +222,7 @@ END_TEST
 START_TEST(load_refuses_nonsense_and_forgets_the_old_kernel)
 {
     struct box *box = box_new(IMAGE(SPIN));
-    struct image nonsense = {.size = 100};
+    struct image nonsense = { .size = 100 };
     ck_assert_int_eq(box_load(box, nonsense), PACIFICA_EFORMAT);
     ck_assert(box->diag.what[0]);
     ck_assert_int_eq(pacifica_machine_reset(box->machine, NULL), PACIFICA_EUSAGE);
@@ -237,10 +238,10 @@ END_TEST
 START_TEST(load_refuses_more_modules_than_it_has_room_for)
 {
     struct box *box = box_new(IMAGE(SPIN));
-    struct pacifica_module module[65] = {{.text = "m"}};
-    const struct pacifica_kernel kernel = {.image = {box->image.bytes, box->image.size},
-                                           .modules = module,
-                                           .module_count = 65};
+    struct pacifica_module module[65] = { { .text = "m" } };
+    const struct pacifica_kernel kernel = { .image = { box->image.bytes, box->image.size },
+                                            .modules = module,
+                                            .module_count = 65 };
     ck_assert_int_eq(pacifica_machine_load_kernel(box->machine, &kernel, &box->diag),
                      PACIFICA_EUSAGE);
     box_free(box);
@@ -294,10 +295,11 @@ END_TEST
 START_TEST(test_limits_change_nothing)
 {
     const struct pacifica_limits ways[] = {
-        {.max_steps = 10000},
-        {.max_steps = 10000, .exact_blocks = true},
-        {.max_steps = 10000, .drop_fast_every = 3},
-        {.max_steps = 10000, .exact_blocks = true, .drop_fast_every = 100}};
+        { .max_steps = 10000 },
+        { .max_steps = 10000, .exact_blocks = true },
+        { .max_steps = 10000, .drop_fast_every = 3 },
+        { .max_steps = 10000, .exact_blocks = true, .drop_fast_every = 100 }
+    };
     uint64_t first = 0;
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct box *box = box_new(IMAGE(WORK));
@@ -459,11 +461,20 @@ START_TEST(state_hash_sees_every_part_of_the_state)
     uint64_t before = pacifica_machine_state_hash(m);
     ck_assert_uint_eq(pacifica_machine_state_hash(m), before);
     uint8_t *byte = memory_ptr(m->memory, 0x200000, 1);
-    uint64_t *word[] = {&cpu->r[REG_R15], &cpu->r[REG_RIP], &cpu->rflags, &cpu->regs.cr2,
-                        &cpu->regs.cr3, &cpu->regs.dr[3],
-                        &cpu->regs.seg[SEG_TR].base, &cpu->regs.gdtr.base, &cpu->msr.star,
-                        &cpu->msr.spec_ctrl, &cpu->svm->n_cr3, &cpu->svm->vmruns,
-                        &cpu->skipped_ns, &cpu->extra_steps};
+    uint64_t *word[] = { &cpu->r[REG_R15],
+                         &cpu->r[REG_RIP],
+                         &cpu->rflags,
+                         &cpu->regs.cr2,
+                         &cpu->regs.cr3,
+                         &cpu->regs.dr[3],
+                         &cpu->regs.seg[SEG_TR].base,
+                         &cpu->regs.gdtr.base,
+                         &cpu->msr.star,
+                         &cpu->msr.spec_ctrl,
+                         &cpu->svm->n_cr3,
+                         &cpu->svm->vmruns,
+                         &cpu->skipped_ns,
+                         &cpu->extra_steps };
     for (size_t i = 0; i < sizeof(word) / sizeof(word[0]); i++) {
         *word[i] ^= 1;
         ck_assert_msg(pacifica_machine_state_hash(m) != before, "word %zu", i);
@@ -486,11 +497,12 @@ START_TEST(state_hash_sees_the_tlb)
     /* One 4 MiB page, accessed and dirty already, so that the walk writes nothing. */
     const uint32_t pde = 0xe3;
     const struct walk_regime regime = {
-        .mode = WALK_32, .root = 0x600000, .pse = true, .maxphyaddr = 48};
+        .mode = WALK_32, .root = 0x600000, .pse = true, .maxphyaddr = 48
+    };
     ck_assert(phys_write_block(m->memory, regime.root, &pde, sizeof(pde)));
     uint64_t before = pacifica_machine_state_hash(m);
     struct walk_result result =
-        paging_translate(m->cpu->paging, &regime, 0x1000, (struct access){.kind = ACCESS_READ});
+        paging_translate(m->cpu->paging, &regime, 0x1000, (struct access){ .kind = ACCESS_READ });
     ck_assert_int_eq(result.status, WALK_OK);
     ck_assert_uint_ne(pacifica_machine_state_hash(m), before);
     paging_drop_fast(m->cpu->paging); /* derived: */
@@ -505,7 +517,7 @@ START_TEST(tracing_changes_nothing)
 {
     struct box *plain = box_new(IMAGE(WORK)), *traced = box_new(IMAGE(WORK));
     struct pacifica_trace *trace;
-    const struct pacifica_trace_options options = {.events = "exec,mem,tlb,in_asm,io,int"};
+    const struct pacifica_trace_options options = { .events = "exec,mem,tlb,in_asm,io,int" };
     ck_assert_int_eq(pacifica_trace_attach(traced->machine, &options, &trace, NULL), PACIFICA_OK);
     box_run(plain, 2000);
     box_run(traced, 1000);
@@ -522,7 +534,7 @@ START_TEST(trace_attach_refuses_unknown_events)
 {
     struct box *box = box_new(IMAGE(SPIN));
     struct pacifica_trace *trace;
-    const struct pacifica_trace_options options = {.events = "telepathy"};
+    const struct pacifica_trace_options options = { .events = "telepathy" };
     ck_assert_int_eq(pacifica_trace_attach(box->machine, &options, &trace, &box->diag),
                      PACIFICA_EUSAGE);
     ck_assert_ptr_null(trace);

@@ -330,7 +330,8 @@ START_TEST(host_in_32_bit_mode)
     phys_write(kit.memory, 0x3000000, 4, W | U | PS);
     assert_npf(kit_walk(&kit, GVA, EXEC), NPF_TABLE | 0x6, guest_entry(4));
     phys_write(kit.memory, 0x3000000, 4, PWU | PS);
-    kit_map(&kit, GVA, 0x10000000 | PWU); /* beyond the only 4 MiB: no ID, for this mode has no NX */
+    kit_map(&kit, GVA,
+            0x10000000 | PWU); /* beyond the only 4 MiB: no ID, for this mode has no NX */
     assert_npf(kit_walk(&kit, GVA, EXEC), NPF_FINAL | 0x4, 0x10000000);
 }
 END_TEST
