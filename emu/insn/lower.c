@@ -62,7 +62,7 @@ static void bind(void *self, struct insn *insn, int status)
     insn->body = info->body;
     insn->flags = info->flags;
     /* A block goes on behind a forward Jcc, which is more often not taken; a backward one ends a loop. */
-    if (lower_is_jcc(insn->mnemonic) && (int64_t)insn->imm >= 0)
+    if (lower_is_jcc(insn) && (int64_t)insn->imm >= 0)
         insn->flags &= (uint8_t)~INSN_ENDS_BLOCK;
 }
 
@@ -75,12 +75,14 @@ struct op *lower_emit(struct lowerer *l, op_fn *fn)
 {
     const struct insn *in = lower_insn(l);
     struct op *op = &l->ops[l->count++];
-    *op = (struct op){.fn = fn,
-                      .dst = ZERO_OFFSET, .src = ZERO_OFFSET, .base = ZERO_OFFSET,
-                      .index = ZERO_OFFSET,
-                      .off = (uint8_t)l->off,
-                      .left = (uint8_t)(l->insn_count - l->at),
-                      .len = in->len};
+    *op = (struct op){ .fn = fn,
+                       .dst = ZERO_OFFSET,
+                       .src = ZERO_OFFSET,
+                       .base = ZERO_OFFSET,
+                       .index = ZERO_OFFSET,
+                       .off = (uint8_t)l->off,
+                       .left = (uint8_t)(l->insn_count - l->at),
+                       .len = in->len };
     return op;
 }
 
@@ -103,8 +105,7 @@ void lower_address(const struct lowerer *l, struct op *op)
 
 void lower_load_tmp(struct lowerer *l, unsigned size)
 {
-    struct op *op =
-        lower_emit(l, size == 8 ? op_load8 : size == 4 ? op_load4 : op_load_zx1);
+    struct op *op = lower_emit(l, size == 8 ? op_load8 : size == 4 ? op_load4 : op_load_zx1);
     lower_address(l, op);
     op->dst = TMP_OFFSET;
     op->imm32 = 1; /* not the last op of its instruction */
@@ -148,7 +149,7 @@ struct op *lower_way(struct lowerer *l, int64_t disp)
 void lower_defer(struct lowerer *l, unsigned op, int64_t disp)
 {
     l->deferred[l->deferred_count++] =
-        (struct deferred){.op = op, .at = l->at, .off = l->off, .disp = disp};
+        (struct deferred){ .op = op, .at = l->at, .off = l->off, .disp = disp };
 }
 
 static void append_deferred(struct lowerer *l)
@@ -189,11 +190,17 @@ static bool flags_dead(const struct lowerer *l)
     for (unsigned i = l->at + 1; i < l->insn_count; i++) {
         const struct insn *in = l->insns[i];
         switch (in->mnemonic) {
-        case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_SUB: case ZYDIS_MNEMONIC_CMP:
-        case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_XOR:
+        case ZYDIS_MNEMONIC_ADD:
+        case ZYDIS_MNEMONIC_SUB:
+        case ZYDIS_MNEMONIC_CMP:
+        case ZYDIS_MNEMONIC_AND:
+        case ZYDIS_MNEMONIC_OR:
+        case ZYDIS_MNEMONIC_XOR:
         case ZYDIS_MNEMONIC_TEST: return only_registers(in);
         case ZYDIS_MNEMONIC_LEA: continue;
-        case ZYDIS_MNEMONIC_MOV: case ZYDIS_MNEMONIC_MOVZX: case ZYDIS_MNEMONIC_MOVSXD:
+        case ZYDIS_MNEMONIC_MOV:
+        case ZYDIS_MNEMONIC_MOVZX:
+        case ZYDIS_MNEMONIC_MOVSXD:
             if (only_registers(in))
                 continue;
             return false;
@@ -214,18 +221,20 @@ struct alu_row {
 };
 
 static const struct alu_row alu_rows[] = {
-    {ZYDIS_MNEMONIC_ADD, op_add_r4, op_add_r8, op_add_i4, op_add_i8,
-     op_add_r4_nf, op_add_r8_nf, op_add_i4_nf, op_add_i8_nf, true},
-    {ZYDIS_MNEMONIC_SUB, op_sub_r4, op_sub_r8, op_sub_i4, op_sub_i8,
-     NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_AND, op_and_r4, op_and_r8, op_and_i4, op_and_i8, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_OR, op_or_r4, op_or_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_XOR, op_xor_r4, op_xor_r8, NULL, NULL, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_CMP, op_cmp_r4, op_cmp_r8, op_cmp_i4, op_cmp_i8, NULL, NULL, NULL, NULL, false},
-    {ZYDIS_MNEMONIC_TEST, op_test_r4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false},
-    {ZYDIS_MNEMONIC_SHL, NULL, NULL, op_shl_i4, op_shl_i8, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_SHR, NULL, NULL, op_shr_i4, op_shr_i8, NULL, NULL, NULL, NULL, true},
-    {ZYDIS_MNEMONIC_SAR, NULL, NULL, NULL, op_sar_i8, NULL, NULL, NULL, NULL, true},
+    { ZYDIS_MNEMONIC_ADD, op_add_r4, op_add_r8, op_add_i4, op_add_i8, op_add_r4_nf, op_add_r8_nf,
+      op_add_i4_nf, op_add_i8_nf, true },
+    { ZYDIS_MNEMONIC_SUB, op_sub_r4, op_sub_r8, op_sub_i4, op_sub_i8, NULL, NULL, NULL, NULL,
+      true },
+    { ZYDIS_MNEMONIC_AND, op_and_r4, op_and_r8, op_and_i4, op_and_i8, NULL, NULL, NULL, NULL,
+      true },
+    { ZYDIS_MNEMONIC_OR, op_or_r4, op_or_r8, NULL, NULL, NULL, NULL, NULL, NULL, true },
+    { ZYDIS_MNEMONIC_XOR, op_xor_r4, op_xor_r8, NULL, NULL, NULL, NULL, NULL, NULL, true },
+    { ZYDIS_MNEMONIC_CMP, op_cmp_r4, op_cmp_r8, op_cmp_i4, op_cmp_i8, NULL, NULL, NULL, NULL,
+      false },
+    { ZYDIS_MNEMONIC_TEST, op_test_r4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false },
+    { ZYDIS_MNEMONIC_SHL, NULL, NULL, op_shl_i4, op_shl_i8, NULL, NULL, NULL, NULL, true },
+    { ZYDIS_MNEMONIC_SHR, NULL, NULL, op_shr_i4, op_shr_i8, NULL, NULL, NULL, NULL, true },
+    { ZYDIS_MNEMONIC_SAR, NULL, NULL, NULL, op_sar_i8, NULL, NULL, NULL, NULL, true },
 };
 
 static const struct alu_row *alu_row(uint16_t mnemonic)
@@ -264,7 +273,8 @@ static bool lower_alu(struct lowerer *l)
     const struct insn *in = lower_insn(l);
     const struct operand *a = &in->op[0], *b = &in->op[1];
     unsigned size = a->size;
-    if (in->count == 2 && in->mnemonic == ZYDIS_MNEMONIC_CMP && size == 1 && b->kind == OPERAND_IMM &&
+    if (in->count == 2 && in->mnemonic == ZYDIS_MNEMONIC_CMP && size == 1 &&
+        b->kind == OPERAND_IMM &&
         (a->kind == OPERAND_REG || (a->kind == OPERAND_MEM && lower_has_address(l)))) {
         if (a->kind == OPERAND_MEM)
             lower_load_tmp(l, 1);
@@ -412,8 +422,8 @@ static void emit_load(struct lowerer *l, op_fn *fn, unsigned dst)
 
 static bool lower_store(struct lowerer *l)
 {
-    static op_fn *const reg[9] = {[1] = op_store1, [4] = op_store4, [8] = op_store8};
-    static op_fn *const imm[9] = {[1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8};
+    static op_fn *const reg[9] = { [1] = op_store1, [4] = op_store4, [8] = op_store8 };
+    static op_fn *const imm[9] = { [1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8 };
     const struct insn *in = lower_insn(l);
     const struct operand *to = &in->op[0], *from = &in->op[1];
     bool is_imm = from->kind == OPERAND_IMM;
@@ -460,8 +470,7 @@ static bool lower_widen(struct lowerer *l)
         emit_reg(l, op_movsx4, REG_RAX * 8, REG_RAX * 8);
         return true;
     }
-    if (in->mnemonic == ZYDIS_MNEMONIC_MOVSXD ? to->size != 8 || from->size != 4
-                                              : !wide(to->size))
+    if (in->mnemonic == ZYDIS_MNEMONIC_MOVSXD ? to->size != 8 || from->size != 4 : !wide(to->size))
         return false;
     bool sign = in->mnemonic == ZYDIS_MNEMONIC_MOVSXD;
     if (from->kind == OPERAND_REG) {
@@ -514,27 +523,6 @@ static bool lower_stack(struct lowerer *l)
     return true;
 }
 
-enum condition_use { USE_NONE, USE_SET, USE_MOVE };
-
-static enum condition_use condition_use(uint16_t mnemonic)
-{
-    switch (mnemonic) {
-    case ZYDIS_MNEMONIC_SETO: case ZYDIS_MNEMONIC_SETNO: case ZYDIS_MNEMONIC_SETB:
-    case ZYDIS_MNEMONIC_SETNB: case ZYDIS_MNEMONIC_SETZ: case ZYDIS_MNEMONIC_SETNZ:
-    case ZYDIS_MNEMONIC_SETBE: case ZYDIS_MNEMONIC_SETNBE: case ZYDIS_MNEMONIC_SETS:
-    case ZYDIS_MNEMONIC_SETNS: case ZYDIS_MNEMONIC_SETP: case ZYDIS_MNEMONIC_SETNP:
-    case ZYDIS_MNEMONIC_SETL: case ZYDIS_MNEMONIC_SETNL: case ZYDIS_MNEMONIC_SETLE:
-    case ZYDIS_MNEMONIC_SETNLE: return USE_SET;
-    case ZYDIS_MNEMONIC_CMOVO: case ZYDIS_MNEMONIC_CMOVNO: case ZYDIS_MNEMONIC_CMOVB:
-    case ZYDIS_MNEMONIC_CMOVNB: case ZYDIS_MNEMONIC_CMOVZ: case ZYDIS_MNEMONIC_CMOVNZ:
-    case ZYDIS_MNEMONIC_CMOVBE: case ZYDIS_MNEMONIC_CMOVNBE: case ZYDIS_MNEMONIC_CMOVS:
-    case ZYDIS_MNEMONIC_CMOVNS: case ZYDIS_MNEMONIC_CMOVP: case ZYDIS_MNEMONIC_CMOVNP:
-    case ZYDIS_MNEMONIC_CMOVL: case ZYDIS_MNEMONIC_CMOVNL: case ZYDIS_MNEMONIC_CMOVLE:
-    case ZYDIS_MNEMONIC_CMOVNLE: return USE_MOVE;
-    default: return USE_NONE;
-    }
-}
-
 /* --- one instruction -------------------------------------------------------------------------------- */
 
 static bool lower_hot(struct lowerer *l)
@@ -555,27 +543,29 @@ static bool lower_hot(struct lowerer *l)
     case ZYDIS_MNEMONIC_IMUL: return lower_imul(l);
     default: break;
     }
-    const struct insn *in = lower_insn(l);
-    switch (condition_use(in->mnemonic)) {
-    case USE_SET: return lower_conditional(l, true);
-    case USE_MOVE: return lower_conditional(l, false);
-    default: return lower_branch(l) || lower_alu(l);
-    }
+    if (lower_insn(l)->body == insn_setcc)
+        return lower_conditional(l, true);
+    if (lower_insn(l)->body == insn_cmov)
+        return lower_conditional(l, false);
+    return lower_branch(l) || lower_alu(l);
 }
 
 /* Did the hot handlers of the last instruction (a fused pair from `first` on) provide for what follows? */
 static bool lower_ends(const struct lowerer *l, const struct insn *first)
 {
     const struct insn *last = lower_insn(l);
-    return first != last || (last->flags & INSN_ENDS_BLOCK) || lower_is_jcc(last->mnemonic);
+    return first != last || (last->flags & INSN_ENDS_BLOCK) || lower_is_jcc(last);
 }
 
 static unsigned lower(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
                       const struct block *block)
 {
     (void)self;
-    struct lowerer l = {.ops = ops, .insns = insns, .insn_count = count, .block = block,
-                        .long64 = block->mode == MODE_LONG64};
+    struct lowerer l = { .ops = ops,
+                         .insns = insns,
+                         .insn_count = count,
+                         .block = block,
+                         .long64 = block->mode == MODE_LONG64 };
     bool ended = false;
 
     lower_emit(&l, op_enter)->imm32 = (int32_t)count;
@@ -602,6 +592,7 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
 
 struct lowering lowering_for(struct vcpu *cpu)
 {
-    return (struct lowering){.bind = bind, .lower = lower, .dead = op_dead,
-                             .dead_entered = op_dead_entered, .self = cpu};
+    return (struct lowering){
+        .bind = bind, .lower = lower, .dead = op_dead, .dead_entered = op_dead_entered, .self = cpu
+    };
 }

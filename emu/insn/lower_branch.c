@@ -42,19 +42,6 @@ static bool is_near(const struct lowerer *l, const struct insn *in)
            (int64_t)in->imm <= INT32_MAX - 256;
 }
 
-bool lower_is_jcc(uint16_t mnemonic)
-{
-    switch (mnemonic) {
-    case ZYDIS_MNEMONIC_JO: case ZYDIS_MNEMONIC_JNO: case ZYDIS_MNEMONIC_JB:
-    case ZYDIS_MNEMONIC_JNB: case ZYDIS_MNEMONIC_JZ: case ZYDIS_MNEMONIC_JNZ:
-    case ZYDIS_MNEMONIC_JBE: case ZYDIS_MNEMONIC_JNBE: case ZYDIS_MNEMONIC_JS:
-    case ZYDIS_MNEMONIC_JNS: case ZYDIS_MNEMONIC_JP: case ZYDIS_MNEMONIC_JNP:
-    case ZYDIS_MNEMONIC_JL: case ZYDIS_MNEMONIC_JNL: case ZYDIS_MNEMONIC_JLE:
-    case ZYDIS_MNEMONIC_JNLE: return true;
-    default: return false;
-    }
-}
-
 /* --- compare and branch ------------------------------------------------------------------------- */
 
 struct fused_row {
@@ -70,16 +57,24 @@ struct fused_row {
 #define CC_L 12
 
 static const struct fused_row fused_rows[] = {
-    {ZYDIS_MNEMONIC_CMP, 1, false, CC_E, op_cmp_r1_e},   {ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_E, op_cmp_r4_e},   {ZYDIS_MNEMONIC_CMP, 4, true, CC_E, op_cmp_i4_e},
-    {ZYDIS_MNEMONIC_CMP, 8, false, CC_E, op_cmp_r8_e},   {ZYDIS_MNEMONIC_CMP, 8, true, CC_E, op_cmp_i8_e},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_L, op_cmp_r4_l},   {ZYDIS_MNEMONIC_CMP, 4, true, CC_L, op_cmp_i4_l},
-    {ZYDIS_MNEMONIC_CMP, 8, false, CC_L, op_cmp_r8_l},
-    {ZYDIS_MNEMONIC_CMP, 4, false, CC_B, op_cmp_r4_b},   {ZYDIS_MNEMONIC_CMP, 8, false, CC_B, op_cmp_r8_b},
-    {ZYDIS_MNEMONIC_CMP, 4, true, CC_BE, op_cmp_i4_be},  {ZYDIS_MNEMONIC_CMP, 8, true, CC_BE, op_cmp_i8_be},
-    {ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e}, {ZYDIS_MNEMONIC_TEST, 1, true, CC_E, op_test_i1_e},
-    {ZYDIS_MNEMONIC_TEST, 4, false, CC_E, op_test_r4_e}, {ZYDIS_MNEMONIC_TEST, 4, true, CC_E, op_test_i4_e},
-    {ZYDIS_MNEMONIC_TEST, 8, false, CC_E, op_test_r8_e},
+    { ZYDIS_MNEMONIC_CMP, 1, false, CC_E, op_cmp_r1_e },
+    { ZYDIS_MNEMONIC_CMP, 1, true, CC_E, op_cmp_i1_e },
+    { ZYDIS_MNEMONIC_CMP, 4, false, CC_E, op_cmp_r4_e },
+    { ZYDIS_MNEMONIC_CMP, 4, true, CC_E, op_cmp_i4_e },
+    { ZYDIS_MNEMONIC_CMP, 8, false, CC_E, op_cmp_r8_e },
+    { ZYDIS_MNEMONIC_CMP, 8, true, CC_E, op_cmp_i8_e },
+    { ZYDIS_MNEMONIC_CMP, 4, false, CC_L, op_cmp_r4_l },
+    { ZYDIS_MNEMONIC_CMP, 4, true, CC_L, op_cmp_i4_l },
+    { ZYDIS_MNEMONIC_CMP, 8, false, CC_L, op_cmp_r8_l },
+    { ZYDIS_MNEMONIC_CMP, 4, false, CC_B, op_cmp_r4_b },
+    { ZYDIS_MNEMONIC_CMP, 8, false, CC_B, op_cmp_r8_b },
+    { ZYDIS_MNEMONIC_CMP, 4, true, CC_BE, op_cmp_i4_be },
+    { ZYDIS_MNEMONIC_CMP, 8, true, CC_BE, op_cmp_i8_be },
+    { ZYDIS_MNEMONIC_TEST, 1, false, CC_E, op_test_r1_e },
+    { ZYDIS_MNEMONIC_TEST, 1, true, CC_E, op_test_i1_e },
+    { ZYDIS_MNEMONIC_TEST, 4, false, CC_E, op_test_r4_e },
+    { ZYDIS_MNEMONIC_TEST, 4, true, CC_E, op_test_i4_e },
+    { ZYDIS_MNEMONIC_TEST, 8, false, CC_E, op_test_r8_e },
 };
 
 static op_fn *fused_handler(uint16_t mnemonic, unsigned size, bool imm, unsigned cc)
@@ -100,7 +95,7 @@ bool lower_compare_branch(struct lowerer *l)
     if (l->at + 1 >= l->insn_count)
         return false;
     const struct insn *jcc = l->insns[l->at + 1];
-    if (!lower_is_jcc(jcc->mnemonic) || !is_near(l, jcc))
+    if (!lower_is_jcc(jcc) || !is_near(l, jcc))
         return false;
     bool imm = b->kind == OPERAND_IMM;
     bool a_mem = a->kind == OPERAND_MEM, b_mem = b->kind == OPERAND_MEM;
@@ -108,8 +103,8 @@ bool lower_compare_branch(struct lowerer *l)
     op_fn *fn = fused_handler(mnemonic, a->size, imm, jcc->cc);
     bool zero = false;
     /* TEST r, r and CMP r, 0 give the same six flags. */
-    if (!fn && mnemonic == ZYDIS_MNEMONIC_TEST && a->kind == OPERAND_REG && b->kind == OPERAND_REG &&
-        a->reg == b->reg) {
+    if (!fn && mnemonic == ZYDIS_MNEMONIC_TEST && a->kind == OPERAND_REG &&
+        b->kind == OPERAND_REG && a->reg == b->reg) {
         fn = fused_handler(ZYDIS_MNEMONIC_CMP, a->size, true, jcc->cc);
         zero = true;
     }
@@ -211,6 +206,6 @@ bool lower_branch(struct lowerer *l)
         (void)lower_emit(l, op_ret);
         lower_whole(l);
         return true;
-    default: return lower_is_jcc(in->mnemonic) && lower_jcc(l);
+    default: return lower_is_jcc(in) && lower_jcc(l);
     }
 }

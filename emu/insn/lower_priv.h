@@ -17,8 +17,8 @@ struct lowerer {
     bool long64;
     unsigned deferred_count; /* branches out of the middle whose side ops stand behind the block */
     struct deferred {
-        unsigned op;        /* whose own way it is */
-        unsigned at, off;   /* of the instruction */
+        unsigned op;      /* whose own way it is */
+        unsigned at, off; /* of the instruction */
         int64_t disp;
     } deferred[BLOCK_MAX_INSNS];
 };
@@ -38,8 +38,11 @@ void lower_address(const struct lowerer *l, struct op *op);
 /* Load operand memory of `size` bytes (1, 4 or 8) into REG_TMP, as the first of several ops. */
 void lower_load_tmp(struct lowerer *l, unsigned size);
 
-/* Is it one of the sixteen Jcc? */
-bool lower_is_jcc(uint16_t mnemonic);
+/* Is it one of the sixteen Jcc? Bound instructions are told apart by their bodies. */
+static inline bool lower_is_jcc(const struct insn *in)
+{
+    return in->body == insn_jcc;
+}
 
 /* The own way of op number `op` leads to `disp`, by a side op that is appended behind the block. */
 void lower_defer(struct lowerer *l, unsigned op, int64_t disp);
