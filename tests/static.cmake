@@ -18,6 +18,12 @@ pacifica_static_test(todo ${checks}/check-todo)
 pacifica_static_test(tables ${checks}/make-tables --check)
 pacifica_static_test(checks_can_fail ${PROJECT_SOURCE_DIR}/tests/static/test_checks.py)
 
+# Versions differ in small things, so it is this one or none.
+find_program(CLANG_FORMAT clang-format-14)
+if(CLANG_FORMAT)
+    pacifica_static_test(format ${checks}/check-format ${CLANG_FORMAT})
+endif()
+
 if(TARGET pacifica_shared AND NOT PACIFICA_SANITIZE)
     pacifica_static_test(symbols ${checks}/check-symbols $<TARGET_FILE:pacifica_shared> ${CMAKE_NM})
 endif()

@@ -36,6 +36,14 @@ class Checks(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn(words, done.stdout)
 
+    @unittest.skipUnless(shutil.which("clang-format-14"), "no clang-format-14")
+    def test_format_two_blanks_fails(self):
+        shutil.copy(os.path.join(ROOT, ".clang-format"), self.top)
+        self.write("svm/good.c", "int x;\n")
+        self.assert_passes("check-format")
+        self.write("svm/bad.c", "int  x;\n")
+        self.assert_fails("svm/bad.c: not as clang-format has it", "check-format")
+
     def test_floors_upward_include_fails(self):
         self.write("svm/svm.h", "int svm;\n")
         self.write("paging/walk.c", '#include "svm/svm.h"\n')
