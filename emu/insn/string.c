@@ -78,8 +78,16 @@ static uint64_t run_length(const struct string_loop *loop, uint64_t off, uint64_
     return n < want ? n : want;
 }
 
+/* Is the next element in a page that the one before it, of this very loop, was in? Then its translation is known. */
+static bool page_is_known(const struct string_loop *loop, uint64_t la)
+{
+    uint64_t before = loop->backward ? la + loop->size : la - loop->size;
+    return loop->done > 0 && ((la ^ before) < 4096 || (la ^ (before + loop->size - 1)) < 4096);
+}
+
 /* Find the next run of an operand, at most `want` elements. count = 0: go by elements. A fault is that of the next
- * element. */
+ * element. Of two operands each new page begins with a single element: that of the source is read before the other one is
+ * translated, which may set a bit of a table entry there. */
 EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loop *loop,
                                        enum seg seg, enum reg reg, enum access_kind kind,
                                        uint64_t want, struct string_run *run)
@@ -90,7 +98,7 @@ EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loo
     if (step != STEP_NEXT)
         return step;
     uint64_t n = run_length(loop, off, la, want), below = 0;
-    if (n <= 1)
+    if (n <= 1 || (loop->pair && !page_is_known(loop, la)))
         return STEP_NEXT;
     if (loop->backward)
         below = (n - 1) * loop->size;
@@ -184,6 +192,7 @@ static void copy_run(const struct string_loop *loop, const struct string_run *to
 enum step insn_movs(struct vcpu *cpu, const struct insn *in)
 {
     struct string_loop loop = string_begin(cpu, in);
+    loop.pair = true;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
         struct string_run from, to = { 0 };
@@ -332,6 +341,7 @@ enum step insn_scas(struct vcpu *cpu, const struct insn *in)
 enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
 {
     struct string_loop loop = string_begin(cpu, in);
+    loop.pair = true;
     uint64_t a = 0, b = 0, next_a, next_b;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {

@@ -19,6 +19,7 @@ struct string_loop {
     unsigned size;      /* bytes of an element */
     unsigned addr_size; /* bytes of rCX, rSI, rDI that count */
     bool rep, backward;
+    bool pair;     /* two operands in memory */
     bool stopped;  /* REPE, REPNE: the condition ended the loop */
     uint64_t left; /* iterations asked for: rCX, or 1 */
     uint64_t todo; /* iterations this execution may do */
