@@ -3,6 +3,13 @@
 
 #include <stddef.h>
 
+static void note_move(struct vclock *clock)
+{
+    clock->changed = true;
+    if (clock->moved)
+        clock->moved(clock->self);
+}
+
 void clock_cancel(struct vclock *clock, struct deadline *d)
 {
     if (!d->queued)
@@ -15,7 +22,7 @@ void clock_cancel(struct vclock *clock, struct deadline *d)
     }
     d->queued = false;
     d->next = NULL;
-    clock->changed = true;
+    note_move(clock);
 }
 
 void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns)
@@ -28,7 +35,7 @@ void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns)
     d->queued = true;
     d->next = *at;
     *at = d;
-    clock->changed = true;
+    note_move(clock);
 }
 
 uint64_t clock_next_ns(const struct vclock *clock)
@@ -45,5 +52,5 @@ void clock_run(struct vclock *clock, uint64_t now_ns)
         d->next = NULL;
         d->fire(d->self, now_ns);
     }
-    clock->changed = true;
+    note_move(clock);
 }

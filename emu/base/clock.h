@@ -22,9 +22,11 @@ struct deadline {
 struct vclock {
     /* Virtual time now, exact also in the middle of a block. */
     uint64_t (*now)(void *self);
+    /* Called when deadlines moved, so that a running chain of blocks is left; may be NULL. */
+    void (*moved)(void *self);
     void *self;
     struct deadline *first; /* sorted by time, then by order of arming */
-    bool changed;           /* the first deadline moved: the run loop must look again */
+    bool changed;           /* deadlines moved: the run loop must look again */
 };
 
 static inline uint64_t clock_now_ns(const struct vclock *clock)

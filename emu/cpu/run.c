@@ -51,6 +51,11 @@ static uint64_t now_of(void *self)
     return vcpu_now_ns(self);
 }
 
+static void deadlines_moved(void *self)
+{
+    cpu_attention(self);
+}
+
 /* Give the vCPU at most `insns` instructions from here. */
 static void set_budget(struct vcpu *cpu, uint64_t insns)
 {
@@ -124,6 +129,7 @@ struct vcpu *vcpu_new(const struct vcpu_parts *parts)
     cpu->jumps = run->jumps;
     memory_set_written(parts->memory, code_written, cpu);
     cpu->clock->now = now_of;
+    cpu->clock->moved = deadlines_moved;
     cpu->clock->self = cpu;
     vcpu_reset(cpu);
     return cpu;
@@ -136,6 +142,7 @@ void vcpu_free(struct vcpu *cpu)
 {
     if (!cpu)
         return;
+    cpu->clock->moved = NULL;
     if (cpu->run) {
         memory_set_written(cpu->memory, NULL, NULL);
         block_cache_free(cpu->run->cache);
@@ -559,8 +566,8 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
         if (limits->stop_request && *limits->stop_request)
             return PACIFICA_STOP_REQUEST;
         if (cpu->attention || cpu->clock->changed || cpu->budget <= 0) {
-            cpu->attention = false;
             renew_budget(cpu);
+            cpu->attention = false; /* what the deadlines did is looked at below */
             if (cpu->stop.reason != PACIFICA_STOP_NONE)
                 return take_stop(cpu);
             if (vcpu_steps(cpu) >= limits->max_steps)

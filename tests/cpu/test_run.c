@@ -74,6 +74,47 @@ WITH_KIT(deadline_interrupts_at_its_instruction)
     }
 }
 
+/* A device in memory that arms a deadline. */
+struct alarm {
+    struct kit *k;
+    struct deadline deadline;
+};
+
+static void alarm_write(void *self, uint64_t spa, unsigned size, uint64_t value)
+{
+    struct alarm *alarm = self;
+    (void)spa;
+    (void)size;
+    clock_arm(&alarm->k->clock, &alarm->deadline, vcpu_now_ns(alarm->k->cpu) + value);
+}
+
+static uint64_t alarm_read(void *self, uint64_t spa, unsigned size)
+{
+    (void)self;
+    (void)spa;
+    (void)size;
+    return 0;
+}
+
+WITH_KIT(deadline_armed_by_a_store_interrupts_at_its_instruction)
+{
+    static const struct mmio_ops ops = {.read = alarm_read, .write = alarm_write};
+    struct alarm alarm = {.k = k, .deadline = {.fire = fire, .self = k}};
+    CODE(k, "\x48\x89\x0b\x48\xff\xc0\x48\xff\xc0\xeb\xf8"); /* mov [rbx], rcx; 1: 2 x inc rax; jmp 1 */
+    memory_set_mmio(k->memory, &ops, &alarm);
+    for (unsigned n = 1; n < 30; n++) {
+        kit_mode(k, MODE_LONG64, 0);
+        k->cpu->rflags |= FLAG_IF;
+        k->cpu->r[REG_RAX] = 0;
+        k->cpu->r[REG_RBX] = 0xa0000;
+        k->cpu->r[REG_RCX] = n;
+        run_to_halt(k);
+        ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER_OF(0x40));
+        ck_assert_uint_eq(k->cpu->r[REG_RAX], n - 1 - (n - 1) / 3);
+        k->cpu->regs.halted = false;
+    }
+}
+
 WITH_KIT(rep_iterations_count_and_stop_at_the_limit)
 {
     CODE(k, "\xf3\xaa\xf4"); /* rep stosb; hlt */
@@ -334,6 +375,7 @@ int main(void)
     tcase_add_test(tc, step_limit_is_exact_in_the_middle_of_a_block);
     tcase_add_test(tc, branch_out_of_the_middle_of_a_block_gives_the_rest_back);
     tcase_add_test(tc, deadline_interrupts_at_its_instruction);
+    tcase_add_test(tc, deadline_armed_by_a_store_interrupts_at_its_instruction);
     tcase_add_test(tc, rep_iterations_count_and_stop_at_the_limit);
     tcase_add_test(tc, halt_passes_time_to_the_deadline);
     tcase_add_test(tc, fault_loop_that_retires_nothing_is_limited_by_steps);
