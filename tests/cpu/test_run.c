@@ -149,6 +149,22 @@ WITH_KIT(fault_loop_that_retires_nothing_is_limited_by_steps)
     ck_assert_uint_eq(vcpu_steps(k->cpu), 1000);
 }
 
+WITH_KIT(movs_reads_its_element_before_it_looks_the_destination_up)
+{
+    CODE(k, "\xf3\x48\xa5\xf4"); /* rep movsq from the page table of the destination */
+    for (unsigned count = 1; count <= 3; count++) {
+        kit_mode(k, MODE_LONG64, 0);
+        kit_page(k, 0, 0x100000 | 7); /* neither accessed nor dirty */
+        k->cpu->r[REG_RSI] = PT_SPA;
+        k->cpu->r[REG_RDI] = PAGED_LA;
+        k->cpu->r[REG_RCX] = count;
+        k->cpu->regs.halted = false;
+        run_to_halt(k);
+        ck_assert_uint_eq(kit_get(k, 0x100000, 8), 0x100000 | 7);
+        ck_assert_uint_eq(kit_get(k, PT_SPA, 8), 0x100000 | 0x67);
+    }
+}
+
 /* --- shadows and single step --- */
 
 WITH_KIT(sti_shadow_covers_one_instruction)
@@ -377,6 +393,7 @@ int main(void)
     tcase_add_test(tc, deadline_interrupts_at_its_instruction);
     tcase_add_test(tc, deadline_armed_by_a_store_interrupts_at_its_instruction);
     tcase_add_test(tc, rep_iterations_count_and_stop_at_the_limit);
+    tcase_add_test(tc, movs_reads_its_element_before_it_looks_the_destination_up);
     tcase_add_test(tc, halt_passes_time_to_the_deadline);
     tcase_add_test(tc, fault_loop_that_retires_nothing_is_limited_by_steps);
     tcase_add_test(tc, sti_shadow_covers_one_instruction);
