@@ -98,9 +98,11 @@ static uint64_t alarm_read(void *self, uint64_t spa, unsigned size)
 
 WITH_KIT(deadline_armed_by_a_store_interrupts_at_its_instruction)
 {
-    static const struct mmio_ops ops = {.read = alarm_read, .write = alarm_write};
-    struct alarm alarm = {.k = k, .deadline = {.fire = fire, .self = k}};
-    CODE(k, "\x48\x89\x0b\x48\xff\xc0\x48\xff\xc0\xeb\xf8"); /* mov [rbx], rcx; 1: 2 x inc rax; jmp 1 */
+    static const struct mmio_ops ops = { .read = alarm_read, .write = alarm_write };
+    struct alarm alarm = { .k = k, .deadline = { .fire = fire, .self = k } };
+    CODE(
+        k,
+        "\x48\x89\x0b\x48\xff\xc0\x48\xff\xc0\xeb\xf8"); /* mov [rbx], rcx; 1: 2 x inc rax; jmp 1 */
     memory_set_mmio(k->memory, &ops, &alarm);
     for (unsigned n = 1; n < 30; n++) {
         kit_mode(k, MODE_LONG64, 0);
