@@ -72,7 +72,7 @@ class Options(CliTest):
                 self.assertIn(word, result.out)
 
     def test_options_that_are_not_there_yet(self):
-        for option in ("bios", "rom", "load-at", "drive", "cdrom", "hda", "gdb", "smbios", "seed"):
+        for option in ("bios", "rom", "load-at", "drive", "cdrom", "hda", "gdb", "seed"):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
             self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
         for option in ("s", "S", "realtime"):
