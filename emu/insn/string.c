@@ -41,13 +41,10 @@ enum step string_end(struct vcpu *cpu, const struct string_loop *loop, unsigned 
         if (loop->rep)
             reg_write(cpu, REG_RCX * 8, loop->addr_size, loop->left - done);
     }
-    if (step != STEP_NEXT) { /* the charge of 1 is given back by the run loop */
-        if (loop->rep)
-            cpu->budget -= (int32_t)done;
-        return step;
-    }
-    if (loop->rep && done > 1)
-        cpu->budget -= (int32_t)(done - 1);
+    if (step != STEP_NEXT)
+        return step; /* the run loop gives the charge of the instruction back */
+    if (loop->rep && done > 0)
+        cpu->budget++; /* that charge paid for one of the iterations */
     return loop->stopped || done == loop->left ? STEP_NEXT : STEP_REPEAT;
 }
 
@@ -204,7 +201,7 @@ enum step insn_movs(struct vcpu *cpu, const struct insn *in)
         if (to.count > 0) {
             copy_run(&loop, &to, &from);
             mem_run_written(cpu, to.spa, (unsigned)(to.count * loop.size));
-            string_done(&loop, to.count);
+            string_done(cpu, &loop, to.count);
             continue;
         }
         uint64_t value;
@@ -213,7 +210,7 @@ enum step insn_movs(struct vcpu *cpu, const struct insn *in)
         if (step == STEP_NEXT)
             step = mem_store(cpu, SEG_ES, string_offset(cpu, &loop, REG_RDI), loop.size, value);
         if (step == STEP_NEXT)
-            string_done(&loop, 1);
+            string_done(cpu, &loop, 1);
     }
     return string_end(cpu, &loop, STRING_SI | STRING_DI, step);
 }
@@ -245,12 +242,12 @@ enum step insn_stos(struct vcpu *cpu, const struct insn *in)
         if (to.count > 0) {
             fill_run(&to, loop.size, value);
             mem_run_written(cpu, to.spa, (unsigned)(to.count * loop.size));
-            string_done(&loop, to.count);
+            string_done(cpu, &loop, to.count);
             continue;
         }
         step = mem_store(cpu, SEG_ES, string_offset(cpu, &loop, REG_RDI), loop.size, value);
         if (step == STEP_NEXT)
-            string_done(&loop, 1);
+            string_done(cpu, &loop, 1);
     }
     return string_end(cpu, &loop, STRING_DI, step);
 }
@@ -271,7 +268,7 @@ enum step insn_lods(struct vcpu *cpu, const struct insn *in)
         }
         if (from.count > 0) {
             value = element(run_element(&loop, &from, from.count - 1), loop.size);
-            string_done(&loop, from.count);
+            string_done(cpu, &loop, from.count);
             continue;
         }
         uint64_t next;
@@ -279,7 +276,7 @@ enum step insn_lods(struct vcpu *cpu, const struct insn *in)
             mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size, &next);
         if (step == STEP_NEXT) {
             value = next;
-            string_done(&loop, 1);
+            string_done(cpu, &loop, 1);
         }
     }
     if (loop.done > 0)
@@ -324,7 +321,7 @@ enum step insn_scas(struct vcpu *cpu, const struct insn *in)
                 b = element(run_element(&loop, &with, i++), loop.size);
                 loop.stopped = ends_loop(in, a, b);
             }
-            string_done(&loop, i);
+            string_done(cpu, &loop, i);
             continue;
         }
         uint64_t next;
@@ -332,7 +329,7 @@ enum step insn_scas(struct vcpu *cpu, const struct insn *in)
         if (step == STEP_NEXT) {
             b = next;
             loop.stopped = ends_loop(in, a, b);
-            string_done(&loop, 1);
+            string_done(cpu, &loop, 1);
         }
     }
     return compared(cpu, &loop, STRING_DI, step, a, b);
@@ -358,7 +355,7 @@ enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
                 b = element(run_element(&loop, &second, i++), loop.size);
                 loop.stopped = ends_loop(in, a, b);
             }
-            string_done(&loop, i);
+            string_done(cpu, &loop, i);
             continue;
         }
         step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size,
@@ -369,7 +366,7 @@ enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
             a = next_a;
             b = next_b;
             loop.stopped = ends_loop(in, a, b);
-            string_done(&loop, 1);
+            string_done(cpu, &loop, 1);
         }
     }
     return compared(cpu, &loop, STRING_SI | STRING_DI, step, a, b);

@@ -4,7 +4,7 @@
  *     while (string_more(cpu, &loop)) {
  *         ... one element at string_offset(cpu, &loop, REG_RSI) ...
  *         if it faulted: return string_end(cpu, &loop, STRING_SI, step);
- *         string_done(&loop, 1);
+ *         string_done(cpu, &loop, 1);
  *     }
  *     return string_end(cpu, &loop, STRING_SI, STEP_NEXT);
  *
@@ -42,9 +42,12 @@ static inline bool string_more(const struct vcpu *cpu, const struct string_loop 
     return loop->done < loop->todo && !loop->stopped && (loop->done == 0 || !cpu->attention);
 }
 
-static inline void string_done(struct string_loop *loop, uint64_t iterations)
+/* The budget is kept, so that a device sees in each iteration what time it is. */
+static inline void string_done(struct vcpu *cpu, struct string_loop *loop, uint64_t iterations)
 {
     loop->done += iterations;
+    if (loop->rep)
+        cpu->budget -= (int32_t)iterations;
 }
 
 /* Where the next element is: rSI or rDI after the iterations done. */
@@ -56,7 +59,7 @@ static inline uint64_t string_offset(const struct vcpu *cpu, const struct string
            size_mask(loop->addr_size);
 }
 
-/* Write rCX, rSI, rDI (`moves`: STRING_SI | STRING_DI) and the budget. `step`: STEP_NEXT, or what the iteration behind
+/* Write rCX, rSI, rDI (`moves`: STRING_SI | STRING_DI). `step`: STEP_NEXT, or what the iteration behind
  * the last done one came to. Returns it, or STEP_REPEAT when iterations are left. */
 EMU_MUST_USE enum step string_end(struct vcpu *cpu, const struct string_loop *loop, unsigned moves,
                                   enum step step);

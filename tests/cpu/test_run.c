@@ -74,7 +74,7 @@ WITH_KIT(deadline_interrupts_at_its_instruction)
     }
 }
 
-/* A device in memory that arms a deadline. */
+/* A device in memory that tells the time and arms a deadline. */
 struct alarm {
     struct kit *k;
     struct deadline deadline;
@@ -90,10 +90,10 @@ static void alarm_write(void *self, uint64_t spa, unsigned size, uint64_t value)
 
 static uint64_t alarm_read(void *self, uint64_t spa, unsigned size)
 {
-    (void)self;
+    struct alarm *alarm = self;
     (void)spa;
     (void)size;
-    return 0;
+    return vcpu_now_ns(alarm->k->cpu);
 }
 
 WITH_KIT(deadline_armed_by_a_store_interrupts_at_its_instruction)
@@ -149,6 +149,21 @@ WITH_KIT(fault_loop_that_retires_nothing_is_limited_by_steps)
     ck_assert_int_eq(run_steps(k, 1000), PACIFICA_STOP_LIMIT_INSNS);
     ck_assert_uint_eq(cpu_insns(k->cpu), 0);
     ck_assert_uint_eq(vcpu_steps(k->cpu), 1000);
+}
+
+WITH_KIT(devices_see_the_time_of_each_iteration)
+{
+    static const struct mmio_ops ops = { .read = alarm_read, .write = alarm_write };
+    struct alarm alarm = { .k = k };
+    CODE(k, "\x90\xf3\x48\xa5\x90\xf4"); /* nop; rep movsq; nop; hlt */
+    memory_set_mmio(k->memory, &ops, &alarm);
+    k->cpu->r[REG_RSI] = 0xa0000;
+    k->cpu->r[REG_RDI] = DATA_SPA;
+    k->cpu->r[REG_RCX] = 8;
+    run_to_halt(k);
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_uint_eq(kit_get(k, DATA_SPA + 8 * i, 8), 1 + i);
+    ck_assert_uint_eq(cpu_insns(k->cpu), 1 + 8 + 1 + 1);
 }
 
 WITH_KIT(movs_reads_its_element_before_it_looks_the_destination_up)
@@ -395,6 +410,7 @@ int main(void)
     tcase_add_test(tc, deadline_interrupts_at_its_instruction);
     tcase_add_test(tc, deadline_armed_by_a_store_interrupts_at_its_instruction);
     tcase_add_test(tc, rep_iterations_count_and_stop_at_the_limit);
+    tcase_add_test(tc, devices_see_the_time_of_each_iteration);
     tcase_add_test(tc, movs_reads_its_element_before_it_looks_the_destination_up);
     tcase_add_test(tc, halt_passes_time_to_the_deadline);
     tcase_add_test(tc, fault_loop_that_retires_nothing_is_limited_by_steps);
