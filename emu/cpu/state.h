@@ -235,7 +235,7 @@ struct memory;    /* paging: physical memory of the machine */
 struct svm_state; /* svm */
 struct op;        /* decoder */
 struct jump_entry;
-struct run_state; /* emu/cpu/run.c */
+struct run_state; /* emu/cpu/run_priv.h */
 struct vcpu;
 
 /* What the interrupt controller offers to the CPU. */
