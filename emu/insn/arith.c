@@ -1,34 +1,5 @@
 /* Addition, subtraction and their decimal adjustments. APM vol 3, chapter 3. */
-#include "emu/insn/insn.h"
-
-typedef uint64_t binary_operation(struct vcpu *cpu, unsigned size, uint64_t a, uint64_t b);
-typedef uint64_t unary_operation(struct vcpu *cpu, unsigned size, uint64_t a);
-
-/* op0 := operation(op0, op1). Flags change when nothing can fault any more. */
-EMU_INLINE enum step modify_binary(struct vcpu *cpu, const struct insn *in,
-                                   binary_operation *operation)
-{
-    struct operand_rmw rmw;
-    uint64_t a, b;
-    enum step step = operand_read(cpu, in, 1, &b);
-    if (step != STEP_NEXT)
-        return step;
-    step = operand_begin(cpu, in, 0, &rmw, &a);
-    if (step == STEP_NEXT)
-        operand_commit(cpu, in, 0, &rmw, operation(cpu, in->op[0].size, a, b));
-    return step;
-}
-
-EMU_INLINE enum step modify_unary(struct vcpu *cpu, const struct insn *in,
-                                  unary_operation *operation)
-{
-    struct operand_rmw rmw;
-    uint64_t a;
-    enum step step = operand_begin(cpu, in, 0, &rmw, &a);
-    if (step == STEP_NEXT)
-        operand_commit(cpu, in, 0, &rmw, operation(cpu, in->op[0].size, a));
-    return step;
-}
+#include "emu/insn/modify.h"
 
 enum step insn_add(struct vcpu *cpu, const struct insn *in)
 {
@@ -52,14 +23,7 @@ enum step insn_sbb(struct vcpu *cpu, const struct insn *in)
 
 enum step insn_cmp(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t a, b;
-    enum step step = operand_read(cpu, in, 0, &a);
-    if (step != STEP_NEXT)
-        return step;
-    step = operand_read(cpu, in, 1, &b);
-    if (step == STEP_NEXT)
-        sem_cmp(cpu, in->op[0].size, a, b);
-    return step;
+    return compare_binary(cpu, in, sem_cmp);
 }
 
 enum step insn_inc(struct vcpu *cpu, const struct insn *in)

@@ -1,53 +1,39 @@
 /* Shifts and rotates. APM vol 3, chapter 3. */
-#include "emu/insn/insn.h"
-
-EMU_INLINE enum step modify(struct vcpu *cpu, const struct insn *in,
-                            uint64_t (*operation)(struct vcpu *, unsigned, uint64_t, uint64_t))
-{
-    struct operand_rmw rmw;
-    uint64_t value, count;
-    enum step step = operand_read(cpu, in, 1, &count);
-    if (step != STEP_NEXT)
-        return step;
-    step = operand_begin(cpu, in, 0, &rmw, &value);
-    if (step == STEP_NEXT)
-        operand_commit(cpu, in, 0, &rmw, operation(cpu, in->op[0].size, value, count));
-    return step;
-}
+#include "emu/insn/modify.h"
 
 enum step insn_shl(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_shl);
+    return modify_binary(cpu, in, sem_shl);
 }
 
 enum step insn_shr(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_shr);
+    return modify_binary(cpu, in, sem_shr);
 }
 
 enum step insn_sar(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_sar);
+    return modify_binary(cpu, in, sem_sar);
 }
 
 enum step insn_rol(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_rol);
+    return modify_binary(cpu, in, sem_rol);
 }
 
 enum step insn_ror(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_ror);
+    return modify_binary(cpu, in, sem_ror);
 }
 
 enum step insn_rcl(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_rcl);
+    return modify_binary(cpu, in, sem_rcl);
 }
 
 enum step insn_rcr(struct vcpu *cpu, const struct insn *in)
 {
-    return modify(cpu, in, sem_rcr);
+    return modify_binary(cpu, in, sem_rcr);
 }
 
 /* --- double shifts ------------------------------------------------------------------------------- */
