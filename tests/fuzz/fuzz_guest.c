@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "devices/lapic_priv.h"
-#include "svm/svm.h"
+#include "paging/paging.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/guest.h"
 
@@ -35,7 +35,7 @@ struct outside {
 /* One way to run. */
 struct way {
     const char *name;
-    bool exact;
+    bool exact, mixed;
     const struct pacifica_trace_options *trace; /* NULL: none */
     uint32_t probes;                            /* 1 << enum probe_kind */
     unsigned drop_every, slices;
@@ -113,16 +113,24 @@ static void note_final(struct pacifica_machine *machine, struct final *final)
     }
 }
 
+/* Slices of a few steps; mixed: each is run in its own way. */
 static int run_sliced(struct vcpu *cpu, const struct way *way, uint64_t steps, struct reader slices)
 {
     struct run_limits limits = { .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
     int stop = PACIFICA_STOP_LIMIT_INSNS;
     for (unsigned i = 0; i < way->slices && stop == PACIFICA_STOP_LIMIT_INSNS; i++) {
-        limits.max_steps = vcpu_steps(cpu) + read8(&slices) % 16;
+        unsigned slice = read8(&slices);
+        limits.max_steps = vcpu_steps(cpu) + slice % 16 * (slice & 16 ? 16 : 1);
         if (limits.max_steps >= steps)
             break;
+        if (way->mixed) {
+            limits.exact_blocks = slice & 32;
+            limits.drop_fast_every = slice & 64 ? 1 + slice % 8 : 0;
+            paging_allow_fast(cpu->paging, !(slice & 128));
+        }
         stop = run_vcpu(cpu, &limits);
     }
+    limits = (struct run_limits){ .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
     limits.max_steps = steps;
     return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(cpu, &limits) : stop;
 }
@@ -256,7 +264,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
           .probes = how & 8 ? UINT32_MAX : 1u << PROBE_INSN,
           .trace = (how & 0x30) == 0x30 ? &all : NULL },
         { .name = "sliced", .slices = SLICES_MAX },
-        { .name = "dropping, sliced", .drop_every = 1 + (how >> 4) * 3, .slices = SLICES_MAX },
+        { .name = "mixed slices", .mixed = true, .slices = SLICES_MAX },
     };
     for (unsigned i = 0; i < sizeof(way) / sizeof(way[0]); i++)
         compare(in, &way[0], &way[i], steps);

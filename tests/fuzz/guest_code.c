@@ -88,11 +88,14 @@ static const char *const patterns[] = {
     "66baf803b0Bee", "b034e643b0Be640b000e640", "b030e643b0Be640b000e640", "b0Be621", "b020e620",
     "c70425LA", "c70425LB000000", "8b0425L", "c70425b0001f0000000000",
     "c7042520031f00B000000c70425e0031f000b000000c7042580031f00B000000",
-    "c7042520031f00B000200c70425e0031f000b000000c7042580031f00B000000", "c7042500031f00B440400",
+    "c7042520031f00B000200c70425e0031f000b000000c7042580031f00B000000", "fbc7042520031f00B000000c70425e0031f000b000000c7042580031f00B000000b9B000000ffc975fc",
+    "fbc7042520031f00B000200c70425e0031f000b000000c7042580031f00B000000b9B0000008b0424ffc975f9",
+    "b9B000000be90031f00bfAf3a5", "c7042500031f00B440400",
     "c7042500031f00B400400", "c7042500031f00A", "c7042580001f00B000000", "48890425A", "66890425L",
     "480fba3c25LB", "c70425f0001f00B010000",
 };
 /* clang-format on */
+#define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
 
 /* --- numbers -------------------------------------------------------------------------------- */
 
@@ -370,13 +373,17 @@ void guest_write_code(struct reader *in, unsigned count, bool padded, uint8_t *c
                       uint64_t la, uint64_t back)
 {
     struct writer w = { .code = code, .room = room, .la = la };
+    size_t theme =
+        read8(in) * PATTERNS / 256; /* half of all pieces come from one part of the table */
     for (unsigned i = 0; i < count && in->left > 0 && w.at < room; i++) {
         unsigned choice = (unsigned)read_bytes(in, 2);
-        if (choice >= 0xfc00) { /* anything */
+        if (choice >= 0xfe00) { /* anything */
             put(&w, read_bytes(in, 4), 4);
             continue;
         }
-        put_pattern(in, &w, patterns[choice % (sizeof(patterns) / sizeof(patterns[0]))]);
+        bool of_theme = choice & 0x8000;
+        put_pattern(in, &w,
+                    patterns[of_theme ? (theme + choice % 24) % PATTERNS : choice % PATTERNS]);
         if (padded)
             pad(&w);
     }
