@@ -31,13 +31,12 @@ struct lowering {
     /* Fill insn->body and insn->flags; decoding gave `status`. Never fails: an instruction that does not exist
      * gets a body that raises #UD. */
     void (*bind)(void *self, struct insn *insn, int status);
-    /* Write the ops of the block (entry and ends included) for insns[0..count-1]; at most LOWER_MAX_OPS(count).
-     * `end` is the offset behind the last byte in the page. Returns their number. */
+    /* Write the ops of the block (entry and ends included) for insns[0..count-1]; at most LOWER_MAX_OPS(count),
+     * at least two. Returns their number. */
     unsigned (*lower)(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
                       const struct block *block);
-    op_fn *dead; /* the entry of a dropped block */
-    op_fn *
-        dead_entered; /* and the op behind it, where links and the jump cache lead; the charge is paid */
+    op_fn *dead;         /* the entry of a dropped block */
+    op_fn *dead_entered; /* the op behind it, where links lead after they have paid */
     void *self;
 };
 #define LOWER_MAX_OPS(insns) (4 * (insns) + 5)

@@ -26,8 +26,7 @@ struct op {
     union {
         uint64_t imm;
         const struct insn *insn; /* plain bodies, and hot handlers that may need them */
-        const struct op
-            *target; /* branches: where to go on, behind the target block's entry; NULL: unlinked */
+        const struct op *target; /* branches: behind the target's entry; NULL: unlinked */
     };
 };
 static_assert(sizeof(struct op) == 32, "an op is 32 bytes");

@@ -34,12 +34,7 @@ static inline void svm_page_written(struct vcpu *cpu, const struct svm_page *pag
         svm_page_write_back(cpu, page, from, to);
 }
 
-/* Is this legacy PAE paging, whose four PDPTEs world switches check? */
-static inline bool svm_legacy_pae(uint64_t cr0, uint64_t cr4, uint64_t efer)
-{
-    return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LME);
-}
-
+/* The four PDPTEs of legacy PAE that CR3 points to, for the rule that checks them. */
 void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4]);
 
 /* What every world switch moves in both directions, in the layout of the state-save area: ES, CS, SS, DS, GDTR, IDTR,
