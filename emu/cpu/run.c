@@ -98,7 +98,9 @@ struct vcpu *vcpu_new(const struct vcpu_parts *parts)
     cpu->ports = parts->ports;
     cpu->ports_self = parts->ports_self;
     cpu->model = parts->model;
+    cpu->random = parts->random;
     cpu->index = parts->index;
+    cpu->count = parts->count ? parts->count : 1;
     cpu->regime = calloc(1, sizeof(*cpu->regime));
     cpu->svm = svm_new();
     cpu->paging = paging_new(parts->memory, parts->probes);

@@ -14,7 +14,8 @@ struct vcpu_parts {
     const struct port_ops *ports;
     void *ports_self;
     const struct cpu_model *model;
-    unsigned index;
+    struct random_source *random; /* NULL: RDRAND and RDSEED never succeed */
+    unsigned index, count;        /* count 0 counts as 1 */
 };
 
 /* Make a vCPU in its reset state, or NULL without memory; free it (NULL is allowed). */

@@ -248,6 +248,14 @@ struct intc_ops {
     void (*write_tpr)(void *self, uint8_t tpr);
     uint64_t (*read_apic_base)(void *self);
     bool (*write_apic_base)(void *self, uint64_t value); /* false: #GP */
+    /* x2APIC registers, MSRs 800h-8FFh. false: #GP. APM vol 2, 16.11 "Accessing x2APIC Register". */
+    bool (*read_msr)(void *self, uint32_t index, uint64_t *value);
+    bool (*write_msr)(void *self, uint32_t index, uint64_t value);
+    /* MSR 6E0h: `when_ns` is the virtual time at which the TSC reaches `tsc`. The CPU calls again when its TSC was
+     * written. tsc 0 disarms; ignored while the timer is in another mode. Reads give the armed value, else 0. */
+    uint64_t (*read_tsc_deadline)(void *self);
+    void (*write_tsc_deadline)(void *self, uint64_t tsc, uint64_t when_ns);
+    void (*init)(void *self); /* INIT: as after reset, but for the ID and APIC_BASE */
 };
 
 /* Port I/O as the CPU sees it. size is 1, 2 or 4. Open bus reads all ones. */
@@ -267,7 +275,10 @@ struct cpu_regs {
         shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
     bool nmi_masked; /* between NMI delivery and IRET */
     bool halted;
-    uint8_t cr8; /* used only when no interrupt controller is attached */
+    bool wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
+    bool smm;       /* between SMI and RSM */
+    uint8_t cr8;    /* used only when no interrupt controller is attached */
+    uint32_t pkru;
 };
 
 struct cpu_msrs {
@@ -294,7 +305,18 @@ struct cpu_x87 {
 
 /* Signals that arrive from outside, latched until taken. */
 struct cpu_pins {
-    bool nmi, smi, init;
+    bool nmi, smi, init, sipi;
+    bool mc; /* a machine check was signalled from outside: #MC */
+    uint8_t sipi_vector;
+};
+
+/* The line that MONITOR watches, and MWAIT's wait for it. APM vol 3, "MONITOR", "MWAIT". */
+struct cpu_monitor {
+    bool armed;         /* MONITOR has named a line that nobody has written yet */
+    bool waiting;       /* regs.halted because of MWAIT: a write to the line ends it too */
+    bool any_interrupt; /* MWAIT with ECX[0]: interrupts end it even while RFLAGS.IF masks them */
+    uint64_t spa;       /* of the line */
+    uint8_t line[64];   /* what it held */
 };
 
 enum cpu_mode {
@@ -342,6 +364,8 @@ struct vcpu {
     struct cpu_msrs msr;
     struct cpu_x87 x87;
     struct cpu_pins pins;
+    struct cpu_monitor monitor;
+    bool yield; /* PAUSE, HLT, MWAIT: the rest of this vCPU's turn goes to the others */
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
     uint8_t trap_rule;       /* enum trap_rule, by the instruction that just retired */
@@ -363,7 +387,8 @@ struct vcpu {
     const struct port_ops *ports;
     void *ports_self;
     const struct cpu_model *model; /* emu/cpu/cpuid.h */
-    unsigned index;
+    struct random_source *random;  /* emu/base/random.h: one for the machine */
+    unsigned index, count;         /* which of how many vCPUs; 0 is the bootstrap processor */
 };
 
 /* The masks, pins or deadlines changed: the run loop looks for events before the next instruction. */
