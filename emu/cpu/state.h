@@ -275,9 +275,10 @@ struct cpu_regs {
         shadow_next; /* set by an instruction that starts a shadow; the run loop moves it to shadow */
     bool nmi_masked; /* between NMI delivery and IRET */
     bool halted;
-    bool wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
-    bool smm;       /* between SMI and RSM */
-    uint8_t cr8;    /* used only when no interrupt controller is attached */
+    bool
+        wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
+    bool smm;    /* between SMI and RSM */
+    uint8_t cr8; /* used only when no interrupt controller is attached */
     uint32_t pkru;
 };
 
