@@ -227,6 +227,8 @@ static enum step deliver(struct vcpu *cpu, uint64_t return_rip, unsigned chain)
     if (step != STEP_NEXT)
         return step;
     probe_delivery(cpu, &cpu->delivering);
+    if (!cpu->delivering.soft_len) /* what MOV SS held comes behind INT n at the handler */
+        cpu->traps = 0;
     cpu->delivering.valid = false;
     cpu->repeat_insns = UINT64_MAX;
     cpu->extra_steps++;
@@ -253,6 +255,7 @@ enum boundary_event {
     EVENT_SMI,
     EVENT_INIT_EXIT,
     EVENT_INIT,
+    EVENT_TRAP,
     EVENT_NMI_EXIT,
     EVENT_TAKE_NMI,
     EVENT_INTR_EXIT,
@@ -305,6 +308,8 @@ static enum boundary_event next_event(const struct vcpu *cpu)
 {
     if (cpu->svm->inject.valid)
         return EVENT_INJECT;
+    if (cpu->traps != 0 && !cpu->trap_held)
+        return EVENT_TRAP;
     if (!cpu->svm->gif)
         return EVENT_NONE;
     enum boundary_event event = next_pin(cpu);
@@ -353,6 +358,14 @@ static enum step take_intr(struct vcpu *cpu)
     return vector < 0 ? STEP_NEXT : take(cpu, EVENT_INTR, (uint8_t)vector);
 }
 
+/* All causes at this boundary make one #DB. */
+static enum step take_trap(struct vcpu *cpu)
+{
+    enum step step = cpu_raise_debug(cpu, cpu->traps);
+    cpu->traps = 0;
+    return step == STEP_RAISED ? take_raised(cpu, 0) : step;
+}
+
 static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
 {
     switch (event) {
@@ -362,6 +375,7 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
     case EVENT_SMI: return cpu_stop_unimplemented(cpu, "system management mode (APM vol 2, 10)");
     case EVENT_INIT_EXIT: return svm_vmexit(cpu, VMEXIT_INIT, 0, 0);
     case EVENT_INIT: return take_init(cpu);
+    case EVENT_TRAP: return take_trap(cpu);
     case EVENT_NMI_EXIT: return svm_vmexit(cpu, VMEXIT_NMI, 0, 0);
     case EVENT_TAKE_NMI:
         cpu->pins.nmi = false;

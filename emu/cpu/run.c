@@ -5,6 +5,7 @@
 #include "emu/cpu/event.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/run_priv.h"
+#include "emu/cpu/trap.h"
 #include "emu/insn/hot.h"
 #include "emu/insn/lower.h"
 #include "svm/svm.h"
@@ -17,7 +18,9 @@
 #define SLICE_INSNS (1 << 22)   /* a stop request is seen at least this often */
 #define HALT_SKIPS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
 
-/* --- time ------------------------------------------------------------------------------------ */
+/* --- time
+ * ------------------------------------------------------------------------------------
+ */
 
 uint64_t vcpu_steps(const struct vcpu *cpu)
 {
@@ -66,7 +69,8 @@ static void shrink_budget(struct vcpu *cpu, uint64_t insns)
         set_budget(cpu, insns);
 }
 
-/* --- making and resetting ------------------------------------------------------------------------ */
+/* --- making and resetting
+ * ------------------------------------------------------------------------ */
 
 static void forget_code(struct vcpu *cpu)
 {
@@ -148,9 +152,7 @@ void vcpu_reset(struct vcpu *cpu)
     paging_reset(cpu->paging);
     forget_code(cpu);
     cpu->leave = STEP_JUMP;
-    cpu->trap_rule = TRAP_NORMAL;
-    cpu->trap_held = false;
-    cpu->repeat_insns = UINT64_MAX;
+    trap_reset(cpu);
     cpu->stop.reason = PACIFICA_STOP_NONE;
     cpu_attention(cpu);
 }
@@ -171,7 +173,9 @@ static bool has_cs_limit(const struct vcpu *cpu)
     return cpu->mode != MODE_LONG64 && cpu->regs.seg[SEG_CS].limit != UINT32_MAX;
 }
 
-/* --- one turn -------------------------------------------------------------------------------------- */
+/* --- one turn
+ * --------------------------------------------------------------------------------------
+ */
 
 static void run_chain(struct vcpu *cpu, const struct op *op)
 {
@@ -185,89 +189,31 @@ static void run_chain(struct vcpu *cpu, const struct op *op)
 #endif
 }
 
-/* The trap of RFLAGS.TF. APM vol 2, 13.1.1.3 "Debug-Status Register (DR6)". */
-static enum step single_step(struct vcpu *cpu)
-{
-    enum step step = cpu_raise_debug(cpu, DR6_BS);
-    return step == STEP_RAISED ? event_raised(cpu) : step;
-}
-
-/* After an instruction retired: shadows begin and end, RF and the trap flag act. `trap`, `rf`: TF and RF when it started. */
-static enum step after_instruction(struct vcpu *cpu, bool trap, bool rf)
-{
-    struct cpu_regs *regs = &cpu->regs;
-    uint8_t rule = cpu->trap_rule;
-    cpu->trap_rule = TRAP_NORMAL;
-    if (regs->shadow || regs->shadow_next) {
-        regs->shadow = regs->shadow_next;
-        regs->shadow_next = false;
-        cpu_attention(cpu);
-    }
-    if (rf && rule != TRAP_KEEP_RF)
-        cpu->rflags &= ~(uint64_t)FLAG_RF;
-    if (rule == TRAP_BY_RESULT)
-        trap = (cpu->rflags & FLAG_TF) != 0;
-    trap = trap || cpu->trap_held;
-    cpu->trap_held = trap && rule == TRAP_HOLD;
-    if (!trap || cpu->trap_held)
-        return STEP_NEXT;
-    return single_step(cpu);
-}
-
-/* An exception was recorded. A held #DB is lost with an instruction that faults, and comes at the handler's first instruction
- * behind one that interrupts. APM vol 2, 8.5; x86-events.md, 6. */
-static enum step after_raise(struct vcpu *cpu)
-{
-    bool held = cpu->trap_held && cpu->raised.event.soft_len != 0 && !cpu->raised.npf;
-    cpu->repeat_insns = UINT64_MAX;
-    cpu->trap_held = false;
-    enum step step = event_raised(cpu);
-    if (step != STEP_JUMP)
-        return step;
-    cpu->regs.shadow = cpu->regs.shadow_next = false;
-    return held ? single_step(cpu) : step;
-}
-
-/* A string instruction stopped between two iterations: it has not retired. */
-static enum step after_iteration(struct vcpu *cpu, bool trap)
-{
-    cpu->repeat_insns = cpu_insns(cpu);
-    return trap ? after_instruction(cpu, true, false) : STEP_NEXT;
-}
-
-/* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
-static enum step after_chain(struct vcpu *cpu, bool trap, bool rf)
+/* What leaving the chain means for the machine. Returns STEP_STOP or something
+ * else. */
+static enum step after_chain(struct vcpu *cpu, struct trap_start start)
 {
     switch (cpu->leave) {
     case LEAVE_LINK: /* void as soon as anything but the target comes next */
         cpu->run->link = cpu->link;
         cpu->run->link_rip = cpu->r[REG_RIP];
-        return after_instruction(cpu, trap, rf);
+        break;
     case LEAVE_BUDGET: return STEP_NEXT;
-    case STEP_REPEAT: return after_iteration(cpu, trap);
-    case STEP_RAISED: return after_raise(cpu);
+    case STEP_REPEAT: trap_iteration(cpu, start); return STEP_NEXT;
+    case STEP_RAISED: return trap_raised(cpu);
     case STEP_VMEXIT: return STEP_VMEXIT;
     case STEP_STOP: return STEP_STOP;
-    default: return after_instruction(cpu, trap, rf);
+    default: break;
     }
-}
-
-/* The host's trap flag, saved by VMRUN, acts when #VMEXIT has loaded it; a trap that MOV SS held and a string instruction that
- * was left half done were the guest's. svm-operation.md, 3. */
-static enum step after_vmexit(struct vcpu *cpu)
-{
-    cpu->trap_held = false;
-    cpu->repeat_insns = UINT64_MAX;
-    if (!(cpu->rflags & FLAG_TF))
-        return STEP_NEXT;
-    return single_step(cpu);
+    trap_retired(cpu, start);
+    return STEP_NEXT;
 }
 
 /* Execute one block. */
 static enum step run_block(struct vcpu *cpu, bool exact)
 {
     struct run_state *run = cpu->run;
-    bool trap = (cpu->rflags & FLAG_TF) != 0, rf = (cpu->rflags & FLAG_RF) != 0;
+    const struct trap_start none = { 0 }, start = trap_start(cpu);
     bool guest = svm_guest(cpu);
     struct block *block;
     const struct op *entry = NULL;
@@ -286,8 +232,10 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
-            step = after_chain(cpu, false, false);
-            return step == STEP_VMEXIT ? after_vmexit(cpu) : step;
+            step = after_chain(cpu, none);
+            if (step == STEP_VMEXIT)
+                trap_vmexit(cpu);
+            return step;
         }
         if (step != STEP_NEXT)
             return step;
@@ -311,16 +259,18 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     }
     run->link = NULL;
     run_chain(cpu, entry);
-    /* The trap of VMRUN itself, and one that MOV SS held before it, wait for #VMEXIT: after_vmexit(). */
-    bool same = exact && svm_guest(cpu) == guest;
-    cpu->trap_held = cpu->trap_held && same;
-    enum step step = after_chain(cpu, trap && same, rf && same);
+    /* The trap of VMRUN itself waits for #VMEXIT: trap_vmexit(). */
+    bool same = svm_guest(cpu) == guest;
+    if (!same)
+        trap_reset(cpu);
+    enum step step = after_chain(cpu, exact && same ? start : none);
     if (step == STEP_VMEXIT || (guest && !svm_guest(cpu) && step != STEP_STOP))
-        return after_vmexit(cpu);
+        trap_vmexit(cpu);
     return step;
 }
 
-/* Pass time until something ends HLT. Returns enum pacifica_stop, NONE when the vCPU may go on. */
+/* Pass time until something ends HLT. Returns enum pacifica_stop, NONE when the
+ * vCPU may go on. */
 static int wait_halted(struct vcpu *cpu, const struct run_limits *limits)
 {
     for (unsigned skips = 0; !event_pending(cpu); skips++) {
@@ -384,7 +334,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
                 return PACIFICA_STOP_LIMIT_INSNS;
             enum step step = event_boundary(cpu);
             if (step == STEP_VMEXIT)
-                step = after_vmexit(cpu);
+                trap_vmexit(cpu);
             if (step == STEP_STOP)
                 return take_stop(cpu);
             if (step != STEP_NEXT) {
@@ -401,7 +351,8 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
                 cpu->stop.reason = PACIFICA_STOP_NONE;
                 return reason;
             }
-            if (woken) /* what woke it went away unseen: a step, so that limits end this */
+            if (woken) /* what woke it went away unseen: a step, so that limits end
+                    this */
                 cpu->extra_steps++;
             woken = true;
             continue;

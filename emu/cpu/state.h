@@ -370,7 +370,8 @@ struct vcpu {
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
     uint8_t trap_rule;       /* enum trap_rule, by the instruction that just retired */
-    bool trap_held;          /* a single-step #DB waits for the end of a MOV SS shadow */
+    uint32_t traps;          /* causes of a #DB trap at the next boundary, as bits of DR6 */
+    bool trap_held;          /* they wait for the end of a MOV SS shadow */
     uint64_t repeat_insns;   /* cpu_insns() when a string instruction was left half done */
     struct {
         int reason; /* enum pacifica_stop */

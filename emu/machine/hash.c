@@ -61,7 +61,7 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
                    (uint64_t)regs->shadow << 40 | (uint64_t)regs->nmi_masked << 41 |
                    (uint64_t)regs->halted << 42);
     mix(mixer, cpu->x87.fcw | (uint64_t)cpu->x87.fsw << 16 | (uint64_t)cpu->x87.ftw << 32);
-    mix(mixer, cpu->trap_held); /* a #DB owed to the next instruction */
+    mix(mixer, cpu->traps | (uint64_t)cpu->trap_held << 32); /* a #DB owed to the next boundary */
     mix(mixer, cpu->repeat_insns ==
                    cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */
     mix(mixer, cpu->pins.nmi | (uint64_t)cpu->pins.smi << 1 | (uint64_t)cpu->pins.init << 2);
