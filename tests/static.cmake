@@ -15,6 +15,7 @@ pacifica_static_test(floors ${checks}/check-floors ${CMAKE_C_COMPILER})
 pacifica_static_test(length ${checks}/check-length)
 pacifica_static_test(clones ${checks}/check-clones)
 pacifica_static_test(todo ${checks}/check-todo)
+pacifica_static_test(rows ${checks}/check-rows)
 pacifica_static_test(tables ${checks}/make-tables --check)
 pacifica_static_test(checks_can_fail ${PROJECT_SOURCE_DIR}/tests/static/test_checks.py)
 

@@ -11,8 +11,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 class Checks(unittest.TestCase):
     def setUp(self):
-        self.top = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.top)
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.top = os.path.join(folder, "tree")  # nothing lies beside it
         shutil.copytree(os.path.join(ROOT, "tools"), os.path.join(self.top, "tools"),
                         ignore=shutil.ignore_patterns("__pycache__"))
         self.write("docs/CAVEATS.md", "Task switches are missing.\n")
@@ -91,6 +92,41 @@ class Checks(unittest.TestCase):
         self.assert_passes("check-todo")
         self.write("svm/a.c", stop % "secret feature")
         self.assert_fails('does not name "secret feature"', "check-todo")
+
+    def write_rows(self, exempt, citation):
+        self.write("tests/rows.list", "pitfalls 1.1  one\npitfalls 1.2  two\nevents 7.2.3  three\n")
+        self.write("tests/rows.exempt", exempt)
+        self.write("tests/cpu/test_a.c", f"/* Both sides. rows: {citation} */\nSTART_TEST(name)\n")
+
+    def test_rows_all_cited_or_exempt_passes(self):
+        self.write_rows("events 7.2.3: no such device\n", "pitfalls 1.1,\n * 1.2 with words, and more")
+        self.assert_passes("check-rows")
+        self.write_rows("", "events 7.2.3, pitfalls 1.1-1.2")
+        self.assert_passes("check-rows")
+
+    def test_rows_uncited_fails(self):
+        self.write_rows("", "pitfalls 1.1, 1.2")
+        self.assert_fails("events 7.2.3: no test cites it", "check-rows")
+
+    def test_rows_unknown_citation_fails(self):
+        self.write_rows("events 7.2.3: reason\n", "pitfalls 1.1-1.3")
+        self.assert_fails("tests/cpu/test_a.c:1: there is no row pitfalls 1.3", "check-rows")
+
+    def test_rows_malformed_citation_fails(self):
+        self.write_rows("events 7.2.3: reason\n", "pitfalls 1.1-1.2, pitfals 1.3")
+        self.assert_fails("not a row: 'pitfals 1.3'", "check-rows")
+        self.write_rows("events 7.2.3: reason\n", "pitfalls 1.2-1.1")
+        self.assert_fails("not a row: 'pitfalls 1.2-1.1'", "check-rows")
+
+    def test_rows_exempt_but_cited_fails(self):
+        self.write_rows("events 7.2.3: reason\npitfalls 1.2: reason\n", "pitfalls 1.1-1.2")
+        self.assert_fails("pitfalls 1.2 is cited, but", "check-rows")
+
+    def test_rows_exempt_without_reason_or_row_fails(self):
+        self.write_rows("events 7.2.3\n", "pitfalls 1.1-1.2, events 7.2.3")
+        self.assert_fails("tests/rows.exempt:1: neither", "check-rows")
+        self.write_rows("events 7.2.4: reason\n", "pitfalls 1.1-1.2, events 7.2.3")
+        self.assert_fails("there is no row events 7.2.4", "check-rows")
 
     def compile(self, source):
         self.write("h.c", source)
