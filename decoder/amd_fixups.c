@@ -40,7 +40,7 @@ static bool fix_vmgexit(struct insn *insn)
 /* SYSENTER and SYSEXIT do not exist in long mode. APM vol 3, "SYSENTER". */
 static bool fix_sysenter(enum cpu_mode mode)
 {
-    return mode == MODE_PROT32;
+    return mode != MODE_LONG64 && mode != MODE_COMPAT32 && mode != MODE_COMPAT16;
 }
 
 /* Near branches obey 66h in 64-bit mode unless REX.W stands too: RIP is cut to 16 bits, CALL and RET move 2 bytes.

@@ -6,15 +6,15 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
-static bool decoder_for(enum cpu_mode mode, ZydisDecoder *decoder)
+static bool decoder_for(ZydisMachineMode machine, ZydisDecoder *decoder)
 {
-    bool long64 = mode == MODE_LONG64;
-    if (!long64 && mode != MODE_PROT32 && mode != MODE_COMPAT32)
-        return false;
-    ZyanStatus status =
-        long64 ? ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)
-               : ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-    if (ZYAN_FAILED(status))
+    bool small = machine == ZYDIS_MACHINE_MODE_LEGACY_16 ||
+                 machine == ZYDIS_MACHINE_MODE_LONG_COMPAT_16 ||
+                 machine == ZYDIS_MACHINE_MODE_REAL_16;
+    ZydisStackWidth stack = machine == ZYDIS_MACHINE_MODE_LONG_64 ? ZYDIS_STACK_WIDTH_64
+                            : small                               ? ZYDIS_STACK_WIDTH_16
+                                                                  : ZYDIS_STACK_WIDTH_32;
+    if (ZYAN_FAILED(ZydisDecoderInit(decoder, machine, stack)))
         return false;
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
     /* No AMD part has MPX, and none of ours shadow stacks or CLDEMOTE yet: their encodings are NOPs. */
@@ -23,6 +23,31 @@ static bool decoder_for(enum cpu_mode mode, ZydisDecoder *decoder)
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
     return true;
+}
+
+/* Virtual-8086 mode has the instructions of real mode. */
+static ZydisMachineMode machine_mode(enum cpu_mode mode)
+{
+    switch (mode) {
+    case MODE_REAL:
+    case MODE_V86: return ZYDIS_MACHINE_MODE_REAL_16;
+    case MODE_PROT16: return ZYDIS_MACHINE_MODE_LEGACY_16;
+    case MODE_PROT32: return ZYDIS_MACHINE_MODE_LEGACY_32;
+    case MODE_COMPAT16: return ZYDIS_MACHINE_MODE_LONG_COMPAT_16;
+    case MODE_COMPAT32: return ZYDIS_MACHINE_MODE_LONG_COMPAT_32;
+    case MODE_LONG64: break;
+    }
+    return ZYDIS_MACHINE_MODE_LONG_64;
+}
+
+/* Zydis has no SYSENTER and SYSEXIT in real mode: AMD decodes them, and #GP is their own. APM vol 3, "SYSENTER". */
+static bool is_sysenter(const uint8_t *bytes, unsigned len)
+{
+    unsigned i = 0;
+    while (i < len && bytes[i] &&
+           memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[i], 11))
+        i++;
+    return len - i >= 2 && bytes[i] == 0x0f && (bytes[i + 1] == 0x34 || bytes[i + 1] == 0x35);
 }
 
 /* Do the bytes end in 0F FF behind nothing but prefixes? UD0 is complete then on AMD. */
@@ -218,7 +243,10 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     unsigned have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
     memcpy(out->bytes, bytes, have);
     out->len = (uint8_t)have;
-    if (!decoder_for(mode, &decoder))
+    ZydisMachineMode machine = machine_mode(mode);
+    if (machine == ZYDIS_MACHINE_MODE_REAL_16 && is_sysenter(bytes, have))
+        machine = ZYDIS_MACHINE_MODE_LEGACY_16;
+    if (!decoder_for(machine, &decoder))
         return DECODE_INVALID;
     ZyanStatus status = ZydisDecoderDecodeInstruction(&decoder, &context, bytes, len, &from);
     if (status == ZYDIS_STATUS_NO_MORE_DATA && is_short_ud0(bytes, have, mode))

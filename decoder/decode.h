@@ -15,7 +15,7 @@ enum decode_status {
 
 /* Decode one instruction.
  * bytes  at least min(len, 15) readable bytes   len  how many there are, 0 allowed
- * mode   MODE_LONG64, MODE_PROT32 or MODE_COMPAT32; others give DECODE_INVALID
+ * mode   any
  * out    filled completely, but body and flags (the table of instructions is above this floor): flags tells
  *        only INSN_BASELINE for x87, MMX, SSE and SSE2, which every CPU of this architecture has.
  * APM vol 3, chapter 1 "Instruction Encoding". */

@@ -40,19 +40,6 @@ static enum step fetch_page(struct vcpu *cpu, uint64_t la)
     return STEP_NEXT;
 }
 
-/* The modes of this version. */
-static enum step check_mode(struct vcpu *cpu)
-{
-    switch (cpu->mode) {
-    case MODE_REAL: return cpu_stop_unimplemented(cpu, "real mode (APM vol 2, 1.3.3)");
-    case MODE_V86: return cpu_stop_unimplemented(cpu, "virtual-8086 mode (APM vol 2, 1.3.2)");
-    case MODE_PROT16:
-    case MODE_COMPAT16:
-        return cpu_stop_unimplemented(cpu, "16-bit code segments (APM vol 2, 4.7.2)");
-    default: return STEP_NEXT;
-    }
-}
-
 /* Linear address of the next instruction, after the checks of the fetch itself. APM vol 2, 8.5: before #PF. */
 static enum step fetch_linear(struct vcpu *cpu, uint64_t *la)
 {
@@ -74,10 +61,13 @@ static enum step fetch_linear(struct vcpu *cpu, uint64_t *la)
 static enum step second_page(struct vcpu *cpu, uint64_t la, uint64_t *page, uint64_t *spa)
 {
     uint64_t next = (la & ~PAGE_MASK) + PAGE_MASK + 1;
-    if (cpu->mode != MODE_LONG64)
+    if (cpu->mode != MODE_LONG64) { /* the CS limit may come before the page does */
+        if (cpu->r[REG_RIP] + (next - la) > cpu->regs.seg[SEG_CS].limit)
+            return cpu_raise_code(cpu, EXC_GP, 0);
         next = (uint32_t)next;
-    else if (!paging_is_canonical(next, (cpu->regs.cr4 & CR4_LA57) != 0))
+    } else if (!paging_is_canonical(next, (cpu->regs.cr4 & CR4_LA57) != 0)) {
         return cpu_raise_code(cpu, EXC_GP, 0);
+    }
     enum step step = translate_fetch(cpu, next, spa);
     if (step == STEP_NEXT)
         *page = memory_backing(cpu->memory, *spa);
@@ -157,9 +147,7 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
 enum step fetch_block(struct vcpu *cpu, bool exact, uint64_t *la, struct block **block)
 {
     struct run_state *run = cpu->run;
-    enum step step = check_mode(cpu);
-    if (step == STEP_NEXT)
-        step = fetch_linear(cpu, la);
+    enum step step = fetch_linear(cpu, la);
     if (step == STEP_NEXT)
         step = fetch_page(cpu, *la);
     if (step != STEP_NEXT)

@@ -18,9 +18,7 @@
 #define SLICE_INSNS (1 << 22)   /* a stop request is seen at least this often */
 #define HALT_SKIPS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
 
-/* --- time
- * ------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------ */
 
 uint64_t vcpu_steps(const struct vcpu *cpu)
 {
@@ -69,8 +67,7 @@ static void shrink_budget(struct vcpu *cpu, uint64_t insns)
         set_budget(cpu, insns);
 }
 
-/* --- making and resetting
- * ------------------------------------------------------------------------ */
+/* --- making and resetting ------------------------------------------------------------------------ */
 
 static void forget_code(struct vcpu *cpu)
 {
@@ -167,15 +164,25 @@ void vcpu_stop(struct vcpu *cpu, int reason)
     cpu_attention(cpu);
 }
 
-/* Links within a page do not look at the CS limit. */
-static bool has_cs_limit(const struct vcpu *cpu)
+static bool is_16bit(const struct vcpu *cpu)
 {
-    return cpu->mode != MODE_LONG64 && cpu->regs.seg[SEG_CS].limit != UINT32_MAX;
+    return cpu->mode != MODE_LONG64 && cpu->mode != MODE_PROT32 && cpu->mode != MODE_COMPAT32;
 }
 
-/* --- one turn
- * --------------------------------------------------------------------------------------
- */
+/* Links within a page look neither at the CS limit nor cut a target to 16 bits: not every offset of the page would pass. */
+static bool page_leaves_segment(const struct vcpu *cpu)
+{
+    if (cpu->mode == MODE_LONG64)
+        return false;
+    const struct segment *cs = &cpu->regs.seg[SEG_CS];
+    uint32_t base = (uint32_t)cs->base, page = (base + (uint32_t)cpu->r[REG_RIP]) & ~0xfffu;
+    uint32_t first = page - base, limit = cs->limit;
+    if (is_16bit(cpu) && limit > 0xffff)
+        limit = 0xffff;
+    return first > limit || limit - first < 0xfff;
+}
+
+/* --- one turn -------------------------------------------------------------------------------------- */
 
 static void run_chain(struct vcpu *cpu, const struct op *op)
 {
@@ -189,8 +196,7 @@ static void run_chain(struct vcpu *cpu, const struct op *op)
 #endif
 }
 
-/* What leaving the chain means for the machine. Returns STEP_STOP or something
- * else. */
+/* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
 static enum step after_chain(struct vcpu *cpu, struct trap_start start)
 {
     switch (cpu->leave) {
@@ -269,8 +275,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     return step;
 }
 
-/* Pass time until something ends HLT. Returns enum pacifica_stop, NONE when the
- * vCPU may go on. */
+/* Pass time until something ends HLT. Returns enum pacifica_stop, NONE when the vCPU may go on. */
 static int wait_halted(struct vcpu *cpu, const struct run_limits *limits)
 {
     for (unsigned skips = 0; !event_pending(cpu); skips++) {
@@ -351,8 +356,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
                 cpu->stop.reason = PACIFICA_STOP_NONE;
                 return reason;
             }
-            if (woken) /* what woke it went away unseen: a step, so that limits end
-                    this */
+            if (woken) /* what woke it went away unseen: a step, so that limits end this */
                 cpu->extra_steps++;
             woken = true;
             continue;
@@ -363,7 +367,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
         if (block_cache_reclaim(run->cache, false))
             forget_code(cpu);
         bool exact = tight || limits->exact_blocks || cpu->regs.shadow ||
-                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || has_cs_limit(cpu) ||
+                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || page_leaves_segment(cpu) ||
                      probes_want(cpu->probes, PROBE_INSN);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;

@@ -109,11 +109,21 @@ void op_jump_page(struct vcpu *cpu, const struct op *op)
     OP_JUMP_PAGE();
 }
 
-/* The same where neither links nor the jump cache may answer (outside 64-bit mode). */
+/* The same where neither links nor the jump cache may answer (outside 64-bit mode). A branch cuts its target to the operand
+ * size and faults itself beyond the CS limit; code that just goes on leaves that to the next fetch. */
 void op_jump_leave(struct vcpu *cpu, const struct op *op)
 {
+    uint32_t to = (uint32_t)(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
     cpu->budget += op->left;
-    cpu->r[REG_RIP] = (uint32_t)(cpu->r[REG_RIP] + (uint64_t)(int64_t)op->disp);
+    if (op->insn) {
+        if (op->insn->op_size == 2)
+            to &= 0xffff;
+        if (EMU_UNLIKELY(to > cpu->regs.seg[SEG_CS].limit)) {
+            branch_whole(cpu, op);
+            return;
+        }
+    }
+    cpu->r[REG_RIP] = to;
     cpu->left = 0;
     OP_LEAVE(STEP_JUMP);
 }

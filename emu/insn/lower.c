@@ -557,6 +557,16 @@ static bool lower_ends(const struct lowerer *l, const struct insn *first)
     return first != last || (last->flags & INSN_ENDS_BLOCK) || lower_is_jcc(last);
 }
 
+static uint8_t native_size(enum cpu_mode mode)
+{
+    switch (mode) {
+    case MODE_LONG64: return 8;
+    case MODE_PROT32:
+    case MODE_COMPAT32: return 4;
+    default: return 2;
+    }
+}
+
 static unsigned lower(void *self, struct op *ops, const struct insn *const *insns, unsigned count,
                       const struct block *block)
 {
@@ -565,7 +575,8 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
                          .insns = insns,
                          .insn_count = count,
                          .block = block,
-                         .long64 = block->mode == MODE_LONG64 };
+                         .long64 = block->mode == MODE_LONG64,
+                         .native = native_size((enum cpu_mode)block->mode) };
     bool ended = false;
 
     lower_emit(&l, op_enter)->imm32 = (int32_t)count;

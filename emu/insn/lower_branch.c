@@ -34,11 +34,11 @@ static void emit_ways(struct lowerer *l, unsigned at, const struct insn *jcc, bo
     }
 }
 
-/* Branches whose target is cut to 16 bits (66h on AMD) keep their plain bodies, and so do those whose displacement,
+/* Branches whose operand size is not that of the mode (66h) keep their plain bodies, and so do those whose displacement,
  * counted from the block's start, might leave 32 bits. */
 static bool is_near(const struct lowerer *l, const struct insn *in)
 {
-    return in->op_size == (l->long64 ? 8 : 4) && in->op[0].kind == OPERAND_IMM &&
+    return in->op_size == l->native && in->op[0].kind == OPERAND_IMM &&
            (int64_t)in->imm <= INT32_MAX - 256;
 }
 

@@ -22,6 +22,88 @@ static struct insn decode(enum cpu_mode mode, const char *hex, enum decode_statu
 #define LONG64(hex) decode(MODE_LONG64, hex, DECODE_OK)
 #define PROT32(hex) decode(MODE_PROT32, hex, DECODE_OK)
 
+#define REAL(hex) decode(MODE_REAL, hex, DECODE_OK)
+
+/* The default sizes of 16-bit code, and what 66h and 67h make of them. */
+START_TEST(code_of_16_bits_has_its_own_default_sizes)
+{
+    static const enum cpu_mode modes[] = { MODE_REAL, MODE_V86, MODE_PROT16, MODE_COMPAT16 };
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        struct insn in = decode(modes[i], "b83412", DECODE_OK); /* mov ax, 1234h */
+        ck_assert_int_eq(in.len, 3);
+        ck_assert_int_eq(in.op_size, 2);
+        in = decode(modes[i], "66b878563412", DECODE_OK);
+        ck_assert_int_eq(in.len, 6);
+        ck_assert_int_eq(in.op_size, 4);
+        ck_assert_int_eq(in.addr_size, 2);
+        in = decode(modes[i], "678b0424", DECODE_OK); /* mov ax, [esp] */
+        ck_assert_int_eq(in.addr_size, 4);
+        ck_assert_int_eq(in.seg, SEG_SS);
+    }
+}
+END_TEST
+
+/* APM vol 3, table A-37 "16-Bit Register and Memory References". */
+START_TEST(addresses_of_16_bits)
+{
+    static const struct {
+        const char *hex;
+        uint8_t base, index, seg;
+        int disp;
+    } rows[] = {
+        { "8b00", REG_RBX, REG_RSI, SEG_DS, 0 },
+        { "8b01", REG_RBX, REG_RDI, SEG_DS, 0 },
+        { "8b02", REG_RBP, REG_RSI, SEG_SS, 0 },
+        { "8b03", REG_RBP, REG_RDI, SEG_SS, 0 },
+        { "8b04", REG_RSI, REG_ZERO, SEG_DS, 0 },
+        { "8b05", REG_RDI, REG_ZERO, SEG_DS, 0 },
+        { "8b06f0ff", REG_ZERO, REG_ZERO, SEG_DS, -16 },
+        { "8b07", REG_RBX, REG_ZERO, SEG_DS, 0 },
+        { "8b46fe", REG_RBP, REG_ZERO, SEG_SS, -2 },
+        { "8b860080", REG_RBP, REG_ZERO, SEG_SS, -0x8000 },
+        { "2e8b02", REG_RBP, REG_RSI, SEG_CS, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct insn in = REAL(rows[i].hex);
+        ck_assert_int_eq(in.base, rows[i].base);
+        ck_assert_int_eq(in.index, rows[i].index);
+        ck_assert_int_eq(in.seg, rows[i].seg);
+        ck_assert_int_eq(in.disp, rows[i].disp);
+        ck_assert_int_eq(in.scale, 0);
+        ck_assert_int_eq(in.addr_size, 2);
+    }
+}
+END_TEST
+
+/* rows: pitfalls 1.7, pitfalls 1.8 */
+START_TEST(real_and_virtual_8086_mode_have_les_and_lds_and_no_vex)
+{
+    for (int mode = MODE_REAL; mode <= MODE_V86; mode++) {
+        ck_assert_int_eq(decode((enum cpu_mode)mode, "c400", DECODE_OK).mnemonic,
+                         ZYDIS_MNEMONIC_LES);
+        ck_assert_int_eq(decode((enum cpu_mode)mode, "c500", DECODE_OK).mnemonic,
+                         ZYDIS_MNEMONIC_LDS);
+        (void)decode((enum cpu_mode)mode, "c4e270f2c1", DECODE_INVALID); /* ANDN */
+    }
+    ck_assert_int_eq(decode(MODE_PROT16, "c4e270f2c1", DECODE_OK).mnemonic, ZYDIS_MNEMONIC_ANDN);
+    ck_assert_int_eq(decode(MODE_PROT16, "c400", DECODE_OK).mnemonic, ZYDIS_MNEMONIC_LES);
+    ck_assert_int_eq(decode(MODE_PROT32, "6200", DECODE_OK).mnemonic, ZYDIS_MNEMONIC_BOUND);
+}
+END_TEST
+
+/* Protected-mode instructions that real mode does not know; SYSENTER and SYSEXIT have a #GP of their own there. */
+START_TEST(real_mode_lacks_the_instructions_of_selectors)
+{
+    (void)decode(MODE_REAL, "0f00d8", DECODE_INVALID); /* LTR */
+    (void)decode(MODE_REAL, "0f02c1", DECODE_INVALID); /* LAR */
+    (void)decode(MODE_REAL, "63c8", DECODE_INVALID);   /* ARPL */
+    (void)decode(MODE_REAL, "0f07", DECODE_INVALID);   /* SYSRET */
+    ck_assert_int_eq(REAL("0f34").mnemonic, ZYDIS_MNEMONIC_SYSENTER);
+    ck_assert_int_eq(REAL("660f35").mnemonic, ZYDIS_MNEMONIC_SYSEXIT);
+    (void)decode(MODE_COMPAT16, "0f34", DECODE_INVALID);
+}
+END_TEST
+
 START_TEST(registers_are_byte_offsets)
 {
     struct insn in = LONG64("88e0"); /* mov al, ah */
@@ -236,6 +318,10 @@ int main(void)
 {
     Suite *suite = suite_create("decode");
     TCase *tc = tcase_create("decode");
+    tcase_add_test(tc, code_of_16_bits_has_its_own_default_sizes);
+    tcase_add_test(tc, addresses_of_16_bits);
+    tcase_add_test(tc, real_and_virtual_8086_mode_have_les_and_lds_and_no_vex);
+    tcase_add_test(tc, real_mode_lacks_the_instructions_of_selectors);
     tcase_add_test(tc, registers_are_byte_offsets);
     tcase_add_test(tc, memory_operand_has_base_index_scale_disp);
     tcase_add_test(tc, rip_relative_counts_from_the_instruction);
