@@ -111,6 +111,14 @@ void bus_reset(struct bus *bus)
             bus->dev[i].class->reset(bus->dev[i].state);
 }
 
+void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx)
+{
+    const struct dev_mixer mixer = { .put = put, .ctx = ctx };
+    for (unsigned i = 0; i < bus->count; i++)
+        if (bus->dev[i].class->mix)
+            bus->dev[i].class->mix(bus->dev[i].state, &mixer);
+}
+
 struct memory *bus_memory(const struct bus *bus)
 {
     return bus->memory;

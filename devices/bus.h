@@ -31,6 +31,17 @@ struct port_range {
 };
 #define DEV_PORT_RANGES 4
 
+/* Where the words of a state hash go. */
+struct dev_mixer {
+    void (*put)(void *ctx, uint64_t word);
+    void *ctx;
+};
+
+static inline void dev_mix(const struct dev_mixer *mixer, uint64_t word)
+{
+    mixer->put(mixer->ctx, word);
+}
+
 /* What a kind of device is. All callbacks may be NULL. They have no effects outside the device except
  * through the lines and callbacks it was given. */
 struct dev_class {
@@ -45,6 +56,9 @@ struct dev_class {
     void (*port_write)(void *self, uint16_t port, unsigned size, uint32_t value);
     uint64_t (*mmio_read)(void *self, uint64_t offset, unsigned size);
     void (*mmio_write)(void *self, uint64_t offset, unsigned size, uint64_t value);
+    /* Give all that a program could find out about the device, now or later, and nothing that depends on how a run was
+     * executed or cut: what is kept lazily counts as if it had been brought up to date. Changes nothing. */
+    void (*mix)(const void *self, const struct dev_mixer *mixer);
 };
 
 /* Make an empty bus. All pointers are borrowed; memory may be NULL for a bus without MMIO and DMA, else
@@ -65,6 +79,9 @@ void bus_map_mmio(struct bus *bus, void *dev, uint64_t spa, uint64_t size_bytes)
 
 /* Reset every device, in the order they were added. */
 void bus_reset(struct bus *bus);
+
+/* Every device's part of the state hash, in the order they were added. */
+void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx);
 
 struct memory *bus_memory(const struct bus *bus);
 struct vclock *bus_clock(const struct bus *bus);

@@ -192,7 +192,7 @@ static bool is_destination(const struct lapic *lapic)
  * CHOICE: the others are sent all the same, as the machines we are compatible with do, and told. */
 static void send_to_self(struct lapic *lapic, bool by_shorthand)
 {
-    enum lapic_message type = lvt_message(lapic->icr_low);
+    enum apic_message_type type = lvt_message(lapic->icr_low);
     if (by_shorthand && type != MT_FIXED)
         bus_tell(lapic->bus, PROBE_GUEST_ERROR,
                  "APIC: only fixed interrupts may be sent to self by shorthand (APM vol 2, 16.5)");
@@ -217,7 +217,7 @@ static void send_to_self(struct lapic *lapic, bool by_shorthand)
 void lapic_send(struct lapic *lapic)
 {
     uint32_t icr = lapic->icr_low;
-    enum lapic_message type = lvt_message(icr);
+    enum apic_message_type type = lvt_message(icr);
     enum shorthand to = (enum shorthand)(icr >> 18 & 3);
     bool fixed = type == MT_FIXED || type == MT_LOWEST;
 

@@ -6,9 +6,6 @@
 
 enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 
-/* Message types. APM vol 2, 16.5 "Interprocessor Interrupts (IPI)". */
-enum lapic_message { MT_FIXED, MT_LOWEST, MT_SMI, MT_READ, MT_NMI, MT_INIT, MT_STARTUP, MT_EXTINT };
-
 #define LVT_VECTOR 0x000ffu
 #define LVT_MT 0x00700u
 #define LVT_REMOTE_IRR 0x04000u
@@ -64,9 +61,9 @@ static inline bool lapic_software_enabled(const struct lapic *lapic)
     return lapic_enabled(lapic) && (lapic->svr & SVR_ENABLE);
 }
 
-static inline enum lapic_message lvt_message(uint32_t entry)
+static inline enum apic_message_type lvt_message(uint32_t entry)
 {
-    return (enum lapic_message)((entry & LVT_MT) >> 8);
+    return (enum apic_message_type)((entry & LVT_MT) >> 8);
 }
 
 static inline bool vector_bit(const uint32_t set[8], unsigned vector)
