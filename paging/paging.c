@@ -100,7 +100,7 @@ static EMU_NOINLINE struct walk_result translate_slowly(struct paging *paging,
     if (*entry)
         tlb_remove(paging, *entry);
     *entry = NULL;
-    walk_tables(paging->memory, paging, regime, la, access, true, &res, &leaf);
+    walk_tables(paging->memory, paging, regime, la, access, &res, &leaf);
     if (EMU_UNLIKELY(res.status != WALK_OK))
         return res;
     shift = tlb_cached_shift(leaf.shift);

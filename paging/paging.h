@@ -17,6 +17,11 @@ void paging_reset(struct paging *paging);
 struct walk_result walk(struct memory *memory, const struct walk_regime *regime, uint64_t la,
                         struct access access, bool fill_ad);
 
+/* walk() without effects, with every entry that was read, in order: the way to explain a translation. The entries of
+ * nested tables stand before what they led to. */
+struct walk_result walk_explain(struct memory *memory, const struct walk_regime *regime,
+                                uint64_t la, struct access access, struct walk_log *log);
+
 /* The translation the hardware would use: architectural TLB, then a walk that fills it. `la` must
  * be canonical already. Changes: TLB content, counters, A/D bits. */
 struct walk_result paging_translate(struct paging *paging, const struct walk_regime *regime,

@@ -157,10 +157,10 @@ struct walk_leaf {
     unsigned flags, pkey, shift, guest_shift;
 };
 
-/* walk() with a cache of nested translations (paging not NULL) and its details. In *res the rights
- * are not filled in. */
+/* walk() of the processor, with its cache of nested translations and what the TLB keeps. In *res neither rights
+ * nor PAT indices are filled in. */
 void walk_tables(struct memory *memory, struct paging *paging, const struct walk_regime *regime,
-                 uint64_t la, struct access access, bool fill_ad, struct walk_result *res,
+                 uint64_t la, struct access access, struct walk_result *res,
                  struct walk_leaf *details);
 
 EMU_INLINE bool regime_is_identity(const struct walk_regime *regime)

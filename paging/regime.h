@@ -53,6 +53,32 @@ struct walk_result {
     uint64_t page_bytes;
     bool global, writable, user, nx, dirty;
     uint8_t pkey;
+    /* From walk() and walk_explain() only: the PAT index (PAT, PCD, PWT) of the leaf, with nested paging of the guest's
+     * leaf and of the nested one. 0 where there are no tables. */
+    uint8_t pat, nested_pat;
+};
+
+/* Does a PDPTE of legacy PAE have reserved bits set? They are 2:1, 8:5 and those above the physical address width. One that
+ * is not present may hold anything. APM vol 2, 5.2.3 "PAE Paging". The one definition for walks, VMRUN and #VMEXIT. */
+static inline bool walk_pdpte_reserved(uint64_t pdpte, unsigned maxphyaddr)
+{
+    return (pdpte & 1) && (pdpte & (0x1e6 | ~(uint64_t)0 << maxphyaddr));
+}
+
+/* One table entry that a walk read. */
+struct walk_step {
+    uint64_t address; /* of the entry: guest physical in the guest's tables under nested paging */
+    uint64_t spa;     /* of the entry: system physical */
+    uint64_t entry;
+    uint8_t level; /* 5: PML5E, 4: PML4E, 3: PDPE, 2: PDE, 1: PTE */
+    bool guest;    /* read through the nested tables */
+};
+
+/* At most five levels of guest tables, each behind five nested levels, and five for the final address. */
+#define WALK_STEPS 35u
+struct walk_log {
+    unsigned count;
+    struct walk_step step[WALK_STEPS];
 };
 
 #endif

@@ -61,15 +61,13 @@ unsigned svm_rules_report(const struct svm_check *c,
     return count;
 }
 
-/* PDPTEs of legacy PAE: bits 2:1, 8:5 and those above the physical address width are reserved.
- * APM vol 2, 5.2.3 "PAE Paging". CHOICE: a PDPTE that is not present may hold anything. */
+/* CHOICE: a PDPTE that is not present may hold anything. */
 bool rule_pdptes_broken(const struct svm_check *c)
 {
     uint64_t pdpte[4];
-    uint64_t reserved = UINT64_C(0x1e6) | ~UINT64_C(0) << c->model->maxphyaddr;
     bool broken = false;
     svm_read_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
     for (unsigned i = 0; i < 4; i++)
-        broken |= (pdpte[i] & 1) && (pdpte[i] & reserved);
+        broken |= walk_pdpte_reserved(pdpte[i], c->model->maxphyaddr);
     return broken;
 }
