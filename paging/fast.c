@@ -7,6 +7,7 @@
 #define KEY_USED (1ull << 63)
 #define KEY_IDENTITY (1ull << 62)
 #define KEY_UNPAGED (1ull << 61) /* guest physical addresses through nested tables */
+#define KEY_SMM (1ull << 60)     /* SMRAM is visible */
 #define KEY_PCID_SHIFT 16
 #define KEY_USER (1ull << 28)
 #define KEY_WP (1ull << 29)
@@ -17,16 +18,17 @@
  * nesting matter in walks only. */
 EMU_INLINE struct bank_key key_of(const struct walk_regime *regime)
 {
-    struct bank_key key = { .context = KEY_USED | KEY_IDENTITY };
+    uint64_t used = KEY_USED | (regime->smm ? KEY_SMM : 0);
+    struct bank_key key = { .context = used | KEY_IDENTITY };
     bool user = regime->cpl == 3;
 
     if (regime->mode == WALK_NONE) {
         if (regime->nested)
-            key.context = KEY_USED | KEY_UNPAGED | regime->asid |
+            key.context = used | KEY_UNPAGED | regime->asid |
                           (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT;
         return key;
     }
-    key.context = KEY_USED | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
+    key.context = used | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
                   (user ? KEY_USER : 0) | (user || regime->wp ? KEY_WP : 0) |
                   (!user && regime->smap && !regime->ac ? KEY_SMAP : 0) |
                   (!user && regime->smep ? KEY_SMEP : 0);
@@ -127,6 +129,12 @@ void paging_drop_fast(struct paging *paging)
         paging->write_filter[i] = 0;
 }
 
+void paging_remapped(struct paging *paging)
+{
+    paging_drop_fast(paging);
+    paging->itlb_generation++;
+}
+
 void paging_allow_fast(struct paging *paging, bool allow)
 {
     paging->allow_fast = allow;
@@ -222,6 +230,10 @@ void fast_mark_changed(void *self, uint64_t page)
 {
     struct paging *paging = self;
 
+    if (page == MEMORY_NONE) {
+        paging_remapped(paging);
+        return;
+    }
     if (page_takes_writes(paging->memory, page) || !filter_has(paging, page))
         return;
     for (unsigned i = 0; i < FAST_FILTER_WORDS; i++)
@@ -274,7 +286,8 @@ struct walk_result paging_fast_fill(struct paging *paging, const struct walk_reg
     fast->backref = e ? backref_of(paging, e) : 0;
     if (e)
         e->banks |= 1ull << (paging->current - paging->banks);
-    if (page_takes_writes(paging->memory, page) && entry_takes_writes(regime, e)) {
+    if (page_takes_writes(paging->memory, page) && entry_takes_writes(regime, e) &&
+        memory_write_page_of(paging->memory, res.spa) == page) {
         fast->wtag = la_page; /* also after a read: the first write then needs no fill */
         filter_add(paging, page);
     }

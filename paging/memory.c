@@ -9,6 +9,11 @@
 /* Keeps every sum below in range; the workstation refuses earlier. */
 #define RAM_BYTES_MAX (1ull << 46)
 
+/* SMM_ADDR and SMM_MASK: bits 51:17 of an address take part. APM vol 2, 10.2.5 "SMRAM Protected Areas". */
+#define TSEG_BITS 0x000ffffffffe0000ull
+#define TSEG_HIGH_BITS 0x000fffff00000000ull
+#define ASEG_END 0xc0000ull
+
 /* Address space without memory behind it until it is touched. NULL if the workstation refuses. */
 static void *map_lazily(size_t bytes)
 {
@@ -16,6 +21,29 @@ static void *map_lazily(size_t bytes)
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return at == MAP_FAILED ? NULL : at;
+}
+
+/* The parts that need no look at the tables: below a closed A20's bit, and beside TSeg. */
+static void memory_plain_update(struct memory *memory)
+{
+    const struct memory_view *view = &memory->view;
+
+    memory->plain_low = memory->low_end;
+    memory->plain_high = memory->high_bytes;
+    memory->address_mask = memory->a20_closed && !view->ignores_a20 ? ~MEMORY_A20 : UINT64_MAX;
+    if (view->tseg) {
+        uint64_t lowest = view->tseg_addr & view->tseg_mask & TSEG_BITS;
+
+        if (lowest < memory->plain_low)
+            memory->plain_low = lowest;
+        if (lowest >= MEMORY_HIGH || (view->tseg_mask & TSEG_HIGH_BITS) != TSEG_HIGH_BITS)
+            memory->plain_high = 0;
+    }
+    if (memory->address_mask != UINT64_MAX) {
+        if (memory->plain_low > MEMORY_A20)
+            memory->plain_low = MEMORY_A20;
+        memory->plain_high = 0;
+    }
 }
 
 struct memory *memory_new(uint64_t ram_bytes)
@@ -32,6 +60,7 @@ struct memory *memory_new(uint64_t ram_bytes)
     memory->page_count = memory->ram_pages;
     memory->low_end = ram_bytes < MEMORY_SPLIT ? ram_bytes : MEMORY_LOW_END;
     memory->high_bytes = ram_bytes - memory->low_end;
+    memory_plain_update(memory);
     memory->map_bytes = ram_bytes + MEMORY_ROM_BYTES;
     memory->marks_bytes = memory->map_bytes >> PAGE_SHIFT;
     memory->native = map_lazily(memory->map_bytes);
@@ -125,6 +154,13 @@ void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *se
     }
 }
 
+/* Everything derived from the routing goes, for all processors. */
+static void routing_changed(struct memory *memory)
+{
+    for (unsigned i = 0; i < memory->listener_count; i++)
+        memory->listeners[i].changed(memory->listeners[i].self, UINT64_MAX);
+}
+
 /* Does [spa, spa + bytes) meet RAM? Both are multiples of 4 KiB. */
 static bool covers_ram(const struct memory *memory, uint64_t spa, uint64_t bytes)
 {
@@ -153,11 +189,14 @@ bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size
     rom->first_page = memory->page_count;
     memcpy(memory_native(memory, rom->first_page), image, bytes);
     memory->page_count += bytes >> PAGE_SHIFT;
+    routing_changed(memory);
     return true;
 }
 
+/* --- routing --- */
+
 /* The backing page of a ROM at spa, or MEMORY_NONE. */
-uint64_t memory_rom_page(const struct memory *memory, uint64_t spa)
+static uint64_t rom_page(const struct memory *memory, uint64_t spa)
 {
     for (unsigned i = 0; i < memory->rom_count; i++) {
         const struct memory_rom *rom = &memory->roms[i];
@@ -166,6 +205,91 @@ uint64_t memory_rom_page(const struct memory *memory, uint64_t spa)
             return rom->first_page + ((spa - rom->spa) >> PAGE_SHIFT);
     }
     return MEMORY_NONE;
+}
+
+static uint64_t ram_page(const struct memory *memory, uint64_t spa)
+{
+    if (spa < memory->low_end)
+        return spa >> PAGE_SHIFT;
+    if (spa - MEMORY_HIGH < memory->high_bytes)
+        return (spa - MEMORY_HIGH + MEMORY_LOW_END) >> PAGE_SHIFT;
+    return MEMORY_NONE;
+}
+
+static bool in_tseg(const struct memory_view *view, uint64_t spa)
+{
+    return view->tseg && ((spa ^ view->tseg_addr) & view->tseg_mask & TSEG_BITS) == 0;
+}
+
+/* Does the RAM behind the hole answer? */
+static bool hole_is_ram(const struct memory *memory, uint64_t spa, bool write)
+{
+    const struct memory_view *view = &memory->view;
+    unsigned map = memory->hole[(spa - MEMORY_HOLE) >> PAGE_SHIFT];
+
+    if (view->smm && view->aseg && spa < ASEG_END)
+        return true;
+    if (view->smm)
+        map >>= 2;
+    return map & (write ? HOLE_WRITE_RAM : HOLE_READ_RAM);
+}
+
+uint64_t memory_route(const struct memory *memory, uint64_t spa, bool write)
+{
+    uint64_t page;
+
+    spa &= memory->address_mask;
+    if (in_tseg(&memory->view, spa))
+        return memory->view.smm ? ram_page(memory, spa) : MEMORY_NONE;
+    if (spa - MEMORY_HOLE < MEMORY_HOLE_END - MEMORY_HOLE && !hole_is_ram(memory, spa, write))
+        return rom_page(memory, spa);
+    page = ram_page(memory, spa);
+    return page != MEMORY_NONE ? page : rom_page(memory, spa);
+}
+
+bool memory_map_hole(struct memory *memory, uint64_t spa, uint64_t bytes, unsigned map)
+{
+    uint64_t first = (spa - MEMORY_HOLE) >> PAGE_SHIFT, count = bytes >> PAGE_SHIFT;
+    bool changed = false;
+
+    if ((spa | bytes) % PAGE_BYTES != 0 || first >= MEMORY_HOLE_PAGES ||
+        count > MEMORY_HOLE_PAGES - first)
+        return false;
+    for (uint64_t page = first; page < first + count; page++) {
+        changed = changed || memory->hole[page] != map;
+        memory->hole[page] = (uint8_t)map;
+    }
+    if (changed)
+        routing_changed(memory);
+    return true;
+}
+
+static bool views_equal(const struct memory_view *a, const struct memory_view *b)
+{
+    return a->smm == b->smm && a->ignores_a20 == b->ignores_a20 && a->aseg == b->aseg &&
+           a->tseg == b->tseg && a->tseg_addr == b->tseg_addr && a->tseg_mask == b->tseg_mask;
+}
+
+void memory_set_view(struct memory *memory, const struct memory_view *view)
+{
+    if (views_equal(&memory->view, view))
+        return;
+    memory->view = *view;
+    memory_plain_update(memory);
+}
+
+void memory_set_a20(struct memory *memory, bool open)
+{
+    if (memory->a20_closed == !open)
+        return;
+    memory->a20_closed = !open;
+    memory_plain_update(memory);
+    routing_changed(memory);
+}
+
+bool memory_a20(const struct memory *memory)
+{
+    return !memory->a20_closed;
 }
 
 uint64_t memory_backing(const struct memory *memory, uint64_t spa)

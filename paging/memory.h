@@ -1,4 +1,10 @@
-/* Physical memory of the machine: RAM and ROM objects, routing, and the one door of all writes. */
+/* Physical memory of the machine: RAM and ROM objects, routing, and the one door of all writes.
+ *
+ * Routing: who answers an address is decided by, in this order: A20; the areas that the processor keeps for SMM (ASeg,
+ * TSeg: memory_set_view()); what the chipset maps over the hole below 1 MiB (memory_map_hole()); RAM and ROM; the bus.
+ * RAM goes on behind the hole, where only the second and third of these reach it. A change of the routing withdraws
+ * what is derived from it (fast tables, the key of fetch pages and jump caches) and no decoded block: blocks belong to
+ * backing pages. */
 #ifndef PAGING_MEMORY_H
 #define PAGING_MEMORY_H
 
@@ -34,8 +40,42 @@ uint64_t memory_high_bytes(const struct memory *memory); /* how much of it lies 
 uint64_t memory_resident_kib(const struct memory *memory);
 
 /* Put a ROM with a copy of `image` at spa. Both spa and bytes are multiples of 4 KiB. Returns false (nothing
- * changes) if it would cover RAM or another ROM, or does not fit. Writes to it are ignored. */
+ * changes) if it would cover RAM or another ROM, or does not fit. Writes to it are ignored. Firmware comes twice: its
+ * last 128 KiB end at 1 MiB, in the hole, and all of it ends at 4 GiB. */
 bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size_t bytes);
+
+/* Where accesses to a page of the hole A0000h-FFFFFh go: without a bit to the ROM there, else to the bus; with it to
+ * the RAM behind. Reads and writes apart, and apart for processors in SMM: what the PAM and SMRAM registers of a host
+ * bridge say. All are 0 after memory_new(). */
+enum hole_map {
+    HOLE_READ_RAM = 1,
+    HOLE_WRITE_RAM = 2,
+    HOLE_SMM_READ_RAM = 4,
+    HOLE_SMM_WRITE_RAM = 8
+};
+
+/* Set the map of [spa, spa + bytes), multiples of 4 KiB. Returns false (nothing changes) if that leaves the hole. RAM
+ * too small to have pages there is answered by the bus. */
+bool memory_map_hole(struct memory *memory, uint64_t spa, uint64_t bytes, unsigned map);
+
+/* What the processor whose turn it is makes of physical addresses: its mode and its SMM_ADDR, SMM_MASK, VM_CR.
+ * APM vol 2, 10.2.5 "SMRAM Protected Areas", 15.30.1 "VM_CR MSR". All zero: as after memory_new(). */
+struct memory_view {
+    bool smm;
+    bool ignores_a20; /* VM_CR.DIS_A20M */
+    bool aseg, tseg;  /* SMM_MASK.AE, TE: the area is there for SMM only */
+    uint64_t tseg_addr, tseg_mask;
+};
+
+/* To be set at each change of turn and of these registers. Cheap when nothing changes. Derived tables are each
+ * processor's own and stay: fast entries and fetch pages of SMM are kept apart by walk_regime.smm; after a change of
+ * the other members the caller withdraws its own with paging_remapped(). */
+void memory_set_view(struct memory *memory, const struct memory_view *view);
+
+/* The A20 line: closed, bit 20 of every physical address counts as 0, in table walks too; guest physical addresses
+ * are none. Open after memory_new(). CHOICE: accesses of devices are masked too. */
+void memory_set_a20(struct memory *memory, bool open);
+bool memory_a20(const struct memory *memory);
 
 void memory_set_mmio(struct memory *memory, const struct mmio_ops *ops, void *self);
 
@@ -46,14 +86,14 @@ void memory_set_written(struct memory *memory,
                         void *self);
 
 /* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, or loses PAGE_DIRTY, so that
- * fast entries which could write it are withdrawn. paging registers here, one for each vCPU.
- * Returns false when the table is full. */
+ * fast entries which could write it are withdrawn; with UINT64_MAX when the routing has changed. paging registers
+ * here, one for each vCPU. Returns false when the table is full. */
 bool memory_add_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
                               void *self);
 void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
                                  void *self);
 
-/* The backing page number (a dense index over RAM and ROM objects) of a system physical address, or
+/* The backing page number (a dense index over RAM and ROM objects) that reads of a system physical address reach, or
  * UINT64_MAX for MMIO and holes. memory_page_ptr() gives its 4096 native bytes. */
 uint64_t memory_backing(const struct memory *memory, uint64_t spa);
 uint8_t *memory_page_ptr(const struct memory *memory, uint64_t page);
@@ -63,8 +103,8 @@ bool memory_page_writable(const struct memory *memory, uint64_t page); /* false:
 uint8_t memory_marks(const struct memory *memory, uint64_t page);
 void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t clear);
 
-/* Native pointer to [spa, spa + len) if that is RAM within one page, else NULL. Writers call phys_written()
- * afterwards. */
+/* Native pointer to [spa, spa + len) if that is RAM, to be read and written, within one page, else NULL. Writers call
+ * phys_written() afterwards. */
 uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len);
 
 /* Little-endian physical accesses of 1-8 bytes; RAM, ROM or MMIO; may cross pages. Open bus, and what lies

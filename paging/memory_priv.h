@@ -24,18 +24,27 @@ struct memory_rom {
     uint64_t spa, bytes, first_page;
 };
 
+#define MEMORY_HOLE_PAGES ((MEMORY_HOLE_END - MEMORY_HOLE) >> PAGE_SHIFT)
+#define MEMORY_A20 (1ull << 20)
+
 struct mark_listener {
     void (*changed)(void *self, uint64_t page);
     void *self;
 };
 
 /* Invariants: backing page n lies at native + n * 4096, RAM first, in the order of its addresses (the
- * 384 KiB under the hole have backing pages that no address reaches), ROMs behind it. */
+ * 384 KiB behind the hole included), ROMs behind it. RAM below plain_low, but for the hole, and the first plain_high
+ * bytes from 4 GiB are where the layout says; for all else memory_route() looks at the view, A20 and the hole's map. */
 struct memory {
     uint8_t *native;
     uint8_t *marks;      /* one byte for each backing page */
     uint64_t low_end;    /* RAM below 4 GiB ends here */
     uint64_t high_bytes; /* RAM from 4 GiB */
+    uint64_t plain_low, plain_high;
+    struct memory_view view;
+    bool a20_closed;
+    uint64_t address_mask;           /* ~0, or without bit 20 */
+    uint8_t hole[MEMORY_HOLE_PAGES]; /* enum hole_map */
     uint64_t ram_bytes, ram_pages, page_count;
     size_t map_bytes, marks_bytes;
     const struct mmio_ops *mmio;
@@ -48,16 +57,28 @@ struct memory {
     unsigned rom_count;
 };
 
-uint64_t memory_rom_page(const struct memory *memory, uint64_t spa);
+/* The backing page of an address outside the plain parts, for reads or for writes (a ROM's page too), or MEMORY_NONE. */
+uint64_t memory_route(const struct memory *memory, uint64_t spa, bool write);
+
+EMU_INLINE uint64_t memory_page(const struct memory *memory, uint64_t spa, bool write)
+{
+    if (EMU_LIKELY(spa < memory->plain_low && spa - MEMORY_HOLE >= MEMORY_HOLE_END - MEMORY_HOLE))
+        return spa >> PAGE_SHIFT;
+    if (spa - MEMORY_HIGH < memory->plain_high)
+        return (spa - MEMORY_HIGH + MEMORY_LOW_END) >> PAGE_SHIFT;
+    return memory_route(memory, spa, write);
+}
 
 /* memory_backing(), inline. */
 EMU_INLINE uint64_t memory_page_of(const struct memory *memory, uint64_t spa)
 {
-    if (EMU_LIKELY(spa < memory->low_end && spa - MEMORY_HOLE >= MEMORY_HOLE_END - MEMORY_HOLE))
-        return spa >> PAGE_SHIFT;
-    if (spa - MEMORY_HIGH < memory->high_bytes)
-        return (spa - MEMORY_HIGH + MEMORY_LOW_END) >> PAGE_SHIFT;
-    return memory_rom_page(memory, spa);
+    return memory_page(memory, spa, false);
+}
+
+/* The page that writes reach: that of reads, but for parts of the hole. */
+EMU_INLINE uint64_t memory_write_page_of(const struct memory *memory, uint64_t spa)
+{
+    return memory_page(memory, spa, true);
 }
 
 EMU_INLINE uint8_t *memory_native(const struct memory *memory, uint64_t page)

@@ -42,6 +42,9 @@ struct walk_result paging_fast_fill(struct paging *paging, const struct walk_reg
 /* With fast == false no fast entry is made or answers (mem probes, --drop-fast-tables). */
 void paging_allow_fast(struct paging *paging, bool allow);
 void paging_drop_fast(struct paging *paging); /* all entries; derived state only */
+/* Another page may answer a physical address: what was derived from the routing goes, fetch pages and jump caches
+ * included (their key changes). The architectural TLB stays. */
+void paging_remapped(struct paging *paging);
 
 /* Counts the removals and replacements of instruction-TLB entries, and banks given to another regime. */
 uint64_t paging_itlb_generation(const struct paging *paging);

@@ -53,8 +53,10 @@ static uint64_t mmio_read(struct memory *memory, uint64_t spa, unsigned size)
         return ones(size);
     for (unsigned done = 0, piece; done < size; done += piece) {
         piece = mmio_piece(spa + done, size - done);
-        value |= (memory->mmio->read(memory->mmio_self, spa + done, piece) & ones(piece))
-                 << (done * 8);
+        value |=
+            (memory->mmio->read(memory->mmio_self, (spa + done) & memory->address_mask, piece) &
+             ones(piece))
+            << (done * 8);
     }
     return value;
 }
@@ -65,7 +67,7 @@ static void mmio_write(struct memory *memory, uint64_t spa, unsigned size, uint6
         return;
     for (unsigned done = 0, piece; done < size; done += piece) {
         piece = mmio_piece(spa + done, size - done);
-        memory->mmio->write(memory->mmio_self, spa + done, piece,
+        memory->mmio->write(memory->mmio_self, (spa + done) & memory->address_mask, piece,
                             (value >> (done * 8)) & ones(piece));
     }
 }
@@ -79,10 +81,10 @@ static unsigned first_part(uint64_t spa, unsigned size)
 }
 
 /* Is an access that crosses pages MMIO in both, so that it goes out in one piece? */
-static bool all_mmio(const struct memory *memory, uint64_t spa, unsigned first)
+static bool all_mmio(const struct memory *memory, uint64_t spa, unsigned first, bool write)
 {
-    return memory_page_of(memory, spa) == MEMORY_NONE &&
-           memory_page_of(memory, spa + first) == MEMORY_NONE;
+    return memory_page(memory, spa, write) == MEMORY_NONE &&
+           memory_page(memory, spa + first, write) == MEMORY_NONE;
 }
 
 static EMU_NOINLINE uint64_t read_slowly(struct memory *memory, uint64_t spa, unsigned size)
@@ -91,7 +93,7 @@ static EMU_NOINLINE uint64_t read_slowly(struct memory *memory, uint64_t spa, un
 
     if (spa > UINT64_MAX - (size - 1))
         return ones(size);
-    if (first == size || all_mmio(memory, spa, first))
+    if (first == size || all_mmio(memory, spa, first, false))
         return mmio_read(memory, spa, size);
     return phys_read(memory, spa, first) | phys_read(memory, spa + first, size - first)
                                                << (first * 8);
@@ -114,7 +116,7 @@ static EMU_NOINLINE void write_slowly(struct memory *memory, uint64_t spa, unsig
 
     if (spa > UINT64_MAX - (size - 1))
         return;
-    if (first == size || all_mmio(memory, spa, first)) {
+    if (first == size || all_mmio(memory, spa, first, true)) {
         mmio_write(memory, spa, size, value);
         return;
     }
@@ -137,7 +139,7 @@ static void page_written(struct memory *memory, uint64_t page, unsigned offset, 
 void phys_write(struct memory *memory, uint64_t spa, unsigned size, uint64_t value)
 {
     unsigned offset = (unsigned)(spa % PAGE_BYTES);
-    uint64_t page = memory_page_of(memory, spa);
+    uint64_t page = memory_write_page_of(memory, spa);
 
     if (EMU_UNLIKELY(page == MEMORY_NONE || offset + size > PAGE_BYTES)) {
         write_slowly(memory, spa, size, value);
@@ -154,7 +156,8 @@ uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len)
     size_t offset = (size_t)(spa % PAGE_BYTES);
     uint64_t page = memory_page_of(memory, spa);
 
-    if (page >= memory->ram_pages || len > PAGE_BYTES - offset)
+    if (page >= memory->ram_pages || len > PAGE_BYTES - offset ||
+        page != memory_write_page_of(memory, spa))
         return NULL;
     return memory_native(memory, page) + offset;
 }
@@ -164,7 +167,7 @@ void phys_written(struct memory *memory, uint64_t spa, size_t len)
     while (len > 0) {
         size_t offset = (size_t)(spa % PAGE_BYTES);
         size_t part = PAGE_BYTES - offset < len ? PAGE_BYTES - offset : len;
-        uint64_t page = memory_page_of(memory, spa);
+        uint64_t page = memory_write_page_of(memory, spa);
 
         if (page < memory->ram_pages)
             page_written(memory, page, (unsigned)offset, (unsigned)part);
@@ -174,12 +177,13 @@ void phys_written(struct memory *memory, uint64_t spa, size_t len)
 }
 
 /* Is every byte of [spa, spa + len) in backing pages below `limit`? */
-static bool all_backed(const struct memory *memory, uint64_t spa, size_t len, uint64_t limit)
+static bool all_backed(const struct memory *memory, uint64_t spa, size_t len, uint64_t limit,
+                       bool write)
 {
     if (len > 0 && spa > UINT64_MAX - (len - 1))
         return false;
     for (size_t done = 0; done < len; done += PAGE_BYTES - (size_t)((spa + done) % PAGE_BYTES))
-        if (memory_page_of(memory, spa + done) >= limit)
+        if (memory_page(memory, spa + done, write) >= limit)
             return false;
     return true;
 }
@@ -188,7 +192,7 @@ bool phys_read_block(struct memory *memory, uint64_t spa, void *to, size_t len)
 {
     uint8_t *at = to;
 
-    if (!all_backed(memory, spa, len, memory->page_count))
+    if (!all_backed(memory, spa, len, memory->page_count, false))
         return false;
     while (len > 0) {
         size_t offset = (size_t)(spa % PAGE_BYTES);
@@ -206,12 +210,12 @@ bool phys_write_block(struct memory *memory, uint64_t spa, const void *from, siz
 {
     const uint8_t *at = from;
 
-    if (!all_backed(memory, spa, len, memory->ram_pages))
+    if (!all_backed(memory, spa, len, memory->ram_pages, true))
         return false;
     while (len > 0) {
         size_t offset = (size_t)(spa % PAGE_BYTES);
         size_t part = PAGE_BYTES - offset < len ? PAGE_BYTES - offset : len;
-        uint64_t page = memory_page_of(memory, spa);
+        uint64_t page = memory_write_page_of(memory, spa);
 
         memcpy(memory_native(memory, page) + offset, at, part);
         page_written(memory, page, (unsigned)offset, (unsigned)part);

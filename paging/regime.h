@@ -18,6 +18,7 @@ struct walk_regime {
     uint16_t asid;                    /* 0: host */
     uint8_t maxphyaddr;               /* bits */
     bool page_1gb;                    /* 1 GiB pages exist */
+    bool smm;                         /* the processor is in SMM: other physical memory */
     const struct walk_regime *nested; /* the host's regime with N_CR3, when NP_ENABLE = 1 */
 };
 
