@@ -105,6 +105,7 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     regs->shadow_next = false;
     regs->halted = false;
     cpu_update_mode(cpu);
+    cpu->monitor.armed = cpu->monitor.waiting = false; /* CHOICE: as at VMRUN; the manual does not say */
     cpu_attention(cpu);
     return STEP_VMEXIT;
 }

@@ -234,6 +234,7 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
         flush_tlb(cpu, svm->last_tlb_control);
     svm->gif = true;
     cpu_update_mode(cpu);
+    cpu->monitor.armed = false;
     cpu_attention(cpu);
     probe_entry(cpu);
     return STEP_JUMP;

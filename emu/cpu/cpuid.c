@@ -2,6 +2,7 @@
 #include "emu/cpu/cpuid.h"
 
 #include "emu/base/diag.h"
+#include "emu/cpu/msr.h"
 #include "svm/svm.h"
 
 #include <string.h>
@@ -63,14 +64,16 @@ const struct cpu_model *cpu_model_default(void)
 static const struct {
     enum cpu_feature feature, needs;
 } dependencies[] = {
-    { CPU_FEATURE_LM, CPU_FEATURE_PAE },          { CPU_FEATURE_NX, CPU_FEATURE_PAE },
-    { CPU_FEATURE_PAGE1GB, CPU_FEATURE_LM },      { CPU_FEATURE_LA57, CPU_FEATURE_LM },
-    { CPU_FEATURE_PCID, CPU_FEATURE_LM },         { CPU_FEATURE_FSGSBASE, CPU_FEATURE_LM },
-    { CPU_FEATURE_LAHF_LM, CPU_FEATURE_LM },      { CPU_FEATURE_CX16, CPU_FEATURE_LM },
-    { CPU_FEATURE_RDTSCP, CPU_FEATURE_TSC },      { CPU_FEATURE_INVTSC, CPU_FEATURE_TSC },
-    { CPU_FEATURE_MCA, CPU_FEATURE_MCE },         { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
-    { CPU_FEATURE_NPT, CPU_FEATURE_SVM },         { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
-    { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM }, { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
+    { CPU_FEATURE_LM, CPU_FEATURE_PAE },           { CPU_FEATURE_NX, CPU_FEATURE_PAE },
+    { CPU_FEATURE_PAGE1GB, CPU_FEATURE_LM },       { CPU_FEATURE_LA57, CPU_FEATURE_LM },
+    { CPU_FEATURE_PCID, CPU_FEATURE_LM },          { CPU_FEATURE_FSGSBASE, CPU_FEATURE_LM },
+    { CPU_FEATURE_LAHF_LM, CPU_FEATURE_LM },       { CPU_FEATURE_CX16, CPU_FEATURE_LM },
+    { CPU_FEATURE_RDTSCP, CPU_FEATURE_TSC },       { CPU_FEATURE_INVTSC, CPU_FEATURE_TSC },
+    { CPU_FEATURE_X2APIC, CPU_FEATURE_APIC },      { CPU_FEATURE_TSC_ADJUST, CPU_FEATURE_TSC },
+    { CPU_FEATURE_TSC_DEADLINE, CPU_FEATURE_TSC }, { CPU_FEATURE_RDPID, CPU_FEATURE_RDTSCP },
+    { CPU_FEATURE_MCA, CPU_FEATURE_MCE },          { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
+    { CPU_FEATURE_NPT, CPU_FEATURE_SVM },          { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
+    { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM },  { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
 };
 
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
@@ -196,7 +199,7 @@ enum pacifica_status cpu_model_parse(const char *text, struct cpu_model *out,
 
 /* --- CPUID --- */
 
-#define MAX_STANDARD 0x00000007u
+#define MAX_STANDARD 0x0000000bu
 #define MAX_EXTENDED 0x80000021u
 #define LEAF1_EDX_REPEATED 0x0183f3ffu /* in Fn8000_0001 EDX */
 
@@ -223,8 +226,14 @@ static void leaf_vendor(uint32_t highest, uint32_t out[4])
     put_text("cAMD", &out[CPUID_ECX], 1);
 }
 
-uint64_t cpuid_true_words(const struct cpu_model *model, unsigned n)
+#define CPUID1_EDX_HTT (1ull << 28)
+#define CPUID1_ECX_MONITOR (1ull << (32 + 3))
+#define CPUID1_ECX_OSXSAVE (1ull << (32 + 27))
+#define CPUID_EXT_CMP_LEGACY (1ull << (32 + 1))
+
+uint64_t cpuid_true_words(const struct vcpu *cpu, unsigned n)
 {
+    const struct cpu_model *model = cpu->model;
     static const struct {
         uint32_t leaf;
         uint8_t high, low;
@@ -241,18 +250,25 @@ uint64_t cpuid_true_words(const struct cpu_model *model, unsigned n)
         add_features(model, 1, leaf1);
         out[CPUID_EDX] |= leaf1[CPUID_EDX] & LEAF1_EDX_REPEATED;
     }
-    return (uint64_t)out[words[n].high] << 32 | out[words[n].low];
+    if (n == 1)
+        out[words[n].high] = 0;
+    uint64_t value = (uint64_t)out[words[n].high] << 32 | out[words[n].low];
+    if (cpu->count > 1)
+        value |= n == 2 ? CPUID1_EDX_HTT : n == 3 ? CPUID_EXT_CMP_LEGACY : 0;
+    return value;
 }
 
 /* The feature words as CPUID shows them: overridden, and with the bits that follow registers. */
 static uint64_t feature_words(const struct vcpu *cpu, unsigned n)
 {
-    uint64_t words = cpuid_true_words(cpu->model, n) ^ cpu->msr.cpuid_flip[n];
+    uint64_t words = cpuid_true_words(cpu, n) ^ cpu->msr.cpuid_flip[n];
     bool apic_on = cpu->intc && (cpu->intc->read_apic_base(cpu->intc_self) >> 11 & 1);
     if (n >= 2 && !apic_on)
         words &= ~(1ull << 9);
     if (n == 2 && !(cpu->regs.cr4 & CR4_OSXSAVE))
-        words &= ~(1ull << (32 + 27));
+        words &= ~CPUID1_ECX_OSXSAVE;
+    if (n == 2 && (cpu->msr.hwcr & HWCR_MON_MWAIT_DIS))
+        words &= ~CPUID1_ECX_MONITOR;
     return words;
 }
 
@@ -260,8 +276,7 @@ static void leaf_1(const struct vcpu *cpu, uint32_t out[4])
 {
     uint64_t words = feature_words(cpu, 2);
     out[CPUID_EAX] = cpu->model->signature;
-    out[CPUID_EBX] =
-        8u << 8 | 1u << 16 | cpu->index << 24; /* 64-byte lines, one logical processor */
+    out[CPUID_EBX] = 8u << 8 | cpu->count << 16 | cpu->index << 24; /* 64-byte lines */
     out[CPUID_ECX] = (uint32_t)(words >> 32);
     out[CPUID_EDX] = (uint32_t)words;
 }
@@ -289,11 +304,73 @@ static void leaf_l2_l3(uint32_t out[4])
     out[CPUID_EDX] = 0x00808140; /* 16 MiB, 16 ways */
 }
 
+/* --- topology --- */
+
+/* CHOICE: each vCPU is a core with one thread, all in one package of one node; the APIC ID is the core's number. */
+static unsigned core_id_bits(const struct vcpu *cpu)
+{
+    unsigned bits = 0;
+    while (1u << bits < cpu->count)
+        bits++;
+    return bits;
+}
+
+/* Levels: threads of a core, cores of the package, nothing. */
+static void leaf_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    out[CPUID_ECX] = sub & 0xff;
+    out[CPUID_EDX] = cpu->index;
+    if (sub == 0) {
+        out[CPUID_EBX] = 1;
+        out[CPUID_ECX] |= 1u << 8;
+    } else if (sub == 1) {
+        out[CPUID_EAX] = core_id_bits(cpu);
+        out[CPUID_EBX] = cpu->count;
+        out[CPUID_ECX] |= 2u << 8;
+    }
+}
+
+/* The caches of leaf_l1() and leaf_l2_l3() once more, with who shares them. */
+static void leaf_cache_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    static const struct {
+        uint32_t kind, ways, sets, flags; /* kind: type and level, self-initialising */
+        bool shared;
+    } caches[] = {
+        { 0x121, 8, 64, 0, false },    /* L1 data, 32 KiB */
+        { 0x122, 8, 64, 0, false },    /* L1 instruction, 32 KiB */
+        { 0x143, 8, 1024, 2, false },  /* L2, 512 KiB, inclusive */
+        { 0x163, 16, 16384, 1, true }, /* L3, 16 MiB, not flushed by another core's WBINVD */
+    };
+    if (!cpu_has(cpu, CPU_FEATURE_TOPOEXT) || sub >= sizeof(caches) / sizeof(caches[0]))
+        return;
+    out[CPUID_EAX] = caches[sub].kind | (caches[sub].shared ? (cpu->count - 1) << 14 : 0);
+    out[CPUID_EBX] = 63 | (caches[sub].ways - 1) << 22;
+    out[CPUID_ECX] = caches[sub].sets - 1;
+    out[CPUID_EDX] = caches[sub].flags;
+}
+
+static void leaf_ids(const struct vcpu *cpu, uint32_t out[4])
+{
+    if (!cpu_has(cpu, CPU_FEATURE_TOPOEXT))
+        return;
+    out[CPUID_EAX] = out[CPUID_EBX] = cpu->index;
+}
+
+static void leaf_monitor(const struct vcpu *cpu, uint32_t out[4])
+{
+    if (!(feature_words(cpu, 2) & CPUID1_ECX_MONITOR))
+        return;
+    out[CPUID_EAX] = out[CPUID_EBX] = 64; /* bytes of a line */
+    out[CPUID_ECX] = 3;                   /* extensions; interrupts may end the wait while masked */
+}
+
 static void leaf_address_sizes(const struct vcpu *cpu, uint32_t out[4])
 {
     unsigned linear = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48;
     add_features(cpu->model, 0x80000008, out);
     out[CPUID_EAX] = CPU_MAXPHYADDR | linear << 8;
+    out[CPUID_ECX] = (cpu->count - 1) | core_id_bits(cpu) << 12;
 }
 
 static void leaf_svm(const struct vcpu *cpu, uint32_t out[4])
@@ -311,11 +388,16 @@ void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out
     switch (leaf) {
     case 0x00000000: leaf_vendor(MAX_STANDARD, out); break;
     case 0x00000001: leaf_1(cpu, out); break;
-    case 0x00000006: out[CPUID_ECX] = (uint32_t)feature_words(cpu, 1); break;
+    case 0x00000005: leaf_monitor(cpu, out); break;
+    case 0x00000006:
+        add_features(cpu->model, leaf, out);
+        out[CPUID_ECX] = (uint32_t)feature_words(cpu, 1);
+        break;
     case 0x00000007:
         if (sub == 0)
             leaf_7(cpu, out);
         break;
+    case 0x0000000b: leaf_topology(cpu, sub, out); break;
     case 0x80000000: leaf_vendor(MAX_EXTENDED, out); break;
     case 0x80000001: {
         uint64_t words = feature_words(cpu, 3);
@@ -331,6 +413,8 @@ void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out
     case 0x80000006: leaf_l2_l3(out); break;
     case 0x80000008: leaf_address_sizes(cpu, out); break;
     case 0x8000000a: leaf_svm(cpu, out); break;
+    case 0x8000001d: leaf_cache_topology(cpu, sub, out); break;
+    case 0x8000001e: leaf_ids(cpu, out); break;
     case 0x80000007:
     case 0x80000021: add_features(cpu->model, leaf, out); break;
     default: break; /* AMD: leaves outside the ranges, and those without content, are zero */

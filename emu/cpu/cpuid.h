@@ -64,8 +64,8 @@ static inline bool cpu_base_canonical(const struct vcpu *cpu, uint64_t la)
     return paging_is_canonical(la, cpu_has(cpu, CPU_FEATURE_LA57));
 }
 
-/* The feature words that MSR C001_1002h + n overrides, n 0-3, as the model has them. */
-uint64_t cpuid_true_words(const struct cpu_model *model, unsigned n);
+/* The feature words that MSR C001_1002h + n overrides, n 0-3, as the model and the number of vCPUs make them. */
+uint64_t cpuid_true_words(const struct vcpu *cpu, unsigned n);
 
 /* CPUID: out[0..3] = EAX, EBX, ECX, EDX. Includes the bits that follow registers (APIC). */
 void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);

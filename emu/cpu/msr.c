@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define HWCR_SMM_LOCK (1u << 0)
-#define HWCR_MC_STATUS_WR_EN (1u << 18)
+#define APIC_BASE_EXTD (1u << 10)
 #define SYSCFG_MFDM (1u << 19)
 
 #define NOWHERE star /* any member: the kinds of such rows do not look at it */
@@ -51,6 +50,8 @@ static bool is_stored(enum msr_kind kind)
     case MSR_READONLY:
     case MSR_WRITEONLY:
     case MSR_TSC:
+    case MSR_TSC_DEADLINE:
+    case MSR_X2APIC:
     case MSR_APIC_BASE:
     case MSR_EFER:
     case MSR_SEGMENT_BASE: return false;
@@ -87,6 +88,30 @@ uint64_t msr_tsc(const struct vcpu *cpu)
     return tsc_unscaled(cpu) + (cpu->svm->guest ? cpu->svm->tsc_offset : 0);
 }
 
+/* MSR 6E0h compares with the TSC as the host has it: TSC_OFFSET is for reads only. The controller wants virtual time. */
+static bool write_tsc_deadline(struct vcpu *cpu, uint64_t tsc)
+{
+    if (!cpu->intc || !cpu->intc->write_tsc_deadline)
+        return false;
+    uint64_t now_ns = clock_now_ns(cpu->clock), now = tsc_unscaled(cpu);
+    uint64_t wait = tsc > now ? tsc - now : 0;
+    uint64_t when_ns = wait < CLOCK_NEVER - now_ns ? now_ns + wait : CLOCK_NEVER;
+    cpu->intc->write_tsc_deadline(cpu->intc_self, tsc, when_ns);
+    return true;
+}
+
+/* Both registers move together, and an armed deadline with them. */
+static void move_tsc(struct vcpu *cpu, uint64_t by)
+{
+    cpu->msr.tsc_offset += by;
+    cpu->msr.tsc_adjust += by;
+    uint64_t armed = cpu->intc && cpu->intc->read_tsc_deadline
+                         ? cpu->intc->read_tsc_deadline(cpu->intc_self)
+                         : 0;
+    if (armed != 0)
+        (void)write_tsc_deadline(cpu, armed);
+}
+
 /* --- reading --- */
 
 /* The guest's own PAT with nested paging. APM vol 2, 15.25.8 "Combining Memory Types, MTRRs". */
@@ -119,6 +144,16 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_READONLY: *value = row->reset; break;
     case MSR_WRITEONLY: return refuse(cpu, number, false, "write-only");
     case MSR_TSC: *value = msr_tsc(cpu); break;
+    case MSR_TSC_DEADLINE:
+        if (!cpu->intc || !cpu->intc->read_tsc_deadline)
+            return refuse(cpu, number, false, "absent");
+        *value = cpu->intc->read_tsc_deadline(cpu->intc_self);
+        break;
+    case MSR_X2APIC: /* the controller knows its mode and its registers */
+        if (!cpu->intc || !cpu->intc->read_msr ||
+            !cpu->intc->read_msr(cpu->intc_self, number, value))
+            return refuse(cpu, number, false, "absent");
+        break;
     case MSR_APIC_BASE:
         if (!cpu->intc)
             return refuse(cpu, number, false, "absent");
@@ -128,7 +163,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
     case MSR_PAT: *value = *pat_place(cpu); break;
     case MSR_CPUID_OVERRIDE:
-        *value = cpuid_true_words(cpu->model, number - row->number) ^ *place(cpu, row, number);
+        *value = cpuid_true_words(cpu, number - row->number) ^ *place(cpu, row, number);
         break;
     default: *value = *place(cpu, row, number); break;
     }
@@ -210,7 +245,18 @@ static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value
 
 static bool write_apic_base(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
-    if (!cpu->intc || (value & ~row->mask) || !cpu->intc->write_apic_base(cpu->intc_self, value))
+    if (!cpu->intc || (value & ~row->mask) ||
+        ((value & APIC_BASE_EXTD) && !cpu_has(cpu, CPU_FEATURE_X2APIC)) ||
+        !cpu->intc->write_apic_base(cpu->intc_self, value))
+        return false;
+    cpu_attention(cpu);
+    return true;
+}
+
+/* Any of them may change what is pending, or the priority. */
+static bool write_x2apic(struct vcpu *cpu, uint32_t number, uint64_t value)
+{
+    if (!cpu->intc || !cpu->intc->write_msr || !cpu->intc->write_msr(cpu->intc_self, number, value))
         return false;
     cpu_attention(cpu);
     return true;
@@ -224,7 +270,10 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_CONST:
     case MSR_WRITEONLY: return true;
     case MSR_READONLY: return false;
-    case MSR_TSC: cpu->msr.tsc_offset += value - tsc_unscaled(cpu); return true;
+    case MSR_TSC: move_tsc(cpu, value - tsc_unscaled(cpu)); return true;
+    case MSR_TSC_ADJUST: move_tsc(cpu, value - cpu->msr.tsc_adjust); return true;
+    case MSR_TSC_DEADLINE: return write_tsc_deadline(cpu, value);
+    case MSR_X2APIC: return write_x2apic(cpu, number, value);
     case MSR_APIC_BASE: return write_apic_base(cpu, row, value);
     case MSR_EFER:
         if (!control_efer_ok(cpu, value))
@@ -242,7 +291,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
         cpu->msr.debugctl = value & row->mask;
         return true;
     case MSR_CPUID_OVERRIDE:
-        *place(cpu, row, number) = value ^ cpuid_true_words(cpu->model, number - row->number);
+        *place(cpu, row, number) = value ^ cpuid_true_words(cpu, number - row->number);
         return true;
     default: break;
     }

@@ -12,6 +12,9 @@ enum msr_kind {
     MSR_READONLY,
     MSR_WRITEONLY,
     MSR_TSC,
+    MSR_TSC_ADJUST,
+    MSR_TSC_DEADLINE,
+    MSR_X2APIC,
     MSR_APIC_BASE,
     MSR_DEBUGCTL,
     MSR_MTRR_PHYS,
@@ -27,6 +30,11 @@ enum msr_kind {
 };
 
 #define MSR_NOWHERE UINT32_MAX
+
+#define HWCR_SMM_LOCK (1u << 0)
+#define HWCR_MON_MWAIT_DIS (1u << 9)
+#define HWCR_MON_MWAIT_USER_EN (1u << 10)
+#define HWCR_MC_STATUS_WR_EN (1u << 18)
 
 struct msr_info {
     uint32_t number, count;

@@ -114,6 +114,14 @@ enum step insn_xlat(struct vcpu *cpu, const struct insn *in)
     return step;
 }
 
+/* SALC (D6h), which no manual describes but every processor has outside 64-bit mode: AL := CF ? FFh : 0. */
+enum step insn_salc(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    reg_write(cpu, REG_RAX * 8, 1, flags_cf(cpu) ? 0xff : 0);
+    return STEP_NEXT;
+}
+
 /* --- nothing to do ----------------------------------------------------------------------------- */
 
 /* NOP, hints and fences: prefetches do not fault, memory is always in order here. */
@@ -124,12 +132,16 @@ enum step insn_nop(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* APM vol 2, 15.14.4 "Pause Intercept Filtering": without a filter every PAUSE exits. */
+/* APM vol 2, 15.14.4 "Pause Intercept Filtering": without a filter every PAUSE exits. The rest of the turn goes to the
+ * other vCPUs, if there are any. */
 enum step insn_pause(struct vcpu *cpu, const struct insn *in)
 {
     if (svm_intercepts(cpu, INTERCEPT_PAUSE))
         return svm_vmexit_insn(cpu, VMEXIT_PAUSE, 0, 0, in->len);
-    return STEP_NEXT;
+    if (cpu->count < 2)
+        return STEP_NEXT;
+    cpu->yield = true;
+    return STEP_LEAVE;
 }
 
 /* CLFLUSH, CLFLUSHOPT, CLWB: caches are not modelled, but the address is checked like that of a byte load. */

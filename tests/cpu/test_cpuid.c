@@ -63,7 +63,7 @@ WITH_KIT(vendor_and_limits)
 {
     uint32_t out[4];
     cpu_cpuid(k->cpu, 0, 0, out);
-    ck_assert_uint_eq(out[CPUID_EAX], 7);
+    ck_assert_uint_eq(out[CPUID_EAX], 0xb);
     ck_assert_mem_eq(&out[CPUID_EBX], "Auth", 4);
     ck_assert_mem_eq(&out[CPUID_EDX], "enti", 4);
     ck_assert_mem_eq(&out[CPUID_ECX], "cAMD", 4);
@@ -230,15 +230,64 @@ WITH_KIT(unadvertised_instructions_are_ud)
         const char *bytes;
         unsigned len;
     } rows[] = {
-        { "\x0f\x01\xc8", 3 }, { "\x0f\x01\xc9", 3 }, /* MONITOR, MWAIT */
         { "\x0f\x01\xd0", 3 }, { "\x0f\x01\xd1", 3 }, /* XGETBV, XSETBV */
-        { "\x0f\xc7\xf0", 3 }, { "\x0f\xc7\xf8", 3 }, /* RDRAND, RDSEED */
         { "\x0f\x01\xfa", 3 }, { "\x0f\x01\xfb", 3 }, /* MONITORX, MWAITX */
         { "\x0f\x01\xfd", 3 },                        /* RDPRU */
         { "\x0f\xaa", 2 },                            /* RSM */
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         kit_raised(k, kit_exec(k, rows[i].bytes, rows[i].len), EXC_UD, NO_CODE);
+}
+
+static void leaf(struct kit *k, uint32_t leaf, uint32_t sub, const uint32_t expected[4])
+{
+    uint32_t out[4];
+    cpu_cpuid(k->cpu, leaf, sub, out);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_msg(out[i] == expected[i], "leaf %x.%u register %u: %x, not %x", leaf, sub, i,
+                      out[i], expected[i]);
+}
+#define LEAF(k, number, sub, ...) leaf((k), (number), (sub), (const uint32_t[4]){ __VA_ARGS__ })
+
+WITH_KIT(topology_of_one_processor)
+{
+    ck_assert_uint_eq(word(k, 1, CPUID_EBX), 0x00010800);
+    ck_assert_uint_eq(word(k, 1, CPUID_EDX) >> 28 & 1, 0);
+    LEAF(k, 0xb, 0, 0, 1, 0x100, 0);
+    LEAF(k, 0xb, 1, 0, 1, 0x201, 0);
+    LEAF(k, 0xb, 2, 0, 0, 2, 0);
+    ck_assert_uint_eq(word(k, 0x80000008, CPUID_ECX), 0);
+    LEAF(k, 0x8000001e, 0, 0, 0, 0, 0);
+}
+
+/* The last of three: two bits of core number. Every leaf must tell the same. */
+WITH_KIT(topology_of_several_processors)
+{
+    k->cpu->index = 2;
+    k->cpu->count = 3;
+    ck_assert_uint_eq(word(k, 1, CPUID_EBX), 0x02030800);
+    ck_assert_uint_eq(word(k, 1, CPUID_EDX) >> 28 & 1, 1);
+    ck_assert_uint_eq(word(k, 0x80000001, CPUID_ECX) >> 1 & 1, 1);
+    LEAF(k, 0xb, 0, 0, 1, 0x100, 2);
+    LEAF(k, 0xb, 1, 2, 3, 0x201, 2);
+    LEAF(k, 0xb, 2, 0, 0, 2, 2);
+    ck_assert_uint_eq(word(k, 0x80000008, CPUID_ECX), 2 << 12 | 2);
+    LEAF(k, 0x8000001e, 0, 2, 2, 0, 0);
+    LEAF(k, 0x8000001d, 0, 0x121, 0x01c0003f, 63, 0);
+    LEAF(k, 0x8000001d, 3, 0x163 | 2 << 14, 0x03c0003f, 16383, 1);
+    LEAF(k, 0x8000001d, 4, 0, 0, 0, 0);
+    uint64_t words;
+    ck_assert_int_eq(msr_read(k->cpu, 0xc0011004, &words), STEP_NEXT);
+    ck_assert_uint_eq((uint32_t)words, word(k, 1, CPUID_EDX));
+}
+
+WITH_KIT(monitor_leaf_follows_hwcr)
+{
+    LEAF(k, 5, 0, 64, 64, 3, 0);
+    ck_assert_uint_eq(word(k, 1, CPUID_ECX) >> 3 & 1, 1);
+    k->cpu->msr.hwcr |= HWCR_MON_MWAIT_DIS;
+    LEAF(k, 5, 0, 0, 0, 0, 0);
+    ck_assert_uint_eq(word(k, 1, CPUID_ECX) >> 3 & 1, 0);
 }
 
 WITH_KIT(crc32_executes_without_sse42)
@@ -292,6 +341,9 @@ int main(void)
     tcase_add_test(all, every_feature_that_is_not_offered_cannot_be_switched_on);
     tcase_add_test(all, absent_features_gate_instructions_and_bits);
     tcase_add_test(all, unadvertised_instructions_are_ud);
+    tcase_add_test(all, topology_of_one_processor);
+    tcase_add_test(all, topology_of_several_processors);
+    tcase_add_test(all, monitor_leaf_follows_hwcr);
     tcase_add_test(all, crc32_executes_without_sse42);
     tcase_add_test(all, pse36_pages_reach_above_4_gib);
     tcase_add_test(all, cpuid_instruction_clears_upper_halves);

@@ -59,7 +59,7 @@ WITH_KIT(every_row_reads_its_reset_value)
         const struct msr_info *row = &msr_table[i];
         if (row->kind == MSR_WRITEONLY || row->kind == MSR_APIC_BASE || row->kind == MSR_EFER ||
             row->kind == MSR_SEGMENT_BASE || row->kind == MSR_CPUID_OVERRIDE ||
-            row->number == 0xc0010030)
+            row->kind == MSR_X2APIC || row->kind == MSR_TSC_DEADLINE || row->number == 0xc0010030)
             continue;
         for (uint32_t n = 0; n < row->count; n++)
             ck_assert_uint_eq(get(k, row->number + n), row->reset);
@@ -303,6 +303,118 @@ WITH_KIT(tsc_counts_virtual_time)
     ck_assert_uint_eq(get(k, 0x10), 0);
 }
 
+/* --- what the interrupt controller owns --- */
+
+static struct {
+    uint64_t deadline, when_ns, value;
+    uint32_t number;
+    bool refuse;
+} timer;
+
+static uint64_t read_deadline(void *self)
+{
+    (void)self;
+    return timer.deadline;
+}
+
+static void write_deadline(void *self, uint64_t tsc, uint64_t when_ns)
+{
+    (void)self;
+    timer.deadline = tsc;
+    timer.when_ns = when_ns;
+}
+
+static bool read_x2apic(void *self, uint32_t number, uint64_t *value)
+{
+    (void)self;
+    *value = number + timer.value;
+    return !timer.refuse;
+}
+
+static bool write_x2apic(void *self, uint32_t number, uint64_t value)
+{
+    (void)self;
+    timer.number = number;
+    timer.value = value;
+    return !timer.refuse;
+}
+
+static void with_controller(struct kit *k, struct intc_ops *ops)
+{
+    *ops = *k->cpu->intc;
+    ops->read_tsc_deadline = read_deadline;
+    ops->write_tsc_deadline = write_deadline;
+    ops->read_msr = read_x2apic;
+    ops->write_msr = write_x2apic;
+    k->cpu->intc = ops;
+}
+
+WITH_KIT(tsc_deadline_is_told_in_virtual_time)
+{
+    uint64_t now = 1000;
+    struct intc_ops ops;
+    absent(k, 0x6e0); /* the controller of the kit has none */
+    with_controller(k, &ops);
+    k->clock.now = fixed_now;
+    k->clock.self = &now;
+    accepts(k, 0x10, 50);
+    accepts(k, 0x6e0, 80);
+    ck_assert_uint_eq(get(k, 0x6e0), 80);
+    ck_assert_uint_eq(timer.when_ns, 1030);
+    accepts(k, 0x10, 70); /* the TSC moved: so does the time */
+    ck_assert_uint_eq(timer.when_ns, 1010);
+    accepts(k, 0x3b, get(k, 0x3b) - 30);
+    ck_assert_uint_eq(get(k, 0x10), 40);
+    ck_assert_uint_eq(timer.when_ns, 1040);
+    accepts(k, 0x6e0, 40); /* reached already */
+    ck_assert_uint_eq(timer.when_ns, 1000);
+    accepts(k, 0x6e0, UINT64_MAX);
+    ck_assert_uint_eq(timer.when_ns, CLOCK_NEVER);
+    accepts(k, 0x6e0, 0);
+    timer.when_ns = 7;
+    accepts(k, 0x10, 0); /* nothing armed: nothing to tell */
+    ck_assert_uint_eq(timer.when_ns, 7);
+}
+
+WITH_KIT(tsc_adjust_follows_the_tsc)
+{
+    uint64_t now = 1000;
+    k->clock.now = fixed_now;
+    k->clock.self = &now;
+    ck_assert_uint_eq(get(k, 0x3b), 0);
+    accepts(k, 0x10, get(k, 0x10) + 5);
+    ck_assert_uint_eq(get(k, 0x3b), 5);
+    accepts(k, 0x3b, 1);
+    ck_assert_uint_eq(get(k, 0x10), 1001);
+}
+
+WITH_KIT(x2apic_registers_belong_to_the_controller)
+{
+    struct intc_ops ops;
+    absent(k, 0x800);
+    absent(k, 0x8ff);
+    with_controller(k, &ops);
+    k->cpu->attention = false;
+    accepts(k, 0x830, 0x123456789);
+    ck_assert_uint_eq(timer.number, 0x830);
+    ck_assert(k->cpu->attention);
+    ck_assert_uint_eq(get(k, 0x8ff), 0x8ff + 0x123456789);
+    timer.refuse = true;
+    absent(k, 0x802);
+    absent(k, 0x900);
+}
+
+WITH_KIT(extd_needs_x2apic)
+{
+    struct cpu_model model;
+    ck_assert_int_eq(cpu_model_parse("max,-x2apic", &model, NULL), PACIFICA_OK);
+    k->cpu->model = &model;
+    k->apic_base = 0xfee00900;
+    refuses(k, 0x1b, 0xfee00d00);
+    ck_assert_uint_eq(k->apic_base, 0xfee00900); /* the controller was not asked */
+    absent(k, 0x800);
+}
+
 /* --- the instructions --- */
 
 #define RDMSR "\x0f\x32"
@@ -381,6 +493,10 @@ int main(void)
     tcase_add_test(all, addresses_may_use_the_implemented_width);
     tcase_add_test(all, apic_base_goes_to_the_controller);
     tcase_add_test(all, tsc_counts_virtual_time);
+    tcase_add_test(all, tsc_deadline_is_told_in_virtual_time);
+    tcase_add_test(all, tsc_adjust_follows_the_tsc);
+    tcase_add_test(all, x2apic_registers_belong_to_the_controller);
+    tcase_add_test(all, extd_needs_x2apic);
     tcase_add_test(all, instructions_use_ecx_and_edx_eax);
     tcase_add_test(all, unknown_msr_is_gp_and_told);
     tcase_add_test(all, privilege_then_permission_map_then_register);

@@ -1,0 +1,60 @@
+/* MONITOR, MWAIT. APM vol 3, chapter 4; vol 2, 15.9 "Instruction Intercepts": both come after all exceptions. */
+#include "emu/cpu/monitor.h"
+#include "emu/cpu/msr.h"
+#include "emu/insn/system_priv.h"
+
+#define MWAIT_ANY_INTERRUPT 1u /* ECX[0]: interrupts end the wait while RFLAGS.IF masks them */
+
+/* HWCR.MonMwaitDis takes the instructions away, MonMwaitUserEn gives them to all levels. */
+static bool monitor_exists(const struct vcpu *cpu)
+{
+    if (cpu->msr.hwcr & HWCR_MON_MWAIT_DIS)
+        return false;
+    return cpu->regs.cpl == 0 || (cpu->msr.hwcr & HWCR_MON_MWAIT_USER_EN);
+}
+
+/* The address is checked like that of a byte load. EDX has hints, of which there are none. */
+enum step insn_monitor(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t la;
+    if (!monitor_exists(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    if ((uint32_t)cpu->r[REG_RCX] != 0)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    uint64_t off = reg_read(cpu, REG_RAX * 8, in->addr_size);
+    enum step step = mem_linear(cpu, (enum seg)in->seg, off, 1, ACCESS_READ, &la);
+    if (step == STEP_NEXT)
+        step = mem_touch(cpu, la, ACCESS_READ);
+    if (step != STEP_NEXT)
+        return step;
+    if (svm_intercepts(cpu, INTERCEPT_MONITOR))
+        return svm_vmexit_insn(cpu, VMEXIT_MONITOR, 0, 0, in->len);
+    struct walk_result walk =
+        paging_translate(cpu->paging, mem_regime(cpu), la, (struct access){ .kind = ACCESS_READ });
+    if (walk.status == WALK_OK) /* always: mem_touch() has been here */
+        monitor_arm(cpu, walk.spa);
+    return STEP_NEXT;
+}
+
+/* Waits only for a line that is still as MONITOR found it. Of the two intercepts the conditional one is asked first. */
+enum step insn_mwait(struct vcpu *cpu, const struct insn *in)
+{
+    uint32_t extensions = (uint32_t)cpu->r[REG_RCX];
+    if (!monitor_exists(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    if (extensions & ~MWAIT_ANY_INTERRUPT)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    bool wait = monitor_intact(cpu);
+    if (wait && svm_intercepts(cpu, INTERCEPT_MWAIT_ARMED))
+        return svm_vmexit_insn(cpu, VMEXIT_MWAIT_CONDITIONAL, 0, 0, in->len);
+    if (svm_intercepts(cpu, INTERCEPT_MWAIT))
+        return svm_vmexit_insn(cpu, VMEXIT_MWAIT, 0, 0, in->len);
+    if (!wait) {
+        cpu->monitor.armed = false;
+        return STEP_NEXT;
+    }
+    cpu->monitor.waiting = true;
+    cpu->monitor.any_interrupt = extensions & MWAIT_ANY_INTERRUPT;
+    cpu->regs.halted = true;
+    return STEP_HALT;
+}
