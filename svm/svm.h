@@ -63,6 +63,7 @@ struct svm_state {
     uint64_t n_cr3;
     uint64_t g_pat; /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
     uint64_t host_pat;              /* cpu->msr.pat at VMRUN */
+    uint64_t host_cr0;              /* CR0 at VMRUN: hCR0.CD */
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
     uint64_t vmruns, exits;
     struct event inject; /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */

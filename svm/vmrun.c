@@ -30,6 +30,7 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
     svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
     svm->g_pat = VMCB_GET(vmcb, G_PAT);
     svm->host_pat = cpu->msr.pat;
+    svm->host_cr0 = host->cr0;
     svm->host_regime = (struct walk_regime){ .mode = mode,
                                              .root = svm->n_cr3,
                                              .nxe = host->efer & EFER_NXE,

@@ -79,7 +79,7 @@ bool control_cr3_ok(const struct vcpu *cpu, uint64_t value)
 {
     if (cpu->regs.cr4 & CR4_PCIDE)
         value &= ~(1ull << 63);
-    /* CHOICE: legacy PAE PDPTEs are read by the walk, as by recent parts, so MOV CR3 does not check them. */
+    /* The PDPTEs of legacy PAE are looked at by walks, here as in the writes of CR0 and CR4: paging/descend_priv.h. */
     return !(cpu->regs.efer & EFER_LMA) || value >> CPU_MAXPHYADDR == 0;
 }
 
@@ -95,6 +95,12 @@ void control_set_cr3(struct vcpu *cpu, uint64_t value)
     }
     cpu->regs.cr3 = value;
     cpu_update_mode(cpu);
+}
+
+/* A task switch flushes as MOV CR3 does, and PDPTEs are not looked at either. APM vol 2, 5.5.3 "TLB Management". */
+void control_load_cr3_task(struct vcpu *cpu, uint32_t cr3)
+{
+    control_set_cr3(cpu, cr3);
 }
 
 /* --- CR4 --- */
@@ -172,6 +178,8 @@ uint64_t control_efer_valid(const struct vcpu *cpu)
         valid |= EFER_NXE;
     if (cpu_has(cpu, CPU_FEATURE_SVM))
         valid |= EFER_SVME;
+    if (cpu_has(cpu, CPU_FEATURE_TCE))
+        valid |= EFER_TCE; /* the TLB holds no upper levels: INVLPG has none to spare */
     return valid;
 }
 

@@ -26,6 +26,9 @@ void control_set_cr0(struct vcpu *cpu, uint64_t value);
 bool control_cr3_ok(const struct vcpu *cpu, uint64_t value);
 void control_set_cr3(struct vcpu *cpu, uint64_t value);
 
+/* The CR3 of a task switch while CR0.PG = 1. It cannot fail, and the CR3 intercepts do not look at it. */
+void control_load_cr3_task(struct vcpu *cpu, uint32_t cr3);
+
 bool control_cr4_ok(const struct vcpu *cpu, uint64_t value);
 void control_set_cr4(struct vcpu *cpu, uint64_t value);
 

@@ -74,6 +74,7 @@ static const struct {
     { CPU_FEATURE_MCA, CPU_FEATURE_MCE },          { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
     { CPU_FEATURE_NPT, CPU_FEATURE_SVM },          { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
     { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM },  { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
+    { CPU_FEATURE_PKU, CPU_FEATURE_LM },
 };
 
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
@@ -287,6 +288,8 @@ static void leaf_7(const struct vcpu *cpu, uint32_t out[4])
     uint64_t words = feature_words(cpu, 0);
     out[CPUID_EAX] = (uint32_t)(words >> 32);
     out[CPUID_EBX] = (uint32_t)words;
+    if (cpu->regs.cr4 & CR4_PKE)
+        out[CPUID_ECX] |= 1u << 4; /* OSPKE */
 }
 
 /* Caches and TLBs: CHOICE, the sizes of a third-generation EPYC core; nothing here depends on them. */

@@ -50,6 +50,7 @@ static void regime_rebuild(struct vcpu *cpu)
         .pge = regs->cr4 & CR4_PGE,
         .pcide = regs->cr4 & CR4_PCIDE,
         .pke = regs->cr4 & CR4_PKE,
+        .pkru = regs->pkru,
         .cpl = regs->cpl,
         .ac = cpu->rflags & FLAG_AC,
         .asid = svm->guest ? svm->asid : 0,

@@ -120,6 +120,7 @@ struct table_register { /* GDTR, IDTR */
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 #define EFER_SVME (1u << 12)
+#define EFER_TCE (1u << 15)
 
 /* VM_CR. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
 #define VM_CR_DPD (1u << 0)

@@ -60,6 +60,7 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
     mix(mixer, regs->gdtr.limit | (uint64_t)regs->idtr.limit << 16 | (uint64_t)regs->cpl << 32 |
                    (uint64_t)regs->shadow << 40 | (uint64_t)regs->nmi_masked << 41 |
                    (uint64_t)regs->halted << 42);
+    mix(mixer, regs->pkru);
     mix(mixer, cpu->x87.fcw | (uint64_t)cpu->x87.fsw << 16 | (uint64_t)cpu->x87.ftw << 32);
     mix(mixer, cpu->traps | (uint64_t)cpu->trap_held << 32); /* a #DB owed to the next boundary */
     mix(mixer, cpu->repeat_insns ==
