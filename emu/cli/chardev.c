@@ -124,9 +124,10 @@ static enum pacifica_status device_property(struct parse *parse, struct cli_devi
                                             const char *part)
 {
     bool debug_exit = device->kind == PACIFICA_DEVICE_DEBUG_EXIT;
+    bool debugcon = device->kind == PACIFICA_DEVICE_DEBUGCON;
     const char *text;
     uint64_t number;
-    if ((text = word_value(part, "iobase"))) {
+    if ((debug_exit || debugcon) && (text = word_value(part, "iobase"))) {
         if (!word_number(text, &number) || number > UINT16_MAX)
             return option_bad(parse, part, "no I/O port");
         device->port = (uint16_t)number;
@@ -134,7 +135,7 @@ static enum pacifica_status device_property(struct parse *parse, struct cli_devi
         if (!word_number(text, &number) || number < 1 || number > 4)
             return option_bad(parse, part, "no number of ports from 1 to 4");
         device->port_count = (uint16_t)number;
-    } else if (!debug_exit && (text = word_value(part, "chardev"))) {
+    } else if (debugcon && (text = word_value(part, "chardev"))) {
         device->chardev = text;
     } else if (!word_value(part, "id")) {
         return option_bad(parse, part, "no property of this device");
@@ -162,7 +163,9 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_DEBUGCON,
                                       .port = DEBUGCON_PORT,
                                       .port_count = 1 };
-    else if (strcmp(name, "pc-testdev") == 0 || strcmp(name, "pci-testdev") == 0)
+    else if (strcmp(name, "pc-testdev") == 0)
+        device = (struct cli_device){ .kind = PACIFICA_DEVICE_PC_TESTDEV };
+    else if (strcmp(name, "pci-testdev") == 0)
         return option_not_yet(parse, name);
     else
         return option_bad(parse, name, "no device of this machine ('?' lists them)");
@@ -179,6 +182,24 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
     return add_device(parse, &device);
 }
 
+/* A kernel or firmware starts, and no two ROMs want the same place. */
+static enum pacifica_status check_images(const struct parse *parse)
+{
+    const struct cli_options *o = parse->options;
+    unsigned at_top = 0;
+    for (unsigned i = 0; i < o->rom_count; i++)
+        at_top += o->rom[i].load_at == PACIFICA_FIRMWARE_TOP;
+    if (o->rom_count && o->kernel)
+        return diag_set(parse->diag, PACIFICA_EUNSUPPORTED, "-kernel",
+                        "-kernel starts without firmware", "together with -bios: not there yet");
+    if (o->rom_count && o->module_count)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-initrd", NULL, "goes with -kernel only");
+    if (at_top > 1)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-bios", "-load-at places a further -rom",
+                        "two images for the place below 4 GiB");
+    return PACIFICA_OK;
+}
+
 enum pacifica_status options_check(struct parse *parse)
 {
     const struct cli_options *o = parse->options;
@@ -189,5 +210,5 @@ enum pacifica_status options_check(struct parse *parse)
         if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
-    return PACIFICA_OK;
+    return check_images(parse);
 }

@@ -77,6 +77,38 @@ enum pacifica_status option_initrd(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
+static enum pacifica_status add_rom(struct parse *parse, const char *path, bool search)
+{
+    struct cli_options *o = parse->options;
+    if (o->rom_count == CLI_ROMS)
+        return option_bad(parse, path, "one ROM too many (8)");
+    o->rom[o->rom_count++] =
+        (struct cli_rom){ .path = path, .load_at = PACIFICA_FIRMWARE_TOP, .search = search };
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_bios(struct parse *parse, const char *value)
+{
+    return add_rom(parse, value, true);
+}
+
+enum pacifica_status option_rom(struct parse *parse, const char *value)
+{
+    return add_rom(parse, value, false);
+}
+
+enum pacifica_status option_load_at(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    struct cli_rom *rom = o->rom_count ? &o->rom[o->rom_count - 1] : NULL;
+    if (!rom || rom->search || rom->load_at != PACIFICA_FIRMWARE_TOP)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, parse->where, NULL,
+                        "follows the -rom that it places");
+    if (!word_number(value, &rom->load_at) || rom->load_at == PACIFICA_FIRMWARE_TOP)
+        return option_bad(parse, value, "no address");
+    return PACIFICA_OK;
+}
+
 /* --- machine ---------------------------------------------------------------------------- */
 
 enum pacifica_status option_memory(struct parse *parse, const char *value)
@@ -87,32 +119,18 @@ enum pacifica_status option_memory(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
-enum pacifica_status option_smp(struct parse *parse, const char *value)
-{
-    static const char *const keys[] = { "cpus", "maxcpus", "sockets", "dies", "cores", "threads" };
-    const char *rest = value;
-    while (rest) {
-        const char *part = words_next(&parse->options->words, &rest);
-        if (!part)
-            return diag_set(parse->diag, PACIFICA_ENOMEM, NULL, NULL, "no memory");
-        const char *number = part;
-        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-            if (word_value(part, keys[i]))
-                number = word_value(part, keys[i]);
-        uint64_t count;
-        if (!word_number(number, &count) || count == 0)
-            return option_bad(parse, value, "no number of processors");
-        if (count != 1)
-            return option_not_yet(parse, value);
-    }
-    return PACIFICA_OK;
-}
-
 enum pacifica_status option_cpu(struct parse *parse, const char *value)
 {
     if (strcmp(value, "help") == 0 || strcmp(value, "?") == 0)
         parse->options->action = CLI_CPU_LIST;
     parse->options->cpu = value;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_seed(struct parse *parse, const char *value)
+{
+    if (!word_number(value, &parse->options->seed))
+        return option_bad(parse, value, "no number");
     return PACIFICA_OK;
 }
 

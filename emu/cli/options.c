@@ -78,7 +78,7 @@ static enum pacifica_status take_words(struct parse *parse, const char **words)
         for (size_t s = 0; i == 0 && s < sizeof(subcommands) / sizeof(subcommands[0]); s++)
             if (strcmp(text, subcommands[s]) == 0)
                 return diag_set(parse->diag, PACIFICA_EUNSUPPORTED, text, NULL, "not there yet");
-        return diag_set(parse->diag, PACIFICA_EUSAGE, text, "-kernel names the image",
+        return diag_set(parse->diag, PACIFICA_EUSAGE, text, "-kernel or -bios names the image",
                         "not an option");
     }
     return PACIFICA_OK;
@@ -122,9 +122,12 @@ static char **escape_arguments(int argc, const char *const *argv)
 enum pacifica_status cli_options_parse(struct cli_options *options, int argc,
                                        const char *const *argv, struct pacifica_diag *diag)
 {
-    *options = (struct cli_options){
-        .cpu = "max", .append = "", .ram_bytes = UINT64_C(512) << 20, .max_steps = UINT64_MAX
-    };
+    *options = (struct cli_options){ .cpu = "max",
+                                     .append = "",
+                                     .ram_bytes = UINT64_C(512) << 20,
+                                     .cpus = 1,
+                                     .seed = PACIFICA_SEED_DEFAULT,
+                                     .max_steps = UINT64_MAX };
     struct parse parse = { .options = options, .diag = diag };
     struct poptOption table[OPTION_ROWS + 1];
     make_table(table);
@@ -162,8 +165,8 @@ void cli_help(void)
 {
     (void)printf("usage: pacifica [run] [OPTION]...\n"
                  "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without "
-                 "-kernel it runs\n"
-                 "the built-in demonstration hypervisor.\n\n");
+                 "-kernel or\n"
+                 "-bios it runs the built-in demonstration hypervisor.\n\n");
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         const struct option_row *row = &option_rows[i];
         char left[64];

@@ -5,6 +5,7 @@
 #include <pacifica/pacifica.h>
 
 #define CLI_MODULES 32
+#define CLI_ROMS 8
 #define CLI_DEVICES 8
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
@@ -30,6 +31,13 @@ struct cli_module {
     const char *text; /* "F ARGS" as the guest sees it */
 };
 
+/* A ROM. `load_at` is PACIFICA_FIRMWARE_TOP unless -load-at said something else. */
+struct cli_rom {
+    const char *path;
+    uint64_t load_at;
+    bool search; /* -bios: in the folders of firmware, too */
+};
+
 struct cli_fw_cfg {
     const char *name;
     const char *path, *string; /* one of them */
@@ -41,10 +49,13 @@ enum cli_action { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_CPU_LIST, CLI_DEVICE_LIST,
 /* Invariant: texts belong to `words`, which cli_options_fini() frees; counts stay within the arrays. */
 struct cli_options {
     enum cli_action action;
-    const char *kernel, *append; /* kernel NULL: the built-in demonstration */
+    const char *kernel, *append; /* kernel NULL and no rom: the built-in demonstration */
     struct cli_module module[CLI_MODULES];
     unsigned module_count;
-    uint64_t ram_bytes;
+    struct cli_rom rom[CLI_ROMS]; /* none: a kernel starts */
+    unsigned rom_count;
+    uint64_t ram_bytes, seed;
+    uint32_t cpus;
     const char *cpu;
     struct cli_device device[CLI_DEVICES];
     unsigned device_count;

@@ -2,6 +2,7 @@
 #include "emu/cli/session.h"
 
 #include "emu/base/diag.h"
+#include "emu/cli/firmware.h"
 
 #include <string.h>
 
@@ -40,6 +41,8 @@ static enum pacifica_status read_files(struct session *session, struct pacifica_
     enum pacifica_status status = PACIFICA_OK;
     if (o->kernel)
         status = file_read(o->kernel, &session->kernel, diag);
+    for (unsigned i = 0; status == PACIFICA_OK && i < o->rom_count; i++)
+        status = firmware_read(&o->rom[i], &session->rom[i], diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->module_count; i++)
         status = file_read(o->module[i].path, &session->module[i], diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->fw_cfg_count; i++)
@@ -69,7 +72,7 @@ static enum pacifica_status make_devices(struct session *session, struct pacific
         if (file->stream)
             device[*count].output = output_to(file);
     }
-    if (!o->kernel && !debug_exit) /* the demonstration ends through it */
+    if (!o->kernel && !o->rom_count && !debug_exit) /* the demonstration ends through it */
         device[(*count)++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
                                                        .port = DEMO_EXIT_PORT,
                                                        .port_count = DEMO_EXIT_PORTS };
@@ -86,6 +89,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     options.ram_bytes = o->ram_bytes;
     options.cpu = o->cpu;
     options.stop_on = o->stop_on;
+    options.cpus = o->cpus;
+    options.seed = o->seed;
     options.devices = device;
     options.fw_cfg = fw_cfg;
     options.fw_cfg_count = o->fw_cfg_count;
@@ -106,9 +111,11 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     return pacifica_machine_new(&options, &session->machine, diag);
 }
 
-static enum pacifica_status load_kernel(struct session *session, struct pacifica_diag *diag)
+static enum pacifica_status load_image(struct session *session, struct pacifica_diag *diag)
 {
     const struct cli_options *o = session->options;
+    if (o->rom_count)
+        return firmware_load(o, session->rom, session->machine, diag);
     struct pacifica_kernel kernel = { .image = session->kernel,
                                       .name = o->kernel,
                                       .cmdline = o->append };
@@ -172,7 +179,7 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
     if (status == PACIFICA_OK)
         status = attach_all(session, diag);
     if (status == PACIFICA_OK)
-        status = load_kernel(session, diag);
+        status = load_image(session, diag);
     return status;
 }
 
@@ -200,6 +207,8 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
     if (output_close(&session->trace, diag) != PACIFICA_OK)
         status = PACIFICA_EIO;
     file_free(&session->kernel);
+    for (unsigned i = 0; i < session->options->rom_count; i++)
+        file_free(&session->rom[i]);
     for (unsigned i = 0; i < session->options->module_count; i++)
         file_free(&session->module[i]);
     for (unsigned i = 0; i < session->options->fw_cfg_count; i++)

@@ -18,7 +18,7 @@ enum cli_status {
 /* Invariant: all zero, or filled by session_begin(); session_end() takes any state between. */
 struct session {
     const struct cli_options *options;
-    struct pacifica_bytes kernel, module[CLI_MODULES], fw_cfg[CLI_FW_CFG];
+    struct pacifica_bytes kernel, rom[CLI_ROMS], module[CLI_MODULES], fw_cfg[CLI_FW_CFG];
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
     struct output_file serial, debugcon[CLI_DEVICES], log, trace;
     struct pacifica_machine *machine;

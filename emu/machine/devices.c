@@ -107,6 +107,8 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
     if (device->kind == PACIFICA_DEVICE_DEBUG_EXIT) {
         added =
             debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
+    } else if (device->kind == PACIFICA_DEVICE_PC_TESTDEV) {
+        return diag_set(diag, PACIFICA_EUNSUPPORTED, "pc-testdev", NULL, "not there yet");
     } else {
         name = "isa-debugcon";
         machine->debugcon[index] = device->output;

@@ -128,6 +128,7 @@ void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint6
     mix_svm(&mixer, cpu->svm);
     mix_event(&mixer, &cpu->delivering);
     mix_deadlines(&mixer, &machine->clock);
+    mix(&mixer, machine->random.state);
     paging_hash(cpu->paging, put, self);
 }
 

@@ -1,12 +1,15 @@
-/* Placing a kernel in guest memory and starting the CPU there. */
+/* Placing a kernel in guest memory and starting the CPU there; mapping firmware. */
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
 #include "emu/boot/boot.h"
+#include "emu/boot/firmware.h"
 
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag)
 {
     const struct pacifica_kernel *kernel = &machine->kernel;
+    if (machine->firmware)
+        return PACIFICA_OK;
     struct boot_module module[BOOT_MODULES_MAX];
     struct boot_entry entry;
     if (kernel->module_count > BOOT_MODULES_MAX)
@@ -29,4 +32,23 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
     if (status == PACIFICA_OK)
         boot_enter(machine->cpu, &entry);
     return status;
+}
+
+enum pacifica_status pacifica_machine_load_firmware(struct pacifica_machine *machine,
+                                                    const struct pacifica_firmware *firmware,
+                                                    struct pacifica_diag *diag)
+{
+    if (machine->kernel.image.data)
+        return diag_set(diag, PACIFICA_EUSAGE, firmware->name, "start one of them",
+                        "firmware on a machine with a kernel");
+    const struct firmware_source source = { .bytes = firmware->image.data,
+                                            .len = firmware->image.size,
+                                            .name = firmware->name ? firmware->name : "firmware",
+                                            .at_top = firmware->load_at == PACIFICA_FIRMWARE_TOP,
+                                            .spa = firmware->load_at };
+    enum pacifica_status status = firmware_map(machine->memory, &source, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    machine->firmware = true;
+    return pacifica_machine_reset(machine, diag);
 }

@@ -34,6 +34,17 @@ static enum pacifica_status check_ram(uint64_t bytes, struct pacifica_diag *diag
     return PACIFICA_OK;
 }
 
+static enum pacifica_status check_cpus(uint32_t cpus, struct pacifica_diag *diag)
+{
+    if (cpus == 0 || cpus > PACIFICA_CPUS_MOST)
+        return diag_set(diag, PACIFICA_EUSAGE, "processors", NULL, "%" PRIu32 " is not 1 to %d",
+                        cpus, PACIFICA_CPUS_MOST);
+    if (cpus > 1)
+        return diag_set(diag, PACIFICA_EUNSUPPORTED, "processors", NULL,
+                        "more than one: not there yet");
+    return PACIFICA_OK;
+}
+
 static enum pacifica_status make_cpu(struct pacifica_machine *machine, struct pacifica_diag *diag)
 {
     const struct vcpu_parts parts = {
@@ -45,6 +56,7 @@ static enum pacifica_status make_cpu(struct pacifica_machine *machine, struct pa
         .ports = &bus_port_ops,
         .ports_self = machine->bus,
         .model = &machine->model,
+        .random = &machine->random,
     };
     machine->cpu = vcpu_new(&parts);
     if (!machine->cpu)
@@ -60,7 +72,10 @@ static enum pacifica_status machine_init(struct pacifica_machine *machine,
     machine->clock.now = clock_zero;
     machine->serial = options->serial;
     machine->stop_on = options->stop_on;
+    machine->random.state = options->seed;
     enum pacifica_status status = check_ram(options->ram_bytes, diag);
+    if (status == PACIFICA_OK)
+        status = check_cpus(options->cpus, diag);
     if (status == PACIFICA_OK)
         status = cpu_model_parse(options->cpu ? options->cpu : "max", &machine->model, diag);
     if (status != PACIFICA_OK)
@@ -112,11 +127,14 @@ void pacifica_machine_free(struct pacifica_machine *machine)
 enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
                                             struct pacifica_diag *diag)
 {
-    if (!machine->kernel.image.data)
-        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no kernel is loaded");
+    if (!machine->kernel.image.data && !machine->firmware)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "neither kernel nor firmware is loaded");
     vcpu_reset(machine->cpu);
     machine->cpu->stop.text[0] = '\0';
-    machine_reset_devices(machine);
+    if (machine->firmware)
+        bus_reset(machine->bus);
+    else
+        machine_reset_devices(machine);
     machine->ended = PACIFICA_STOP_NONE;
     return machine_boot(machine, diag);
 }
@@ -127,6 +145,9 @@ enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machi
 {
     if (!kernel->image.data || kernel->image.size == 0)
         return diag_set(diag, PACIFICA_EFORMAT, kernel->name, NULL, "the image is empty");
+    if (machine->firmware)
+        return diag_set(diag, PACIFICA_EUSAGE, kernel->name, "start one of them",
+                        "a kernel on a machine with firmware");
     machine->kernel = *kernel;
     enum pacifica_status status = pacifica_machine_reset(machine, diag);
     if (status != PACIFICA_OK)

@@ -14,6 +14,7 @@
 #include "devices/pic.h"
 #include "devices/pit.h"
 #include "devices/uart16550.h"
+#include "emu/base/random.h"
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/run.h"
 
@@ -33,6 +34,8 @@ struct pacifica_machine {
 
     struct pacifica_output serial, debugcon[MACHINE_DEVICES];
     struct pacifica_kernel kernel; /* image.data is NULL: none is loaded */
+    bool firmware;                 /* starts at the reset vector; never with a kernel */
+    struct random_source random;
 
     struct probe_client watch; /* options.stop_on */
     uint32_t stop_on;
@@ -48,10 +51,11 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
                                          const struct pacifica_options *options,
                                          struct pacifica_diag *diag);
 
-/* devices.c: reset the devices, and leave them as a PC's firmware does: the images we load expect that. */
+/* devices.c: reset the devices, and leave them as a PC's firmware does: the kernels we load expect that. */
 void machine_reset_devices(struct pacifica_machine *machine);
 
-/* load.c: place machine->kernel in memory and set the CPU to its entry. Statuses: pacifica_machine_load_kernel(). */
+/* load.c: what starts after a reset. Place machine->kernel in memory and set the CPU to its entry, or leave it at the reset
+ * vector for firmware. Statuses: pacifica_machine_load_kernel(). */
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag);
 
 /* hash.c: all that the state hash is made of but RAM and ROM, word by word. */

@@ -78,14 +78,15 @@ struct pacifica_bytes {
 
 enum pacifica_device_kind {
     PACIFICA_DEVICE_DEBUG_EXIT, /* isa-debug-exit: a write of v ends the run with STOP_EXIT */
-    PACIFICA_DEVICE_DEBUGCON    /* isa-debugcon: bytes written go to `output` */
+    PACIFICA_DEVICE_DEBUGCON,   /* isa-debugcon: bytes written go to `output` */
+    PACIFICA_DEVICE_PC_TESTDEV /* pc-testdev: lines of interrupt controllers and memory to play with */
 };
 
 /* A device that a PC does not have by itself. */
 struct pacifica_device {
     enum pacifica_device_kind kind;
-    uint16_t port;                 /* first I/O port */
-    uint16_t port_count;           /* ports, 1-4; DEBUGCON has one port whatever stands here */
+    uint16_t port;                 /* first I/O port; PC_TESTDEV has its own whatever stands here */
+    uint16_t port_count;           /* DEBUG_EXIT only: ports, 1-4 */
     struct pacifica_output output; /* DEBUGCON only */
 };
 
@@ -101,6 +102,9 @@ struct pacifica_fw_cfg {
 #define PACIFICA_STOP_ON_GUEST_SHUTDOWN 0x2u /* #VMEXIT(SHUTDOWN): an SVM guest's triple fault */
 #define PACIFICA_STOP_ON_GUEST_ERROR 0x4u    /* what the guest_errors trace shows */
 
+#define PACIFICA_CPUS_MOST 64
+#define PACIFICA_SEED_DEFAULT UINT64_C(0x7061636966696361)
+
 /* What a machine is made of. Start from PACIFICA_OPTIONS_INIT. Everything that pointers here lead to must
  * live as long as the machine, except the arrays `devices` and `fw_cfg` and the texts. */
 struct pacifica_options {
@@ -112,9 +116,14 @@ struct pacifica_options {
     const struct pacifica_fw_cfg *fw_cfg;
     size_t fw_cfg_count;
     uint32_t stop_on; /* PACIFICA_STOP_ON_... joined by | */
+    uint32_t cpus;    /* processors, 1 to PACIFICA_CPUS_MOST */
+    uint64_t seed;    /* of the random numbers that RDRAND and RDSEED give */
 };
-#define PACIFICA_OPTIONS_INIT \
-    ((struct pacifica_options){ .ram_bytes = UINT64_C(512) << 20, .cpu = "max" })
+#define PACIFICA_OPTIONS_INIT                                     \
+    ((struct pacifica_options){ .ram_bytes = UINT64_C(512) << 20, \
+                                .cpu = "max",                     \
+                                .cpus = 1,                        \
+                                .seed = PACIFICA_SEED_DEFAULT })
 
 /* A module that a boot loader places beside the kernel. */
 struct pacifica_module {
@@ -132,6 +141,23 @@ struct pacifica_kernel {
     size_t module_count;
 };
 
+/* A ROM image. Start from PACIFICA_FIRMWARE_INIT. Borrowed for the call only. */
+struct pacifica_firmware {
+    struct pacifica_bytes image; /* a multiple of 4 KiB, at most 16 MiB */
+    const char *name;            /* file name for messages; may be NULL */
+    uint64_t load_at;            /* where it lies, a multiple of 4 KiB, or PACIFICA_FIRMWARE_TOP */
+};
+#define PACIFICA_FIRMWARE_TOP UINT64_MAX /* it ends at 4 GiB, and its last 128 KiB also at 1 MiB */
+#define PACIFICA_FIRMWARE_INIT ((struct pacifica_firmware){ .load_at = PACIFICA_FIRMWARE_TOP })
+
+/* Signals that reach a processor from outside. */
+enum pacifica_signal {
+    PACIFICA_SIGNAL_NMI,
+    PACIFICA_SIGNAL_SMI,
+    PACIFICA_SIGNAL_INIT,
+    PACIFICA_SIGNAL_MACHINE_CHECK
+};
+
 /* How long and how to run. Start from PACIFICA_LIMITS_INIT. The last two are for tests: neither may change
  * anything a guest or pacifica_machine_state_hash() can see. */
 struct pacifica_limits {
@@ -147,7 +173,7 @@ struct pacifica_machine;
 /* The version of the library that is linked: "major.minor.patch". Never fails. */
 PACIFICA_API const char *pacifica_version(void);
 
-/* Make a machine in its reset state, without a kernel.
+/* Make a machine in its reset state, without a kernel or firmware.
  * options  what it is made of; not kept
  * machine  receives the new machine, to be freed with pacifica_machine_free(); NULL on failure
  * diag     says why on failure; may be NULL
@@ -173,10 +199,21 @@ PACIFICA_API enum pacifica_status pacifica_machine_load_kernel(struct pacifica_m
                                                                const struct pacifica_kernel *kernel,
                                                                struct pacifica_diag *diag);
 
-/* Reset CPU and devices and load the kernel again, as after STOP_RESET. RAM keeps what the loader does not
- * overwrite; time and step counts go on.
- * Returns PACIFICA_OK; PACIFICA_EUSAGE (no kernel is loaded); and what pacifica_machine_load_kernel()
- * returns, with its effects. */
+/* Map a ROM and reset the machine: the CPU is at the reset vector, F000:FFF0 with base FFFF0000h, and devices are as
+ * reset leaves them. Further ROMs may follow. A machine starts a kernel or firmware, not both.
+ * firmware  the image; copied, so that it is needed for the call only
+ * diag      says why on failure; may be NULL
+ * Returns PACIFICA_OK; PACIFICA_EFORMAT (empty, or no whole pages); PACIFICA_ERANGE (too large, or covers RAM or
+ * another ROM); PACIFICA_EUSAGE (load_at no page's beginning, or a kernel is loaded); PACIFICA_ENOMEM (more than 8 ROMs
+ * or 32 MiB of them; an image at the top counts twice). On failure but ENOMEM the machine is unchanged. */
+PACIFICA_API enum pacifica_status pacifica_machine_load_firmware(
+    struct pacifica_machine *machine, const struct pacifica_firmware *firmware,
+    struct pacifica_diag *diag);
+
+/* Reset CPUs and devices, as after STOP_RESET, and load the kernel again, if it is one that was loaded. RAM keeps what the
+ * loader does not overwrite; time and step counts go on.
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (neither kernel nor firmware is loaded); and what
+ * pacifica_machine_load_kernel() returns, with its effects. */
 PACIFICA_API enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
                                                          struct pacifica_diag *diag);
 
@@ -199,6 +236,13 @@ PACIFICA_API void pacifica_machine_stop(struct pacifica_machine *machine);
  * Not while the machine runs. */
 PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machine,
                                                   const void *bytes, size_t size);
+
+/* Raise a signal of a processor. It is recognised when the architecture lets it: NMI, SMI and INIT stay pending until then.
+ * cpu  index of the processor, from 0
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (no such processor or signal). Not while the machine runs. */
+PACIFICA_API enum pacifica_status pacifica_machine_signal(struct pacifica_machine *machine,
+                                                          unsigned cpu,
+                                                          enum pacifica_signal signal);
 
 /* After STOP_HALTED: could a byte on COM1 wake the guest, because its interrupt is enabled there? */
 PACIFICA_API bool pacifica_machine_wants_input(const struct pacifica_machine *machine);

@@ -72,7 +72,7 @@ class Options(CliTest):
                 self.assertIn(word, result.out)
 
     def test_options_that_are_not_there_yet(self):
-        for option in ("bios", "rom", "load-at", "drive", "cdrom", "hda", "gdb", "seed"):
+        for option in ("drive", "cdrom", "hda", "gdb"):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
             self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
         for option in ("s", "S", "realtime"):
@@ -82,8 +82,7 @@ class Options(CliTest):
         for option, value in (("vga", "std"), ("display", "sdl"), ("monitor", "stdio"),
                               ("monitor", "unix:x"), ("serial", "unix:x"), ("serial", "tcp:h:1"),
                               ("serial", "pty"), ("debugcon", "pty"), ("net", "user"),
-                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio"), ("smp", "2"),
-                              ("smp", "cpus=1,maxcpus=4"), ("device", "pc-testdev"),
+                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio"),
                               ("device", "pci-testdev")):
             self.refused(f"pacifica: -{option}: {value}: not there yet", f"-{option}", value)
         self.refused("pacifica: -chardev: socket: not there yet", "-chardev", "socket,id=a")
@@ -98,8 +97,8 @@ class Options(CliTest):
         self.refused("pacifica: -foo: unknown option (-help lists the options)", "-foo")
         self.refused("pacifica: --foo: unknown option (-help lists the options)", "--foo")
         self.refused("pacifica: -kernelx: unknown option (-help lists the options)", "-kernelx", "f")
-        self.refused("pacifica: foo: not an option (-kernel names the image)", "foo")
-        self.refused("pacifica: image: not an option (-kernel names the image)", "run", "image")
+        self.refused("pacifica: foo: not an option (-kernel or -bios names the image)", "foo")
+        self.refused("pacifica: image: not an option (-kernel or -bios names the image)", "run", "image")
         self.refused("pacifica: -kernel: needs a value", "-kernel")
 
     def test_malformed_values(self):
@@ -108,6 +107,15 @@ class Options(CliTest):
                 ("m", "-1", "no size"), ("m", "1MM", "no size"),
                 ("m", "99999999999999999999", "no size"), ("m", "17592186044416G", "no size"),
                 ("smp", "0", "no number of processors"), ("smp", "x", "no number of processors"),
+                ("smp", "cores=", "no number of processors"), ("smp", "1,foo=2", "no number of processors"),
+                ("smp", "65", "too many processors: there can be 64"),
+                ("smp", "cores=8,threads=16", "too many processors: there can be 64"),
+                ("smp", "4,maxcpus=2", "more processors than maxcpus"),
+                ("smp", "4,cores=3", "no possible topology: sockets * dies * cores * threads is not maxcpus"),
+                ("smp", "1,sockets=2", "no possible topology: sockets * dies * cores * threads is not maxcpus"),
+                ("seed", "", "no number"), ("seed", "x", "no number"),
+                ("seed", "18446744073709551616", "no number"),
+                ("load-at", "", "no address"),
                 ("max-insns", "x", "no number of steps"), ("max-insns", "", "no number of steps"),
                 ("max-insns", "-5", "no number of steps"),
                 ("max-time", "0", "no number of seconds"), ("max-time", "x", "no number of seconds"),
@@ -124,7 +132,8 @@ class Options(CliTest):
                 ("fw_cfg", "string=a", "no name with one of file= and string="),
                 ("fw_cfg", "name=a,file=b,string=c", "no name with one of file= and string="),
                 ("d", "io:1", "no list of items (-trace takes filters)")):
-            self.refused(f"pacifica: -{option}: '{value}' is {what}", f"-{option}", value)
+            before = ("-rom", "x") if option == "load-at" else ()
+            self.refused(f"pacifica: -{option}: '{value}' is {what}", *before, f"-{option}", value)
 
     def test_malformed_device_properties(self):
         for text, what in (("iobase=x", "no I/O port"), ("iobase=0x10000", "no I/O port"),
@@ -169,6 +178,7 @@ class Options(CliTest):
             "-name", "x", "-boot", "c", "-net", "none", "-nic", "none", "-vnc", "none",
             "-parallel", "none", "-k", "de", "-mon", "chardev=a", "-display", "none",
             "-monitor", "none", "-nodefaults", "-smp", "1", "-smp", "cpus=1,cores=1",
+            "-smp", "1,maxcpus=4,cores=2", "-smp", "sockets=1,dies=1,threads=1", "-seed", "7",
             "-cpu", "max")
         self.assertEqual((result.status, result.err, result.out), (1, "", ""))
 
@@ -192,6 +202,83 @@ class Options(CliTest):
             self.assertEqual(result.status, 2)
             self.assertEqual(len(result.lines), 1)
             self.assertIn("foo", result.err)
+
+
+class Firmware(CliTest):
+    def rom(self, code, size=4096, at=-16):
+        """A ROM of HLT with `code` (16-bit) at `at` from its end: the reset vector if nothing is said."""
+        rom = bytearray(b"\xf4" * size)
+        rom[at + size:at + size + len(code)] = code
+        return self.file("rom", rom)
+
+    def exit_code(self, value):
+        return b"\xba\xf4\0" + bytes([0xb0, value]) + b"\xee\xf4"  # mov dx, f4; mov al; out dx, al; hlt
+
+    def test_firmware_starts_at_the_reset_vector(self):
+        for size in (4096, 0x10000, 0x20000, 0x21000, 0x1000000):
+            for option in ("-bios", "-rom", "--bios"):
+                result = run(option, self.rom(self.exit_code(3), size), *EXIT_DEVICE)
+                self.assertEqual((result.status, result.err), (7, ""), (size, option))
+
+    def test_a_placed_rom_can_hold_the_reset_vector(self):
+        result = run("-rom", self.rom(self.exit_code(3), 8192, -8192 + 0xff0), "-load-at", "0xfffff000", *EXIT_DEVICE)
+        self.assertEqual((result.status, result.err), (7, ""))
+
+    def test_further_roms_lie_where_they_are_told_to(self):
+        # mov ax, c000; mov ds, ax; mov al, [0]; out f4, al
+        firmware = self.rom(b"\xb8\0\xc0\x8e\xd8\xa0\0\0\xe6\xf4\xf4")
+        further = self.file("further", b"\x05" + bytes(4095))
+        result = run("-bios", firmware, "-rom", further, "-load-at", "0xc0000", *EXIT_DEVICE)
+        self.assertEqual((result.status, result.err), (11, ""))
+
+    def test_rom_is_read_only(self):
+        # mov ax, f000; mov ds, ax; inc byte [fff0]; mov al, [fff0]; out f4, al
+        rom = self.rom(b"\xb8\0\xf0\x8e\xd8\xfe\x06\xf0\xff\xa0\xf0\xff\xe6\xf4\xf4")
+        result = run("-bios", rom, *EXIT_DEVICE)
+        self.assertEqual((result.status, result.err), ((0xb8 << 1 | 1) & 0xff, ""))
+
+    def test_reset_starts_it_again(self):
+        # in al, 80 is open bus; the marker is RAM at 0:0. mov al, [0]; inc byte [0]; test; then reset or end.
+        rom = self.rom(b"\xeb\xde", 4096)  # jmp fff0 - 20h
+        code = bytearray(pathlib.Path(rom).read_bytes())
+        code[-0x30:-0x30 + 19] = (b"\xfe\x06\0\x05\xa0\0\x05\x3c\2\x75\2"  # inc [500]; mov al, [500]; cmp al, 2; jne +2
+                                  + b"\xe6\xf4"                                  # out f4, al
+                                  + b"\xb0\xfe\xe6\x64\xeb\xfe")                # mov al, fe; out 64, al; jmp $
+        result = run("-bios", self.file("rom", code), *EXIT_DEVICE)
+        self.assertEqual((result.status, result.err), (5, ""))
+        self.assertEqual(run("-bios", self.path("rom"), "-no-reboot", *EXIT_DEVICE).status, 0)
+
+    def test_refusals(self):
+        good = self.rom(self.exit_code(0))
+        odd = self.file("odd", bytes(4095))
+        self.refused(f"pacifica: {odd}: a firmware image of 4095 bytes is no whole number of pages "
+                     "(its size is a multiple of 4 KiB; is this the right file?)", "-bios", odd)
+        empty = self.file("empty", b"")
+        self.refused(f"pacifica: {empty}: the firmware image is empty", "-bios", empty)
+        large = self.file("large", bytes(0x1001000))
+        self.refused(f"pacifica: {large}: a firmware image of 16388 KiB is too large "
+                     "(at most 16 MiB: the local APIC lies below)", "-bios", large)
+        self.refused(f"pacifica: {good}: no ROM can begin at 0xc0001 (a multiple of 4 KiB)",
+                     "-rom", good, "-load-at", "0xc0001")
+        self.refused(f"pacifica: {good}: a ROM from 0x0 to 0xfff would cover RAM or another ROM at 0x0 "
+                     "(place it elsewhere)", "-rom", good, "-load-at", "0")
+        self.refused("pacifica: -rom: no ROM is at the reset vector, 0xfffffff0 "
+                     "(-bios names the firmware that starts)", "-rom", good, "-load-at", "0xc0000")
+        self.refused("pacifica: -bios: two images for the place below 4 GiB (-load-at places a further -rom)",
+                     "-bios", good, "-rom", good)
+        self.refused("pacifica: -load-at: follows the -rom that it places", "-load-at", "0")
+        self.refused("pacifica: -load-at: follows the -rom that it places", "-bios", good, "-load-at", "0")
+        self.refused("pacifica: -kernel: together with -bios: not there yet (-kernel starts without firmware)",
+                     "-kernel", "x", "-bios", good)
+        self.refused("pacifica: -initrd: goes with -kernel only", "-initrd", "x", "-bios", good)
+        self.refused("pacifica: -rom: 'x' is one ROM too many (8)", *["-rom", "x"] * 9)
+
+    def test_a_name_without_folder_is_searched(self):
+        name = "no-such-firmware.bin"
+        self.refused(f"pacifica: {name}: No such file or directory (not in /usr/share/seabios or /usr/share/qemu "
+                     "either; Debian's package seabios has bios.bin)", "-bios", name)
+        self.refused(f"pacifica: {name}: No such file or directory", "-rom", name)
+        self.refused(f"pacifica: ./{name}: No such file or directory", "-bios", "./" + name)
 
 
 class CommandLines(CliTest):
