@@ -34,8 +34,8 @@ set(PACIFICA_ROM_CFLAGS
     -m64 -mno-red-zone -mgeneral-regs-only -fno-pic -no-pie -fcf-protection=none
     -I${PACIFICA_ROM_INCLUDE})
 set(PACIFICA_ROM_LIB_SOURCES
-    boot.S trap_stubs.S svm_run.S
-    rom.c serial.c tap.c trap.c apic.c paging.c svm.c)
+    boot.S trap_stubs.S svm_run.S modes_asm.S
+    rom.c serial.c tap.c trap.c apic.c paging.c svm.c modes.c)
 
 # One object file.
 function(pacifica_rom_object source object)

@@ -62,6 +62,7 @@ rom_entry32:
     ljmp $SEL_CODE64, $rom_entry64
 
     .balign 8
+    .globl boot_gdtr32
 boot_gdtr32:
     .word GDT_BYTES - 1
     .long rom_gdt

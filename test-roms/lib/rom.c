@@ -12,6 +12,7 @@
 #define MULTIBOOT_CMDLINE 16
 
 extern uint32_t rom_multiboot_info;
+extern uint8_t rom_low_start[], rom_low_end[], rom_low_load[];
 void rom_start(void);
 
 static uint8_t pool[POOL_PAGES][PAGE_BYTES] __attribute__((aligned(4096)));
@@ -92,6 +93,7 @@ uint64_t rom_arg(const char *key, uint64_t fallback)
 
 void rom_start(void)
 {
+    memcpy(rom_low_start, rom_low_load, (size_t)(rom_low_end - rom_low_start));
     pic_mask_all();
     trap_init();
     rom_exit(rom_main());
