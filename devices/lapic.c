@@ -1,197 +1,89 @@
-/* The local APIC's registers and the APIC_BASE MSR. APM vol 2, 16.3 "Local APIC".
+/* The local APICs as a device: which of them answers where, the APIC_BASE MSR, reset. APM vol 2, 16.3 "Local APIC",
+ * 16.9 "Detecting and Enabling x2APIC Mode".
  *
- * CHOICE: version 10h with six local interrupts (Table 16-2), without the extended register space.
  * CHOICE: registers are read and written by naturally aligned doublewords; the manual leaves other accesses undefined.
  * Here other reads see the bytes of the registers and zeros between them, other writes do nothing.
  * CHOICE: AE is 1 after reset, as on every machine by the time an image runs; 16.10 says RESET clears it.
- * CHOICE: clearing AE puts the registers into their reset state. */
+ * CHOICE: clearing AE puts the registers into their reset state, the ID included. */
 #include "devices/lapic_priv.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #define WINDOW_BYTES 4096
-#define VERSION_10H 0x00050010u
+#define RESET_BASE 0xfee00000u
 
-enum lapic_register {
-    R_ID = 0x02,
-    R_VERSION = 0x03,
-    R_TPR = 0x08,
-    R_APR = 0x09,
-    R_PPR = 0x0a,
-    R_EOI = 0x0b,
-    R_RRR = 0x0c,
-    R_LDR = 0x0d,
-    R_DFR = 0x0e,
-    R_SVR = 0x0f,
-    R_ISR = 0x10,
-    R_TMR = 0x18,
-    R_IRR = 0x20,
-    R_ESR = 0x28,
-    R_ICR_LOW = 0x30,
-    R_ICR_HIGH = 0x31,
-    R_LVT = 0x32,
-    R_INITIAL = 0x38,
-    R_COUNT = 0x39,
-    R_DIVIDE = 0x3e
-};
-
-/* What software may write in each local vector table entry. Figures 16-8 and 16-12 to 16-15. */
-static const uint32_t lvt_writable[LVT_COUNT] = {
-    [LVT_TIMER] = LVT_PERIODIC | LVT_MASKED | LVT_VECTOR,
-    [LVT_THERMAL] = LVT_MASKED | LVT_MT | LVT_VECTOR,
-    [LVT_PERF] = LVT_MASKED | LVT_MT | LVT_VECTOR,
-    [LVT_LINT0] = LVT_MASKED | LVT_LEVEL | LVT_MT | LVT_VECTOR,
-    [LVT_LINT1] = LVT_MASKED | LVT_LEVEL | LVT_MT | LVT_VECTOR,
-    [LVT_ERROR] = LVT_MASKED | LVT_MT | LVT_VECTOR,
-};
+/* --- the window in memory ---------------------------------------------------------------------- */
 
 /* A location without a register. 16.4.6: "illegal register address". */
 static void illegal_address(struct lapic *lapic)
 {
-    bus_tell(lapic->bus, PROBE_GUEST_ERROR, "APIC: no register at this offset (APM vol 2, 16.3.2)");
+    lapic_tell(lapic, PROBE_GUEST_ERROR, "APIC: no register at this offset (APM vol 2, 16.3.2)");
     lapic_error(lapic, ESR_ADDRESS);
 }
 
-static uint32_t register_read(struct lapic *lapic, unsigned reg)
+static uint32_t window_read(struct lapic *lapic, unsigned reg)
 {
-    switch (reg) {
-    case R_ID: return lapic->id;
-    case R_VERSION: return VERSION_10H;
-    case R_TPR: return lapic->tpr;
-    case R_APR: return lapic_apr(lapic);
-    case R_PPR: return lapic_ppr(lapic);
-    case R_EOI: return 0; /* write-only */
-    case R_RRR: return 0; /* no remote read ever succeeds */
-    case R_LDR: return lapic->ldr;
-    case R_DFR: return lapic->dfr;
-    case R_SVR: return lapic->svr;
-    case R_ESR: return lapic->esr;
-    case R_ICR_LOW: return lapic->icr_low; /* delivery status: idle, messages take no time */
-    case R_ICR_HIGH: return lapic->icr_high;
-    case R_INITIAL: return lapic->initial;
-    case R_COUNT: return lapic_timer_count(lapic);
-    case R_DIVIDE: return lapic->divide;
-    default: break;
-    }
-    if (reg >= R_ISR && reg < R_ISR + 8)
-        return lapic->isr[reg - R_ISR];
-    if (reg >= R_TMR && reg < R_TMR + 8)
-        return lapic->tmr[reg - R_TMR];
-    if (reg >= R_IRR && reg < R_IRR + 8)
-        return lapic->irr[reg - R_IRR];
-    if (reg >= R_LVT && reg < R_LVT + LVT_COUNT)
-        return lapic->lvt[reg - R_LVT];
+    if (lapic_register_exists(lapic, reg))
+        return lapic_register_read(lapic, reg);
     illegal_address(lapic);
     return 0;
 }
 
-static void write_lvt(struct lapic *lapic, enum lvt which, uint32_t value)
+static uint64_t apics_mmio_read(void *self, uint64_t offset, unsigned size)
 {
-    lapic_timer_sync(lapic); /* an expiry so far belongs to the old entry */
-    uint32_t entry = (value & lvt_writable[which]) | (lapic->lvt[which] & LVT_REMOTE_IRR);
-    if (!(lapic->svr & SVR_ENABLE))
-        entry |= LVT_MASKED; /* 16.3.1: cannot be cleared */
-    if (lvt_message(entry) != MT_FIXED || !(entry & LVT_LEVEL))
-        entry &= ~LVT_REMOTE_IRR;
-    lapic->lvt[which] = entry;
-    if (which == LVT_LINT0 || which == LVT_LINT1)
-        lapic_lint_update(lapic, which - LVT_LINT0, false);
-    lapic_timer_arm(lapic);
-}
-
-static void write_svr(struct lapic *lapic, uint32_t value)
-{
-    lapic_timer_sync(lapic);
-    lapic->svr = value & 0x3ff;
-    for (unsigned i = 0; i < LVT_COUNT && !(lapic->svr & SVR_ENABLE); i++)
-        lapic->lvt[i] |= LVT_MASKED;
-    lapic_timer_arm(lapic);
-    lapic_changed(lapic);
-}
-
-static void register_write(struct lapic *lapic, unsigned reg, uint32_t value)
-{
-    switch (reg) {
-    case R_ID: lapic->id = value & 0xff000000; return;
-    case R_TPR: lapic_intc_ops.write_tpr(lapic, (uint8_t)value); return;
-    case R_EOI: lapic_eoi(lapic); return;
-    case R_LDR: lapic->ldr = value & 0xff000000; return;
-    case R_DFR: lapic->dfr = value | 0x0fffffff; return;
-    case R_SVR: write_svr(lapic, value); return;
-    case R_ESR:
-        lapic->esr = lapic->errors;
-        lapic->errors = 0;
-        lapic_timer_arm(lapic); /* an illegal vector of the timer is an error again */
-        return;
-    case R_ICR_LOW:
-        lapic->icr_low = value & 0x000ccfff;
-        lapic_send(lapic);
-        return;
-    case R_ICR_HIGH: lapic->icr_high = value & 0xff000000; return;
-    case R_INITIAL: lapic_timer_set_initial(lapic, value); return;
-    case R_DIVIDE: lapic_timer_set_divide(lapic, value); return;
-    case R_VERSION:
-    case R_APR:
-    case R_PPR:
-    case R_RRR:
-    case R_COUNT: break;
-    default:
-        if (reg >= R_LVT && reg < R_LVT + LVT_COUNT) {
-            write_lvt(lapic, (enum lvt)(reg - R_LVT), value);
-            return;
-        }
-        if (reg < R_ISR || reg >= R_IRR + 8) {
-            illegal_address(lapic);
-            return;
-        }
-        break;
-    }
-    bus_tell(lapic->bus, PROBE_GUEST_ERROR, "APIC: write to a read-only register");
-}
-
-static uint64_t lapic_mmio_read(void *self, uint64_t offset, unsigned size)
-{
-    struct lapic *lapic = self;
+    struct apics *apics = self;
+    struct lapic *lapic = &apics->cpu[apics->selected];
     if (size == 4 && !(offset & 15))
-        return register_read(lapic, (unsigned)offset >> 4);
-    bus_tell(lapic->bus, PROBE_GUEST_ERROR,
-             "APIC: read is not an aligned doubleword (APM vol 2, 16.3.2)");
+        return window_read(lapic, (unsigned)offset >> 4);
+    lapic_tell(lapic, PROBE_GUEST_ERROR,
+               "APIC: read is not an aligned doubleword (APM vol 2, 16.3.2)");
     uint64_t value = 0;
     for (unsigned i = 0; i < size; i++) {
         unsigned at = (unsigned)offset + i;
         if ((at & 15) < 4)
-            value |= (uint64_t)(register_read(lapic, at >> 4) >> 8 * (at & 15) & 0xff) << 8 * i;
+            value |= (uint64_t)(window_read(lapic, at >> 4) >> 8 * (at & 15) & 0xff) << 8 * i;
     }
     return value;
 }
 
-static void lapic_mmio_write(void *self, uint64_t offset, unsigned size, uint64_t value)
+static void apics_mmio_write(void *self, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct lapic *lapic = self;
-    if (size == 4 && !(offset & 15))
-        register_write(lapic, (unsigned)offset >> 4, (uint32_t)value);
+    struct apics *apics = self;
+    struct lapic *lapic = &apics->cpu[apics->selected];
+    unsigned reg = (unsigned)offset >> 4;
+    if (size != 4 || (offset & 15))
+        lapic_tell(lapic, PROBE_GUEST_ERROR,
+                   "APIC: write that is not an aligned doubleword is ignored (APM vol 2, 16.3.2)");
+    else if (!lapic_register_exists(lapic, reg))
+        illegal_address(lapic);
+    else if (!lapic_register_writable(lapic, reg))
+        lapic_tell(lapic, PROBE_GUEST_ERROR, "APIC: write to a read-only register");
     else
-        bus_tell(lapic->bus, PROBE_GUEST_ERROR,
-                 "APIC: write that is not an aligned doubleword is ignored (APM vol 2, 16.3.2)");
+        lapic_register_write(lapic, reg, (uint32_t)value);
 }
 
-/* Table 16-2, without APIC_BASE. */
-static void registers_reset(struct lapic *lapic)
+/* Show the window of the selected processor: there is none while its APIC is disabled or in x2APIC mode. */
+static void show_window(struct apics *apics)
 {
-    clock_cancel(lapic->clock, &lapic->expiry);
-    lapic->id = (uint32_t)lapic->config.id << 24;
-    lapic->tpr = 0;
-    lapic->ldr = 0;
-    lapic->dfr = UINT32_MAX;
-    lapic->svr = 0xff;
-    lapic->esr = lapic->errors = 0;
-    lapic->icr_low = lapic->icr_high = 0;
-    for (unsigned i = 0; i < LVT_COUNT; i++)
-        lapic->lvt[i] = LVT_MASKED;
-    lapic_clear_interrupts(lapic);
-    lapic->timer_on = false;
-    lapic->initial = lapic->divide = lapic->from = 0;
+    const struct lapic *lapic = &apics->cpu[apics->selected];
+    uint64_t spa = lapic->apic_base & APIC_BASE_ABA;
+    uint64_t bytes = lapic_enabled(lapic) && !lapic_x2apic(lapic) ? WINDOW_BYTES : 0;
+    if (spa == apics->window_spa && bytes == apics->window_bytes)
+        return;
+    apics->window_spa = spa;
+    apics->window_bytes = bytes;
+    bus_map_mmio(apics->bus, apics, spa, bytes);
 }
+
+void apics_select(struct apics *apics, unsigned index)
+{
+    if (index >= apics->config.count || index == apics->selected)
+        return;
+    apics->selected = index;
+    show_window(apics);
+}
+
+/* --- APIC_BASE ----------------------------------------------------------------------------------- */
 
 uint64_t lapic_read_base(void *self)
 {
@@ -199,76 +91,186 @@ uint64_t lapic_read_base(void *self)
     return lapic->apic_base;
 }
 
-/* 16.3.1 "Local APIC Enable"; BSC is read-only. x2APIC mode is not offered: EXTD is reserved. */
+/* Figure 16-32: from disabled to xAPIC to x2APIC mode, and back to disabled from either. */
+static bool is_transition(uint64_t old, uint64_t new)
+{
+    const uint64_t modes = APIC_BASE_AE | APIC_BASE_EXTD;
+    if ((new &modes) == (old & modes))
+        return true;
+    switch (new &modes) {
+    case 0: return true;
+    case APIC_BASE_AE: return (old & modes) == 0;
+    case APIC_BASE_AE | APIC_BASE_EXTD: return (old & modes) == APIC_BASE_AE;
+    default: return false;
+    }
+}
+
+/* 16.9.1: LDR and the upper half of the ICR are not preserved, the ID gets its 32-bit form; 16.14. */
+static void enter_x2apic(struct lapic *lapic)
+{
+    lapic->icr_high = 0;
+    lapic->icr_low &= ICR_WRITABLE;
+    lapic->ldr = lapic->id >> 4 << 16 | 1u << (lapic->id & 15);
+}
+
+static void tell_where(const struct lapic *lapic)
+{
+    struct memory *memory = bus_memory(lapic->apics->bus);
+    if (lapic_enabled(lapic) && !lapic_x2apic(lapic) && memory &&
+        memory_backing(memory, lapic->apic_base & APIC_BASE_ABA) != UINT64_MAX)
+        lapic_tell(lapic, PROBE_UNIMP,
+                   "APIC: registers moved over RAM cannot be reached (APM vol 2, 16.3.1)");
+}
+
+/* 16.3.1 "Local APIC Enable"; BSC is read-only. EXTD is reserved where CPUID does not offer x2APIC mode. */
 bool lapic_write_base(void *self, uint64_t value)
 {
     struct lapic *lapic = self;
-    unsigned bits = lapic->config.maxphyaddr;
-    uint64_t address = APIC_BASE_ABA & ((1ull << bits) - 1);
-    if (value & ~(address | APIC_BASE_AE | APIC_BASE_BSC))
+    struct apics *apics = lapic->apics;
+    uint64_t address = APIC_BASE_ABA & ((1ull << apics->config.maxphyaddr) - 1);
+    uint64_t flags = APIC_BASE_AE | APIC_BASE_BSC | (apics->config.x2apic ? APIC_BASE_EXTD : 0);
+    if ((value & ~(address | flags)) || !is_transition(lapic->apic_base, value))
         return false;
-    bool was_enabled = lapic_enabled(lapic);
+    bool was_enabled = lapic_enabled(lapic), was_x2apic = lapic_x2apic(lapic);
     lapic->apic_base = (value & ~(uint64_t)APIC_BASE_BSC) | (lapic->apic_base & APIC_BASE_BSC);
-    if (was_enabled && !lapic_enabled(lapic))
-        registers_reset(lapic);
-    bus_map_mmio(lapic->bus, lapic, value & APIC_BASE_ABA, lapic_enabled(lapic) ? WINDOW_BYTES : 0);
-    struct memory *memory = bus_memory(lapic->bus);
-    if (lapic_enabled(lapic) && memory &&
-        memory_backing(memory, value & APIC_BASE_ABA) != UINT64_MAX)
-        bus_tell(lapic->bus, PROBE_UNIMP,
-                 "APIC: registers moved over RAM cannot be reached (APM vol 2, 16.3.1)");
+    if (was_enabled && !lapic_enabled(lapic)) {
+        lapic->id = lapic->index;
+        lapic_registers_reset(lapic);
+    }
+    if (!was_x2apic && lapic_x2apic(lapic))
+        enter_x2apic(lapic);
+    show_window(apics);
+    tell_where(lapic);
     lapic_changed(lapic);
     return true;
 }
 
-static void lapic_reset(void *self)
+/* 16.10 "x2APIC Initialization": INIT keeps the mode. The ID stays what software made of it. */
+void lapic_init(void *self)
 {
     struct lapic *lapic = self;
-    registers_reset(lapic);
-    lapic->apic_base = 0xfee00000 | APIC_BASE_AE | (lapic->config.bsp ? APIC_BASE_BSC : 0);
-    bus_map_mmio(lapic->bus, lapic, 0xfee00000, WINDOW_BYTES);
+    lapic_registers_reset(lapic);
+    if (lapic_x2apic(lapic))
+        enter_x2apic(lapic);
+    lapic_changed(lapic);
 }
 
-static void lapic_fini(void *self)
+/* --- the device ------------------------------------------------------------------------------------ */
+
+static void apics_reset(void *self)
 {
-    struct lapic *lapic = self;
-    clock_cancel(lapic->clock, &lapic->expiry);
+    struct apics *apics = self;
+    for (unsigned i = 0; i < apics->config.count; i++) {
+        struct lapic *lapic = &apics->cpu[i];
+        lapic->apic_base = RESET_BASE | APIC_BASE_AE | (i == 0 ? APIC_BASE_BSC : 0);
+        lapic->id = i;
+        lapic_registers_reset(lapic);
+    }
+    show_window(apics);
 }
 
-void lapic_firmware_init(struct lapic *lapic)
+static void apics_fini(void *self)
 {
-    register_write(lapic, R_SVR, SVR_ENABLE | 0xff);
-    register_write(lapic, R_LVT + LVT_LINT0, LVT_LEVEL | MT_EXTINT << 8);
-    register_write(lapic, R_LVT + LVT_LINT1, LVT_LEVEL | MT_NMI << 8);
+    struct apics *apics = self;
+    for (unsigned i = 0; apics->cpu && i < apics->config.count; i++)
+        clock_cancel(apics->clock, &apics->cpu[i].expiry);
+    free(apics->cpu);
 }
 
+static void mix_cpu(const struct lapic *lapic, const struct dev_mixer *mixer)
+{
+    dev_mix(mixer, lapic->apic_base);
+    dev_mix(mixer, lapic->id | (uint64_t)lapic->ldr << 32);
+    dev_mix(mixer, lapic->dfr | (uint64_t)lapic->svr << 32);
+    dev_mix(mixer, lapic->icr_low | (uint64_t)lapic->icr_high << 32);
+    dev_mix(mixer, lapic->remote_read | (uint64_t)lapic->tpr << 32 | (uint64_t)lapic->seoi << 40 |
+                       (uint64_t)lapic->ext_control << 48);
+    dev_mix(mixer, lapic->esr | (uint64_t)lapic->errors << 32);
+    for (unsigned i = 0; i < 8; i++) {
+        dev_mix(mixer, lapic->isr[i] | (uint64_t)lapic->irr[i] << 32);
+        dev_mix(mixer, lapic->tmr[i] | (uint64_t)lapic->ier[i] << 32);
+    }
+    for (unsigned i = 0; i < LVT_COUNT; i++)
+        dev_mix(mixer, lapic->lvt[i]);
+    uint64_t pins = lapic->extint;
+    for (unsigned i = 0; i < 2; i++) {
+        pins |= (uint64_t)lapic->lint[i] << (8 + i);
+        if (lapic->lvt[LVT_LINT0 + i] & LVT_REMOTE_IRR)
+            pins |= (uint64_t)lapic->lint_vector[i] << (16 + 8 * i);
+    }
+    dev_mix(mixer, pins);
+    lapic_timer_mix(lapic, mixer);
+}
+
+static void apics_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct apics *apics = self;
+    for (unsigned i = 0; i < apics->config.count; i++)
+        mix_cpu(&apics->cpu[i], mixer);
+}
+
+/* The PIC's INTR is wired to every LINT0. */
 static void lint0_from_pic(void *self, bool level)
 {
-    lapic_set_lint(self, 0, level);
+    struct apics *apics = self;
+    for (unsigned i = 0; i < apics->config.count; i++)
+        lapic_set_lint(&apics->cpu[i], 0, level);
 }
 
-static const struct dev_class dev_lapic = {
+static const struct dev_class dev_apics = {
     .name = "lapic",
-    .state_size = sizeof(struct lapic),
-    .reset = lapic_reset,
-    .fini = lapic_fini,
-    .mmio_read = lapic_mmio_read,
-    .mmio_write = lapic_mmio_write,
+    .state_size = sizeof(struct apics),
+    .reset = apics_reset,
+    .fini = apics_fini,
+    .mmio_read = apics_mmio_read,
+    .mmio_write = apics_mmio_write,
+    .mix = apics_mix,
 };
 
-struct lapic *lapic_add(struct bus *bus, const struct lapic_config *config)
+struct apics *apics_add(struct bus *bus, const struct apics_config *config)
 {
-    struct lapic *lapic = bus_add(bus, &dev_lapic);
-    if (!lapic)
+    struct apics *apics = bus_add(bus, &dev_apics);
+    if (!apics)
         return NULL;
-    lapic->config = *config;
-    if (lapic->config.maxphyaddr < 32 || lapic->config.maxphyaddr > 52)
-        lapic->config.maxphyaddr = 52;
-    lapic->bus = bus;
-    lapic->clock = bus_clock(bus);
-    lapic->expiry = (struct deadline){ .fire = lapic_timer_fire, .self = lapic };
-    lapic_reset(lapic);
+    apics->config = *config;
+    if (config->count == 0)
+        apics->config.count = 1;
+    if (config->maxphyaddr < 32 || config->maxphyaddr > 52)
+        apics->config.maxphyaddr = 52;
+    apics->bus = bus;
+    apics->clock = bus_clock(bus);
+    if (apics->config.count > APICS_MAX)
+        return NULL;
+    apics->cpu = calloc(apics->config.count, sizeof(*apics->cpu));
+    if (!apics->cpu)
+        return NULL;
+    for (unsigned i = 0; i < apics->config.count; i++) {
+        struct lapic *lapic = &apics->cpu[i];
+        lapic->apics = apics;
+        lapic->index = i;
+        lapic->expiry = (struct deadline){ .fire = lapic_timer_fire, .self = lapic };
+    }
+    apics_reset(apics);
     if (config->pic)
-        pic_connect(config->pic, lint0_from_pic, lapic);
-    return lapic;
+        pic_connect(config->pic, lint0_from_pic, apics);
+    return apics;
+}
+
+struct lapic *apics_cpu(struct apics *apics, unsigned index)
+{
+    assert(index < apics->config.count);
+    return &apics->cpu[index];
+}
+
+void apics_listen(struct apics *apics, const struct apics_listener *listener)
+{
+    apics->listener = *listener;
+}
+
+void apics_firmware_init(struct apics *apics)
+{
+    struct lapic *lapic = &apics->cpu[0];
+    lapic_register_write(lapic, R_SVR, SVR_ENABLE | 0xff);
+    lapic_register_write(lapic, R_LVT + LVT_LINT0, LVT_LEVEL | MT_EXTINT << 8);
+    lapic_register_write(lapic, R_LVT + LVT_LINT1, LVT_LEVEL | MT_NMI << 8);
 }

@@ -27,7 +27,8 @@ struct apics_config {
     struct pic *pic;    /* drives every LINT0 and answers the acknowledge of ExtINT; NULL: none */
     uint8_t maxphyaddr; /* bits; 0: 52 */
     bool x2apic;        /* CPUID Fn0000_0001 ECX[21]: APIC_BASE.EXTD can be set */
-    bool tsc_deadline;  /* CPUID Fn0000_0001 ECX[24] */
+    bool tsc_deadline;  /* ECX[24] */
+    bool extended;      /* Fn8000_0001 ECX[3]: the extended register space is there */
     void (*signal)(void *self, unsigned cpu, enum apic_signal what,
                    uint8_t vector); /* may be NULL */
     void *self;
@@ -84,18 +85,5 @@ void lapic_set_lint(void *self, unsigned line, bool level);
 
 /* The interface to the CPU; self is the struct lapic. */
 extern const struct intc_ops lapic_intc_ops;
-
-/* --- the previous interface, for one processor; to be removed --- */
-struct lapic_config {
-    struct pic *pic;
-    uint8_t id;
-    uint8_t maxphyaddr;
-    bool bsp;
-    void (*changed)(void *self);
-    void (*nmi)(void *self);
-    void *self;
-};
-struct lapic *lapic_add(struct bus *bus, const struct lapic_config *config);
-void lapic_firmware_init(struct lapic *lapic);
 
 #endif

@@ -1,36 +1,21 @@
-/* Interrupts through the local APIC: acceptance, priorities, local interrupts, interprocessor interrupts.
- * APM vol 2, 16.4 "Local Interrupts" to 16.6 "Local APIC Handling of Interrupts".
+/* Interrupts through one local APIC: acceptance, priorities, local interrupts, what the CPU asks.
+ * APM vol 2, 16.4 "Local Interrupts", 16.6 "Local APIC Handling of Interrupts".
  *
  * CHOICE: an error interrupt is sent for the first error after a write to the ESR; the manual says only that errors
- * cause one. */
+ * cause one.
+ * CHOICE: an external interrupt message is taken even while the APIC is software-disabled, by 16.5; 16.3.1 says no. */
 #include "devices/lapic_priv.h"
 
 #include <string.h>
 
-#define ICR_LOGICAL 0x00800u
-#define ICR_ASSERT 0x04000u
-#define ICR_LEVEL 0x08000u
-
-enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
-
-void lapic_changed(struct lapic *lapic)
+static int highest_bit(const uint32_t set[8], const uint32_t mask[8])
 {
-    if (lapic->config.changed)
-        lapic->config.changed(lapic->config.self);
-}
-
-static void pulse_nmi(struct lapic *lapic)
-{
-    if (lapic->config.nmi)
-        lapic->config.nmi(lapic->config.self);
-}
-
-static int highest_bit(const uint32_t set[8])
-{
-    for (int word = 7; word >= 0; word--)
-        for (int bit = 31; set[word] && bit >= 0; bit--)
-            if (set[word] >> bit & 1)
+    for (int word = 7; word >= 0; word--) {
+        uint32_t bits = set[word] & mask[word];
+        for (int bit = 31; bits && bit >= 0; bit--)
+            if (bits >> bit & 1)
                 return word * 32 + bit;
+    }
     return -1;
 }
 
@@ -38,6 +23,12 @@ static void vector_set(uint32_t set[8], unsigned vector, bool value)
 {
     uint32_t bit = 1u << vector % 32;
     set[vector / 32] = value ? set[vector / 32] | bit : set[vector / 32] & ~bit;
+}
+
+static void find_highest(struct lapic *lapic)
+{
+    lapic->highest_irr = highest_bit(lapic->irr, lapic->ier);
+    lapic->highest_isr = highest_bit(lapic->isr, lapic->isr);
 }
 
 void lapic_clear_interrupts(struct lapic *lapic)
@@ -55,6 +46,8 @@ void lapic_error(struct lapic *lapic, uint32_t bit)
     if (first)
         lapic_deliver(lapic, LVT_ERROR);
 }
+
+/* --- priorities --------------------------------------------------------------------------------- */
 
 /* The priority class of a vector; -1 (no vector) is class 0. */
 static uint8_t class_of(int vector)
@@ -78,6 +71,22 @@ uint8_t lapic_apr(const struct lapic *lapic)
     return (lapic->tpr & 0xf0) >= other ? lapic->tpr : other;
 }
 
+void lapic_set_tpr(struct lapic *lapic, uint8_t tpr)
+{
+    lapic->tpr = tpr;
+    lapic_changed(lapic);
+}
+
+/* 16.7.2: a vector that is not enabled takes no part in the search for the highest. */
+void lapic_set_ier(struct lapic *lapic, unsigned word, uint32_t value)
+{
+    lapic->ier[word] = value;
+    find_highest(lapic);
+    lapic_changed(lapic);
+}
+
+/* --- acceptance --------------------------------------------------------------------------------- */
+
 bool lapic_accept(struct lapic *lapic, uint8_t vector, bool level)
 {
     if (!lapic_software_enabled(lapic))
@@ -88,10 +97,15 @@ bool lapic_accept(struct lapic *lapic, uint8_t vector, bool level)
     }
     vector_set(lapic->irr, vector, true);
     vector_set(lapic->tmr, vector, level);
-    if (vector > lapic->highest_irr)
-        lapic->highest_irr = vector;
+    find_highest(lapic);
     lapic_changed(lapic);
     return true;
+}
+
+void lapic_accept_extint(struct lapic *lapic)
+{
+    lapic->extint = true;
+    lapic_changed(lapic);
 }
 
 void lapic_deliver(struct lapic *lapic, enum lvt which)
@@ -101,19 +115,16 @@ void lapic_deliver(struct lapic *lapic, enum lvt which)
         return;
     switch (lvt_message(entry)) {
     case MT_FIXED: lapic_accept(lapic, (uint8_t)(entry & LVT_VECTOR), false); break;
-    case MT_NMI: pulse_nmi(lapic); break;
-    case MT_SMI:
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: SMI of a local interrupt (APM vol 2, 16.4)");
-        break;
+    case MT_NMI: lapic_signal(lapic, APIC_NMI, 0); break;
+    case MT_SMI: lapic_signal(lapic, APIC_SMI, 0); break;
     case MT_EXTINT:
-        if (which == LVT_LINT0)
+        if (which == LVT_LINT0) /* the pin itself asks, as long as it is high */
             lapic_changed(lapic);
         else
-            bus_tell(lapic->bus, PROBE_UNIMP, "APIC: ExtINT other than by LINT0 (APM vol 2, 16.4)");
+            lapic_accept_extint(lapic);
         break;
     default:
-        bus_tell(lapic->bus, PROBE_GUEST_ERROR,
-                 "APIC: message type of a local interrupt is reserved");
+        lapic_tell(lapic, PROBE_GUEST_ERROR, "APIC: message type of a local interrupt is reserved");
         break;
     }
 }
@@ -127,7 +138,7 @@ void lapic_lint_update(struct lapic *lapic, unsigned pin, bool rises)
         if (pin == 0)
             lapic_changed(lapic);
         else if (rises)
-            pulse_nmi(lapic);
+            lapic_signal(lapic, APIC_NMI, 0);
         return;
     }
     if (lvt_message(*entry) == MT_FIXED && (*entry & LVT_LEVEL)) {
@@ -155,92 +166,43 @@ void lapic_set_lint(void *self, unsigned line, bool level)
         lapic_lint_update(lapic, line, true);
 }
 
-void lapic_eoi(struct lapic *lapic)
+/* --- end of interrupt --------------------------------------------------------------------------- */
+
+/* The source of a level-triggered interrupt learns of its end: a pin here, else the IOAPIC. 16.6.3. */
+static void tell_source(struct lapic *lapic, unsigned vector)
 {
-    int vector = lapic->highest_isr;
-    if (vector < 0)
-        return;
-    vector_set(lapic->isr, (unsigned)vector, false);
-    lapic->highest_isr = highest_bit(lapic->isr);
+    const struct apics_listener *listener = &lapic->apics->listener;
+    bool local = false;
     for (unsigned pin = 0; pin < 2; pin++) {
         uint32_t *entry = &lapic->lvt[LVT_LINT0 + pin];
-        if ((*entry & LVT_REMOTE_IRR) && lapic->lint_vector[pin] == vector) {
-            *entry &= ~LVT_REMOTE_IRR;
-            lapic_lint_update(lapic, pin, false);
-        }
+        if (!(*entry & LVT_REMOTE_IRR) || lapic->lint_vector[pin] != vector)
+            continue;
+        local = true;
+        *entry &= ~LVT_REMOTE_IRR;
+        lapic_lint_update(lapic, pin, false);
     }
+    if (!local && listener->eoi)
+        listener->eoi(listener->self, (uint8_t)vector);
+}
+
+void lapic_end(struct lapic *lapic, unsigned vector)
+{
+    if (!vector_bit(lapic->isr, vector))
+        return;
+    vector_set(lapic->isr, vector, false);
+    find_highest(lapic);
+    if (vector_bit(lapic->tmr, vector))
+        tell_source(lapic, vector);
     lapic_changed(lapic);
 }
 
-/* 16.6.1 "Receiving System and IPI Interrupts". A model of the DFR that is neither flat nor cluster selects nobody. */
-static bool is_destination(const struct lapic *lapic)
+void lapic_eoi(struct lapic *lapic)
 {
-    uint8_t dest = (uint8_t)(lapic->icr_high >> 24);
-    uint8_t own = (uint8_t)(lapic->ldr >> 24);
-    if (dest == 0xff)
-        return true;
-    if (!(lapic->icr_low & ICR_LOGICAL))
-        return dest == lapic->id >> 24;
-    switch (lapic->dfr >> 28) {
-    case 0xf: return dest & own;
-    case 0x0: return (dest & 0xf0) == (own & 0xf0) && (dest & own & 0x0f);
-    default: return false;
-    }
+    if (lapic->highest_isr >= 0)
+        lapic_end(lapic, (unsigned)lapic->highest_isr);
 }
 
-/* A message to this processor. Table 16-4 allows only fixed ones by a shorthand that includes the sender.
- * CHOICE: the others are sent all the same, as the machines we are compatible with do, and told. */
-static void send_to_self(struct lapic *lapic, bool by_shorthand)
-{
-    enum apic_message_type type = lvt_message(lapic->icr_low);
-    if (by_shorthand && type != MT_FIXED)
-        bus_tell(lapic->bus, PROBE_GUEST_ERROR,
-                 "APIC: only fixed interrupts may be sent to self by shorthand (APM vol 2, 16.5)");
-    switch (type) {
-    case MT_FIXED:
-    case MT_LOWEST: lapic_accept(lapic, (uint8_t)lapic->icr_low, lapic->icr_low & ICR_LEVEL); break;
-    case MT_NMI: pulse_nmi(lapic); break;
-    case MT_STARTUP: /* a processor that runs ignores it */ break;
-    case MT_SMI: bus_tell(lapic->bus, PROBE_UNIMP, "APIC: SMI message (APM vol 2, 16.5)"); break;
-    case MT_READ:
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: remote read message (APM vol 2, 16.5)");
-        break;
-    case MT_INIT:
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: INIT to the sending processor (APM vol 2, 16.5)");
-        break;
-    case MT_EXTINT:
-        bus_tell(lapic->bus, PROBE_UNIMP, "APIC: external interrupt message (APM vol 2, 16.5)");
-        break;
-    }
-}
-
-void lapic_send(struct lapic *lapic)
-{
-    uint32_t icr = lapic->icr_low;
-    enum apic_message_type type = lvt_message(icr);
-    enum shorthand to = (enum shorthand)(icr >> 18 & 3);
-    bool fixed = type == MT_FIXED || type == MT_LOWEST;
-
-    if (fixed && (icr & 0xff) < 16) {
-        lapic_error(lapic, ESR_SENT_VECTOR);
-        return;
-    }
-    if ((icr & ICR_LEVEL) &&
-        !(icr & ICR_ASSERT)) { /* INIT level de-assert: only for APICs of long ago */
-        if (type != MT_INIT)
-            bus_tell(lapic->bus, PROBE_GUEST_ERROR,
-                     "APIC: level-triggered message without assert is not sent (APM vol 2, 16.5)");
-        return;
-    }
-    if (to == TO_OTHERS)
-        return; /* nobody else is there */
-    if (to == TO_DESTINATION && !is_destination(lapic))
-        lapic_error(lapic, ESR_SENT_ACCEPT);
-    else
-        send_to_self(lapic, to != TO_DESTINATION);
-}
-
-/* ---- what the CPU sees ---- */
+/* --- what the CPU sees -------------------------------------------------------------------------- */
 
 /* The fixed interrupt to deliver, or -1. CHOICE: while software-disabled, pending ones wait ("are held"). */
 static int fixed_pending(const struct lapic *lapic)
@@ -254,19 +216,26 @@ static int fixed_pending(const struct lapic *lapic)
 static bool extint_open(const struct lapic *lapic)
 {
     uint32_t entry = lapic->lvt[LVT_LINT0];
-    if (!lapic->config.pic)
-        return false;
     return !lapic_enabled(lapic) || (!(entry & LVT_MASKED) && lvt_message(entry) == MT_EXTINT);
+}
+
+/* The PIC's vector, or -1. A message is answered even when the PIC asks no longer: spuriously. */
+static int extint_pending(const struct lapic *lapic)
+{
+    const struct pic *pic = lapic->apics->config.pic;
+    if (!pic)
+        return -1;
+    if (lapic->extint)
+        return pic_vector(pic);
+    return extint_open(lapic) ? pic_pending(pic) : -1;
 }
 
 /* CHOICE: a fixed interrupt goes before ExtINT; the manual gives no order. */
 static int intc_pending(void *self)
 {
-    struct lapic *lapic = self;
+    const struct lapic *lapic = self;
     int vector = fixed_pending(lapic);
-    if (vector >= 0)
-        return vector;
-    return extint_open(lapic) ? pic_pending(lapic->config.pic) : -1;
+    return vector >= 0 ? vector : extint_pending(lapic);
 }
 
 static int intc_acknowledge(void *self)
@@ -277,13 +246,14 @@ static int intc_acknowledge(void *self)
         lapic_timer_sync(lapic);
         vector_set(lapic->irr, (unsigned)vector, false);
         vector_set(lapic->isr, (unsigned)vector, true);
-        lapic->highest_irr = highest_bit(lapic->irr);
-        lapic->highest_isr = vector; /* above the processor priority, so above all in service */
+        find_highest(lapic);
         lapic_timer_arm(lapic);
         return vector;
     }
-    if (extint_open(lapic) && pic_pending(lapic->config.pic) >= 0)
-        return pic_acknowledge(lapic->config.pic);
+    if (extint_pending(lapic) >= 0) {
+        lapic->extint = false;
+        return pic_acknowledge(lapic->apics->config.pic);
+    }
     if (lapic_software_enabled(lapic) && lapic->highest_irr >= 0)
         return (int)(lapic->svr & 0xff); /* 16.4.7 "Spurious Interrupts": no bit in service */
     return -1;
@@ -297,9 +267,7 @@ static uint8_t intc_read_tpr(void *self)
 
 static void intc_write_tpr(void *self, uint8_t tpr)
 {
-    struct lapic *lapic = self;
-    lapic->tpr = tpr;
-    lapic_changed(lapic);
+    lapic_set_tpr(self, tpr);
 }
 
 const struct intc_ops lapic_intc_ops = {
@@ -309,4 +277,9 @@ const struct intc_ops lapic_intc_ops = {
     .write_tpr = intc_write_tpr,
     .read_apic_base = lapic_read_base,
     .write_apic_base = lapic_write_base,
+    .read_msr = lapic_read_msr,
+    .write_msr = lapic_write_msr,
+    .read_tsc_deadline = lapic_read_tsc_deadline,
+    .write_tsc_deadline = lapic_write_tsc_deadline,
+    .init = lapic_init,
 };

@@ -1,9 +1,11 @@
-/* The APIC timer. APM vol 2, 16.4.1 "APIC Timer Interrupt".
+/* The APIC timer. APM vol 2, 16.4.1 "APIC Timer Interrupt"; TSC-deadline mode as Intel's manual, volume 3, "APIC Timer"
+ * has it.
  *
  * Nothing counts: the current count is a function of virtual time. A deadline is queued only while reaching zero would
  * change something, so that a masked or unserved periodic timer costs nothing and does not keep a halted machine
  * looking alive.
- * CHOICE: a change of the divide value or of the mode goes on from the current count. */
+ * CHOICE: a change of the divide value or between one-shot and periodic mode goes on from the current count.
+ * CHOICE: timer mode 3, which is reserved, stops the timer. */
 #include "devices/lapic_priv.h"
 
 /* log2 of the nanoseconds a tick takes: Table 16-3 "Divide Values". */
@@ -18,9 +20,27 @@ static bool is_periodic(const struct lapic *lapic)
     return lapic->lvt[LVT_TIMER] & LVT_PERIODIC;
 }
 
+/* Bits 18:17 are 2: the TSC decides. */
+static bool is_deadline_mode(uint32_t entry)
+{
+    return (entry & (LVT_DEADLINE | LVT_PERIODIC)) == LVT_DEADLINE;
+}
+
+static uint64_t ns_gone(const struct lapic *lapic)
+{
+    uint64_t now = clock_now_ns(lapic->apics->clock);
+    return now > lapic->at ? now - lapic->at : 0;
+}
+
 static uint64_t ticks_gone(const struct lapic *lapic)
 {
-    return (clock_now_ns(lapic->clock) - lapic->at) >> tick_shift(lapic);
+    return ns_gone(lapic) >> tick_shift(lapic);
+}
+
+/* TSC-deadline mode: is it waiting? */
+static bool is_armed(const struct lapic *lapic)
+{
+    return lapic->tsc_deadline && clock_now_ns(lapic->apics->clock) < lapic->at;
 }
 
 uint32_t lapic_timer_count(const struct lapic *lapic)
@@ -35,8 +55,17 @@ uint32_t lapic_timer_count(const struct lapic *lapic)
     return lapic->initial - (uint32_t)((ticks - lapic->from) % lapic->initial);
 }
 
+static void sync_deadline(struct lapic *lapic)
+{
+    if (!lapic->tsc_deadline || is_armed(lapic))
+        return;
+    lapic->tsc_deadline = 0;
+    lapic_deliver(lapic, LVT_TIMER);
+}
+
 void lapic_timer_sync(struct lapic *lapic)
 {
+    sync_deadline(lapic);
     if (!lapic->timer_on)
         return;
     uint64_t ticks = ticks_gone(lapic);
@@ -66,20 +95,33 @@ static bool expiry_matters(const struct lapic *lapic)
 
 void lapic_timer_arm(struct lapic *lapic)
 {
-    if (lapic->timer_on && expiry_matters(lapic)) {
-        uint64_t when = lapic->at + ((uint64_t)lapic->from << tick_shift(lapic));
-        if (!lapic->expiry.queued || lapic->expiry.when_ns != when)
-            clock_arm(lapic->clock, &lapic->expiry, when);
-    } else {
-        clock_cancel(lapic->clock, &lapic->expiry);
-    }
+    struct vclock *clock = lapic->apics->clock;
+    uint64_t when = CLOCK_NEVER;
+    if (lapic->timer_on)
+        when = lapic->at + ((uint64_t)lapic->from << tick_shift(lapic));
+    else if (lapic->tsc_deadline)
+        when = lapic->at;
+    if (when == CLOCK_NEVER || !expiry_matters(lapic))
+        clock_cancel(clock, &lapic->expiry);
+    else if (!lapic->expiry.queued || lapic->expiry.when_ns != when)
+        clock_arm(clock, &lapic->expiry, when);
+}
+
+void lapic_timer_reset(struct lapic *lapic)
+{
+    clock_cancel(lapic->apics->clock, &lapic->expiry);
+    lapic->timer_on = false;
+    lapic->initial = lapic->divide = lapic->from = 0;
+    lapic->tsc_deadline = 0;
 }
 
 void lapic_timer_set_initial(struct lapic *lapic, uint32_t initial)
 {
+    if (lapic->lvt[LVT_TIMER] & LVT_DEADLINE) /* without effect in this mode */
+        return;
     lapic_timer_sync(lapic);
     lapic->initial = lapic->from = initial;
-    lapic->at = clock_now_ns(lapic->clock);
+    lapic->at = clock_now_ns(lapic->apics->clock);
     lapic->timer_on = initial != 0;
     lapic_timer_arm(lapic);
 }
@@ -89,10 +131,21 @@ void lapic_timer_set_divide(struct lapic *lapic, uint32_t value)
     lapic_timer_sync(lapic);
     if (lapic->timer_on) {
         lapic->from = lapic_timer_count(lapic);
-        lapic->at = clock_now_ns(lapic->clock);
+        lapic->at = clock_now_ns(lapic->apics->clock);
     }
     lapic->divide = value & 0x0b;
     lapic_timer_arm(lapic);
+}
+
+/* The way into TSC-deadline mode and out of it disarms the timer. */
+void lapic_timer_mode_changed(struct lapic *lapic, uint32_t old_entry)
+{
+    const uint32_t mode = LVT_DEADLINE | LVT_PERIODIC;
+    uint32_t entry = lapic->lvt[LVT_TIMER];
+    if ((entry & mode) == (old_entry & mode) || !((entry | old_entry) & LVT_DEADLINE))
+        return;
+    lapic->timer_on = false;
+    lapic->tsc_deadline = 0;
 }
 
 void lapic_timer_fire(void *self, uint64_t now_ns)
@@ -101,4 +154,42 @@ void lapic_timer_fire(void *self, uint64_t now_ns)
     (void)now_ns;
     lapic_timer_sync(lapic);
     lapic_timer_arm(lapic);
+}
+
+uint64_t lapic_read_tsc_deadline(void *self)
+{
+    const struct lapic *lapic = self;
+    return is_armed(lapic) ? lapic->tsc_deadline : 0;
+}
+
+void lapic_write_tsc_deadline(void *self, uint64_t tsc, uint64_t when_ns)
+{
+    struct lapic *lapic = self;
+    if (!is_deadline_mode(lapic->lvt[LVT_TIMER]))
+        return;
+    lapic_timer_sync(lapic);
+    lapic->tsc_deadline = tsc;
+    lapic->at = when_ns;
+    lapic_timer_arm(lapic);
+}
+
+/* The next expiry, whether or not anything waits for it. */
+static uint64_t next_expiry(const struct lapic *lapic)
+{
+    if (is_armed(lapic))
+        return lapic->at;
+    uint64_t ticks = ticks_gone(lapic);
+    if (!lapic->timer_on || (ticks >= lapic->from && !is_periodic(lapic)))
+        return CLOCK_NEVER;
+    uint64_t at_zero = lapic->from;
+    if (ticks >= lapic->from)
+        at_zero += ((ticks - lapic->from) / lapic->initial + 1) * lapic->initial;
+    return lapic->at + (at_zero << tick_shift(lapic));
+}
+
+void lapic_timer_mix(const struct lapic *lapic, const struct dev_mixer *mixer)
+{
+    dev_mix(mixer, lapic->initial | (uint64_t)lapic->divide << 32);
+    dev_mix(mixer, next_expiry(lapic));
+    dev_mix(mixer, is_armed(lapic) ? lapic->tsc_deadline : 0);
 }

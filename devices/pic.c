@@ -116,12 +116,18 @@ int pic_pending(const struct pic *pic)
     return pic->chip[1].vector_base + (slave < 0 ? 7 : slave);
 }
 
+int pic_vector(const struct pic *pic)
+{
+    int vector = pic_pending(pic);
+    return vector >= 0 ? vector : pic->chip[0].vector_base + 7;
+}
+
 int pic_acknowledge(struct pic *pic)
 {
     int input = chip_request(&pic->chip[0]);
-    if (input < 0)
-        return pic->chip[0].vector_base + 7; /* spurious: no bit in service */
-    int vector = pic_pending(pic);
+    int vector = pic_vector(pic);
+    if (input < 0) /* spurious: no bit in service */
+        return vector;
     chip_acknowledge(&pic->chip[0], (unsigned)input);
     if (input == CASCADE) {
         int slave = chip_request(&pic->chip[1]);

@@ -18,6 +18,9 @@ void pic_set_irq(void *self, unsigned line, bool level);
 /* The vector an acknowledge would give now, or -1 when INTR is low. */
 int pic_pending(const struct pic *pic);
 
+/* The vector an acknowledge would give now, be it a spurious one. */
+int pic_vector(const struct pic *pic);
+
 /* The processor's interrupt acknowledge cycle: the vector; a spurious one (7) if the request went away. */
 int pic_acknowledge(struct pic *pic);
 

@@ -15,21 +15,24 @@
 
 /* --- what devices say to the machine: self is the machine ---------------------------------- */
 
-/* The interrupt controller's output changed. There is no vCPU yet while devices are added. */
-static void interrupt_changed(void *self)
+/* A signal of the APICs. There is no vCPU yet while devices are added. */
+static void apic_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t vector)
 {
     struct pacifica_machine *machine = self;
-    if (machine->cpu)
-        cpu_attention(machine->cpu);
-}
-
-static void nmi_pulse(void *self)
-{
-    struct pacifica_machine *machine = self;
-    if (!machine->cpu)
+    struct vcpu *target = cpu == 0 ? machine->cpu : NULL;
+    if (!target)
         return;
-    machine->cpu->pins.nmi = true;
-    cpu_attention(machine->cpu);
+    switch (what) {
+    case APIC_CHANGED: break;
+    case APIC_NMI: target->pins.nmi = true; break;
+    case APIC_SMI: target->pins.smi = true; break;
+    case APIC_INIT: target->pins.init = true; break;
+    case APIC_SIPI:
+        target->pins.sipi = true;
+        target->pins.sipi_vector = vector;
+        break;
+    }
+    cpu_attention(target);
 }
 
 static void exit_written(void *self, uint32_t value)
@@ -65,17 +68,25 @@ static bool add_standard(struct pacifica_machine *machine)
     machine->pic = pic_add(bus, NULL, NULL);
     if (!machine->pic)
         return false;
-    const struct lapic_config config = { .pic = machine->pic,
-                                         .maxphyaddr = CPU_MAXPHYADDR,
-                                         .bsp = true,
-                                         .changed = interrupt_changed,
-                                         .nmi = nmi_pulse,
-                                         .self = machine };
-    machine->lapic = lapic_add(bus, &config);
+    const struct cpu_model *model = &machine->model;
+    const struct apics_config config = {
+        .count = 1,
+        .pic = machine->pic,
+        .maxphyaddr = CPU_MAXPHYADDR,
+        .x2apic = cpu_model_has(model, CPU_FEATURE_X2APIC),
+        .tsc_deadline = cpu_model_has(model, CPU_FEATURE_TSC_DEADLINE),
+        .extended = cpu_model_has(model, CPU_FEATURE_EXTAPIC),
+        .signal = apic_signal,
+        .self = machine,
+    };
+    machine->apics = apics_add(bus, &config);
+    if (!machine->apics)
+        return false;
+    machine->lapic = apics_cpu(machine->apics, 0);
     const struct irq_line timer = { .set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ };
     const struct irq_line com1 = { .set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ };
     machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
-    return machine->lapic && machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
+    return machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
            rtc_add(bus, RTC_EPOCH, memory_ram_bytes(machine->memory),
                    memory_high_bytes(machine->memory)) &&
            reset_ports_add(bus, reset_wanted, machine);
@@ -141,5 +152,5 @@ void machine_reset_devices(struct pacifica_machine *machine)
 {
     bus_reset(machine->bus);
     pic_firmware_init(machine->pic);
-    lapic_firmware_init(machine->lapic);
+    apics_firmware_init(machine->apics);
 }

@@ -28,7 +28,8 @@ struct pacifica_machine {
     struct memory *memory;
     struct bus *bus;
     struct pic *pic;
-    struct lapic *lapic;
+    struct apics *apics;
+    struct lapic *lapic; /* the bootstrap processor's */
     struct uart *uart;
     struct vcpu *cpu;
 

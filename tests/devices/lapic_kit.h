@@ -1,4 +1,4 @@
-/* One local APIC with a PIC, as the tests of its parts need it. */
+/* Local APICs with a PIC, as the tests of its parts need it. */
 #ifndef TESTS_DEVICES_LAPIC_KIT_H
 #define TESTS_DEVICES_LAPIC_KIT_H
 
@@ -38,20 +38,21 @@
 struct local {
     struct kit kit;
     struct pic *pic;
-    struct lapic *lapic;
+    struct apics *apics;
+    struct lapic *lapic; /* of processor 0 */
     unsigned changes, nmis;
+    unsigned signals[APIC_SIPI + 1]; /* of processor 0 */
 };
 
-static inline void local_changed(void *self)
+static inline void local_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t vector)
 {
     struct local *l = self;
-    l->changes++;
-}
-
-static inline void local_nmi(void *self)
-{
-    struct local *l = self;
-    l->nmis++;
+    (void)vector;
+    if (cpu != 0)
+        return;
+    l->signals[what]++;
+    l->changes = l->signals[APIC_CHANGED];
+    l->nmis = l->signals[APIC_NMI];
 }
 
 static inline uint32_t rd(struct local *l, uint32_t reg)
@@ -70,21 +71,19 @@ static inline void local_open_reset(struct local *l)
     memset(l, 0, sizeof(*l));
     kit_open(&l->kit);
     l->pic = pic_add(l->kit.bus, NULL, NULL);
-    struct lapic_config config = { .pic = l->pic,
-                                   .id = 5,
-                                   .maxphyaddr = 48,
-                                   .bsp = true,
-                                   .changed = local_changed,
-                                   .nmi = local_nmi,
-                                   .self = l };
-    l->lapic = lapic_add(l->kit.bus, &config);
-    ck_assert_ptr_nonnull(l->lapic);
+    struct apics_config config = {
+        .count = 1, .pic = l->pic, .maxphyaddr = 48, .signal = local_signal, .self = l
+    };
+    l->apics = apics_add(l->kit.bus, &config);
+    ck_assert_ptr_nonnull(l->apics);
+    l->lapic = apics_cpu(l->apics, 0);
 }
 
-/* Software-enabled, spurious vector EFh. */
+/* With the ID 5, software-enabled, spurious vector EFh. */
 static inline void local_open(struct local *l)
 {
     local_open_reset(l);
+    wr(l, ID, 0x05000000);
     wr(l, SVR, 0x1ef);
 }
 
