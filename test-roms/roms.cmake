@@ -104,3 +104,28 @@ function(pacifica_add_rom group name)
         set_property(GLOBAL APPEND PROPERTY PACIFICA_ROMS ${id})
     endif()
 endfunction()
+
+# pacifica_add_bios(<group> <name> SOURCE file.S): a flat ROM of one assembler file with all addresses
+# its own, linked for the 64 KiB below 1 MiB: ${CMAKE_BINARY_DIR}/test-roms/<group>/<name>.bin, in the
+# global property PACIFICA_BIOS_ROMS as "<group>/<name>".
+function(pacifica_add_bios group name)
+    cmake_parse_arguments(ROM "" "SOURCE" "" ${ARGN})
+    if(NOT PACIFICA_ROM_CC)
+        return()
+    endif()
+    set(out ${PACIFICA_ROM_OUT}/${group}/${name})
+    set(object ${PACIFICA_ROM_OUT}/obj/${group}/${name}/${ROM_SOURCE}.o)
+    pacifica_rom_object(${CMAKE_CURRENT_SOURCE_DIR}/${ROM_SOURCE} ${object})
+    file(MAKE_DIRECTORY ${PACIFICA_ROM_OUT}/${group})
+    add_custom_command(
+        OUTPUT ${out}.bin
+        COMMAND ${PACIFICA_ROM_LD} -m elf_x86_64 -static -nostdlib --no-warn-rwx-segments
+                -Ttext=0xf0000 -e 0xffff0 -o ${out}.elf64 ${object}
+        COMMAND ${PACIFICA_ROM_OBJCOPY} -O binary -j .text ${out}.elf64 ${out}.bin
+        DEPENDS ${object}
+        COMMENT "ROM ${group}/${name}.bin"
+        VERBATIM)
+    add_custom_target(rom-${group}-${name} DEPENDS ${out}.bin)
+    add_dependencies(roms rom-${group}-${name})
+    set_property(GLOBAL APPEND PROPERTY PACIFICA_BIOS_ROMS ${group}/${name})
+endfunction()
