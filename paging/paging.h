@@ -81,6 +81,19 @@ struct tlb_counters {
 /* Counters of an ASID, or NULL if it never translated anything. */
 const struct tlb_counters *paging_counters(const struct paging *paging, uint16_t asid);
 
+/* One entry of the TLB, for reports. */
+struct tlb_view {
+    enum { TLB_DATA, TLB_CODE, TLB_NESTED } kind; /* TLB_NESTED: guest physical address of a guest's tables */
+    uint64_t page;                                /* linear; TLB_NESTED: guest physical */
+    uint64_t gpa, spa;
+    uint64_t page_bytes, guest_page_bytes;
+    uint16_t asid, pcid;
+    uint8_t pkey;
+    bool writable, user, nx, global, dirty; /* writable: at both stages */
+};
+void paging_each(const struct paging *paging, void (*each)(void *self, const struct tlb_view *view),
+                 void *self);
+
 /* Feed the architectural content (not counters of hits) to a hash: calls mix with each entry's words. */
 void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t word), void *self);
 

@@ -270,6 +270,35 @@ uint64_t paging_itlb_generation(const struct paging *paging)
     return paging->itlb_generation;
 }
 
+void paging_each(const struct paging *paging, void (*each)(void *self, const struct tlb_view *view),
+                 void *self)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        const struct tlb_entry *e = &paging->entries[i];
+
+        if (!paging->tags[i])
+            continue;
+        each(self, &(struct tlb_view){
+                       .kind = is_nested(e->array) ? TLB_NESTED
+                               : is_insn(e->array) ? TLB_CODE
+                                                   : TLB_DATA,
+                       .page = e->page,
+                       .gpa = e->gpa,
+                       .spa = e->spa,
+                       .page_bytes = 1ull << e->is.shift,
+                       .guest_page_bytes = 1ull << e->is.guest_shift,
+                       .asid = e->is.asid,
+                       .pcid = e->is.pcid,
+                       .pkey = e->is.pkey,
+                       .writable = (e->is.flags & TLB_W) && (e->is.flags & TLB_NESTED_W),
+                       .user = e->is.flags & TLB_U,
+                       .nx = e->is.flags & TLB_NX,
+                       .global = e->is.flags & TLB_G,
+                       .dirty = e->is.flags & TLB_D,
+                   });
+    }
+}
+
 void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t word), void *self)
 {
     for (unsigned set = 0; set < TLB_SETS; set++)

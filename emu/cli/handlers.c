@@ -227,6 +227,25 @@ enum pacifica_status option_exit_stats(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
+enum pacifica_status option_info(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    const char *rest = value;
+    if (strcmp(value, "help") == 0 || strcmp(value, "?") == 0) {
+        o->action = CLI_INFO_LIST;
+        return PACIFICA_OK;
+    }
+    while (rest) {
+        const char *part = words_next(&o->words, &rest);
+        if (!part)
+            return diag_set(parse->diag, PACIFICA_ENOMEM, NULL, NULL, "no memory");
+        if (o->info_count == CLI_INFO)
+            return option_bad(parse, part, "one item too many (8)");
+        o->info[o->info_count++] = part;
+    }
+    return PACIFICA_OK;
+}
+
 enum pacifica_status option_state_hash(struct parse *parse, const char *value)
 {
     (void)value;

@@ -19,6 +19,7 @@ static int answer(enum cli_action action)
     case CLI_VERSION: (void)printf("pacifica %s\n", pacifica_version()); break;
     case CLI_CPU_LIST: pacifica_cpu_list(&to_stdout); break;
     case CLI_TRACE_LIST: pacifica_trace_list(&to_stdout); break;
+    case CLI_INFO_LIST: pacifica_info_list(&to_stdout); break;
     case CLI_DEVICE_LIST:
         (void)printf("isa-debug-exit  iobase=PORT (0x501), iosize=1..4 (2): a write ends the run\n"
                      "isa-debugcon    iobase=PORT (0xe9), chardev=ID: bytes written go there\n"

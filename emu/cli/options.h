@@ -9,6 +9,7 @@
 #define CLI_DEVICES 8
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
+#define CLI_INFO 8
 #define CLI_TEXT 256
 
 /* Where a character device goes. */
@@ -44,7 +45,7 @@ struct cli_fw_cfg {
 };
 
 /* What a run is to do instead of running. */
-enum cli_action { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_CPU_LIST, CLI_DEVICE_LIST, CLI_TRACE_LIST };
+enum cli_action { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_CPU_LIST, CLI_DEVICE_LIST, CLI_TRACE_LIST, CLI_INFO_LIST };
 
 /* Invariant: texts belong to `words`, which cli_options_fini() frees; counts stay within the arrays. */
 struct cli_options {
@@ -68,6 +69,8 @@ struct cli_options {
     bool nodefaults, nographic, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];
     const char *log_path, *trace_path;
+    const char *info[CLI_INFO];
+    unsigned info_count;
     enum pacifica_trace_format trace_format;
     uint64_t max_steps, drop_fast_every;
     uint64_t max_time_ms; /* 0: no limit */

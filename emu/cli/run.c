@@ -122,6 +122,18 @@ static void write_stderr(void *self, const void *bytes, size_t size)
     (void)fwrite(bytes, 1, size, stderr);
 }
 
+/* What --info asks for, of every processor. */
+static void tell_info(struct session *session)
+{
+    const struct pacifica_output to_stderr = { .write = write_stderr };
+    const struct cli_options *o = session->options;
+    for (unsigned cpu = 0; cpu < o->cpus; cpu++)
+        for (unsigned i = 0; i < o->info_count; i++) {
+            (void)fprintf(stderr, "pacifica: processor %u: %s\n", cpu, o->info[i]);
+            (void)pacifica_machine_info(session->machine, cpu, o->info[i], &to_stderr, NULL);
+        }
+}
+
 /* What --exit-stats and --state-hash ask for. bench/run reads the two lines about steps and memory. */
 static void tell_numbers(struct session *session, const struct pacifica_result *result)
 {
@@ -153,6 +165,7 @@ int session_run(struct session *session, int *signal)
         watchdog_end(&watchdog);
     *signal = watchdog.signal;
     tell_end(session, &watchdog, &result);
+    tell_info(session);
     tell_numbers(session, &result);
     return status_of(session, &watchdog, &result);
 }

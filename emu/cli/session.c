@@ -169,6 +169,17 @@ static enum pacifica_status attach_all(struct session *session, struct pacifica_
     return status;
 }
 
+/* An item that makes no sense is told before the run and not behind it. */
+static enum pacifica_status check_info(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    const struct pacifica_output nowhere = { .write = NULL };
+    enum pacifica_status status = PACIFICA_OK;
+    for (unsigned i = 0; i < o->info_count && status == PACIFICA_OK; i++)
+        status = pacifica_machine_info(session->machine, 0, o->info[i], &nowhere, diag);
+    return status;
+}
+
 enum pacifica_status session_begin(struct session *session, const struct cli_options *options,
                                    struct pacifica_diag *diag)
 {
@@ -178,6 +189,8 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
         status = make_machine(session, diag);
     if (status == PACIFICA_OK)
         status = attach_all(session, diag);
+    if (status == PACIFICA_OK)
+        status = check_info(session, diag);
     if (status == PACIFICA_OK)
         status = load_image(session, diag);
     return status;

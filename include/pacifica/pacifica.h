@@ -304,6 +304,19 @@ PACIFICA_API void pacifica_exit_stats_free(struct pacifica_exit_stats *stats);
 PACIFICA_API void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
                                            const struct pacifica_output *output);
 
+/* Tell something of a processor, as text for people: `request` is one of the items that pacifica_info_list() names, with its
+ * argument behind a space, e.g. "walk 0xffff800000001000". Changes nothing. Not while the machine runs.
+ * cpu_index  which processor; 0 is the bootstrap processor
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (no such processor or item, or its argument makes no sense: nothing was
+ * written, and `diag`, which may be NULL, says why). */
+PACIFICA_API enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine,
+                                                        unsigned cpu_index, const char *request,
+                                                        const struct pacifica_output *output,
+                                                        struct pacifica_diag *diag);
+
+/* Write the items that pacifica_machine_info() tells with a word of explanation, one a line. */
+PACIFICA_API void pacifica_info_list(const struct pacifica_output *output);
+
 /* Write the CPU models and features that options.cpu takes, one a line. */
 PACIFICA_API void pacifica_cpu_list(const struct pacifica_output *output);
 

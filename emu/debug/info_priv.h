@@ -1,0 +1,30 @@
+/* The items of the table in info.c that have files of their own. */
+#ifndef EMU_DEBUG_INFO_PRIV_H
+#define EMU_DEBUG_INFO_PRIV_H
+
+#include "emu/cpu/memtype.h"
+#include "emu/debug/info.h"
+#include "emu/debug/output.h"
+#include "svm/svm.h"
+
+typedef enum pacifica_status info_writer(struct vcpu *cpu, const char *argument,
+                                         const struct pacifica_output *output,
+                                         struct pacifica_diag *diag);
+info_writer info_registers, info_mtrr, info_tlb, info_walk, info_mem;
+
+/* "real mode", "64-bit mode", ... */
+const char *info_mode_name(const struct vcpu *cpu);
+
+/* "4-level", "PAE", ... */
+const char *info_paging_name(enum walk_mode mode);
+
+/* The current regime with every right of the supervisor, so that a report shows pages whoever may use them. */
+struct walk_regime info_regime(struct vcpu *cpu);
+
+/* Bytes that an entry of a level covers; level 1 is a page table. */
+uint64_t info_entry_bytes(enum walk_mode mode, unsigned level);
+
+/* Size of a page in words: "4 KiB". */
+const char *info_page_name(uint64_t bytes);
+
+#endif
