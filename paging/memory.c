@@ -11,7 +11,7 @@
 
 /* SMM_ADDR and SMM_MASK: bits 51:17 of an address take part. APM vol 2, 10.2.5 "SMRAM Protected Areas". */
 #define TSEG_BITS 0x000ffffffffe0000ull
-#define TSEG_HIGH_BITS 0x000fffff00000000ull
+#define TSEG_HIGH_BITS 0x0000ffff00000000ull /* no RAM lies higher */
 #define ASEG_END 0xc0000ull
 
 /* Address space without memory behind it until it is touched. NULL if the workstation refuses. */

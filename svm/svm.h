@@ -45,6 +45,18 @@ struct svm_invalid {
     const char *section; /* e.g. "APM vol 2, 15.5.1 \"Basic Operation\"" */
 };
 
+/* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
+struct svm_suspended {
+    bool valid;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if;
+    uint8_t v_tpr, v_intr_prio, v_intr_vector;
+    uint8_t cpl; /* a field of its own in a guest */
+    uint16_t asid;
+    uint32_t intercept[6];
+    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat;
+    struct walk_regime host_regime;
+};
+
 /* One per vCPU. Plain, because event delivery, the fetch path and the trace read it. Invariant: guest is
  * false => every intercept word is 0, so that svm_intercepts() is one bit test everywhere. */
 struct svm_state {
@@ -72,6 +84,7 @@ struct svm_state {
     uint8_t insn_bytes[15]; /* for the next #VMEXIT, see svm_set_insn_bytes() */
     uint8_t insn_count;
     struct svm_model model;
+    struct svm_suspended suspended;
 
     struct svm_invalid
         invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */
@@ -118,6 +131,14 @@ EMU_MUST_USE enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t
 /* The bytes at guest CS:RIP (at most 15) that the next #VMEXIT stores at 0D0h: for an intercepted #PF or a nested page
  * fault by a data access. VMRUN forgets them. APM vol 2, 15.8.4. */
 void svm_set_insn_bytes(struct vcpu *cpu, const uint8_t *bytes, unsigned count);
+
+/* SMI in a guest, RSM back into it: leave guest mode and keep what VMRUN had loaded of the control area; load it again,
+ * with GIF 1. The registers are the caller's work. */
+void svm_suspend(struct vcpu *cpu);
+void svm_resume(struct vcpu *cpu);
+
+/* INIT: guest mode and a suspended guest end without a #VMEXIT; GIF becomes 1. */
+void svm_abandon(struct svm_state *svm);
 
 /* VMLOAD, VMSAVE effects (checks and intercepts done by the caller). */
 void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa);
