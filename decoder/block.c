@@ -231,7 +231,8 @@ enum build_status block_build(struct block_cache *cache, uint64_t page, unsigned
                              .bytes = (uint8_t)used,
                              .insns = (uint8_t)count,
                              .exact = exact,
-                             .alone = exact || page2 != BLOCK_NO_PAGE };
+                             .alone = exact || page2 != BLOCK_NO_PAGE,
+                             .first = insns[0] };
     block->op_count =
         cache->lowering->lower(cache->lowering->self, block->ops, insns, count, block);
     arena_trim(&cache->arena, block, sizeof(struct block) + block->op_count * sizeof(struct op));
@@ -257,7 +258,8 @@ int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned 
                              .bytes = insn->len,
                              .insns = 1,
                              .exact = true,
-                             .alone = true };
+                             .alone = true,
+                             .first = insn };
     const struct insn *insns[1] = { insn };
     block->op_count = cache->lowering->lower(cache->lowering->self, block->ops, insns, 1, block);
     *result = block;

@@ -21,6 +21,7 @@ struct block {
     bool dead;
     struct block *hash_next;
     struct block *page_next[2]; /* in the lists of page and page2 */
+    const struct insn *first;
     unsigned op_count;
     struct op ops[];
 };

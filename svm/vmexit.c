@@ -5,8 +5,6 @@
 #include "svm/rules.h"
 #include "svm/world.h"
 
-#define DR7_RESET 0x400 /* no breakpoint enabled */
-
 static void save_guest(struct vcpu *cpu, uint8_t *vmcb)
 {
     const struct cpu_regs *regs = &cpu->regs;
@@ -99,7 +97,7 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     svm_load_world(cpu, page);
     cpu_set_rflags(cpu, cpu->rflags & ~(uint64_t)FLAG_VM);
     regs->cr0 |= CR0_PE;
-    regs->dr[7] = DR7_RESET;
+    regs->dr[7] = DR7_FIXED; /* no breakpoint enabled */
     regs->cpl = 0;
     regs->shadow = false;
     regs->shadow_next = false;

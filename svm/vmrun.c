@@ -2,11 +2,6 @@
 #include "svm/rules.h"
 #include "svm/world.h"
 
-#define DR6_WRITABLE UINT64_C(0xe00f)
-#define DR6_FIXED UINT64_C(0xffff0ff0)
-#define DR7_WRITABLE UINT64_C(0xffff23ff)
-#define DR7_FIXED UINT64_C(0x400)
-
 /* The host goes to the fields of a VMCB that VMRUN loads, and nowhere else in the page: hypervisors keep their VMSAVE
  * state in the rest of it. The format is private to the processor; this is the one known from real parts. */
 static void save_host(struct vcpu *cpu, const struct svm_page *hsave, uint64_t next_rip)

@@ -231,31 +231,3 @@ void control_set_cr8(struct vcpu *cpu, uint8_t value)
     cpu_attention(cpu);
 }
 
-/* --- debug registers --- */
-
-#define DR6_FIXED 0xffff0ff0ull
-#define DR6_WRITABLE 0xe00full
-#define DR7_FIXED 0x400ull
-#define DR7_WRITABLE 0xffff23ffull
-
-bool control_dr_ok(const struct vcpu *cpu, unsigned n, uint64_t value)
-{
-    (void)cpu;
-    return n < 4 || value >> 32 == 0;
-}
-
-enum step control_set_dr(struct vcpu *cpu, unsigned n, uint64_t value)
-{
-    if (n < 4) {
-        cpu->regs.dr[n] = value;
-        return STEP_NEXT;
-    }
-    if (n == 4 || n == 6) {
-        cpu->regs.dr[6] = (value & DR6_WRITABLE) | DR6_FIXED;
-        return STEP_NEXT;
-    }
-    if (value & DR7_ENABLES)
-        return cpu_stop_unimplemented(cpu, "hardware breakpoints (APM vol 2, 13.1)");
-    cpu->regs.dr[7] = (value & DR7_WRITABLE) | DR7_FIXED;
-    return STEP_NEXT;
-}

@@ -39,10 +39,6 @@ void control_set_efer(struct vcpu *cpu, uint64_t value);
 uint8_t control_cr8(const struct vcpu *cpu);
 void control_set_cr8(struct vcpu *cpu, uint8_t value);
 
-/* DR0-7, 4 and 5 being 6 and 7. Enabling a breakpoint stops the machine: STEP_STOP; else STEP_NEXT. */
-bool control_dr_ok(const struct vcpu *cpu, unsigned n, uint64_t value);
-EMU_MUST_USE enum step control_set_dr(struct vcpu *cpu, unsigned n, uint64_t value);
-
 /* The PCID that tags the current address space: 0 unless CR4.PCIDE = 1. */
 static inline uint16_t control_pcid(const struct vcpu *cpu)
 {

@@ -7,6 +7,7 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/delivery.h"
 #include "emu/cpu/mem.h"
+#include "emu/cpu/trap.h"
 #include "svm/svm.h"
 
 /* --- shutdown and double fault --- */
@@ -41,18 +42,19 @@ static const char *exception_name(uint8_t vector, char spare[16])
     return spare;
 }
 
-/* APM vol 2, 8.2.9, 15.14.3 "Shutdown Intercept". */
-static enum step shutdown(struct vcpu *cpu, const struct event *second)
+/* APM vol 2, 8.2.9, 15.14.3 "Shutdown Intercept". CHOICE: where nothing intercepts it the machine stops, though INIT or NMI
+ * could end it. */
+static enum step shutdown(struct vcpu *cpu, const struct event *event, const char *why)
 {
     char spare[16];
     if (svm_intercepts(cpu, INTERCEPT_SHUTDOWN))
         return svm_vmexit(cpu, VMEXIT_SHUTDOWN, 0, 0);
     cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
     cpu->stop.feature = NULL;
-    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text),
-                   "triple fault%s: %s at %x:%llx while delivering #DF",
-                   cpu->svm->guest ? " in a guest" : "", exception_name(second->vector, spare),
-                   cpu->regs.seg[SEG_CS].selector, (unsigned long long)cpu->r[REG_RIP]);
+    (void)snprintf(cpu->stop.text, sizeof(cpu->stop.text), "%s%s: %s at %x:%llx %s",
+                   event->vector == EXC_MC ? "shutdown" : "triple fault",
+                   cpu->svm->guest ? " in a guest" : "", exception_name(event->vector, spare),
+                   cpu->regs.seg[SEG_CS].selector, (unsigned long long)cpu->r[REG_RIP], why);
     return STEP_STOP;
 }
 
@@ -200,7 +202,7 @@ static enum step take_raised(struct vcpu *cpu, unsigned chain)
 
     enum fault_class first = classify(&cpu->delivering), second = classify(event);
     if (first == DOUBLE_FAULT && second != BENIGN)
-        return shutdown(cpu, event);
+        return shutdown(cpu, event, "while delivering #DF");
     if (chain == CHAIN_MAX)
         return endless_delivery(cpu, event);
     if ((first == CONTRIBUTORY && second == CONTRIBUTORY) ||
@@ -221,16 +223,15 @@ static enum step deliver(struct vcpu *cpu, uint64_t return_rip, unsigned chain)
     if (!cpu_long64(cpu))
         return_rip = (uint32_t)return_rip;
     bool rf = pushed_rf(cpu, &cpu->delivering);
+    struct trap_delivery before = trap_deliver(cpu, &cpu->delivering);
     enum step step = delivery_through_idt(cpu, &cpu->delivering, return_rip, rf);
     if (step == STEP_RAISED)
         return take_raised(cpu, chain + 1);
     if (step != STEP_NEXT)
         return step;
     probe_delivery(cpu, &cpu->delivering);
-    if (!cpu->delivering.soft_len) /* what MOV SS held comes behind INT n at the handler */
-        cpu->traps = 0;
+    trap_delivered(cpu, &before, &cpu->delivering);
     cpu->delivering.valid = false;
-    cpu->repeat_insns = UINT64_MAX;
     cpu->extra_steps++;
     cpu->regs.shadow = cpu->regs.shadow_next = false;
     cpu->regs.halted = false;
@@ -251,10 +252,12 @@ enum step event_raised(struct vcpu *cpu)
 enum boundary_event {
     EVENT_NONE,
     EVENT_INJECT,
-    EVENT_SMI_EXIT,
-    EVENT_SMI,
+    EVENT_MACHINE_CHECK,
+    EVENT_SIPI,
     EVENT_INIT_EXIT,
     EVENT_INIT,
+    EVENT_SMI_EXIT,
+    EVENT_SMI,
     EVENT_TRAP,
     EVENT_NMI_EXIT,
     EVENT_TAKE_NMI,
@@ -264,15 +267,28 @@ enum boundary_event {
     EVENT_TAKE_VINTR
 };
 
-/* SMI, INIT and NMI. CHOICE: an intercepted NMI exits in a shadow and while NMIs are blocked; one that would be
- * delivered waits for the end of every shadow. */
-static enum boundary_event next_pin(const struct vcpu *cpu)
+/* Machine check, INIT, SMI: what comes before the traps of the last instruction. Nothing reaches a processor that waits for
+ * SIPI but that and INIT. INIT and SMI wait for RSM. CHOICE: INIT before SMI; a machine check is held while GIF is 0. */
+static enum boundary_event next_reset(const struct vcpu *cpu)
 {
     const struct cpu_pins *pins = &cpu->pins;
-    if (pins->smi)
-        return svm_intercepts(cpu, INTERCEPT_SMI) ? EVENT_SMI_EXIT : EVENT_SMI;
-    if (pins->init)
+    bool waits = cpu->regs.wait_sipi, smm = cpu->regs.smm;
+    if (pins->mc && !waits)
+        return EVENT_MACHINE_CHECK;
+    if (pins->init && !smm)
         return svm_intercepts(cpu, INTERCEPT_INIT) ? EVENT_INIT_EXIT : EVENT_INIT;
+    if (pins->sipi && waits)
+        return EVENT_SIPI;
+    if (pins->smi && !waits && !smm)
+        return svm_intercepts(cpu, INTERCEPT_SMI) ? EVENT_SMI_EXIT : EVENT_SMI;
+    return EVENT_NONE;
+}
+
+/* CHOICE: an intercepted NMI exits in a shadow and while NMIs are blocked; one that would be delivered waits for the end of
+ * every shadow. SMM is entered with NMIs blocked. */
+static enum boundary_event next_nmi(const struct vcpu *cpu)
+{
+    const struct cpu_pins *pins = &cpu->pins;
     if (pins->nmi && svm_intercepts(cpu, INTERCEPT_NMI))
         return EVENT_NMI_EXIT;
     if (pins->nmi && !cpu->regs.nmi_masked && !cpu->regs.shadow)
@@ -303,16 +319,19 @@ static enum boundary_event next_vintr(const struct vcpu *cpu)
     return svm_intercepts(cpu, INTERCEPT_VINTR) ? EVENT_VINTR_EXIT : EVENT_TAKE_VINTR;
 }
 
-/* The order of APM vol 2, 8.5 "Priorities", table 8-8, and 15.21: no effects. */
+/* The order of APM vol 2, 8.5 "Priorities", table 8-9, and 15.21: no effects. The lower classes are the run loop's. */
 static enum boundary_event next_event(const struct vcpu *cpu)
 {
     if (cpu->svm->inject.valid)
         return EVENT_INJECT;
+    enum boundary_event event = cpu->svm->gif ? next_reset(cpu) : EVENT_NONE;
+    if (event != EVENT_NONE)
+        return event;
     if (cpu->traps != 0 && !cpu->trap_held)
         return EVENT_TRAP;
-    if (!cpu->svm->gif)
+    if (!cpu->svm->gif || cpu->regs.wait_sipi)
         return EVENT_NONE;
-    enum boundary_event event = next_pin(cpu);
+    event = next_nmi(cpu);
     if (event == EVENT_NONE)
         event = next_intr(cpu);
     if (event == EVENT_NONE)
@@ -366,24 +385,49 @@ static enum step take_trap(struct vcpu *cpu)
     return step == STEP_RAISED ? take_raised(cpu, 0) : step;
 }
 
+/* The banks are left to whoever signalled it. APM vol 2, 8.2.19 "#MC-Machine-Check Exception", 9.3.1.2. */
+static enum step take_machine_check(struct vcpu *cpu)
+{
+    const struct event event = { .valid = true, .vector = EXC_MC, .type = EVENT_EXCEPTION };
+    cpu->pins.mc = false;
+    if (!(cpu->regs.cr4 & CR4_MCE))
+        return shutdown(cpu, &event, "with CR4.MCE = 0");
+    if (cpu->msr.mcg_status & MCG_STATUS_MCIP)
+        return shutdown(cpu, &event, "while MCG_STATUS.MCIP = 1");
+    cpu->msr.mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV;
+    enum step step = cpu_raise(cpu, EXC_MC);
+    return step == STEP_RAISED ? take_raised(cpu, 0) : step;
+}
+
+/* #VMEXIT by an interrupt saves what the interrupt would push: RF is 1 between the iterations of a string instruction (8.2.2).
+ * CHOICE: 15.6 is silent about RF. */
+static enum step exit_event(struct vcpu *cpu, uint64_t code, uint64_t info1)
+{
+    if (cpu->repeat_insns == cpu_insns(cpu))
+        cpu->rflags |= FLAG_RF;
+    return svm_vmexit(cpu, code, info1, 0);
+}
+
 static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
 {
     switch (event) {
     case EVENT_NONE: return STEP_NEXT;
     case EVENT_INJECT: return take_injected(cpu);
-    case EVENT_SMI_EXIT: return svm_vmexit(cpu, VMEXIT_SMI, 1, 0); /* external, no I/O */
-    case EVENT_SMI: return cpu_stop_unimplemented(cpu, "system management mode (APM vol 2, 10)");
-    case EVENT_INIT_EXIT: return svm_vmexit(cpu, VMEXIT_INIT, 0, 0);
+    case EVENT_MACHINE_CHECK: return take_machine_check(cpu);
+    case EVENT_INIT_EXIT: return exit_event(cpu, VMEXIT_INIT, 0);
     case EVENT_INIT: return take_init(cpu);
+    case EVENT_SIPI: return cpu_stop_unimplemented(cpu, "SIPI (APM vol 2, 14.1)");
+    case EVENT_SMI_EXIT: return exit_event(cpu, VMEXIT_SMI, 1); /* external, no I/O */
+    case EVENT_SMI: return cpu_stop_unimplemented(cpu, "system management mode (APM vol 2, 10)");
     case EVENT_TRAP: return take_trap(cpu);
-    case EVENT_NMI_EXIT: return svm_vmexit(cpu, VMEXIT_NMI, 0, 0);
+    case EVENT_NMI_EXIT: return exit_event(cpu, VMEXIT_NMI, 0);
     case EVENT_TAKE_NMI:
         cpu->pins.nmi = false;
         cpu->regs.nmi_masked = true; /* stays so if another exception replaces the NMI */
         return take(cpu, EVENT_NMI, EXC_NMI);
-    case EVENT_INTR_EXIT: return svm_vmexit(cpu, VMEXIT_INTR, 0, 0);
+    case EVENT_INTR_EXIT: return exit_event(cpu, VMEXIT_INTR, 0);
     case EVENT_TAKE_INTR: return take_intr(cpu);
-    case EVENT_VINTR_EXIT: return svm_vmexit(cpu, VMEXIT_VINTR, 0, 0); /* V_IRQ stays */
+    case EVENT_VINTR_EXIT: return exit_event(cpu, VMEXIT_VINTR, 0); /* V_IRQ stays */
     case EVENT_TAKE_VINTR:
         cpu->svm->v_irq = false; /* before the IDT is read */
         return take(cpu, EVENT_INTR, cpu->svm->v_intr_vector);
@@ -393,6 +437,8 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
 
 enum step event_boundary(struct vcpu *cpu)
 {
+    if (cpu->pins.sipi && !cpu->regs.wait_sipi && !cpu->pins.init)
+        cpu->pins.sipi = false; /* nobody waits for it */
     enum boundary_event event = next_event(cpu);
     if (EMU_LIKELY(event == EVENT_NONE))
         return STEP_NEXT;

@@ -12,8 +12,8 @@
 EMU_MUST_USE enum step event_raised(struct vcpu *cpu);
 
 /* At an instruction boundary: take the highest-priority event that is pending and not masked, in the order of
- * APM vol 2, 8.5 and 15.21: EVENTINJ of a VMRUN just done, SMI, INIT, NMI, INTR, virtual INTR; GIF, IF, shadow, TPR and
- * V_INTR_MASKING decide. STEP_NEXT: none; the rest as event_raised(). */
+ * APM vol 2, 8.5 and 15.21: EVENTINJ of a VMRUN just done, machine check, INIT, SIPI, SMI, the traps of the last instruction,
+ * NMI, INTR, virtual INTR; GIF, IF, shadow, TPR and V_INTR_MASKING decide. STEP_NEXT: none; the rest as event_raised(). */
 EMU_MUST_USE enum step event_boundary(struct vcpu *cpu);
 
 /* Would event_boundary() take something now? The end of HLT. No effects. */

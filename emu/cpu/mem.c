@@ -2,6 +2,7 @@
 #include "emu/cpu/mem.h"
 
 #include "emu/cpu/cpuid.h"
+#include "emu/cpu/debug.h"
 #include "paging/memory.h"
 #include "svm/svm.h"
 
@@ -61,7 +62,8 @@ static void regime_rebuild(struct vcpu *cpu)
 
     struct fast_entry *bank = paging_bank(cpu->paging, regime);
     cpu->bank = bank;
-    bool slow = alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM);
+    bool slow = alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM) ||
+                (debug_armed(cpu) && debug_watches_data(cpu));
     cpu->fast = slow ? (struct fast_entry *)(uintptr_t)no_fast : bank;
     cpu->context_stale = false;
 }
@@ -166,6 +168,13 @@ static void probe_access(struct vcpu *cpu, uint64_t la, unsigned size, bool writ
             .kind = PROBE_MEM, .cpu = cpu, .a = la, .b = size | (uint64_t)write << 8, .c = value });
 }
 
+/* Implicit accesses match no breakpoint. APM vol 2, 13.1.3.2 "Data Breakpoints". */
+static void watch_access(struct vcpu *cpu, uint64_t la, unsigned size, bool write)
+{
+    if (EMU_UNLIKELY(debug_armed(cpu)))
+        debug_data_accessed(cpu, la, size, write);
+}
+
 static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access access, uint64_t *spa)
 {
     const struct walk_regime *regime = mem_regime(cpu);
@@ -224,8 +233,11 @@ EMU_MUST_USE static EMU_NOINLINE enum step load_slow(struct vcpu *cpu, uint64_t 
     struct mem_rmw at;
     enum step step = translate(
         cpu, la, size, (struct access){ .kind = ACCESS_READ, .supervisor = supervisor }, &at);
-    if (step == STEP_NEXT)
-        *value = physical_load(cpu, &at);
+    if (step != STEP_NEXT)
+        return step;
+    *value = physical_load(cpu, &at);
+    if (!supervisor)
+        watch_access(cpu, la, size, false);
     return step;
 }
 
@@ -235,8 +247,11 @@ EMU_MUST_USE static EMU_NOINLINE enum step store_slow(struct vcpu *cpu, uint64_t
     struct mem_rmw at;
     enum step step = translate(
         cpu, la, size, (struct access){ .kind = ACCESS_WRITE, .supervisor = supervisor }, &at);
-    if (step == STEP_NEXT)
-        physical_store(cpu, &at, value);
+    if (step != STEP_NEXT)
+        return step;
+    physical_store(cpu, &at, value);
+    if (!supervisor)
+        watch_access(cpu, la, size, true);
     return step;
 }
 
@@ -401,8 +416,10 @@ enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned s
         return STEP_NEXT;
     }
     step = translate(cpu, la, size, (struct access){ .kind = ACCESS_WRITE }, rmw);
-    if (step == STEP_NEXT)
-        *value = physical_load(cpu, rmw);
+    if (step != STEP_NEXT)
+        return step;
+    *value = physical_load(cpu, rmw);
+    watch_access(cpu, la, size, true);
     return step;
 }
 
@@ -421,7 +438,7 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
     *ptr = kind == ACCESS_WRITE ? fast_write(cpu, la, 1) : fast_read(cpu, la, 1);
     if (*ptr)
         return STEP_NEXT;
-    if (alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM))
+    if (cpu->fast != cpu->bank)
         return STEP_NEXT; /* each element is looked at */
 
     enum step step = translate_byte(cpu, la, (struct access){ .kind = kind }, spa);

@@ -318,9 +318,6 @@ enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value)
     const struct msr_info *row = msr_find(cpu, number);
     if (!row)
         return refuse(cpu, number, true, "unknown");
-    if (row->kind == MSR_DEBUGCTL && (value & (DEBUGCTL_LBR | DEBUGCTL_BTF)))
-        return cpu_stop_unimplemented(cpu, "last branch recording and branch single-step"
-                                           " (APM vol 2, 13.1.1.6)");
     if (!write_special(cpu, row, number, value)) {
         cpu_guest_error(cpu, "WRMSR of illegal value %llx to %s (%08x)", (unsigned long long)value,
                         row->name, number);

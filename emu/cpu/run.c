@@ -219,7 +219,8 @@ static enum step after_chain(struct vcpu *cpu, struct trap_start start)
 static enum step run_block(struct vcpu *cpu, bool exact)
 {
     struct run_state *run = cpu->run;
-    const struct trap_start none = { 0 }, start = trap_start(cpu);
+    const struct trap_start none = { 0 };
+    struct trap_start start = trap_start(cpu);
     bool guest = svm_guest(cpu);
     struct block *block;
     const struct op *entry = NULL;
@@ -234,7 +235,9 @@ static enum step run_block(struct vcpu *cpu, bool exact)
             entry = slot->target - 1;
     }
     if (!entry) {
-        enum step step = fetch_block(cpu, exact, &la, &block);
+        enum step step = trap_before(cpu, start);
+        if (step == STEP_NEXT)
+            step = fetch_block(cpu, exact, &la, &block);
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
@@ -246,6 +249,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step != STEP_NEXT)
             return step;
         entry = block->ops;
+        start.insn = block->first;
         cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->bank);
         if (!exact && !block->alone) {
             if (run->link && run->link_rip == cpu->r[REG_RIP]) {
@@ -366,9 +370,8 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
             return PACIFICA_STOP_LIMIT_INSNS;
         if (block_cache_reclaim(run->cache, false))
             forget_code(cpu);
-        bool exact = tight || limits->exact_blocks || cpu->regs.shadow ||
-                     (cpu->rflags & (FLAG_TF | FLAG_RF)) || page_leaves_segment(cpu) ||
-                     probes_want(cpu->probes, PROBE_INSN);
+        bool exact = tight || limits->exact_blocks || trap_wants_exact(cpu) ||
+                     page_leaves_segment(cpu) || probes_want(cpu->probes, PROBE_INSN);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
         if (step == STEP_STOP) {

@@ -131,8 +131,17 @@ struct table_register { /* GDTR, IDTR */
 
 #define DR6_BD (1u << 13) /* MOV DR with DR7.GD = 1 */
 #define DR6_BS (1u << 14) /* single step */
+#define DR6_BT (1u << 15) /* switch to a task whose TSS has T = 1 */
+#define DR6_FIXED UINT64_C(0xffff0ff0)
+#define DR6_WRITABLE UINT64_C(0xe00f)
 #define DR7_ENABLES 0xffu /* L0, G0, ... G3 */
+#define DR7_LOCALS 0x155u /* L0-L3 and LE */
 #define DR7_GD (1u << 13)
+#define DR7_FIXED UINT64_C(0x400)
+#define DR7_WRITABLE UINT64_C(0xffff23ff)
+
+#define MCG_STATUS_RIPV (1u << 0)
+#define MCG_STATUS_MCIP (1u << 2)
 
 #define DEBUGCTL_LBR (1u << 0)
 #define DEBUGCTL_BTF (1u << 1)
@@ -155,7 +164,7 @@ enum trap_rule {
     TRAP_NORMAL,
     TRAP_HOLD,      /* MOV SS, POP SS: the #DB waits for the next instruction */
     TRAP_BY_RESULT, /* SYSCALL, SYSRET: the new TF decides */
-    TRAP_KEEP_RF    /* IRET: RF is what it loaded */
+    TRAP_KEEP_RF    /* IRET and task switches: RF is what they loaded */
 };
 
 enum exception {
@@ -279,7 +288,6 @@ struct cpu_regs {
     bool
         wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
     bool smm;    /* between SMI and RSM */
-    bool smm_nmi_masked; /* nmi_masked as RSM restores it */
     uint8_t cr8; /* used only when no interrupt controller is attached */
     uint32_t pkru;
 };
@@ -297,6 +305,7 @@ struct cpu_msrs {
     uint64_t ignne, smbase, smm_addr, smm_mask;
     uint64_t name[6];       /* the brand string of CPUID Fn8000_0002-4 */
     uint64_t cpuid_flip[4]; /* C001_1002-5: written value XOR the true feature words */
+    uint64_t dr_mask[3]; /* DR1-DR3 */
     uint64_t dr0_mask,
         core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
@@ -311,15 +320,6 @@ struct cpu_pins {
     bool nmi, smi, init, sipi;
     bool mc; /* a machine check was signalled from outside: #MC */
     uint8_t sipi_vector;
-};
-
-/* The port access that made a device pull SMI, until the next boundary: SMM may restart it. APM vol 2, 10.3.8. */
-struct cpu_io_trap {
-    bool valid;
-    uint32_t dword; /* as at FEC0h of the save area, without the #DB causes */
-    uint8_t segment; /* of OUTS: enum seg, for EXITINFO1 */
-    uint64_t rip, rcx, rsi, rdi; /* before the access */
-    uint64_t steps;              /* instructions and extra_steps then */
 };
 
 /* The line that MONITOR watches, and MWAIT's wait for it. APM vol 3, "MONITOR", "MWAIT". */
@@ -377,13 +377,12 @@ struct vcpu {
     struct cpu_x87 x87;
     struct cpu_pins pins;
     struct cpu_monitor monitor;
-    struct cpu_io_trap io_trap;
     bool yield; /* PAUSE, HLT, MWAIT: the rest of this vCPU's turn goes to the others */
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
     uint8_t trap_rule;       /* enum trap_rule, by the instruction that just retired */
     uint32_t traps;          /* causes of a #DB trap at the next boundary, as bits of DR6 */
-    bool trap_held;          /* they wait for the end of a MOV SS shadow */
+    bool trap_held;          /* at a boundary behind MOV SS or POP SS, where they wait */
     uint64_t repeat_insns;   /* cpu_insns() when a string instruction was left half done */
     struct {
         int reason; /* enum pacifica_stop */

@@ -1,6 +1,7 @@
 /* MOV to and from CRn and DRn, SMSW, LMSW, CLTS. APM vol 3, chapter 4; vol 2, 3.1 "System-Control Registers", 15.9
  * "Instruction Intercepts" for the places of the intercepts. */
 #include "emu/cpu/control.h"
+#include "emu/cpu/debug.h"
 #include "emu/insn/system_priv.h"
 
 /* EXITINFO1 of a MOV to or from CRn. APM vol 2, 15.8.1 "MOV CRx/DRx Intercepts". */
@@ -91,13 +92,13 @@ enum step insn_mov_dr(struct vcpu *cpu, const struct insn *in)
     if (cpu->regs.cpl != 0)
         return cpu_raise_code(cpu, EXC_GP, 0);
     uint64_t value = reg_read(cpu, gpr * 8, size);
-    if (write && !control_dr_ok(cpu, n, value))
+    if (write && !debug_dr_ok(n, value))
         return cpu_raise_code(cpu, EXC_GP, 0);
     if (svm_intercepts(cpu, (write ? INTERCEPT_DR0_WRITE : INTERCEPT_DR0_READ) + n))
         return svm_vmexit_insn(cpu, (write ? VMEXIT_DR0_WRITE : VMEXIT_DR0_READ) + n,
                                decode_assist(cpu, gpr), 0, in->len);
     if (write)
-        return control_set_dr(cpu, n, value);
+        return debug_set_dr(cpu, n, value);
     reg_write(cpu, gpr * 8, size, cpu->regs.dr[n == 4 || n == 5 ? n + 2 : n]);
     return STEP_NEXT;
 }

@@ -1,4 +1,5 @@
 /* IN, OUT, INS, OUTS. APM vol 3, chapter 3; vol 2, 12.2.5 "I/O-Permission Bitmap", 15.10 "IOIO Intercepts". */
+#include "emu/cpu/debug.h"
 #include "emu/cpu/stack.h"
 #include "emu/insn/system_priv.h"
 
@@ -45,6 +46,12 @@ static enum step check_port(struct vcpu *cpu, const struct insn *in, uint16_t po
 
 /* --- IN and OUT --- */
 
+static void watch_port(struct vcpu *cpu, uint16_t port, unsigned size)
+{
+    if (EMU_UNLIKELY(debug_armed(cpu)))
+        debug_port_accessed(cpu, port, size);
+}
+
 static enum step done(const struct vcpu *cpu)
 {
     return cpu->attention ? STEP_LEAVE : STEP_NEXT;
@@ -65,6 +72,7 @@ enum step insn_in(struct vcpu *cpu, const struct insn *in)
     if (step != STEP_NEXT)
         return step;
     reg_write(cpu, REG_RAX * 8, size, cpu->ports->read(cpu->ports_self, port, size));
+    watch_port(cpu, port, size);
     return done(cpu);
 }
 
@@ -77,6 +85,7 @@ enum step insn_out(struct vcpu *cpu, const struct insn *in)
     if (step != STEP_NEXT)
         return step;
     cpu->ports->write(cpu->ports_self, port, size, (uint32_t)reg_read(cpu, REG_RAX * 8, size));
+    watch_port(cpu, port, size);
     return done(cpu);
 }
 
@@ -146,6 +155,7 @@ static enum step iterate(struct vcpu *cpu, const struct port_string *s)
     }
     if (step != STEP_NEXT)
         return step;
+    watch_port(cpu, port, s->size);
     uint64_t delta = cpu->rflags & FLAG_DF ? -(uint64_t)s->size : s->size;
     reg_write(cpu, s->index * 8, in->addr_size, off + delta);
     return STEP_NEXT;
@@ -164,7 +174,7 @@ enum step insn_port_string(struct vcpu *cpu, const struct insn *in)
     uint64_t left = reg_read(cpu, REG_RCX * 8, width);
     for (bool first = true; left != 0; first = false) {
         if (!first) {
-            if (cpu->budget <= 0 || (cpu->rflags & FLAG_TF) || cpu->attention)
+            if (cpu->budget <= 0 || (cpu->rflags & FLAG_TF) || cpu->traps != 0 || cpu->attention)
                 return STEP_REPEAT;
             cpu->budget--;
         }

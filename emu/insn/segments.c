@@ -7,7 +7,7 @@
 
 /* --- loads and stores --- */
 
-/* Load, and start the interrupt shadow of MOV SS and POP SS. CHOICE: directly after another one too. */
+/* Load, and start the interrupt shadow of MOV SS and POP SS. */
 static enum step load_with_shadow(struct vcpu *cpu, enum seg seg, uint16_t selector)
 {
     enum step step = segment_load(cpu, seg, selector);

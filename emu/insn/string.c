@@ -19,7 +19,8 @@ struct string_loop string_begin(const struct vcpu *cpu, const struct insn *in)
         .todo = 1,
     };
     if (loop.rep) {
-        uint64_t most = cpu->rflags & FLAG_TF || cpu->budget < 0 ? 1 : (uint64_t)cpu->budget + 1;
+        bool one = (cpu->rflags & FLAG_TF) || cpu->traps != 0 || cpu->budget < 0;
+        uint64_t most = one ? 1 : (uint64_t)cpu->budget + 1;
         if (most > STRING_MAX_ITERATIONS)
             most = STRING_MAX_ITERATIONS;
         loop.left = cpu->r[REG_RCX] & size_mask(in->addr_size);

@@ -33,7 +33,7 @@ struct string_loop {
 #define STRING_MAX_ITERATIONS 65536u
 
 /* An iteration counts as one instruction: no more than the budget and the one already charged are done; with
- * RFLAGS.TF one, so that the single-step trap comes after each. */
+ * RFLAGS.TF, or a #DB that MOV SS held, one, so that the trap comes behind it. */
 struct string_loop string_begin(const struct vcpu *cpu, const struct insn *in);
 
 /* Go on? Not after the last iteration, nor when the run loop wants to look at something in between. */

@@ -36,10 +36,7 @@ enum step insn_vmrun(struct vcpu *cpu, const struct insn *in)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_VMRUN))
         return svm_vmexit_insn(cpu, VMEXIT_VMRUN, 0, 0, in->len);
-    step = svm_vmrun(cpu, spa, cpu_rip(cpu) + in->len);
-    if (step == STEP_JUMP && (cpu->regs.dr[7] & DR7_ENABLES)) /* as MOV to DR7 */
-        return cpu_stop_unimplemented(cpu, "hardware breakpoints (APM vol 2, 13.1)");
-    return step;
+    return svm_vmrun(cpu, spa, cpu_rip(cpu) + in->len);
 }
 
 enum step insn_vmload(struct vcpu *cpu, const struct insn *in)

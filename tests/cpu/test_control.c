@@ -175,8 +175,8 @@ WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 
 WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
-    const uint64_t valid = CR4_TSD | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_UMIP |
-                           CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+    const uint64_t valid = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
+                           CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_LONG64, 0);
         if (bit == 12)
@@ -351,24 +351,27 @@ WITH_KIT(dr0_to_dr3_hold_64_bits)
     }
 }
 
+/* rows: events 5.12, 5.13, pitfalls 6.12, 6.23 */
 WITH_KIT(dr6_and_dr7_have_fixed_bits)
 {
     ck_assert_int_eq(write_dr(k, 6, 0xffffffff), STEP_NEXT);
     ck_assert_uint_eq(read_dr(k, 6), 0xffffefff);
     ck_assert_int_eq(write_dr(k, 6, 0), STEP_NEXT);
     ck_assert_uint_eq(read_dr(k, 6), 0xffff0ff0);
-    ck_assert_int_eq(write_dr(k, 7, 0xffffdf00), STEP_NEXT); /* not GD: it would trap the read */
+    ck_assert_int_eq(write_dr(k, 7, 0xffffdf00), STEP_LEAVE); /* not GD: it would trap the read */
     ck_assert_uint_eq(read_dr(k, 7), 0xffff0700);
-    ck_assert_int_eq(write_dr(k, 7, 0), STEP_NEXT);
+    ck_assert_int_eq(write_dr(k, 7, 0), STEP_LEAVE);
     ck_assert_uint_eq(read_dr(k, 7), 0x400);
 }
 
+/* rows: events 5.14, pitfalls 6.15 */
 WITH_KIT(dr6_and_dr7_upper_halves_are_gp)
 {
     kit_raised(k, write_dr(k, 6, 1ull << 32), EXC_GP, 0);
     kit_raised(k, write_dr(k, 7, 1ull << 32), EXC_GP, 0);
 }
 
+/* rows: events 5.15, pitfalls 6.14 */
 WITH_KIT(dr4_and_dr5_alias_or_are_ud)
 {
     ck_assert_int_eq(write_dr(k, 4, 1), STEP_NEXT);
@@ -379,6 +382,7 @@ WITH_KIT(dr4_and_dr5_alias_or_are_ud)
     kit_raised(k, write_dr(k, 5, 1), EXC_UD, NO_CODE);
 }
 
+/* rows: events 5.15 */
 WITH_KIT(dr7_gd_is_a_fault_before_privilege)
 {
     k->cpu->regs.dr[7] |= DR7_GD;
@@ -388,15 +392,6 @@ WITH_KIT(dr7_gd_is_a_fault_before_privilege)
     kit_raised(k, write_dr(k, 0, 1), EXC_DB, NO_CODE);
     k->cpu->regs.dr[7] = 0x400;
     kit_raised(k, write_dr(k, 0, 1), EXC_GP, 0);
-}
-
-WITH_KIT(enabling_a_breakpoint_stops_by_name)
-{
-    for (unsigned bit = 0; bit < 8; bit++) {
-        ck_assert_int_eq(write_dr(k, 7, 0x400 | 1u << bit), STEP_STOP);
-        ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "hardware breakpoints"));
-    }
-    ck_assert_int_eq(write_dr(k, 7, 0x700), STEP_NEXT); /* LE and GE are not breakpoints */
 }
 
 /* --- the TLB --- */
@@ -788,7 +783,6 @@ int main(void)
     tcase_add_test(all, dr6_and_dr7_upper_halves_are_gp);
     tcase_add_test(all, dr4_and_dr5_alias_or_are_ud);
     tcase_add_test(all, dr7_gd_is_a_fault_before_privilege);
-    tcase_add_test(all, enabling_a_breakpoint_stops_by_name);
     tcase_add_test(all, mov_cr3_keeps_globals_and_other_asids);
     tcase_add_test(all, mov_cr3_with_pcide_flushes_the_new_pcid);
     tcase_add_test(all, cr4_changes_flush_the_asid_or_nothing);

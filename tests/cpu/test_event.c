@@ -379,16 +379,16 @@ static void guest_with(struct kit *k, unsigned intercept)
 
 WITH_KIT(physical_intercepts_exit_and_stay_pending)
 {
-    guest_with(k, INTERCEPT_SMI);
-    k->cpu->pins = (struct cpu_pins){ .smi = true, .init = true, .nmi = true };
-    kit_exited(k, event_boundary(k->cpu), VMEXIT_SMI, 1, 0, 0);
-    ck_assert(k->cpu->pins.smi);
-    k->cpu->pins.smi = false;
-
     guest_with(k, INTERCEPT_INIT);
+    k->cpu->pins = (struct cpu_pins){ .smi = true, .init = true, .nmi = true };
     kit_exited(k, event_boundary(k->cpu), VMEXIT_INIT, 0, 0, 0);
     ck_assert(k->cpu->pins.init);
     k->cpu->pins.init = false;
+
+    guest_with(k, INTERCEPT_SMI);
+    kit_exited(k, event_boundary(k->cpu), VMEXIT_SMI, 1, 0, 0);
+    ck_assert(k->cpu->pins.smi);
+    k->cpu->pins.smi = false;
 
     guest_with(k, INTERCEPT_NMI);
     kit_exited(k, event_boundary(k->cpu), VMEXIT_NMI, 0, 0, 0);

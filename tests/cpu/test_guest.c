@@ -427,19 +427,6 @@ WITH_KIT(bound_is_a_fault_when_it_is_delivered)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
 }
 
-/* --- not emulated --- */
-
-WITH_KIT(vmrun_that_enables_a_breakpoint_stops_by_name)
-{
-    enter(k);
-    ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_VMMCALL, 0, 0), STEP_VMEXIT);
-    k->cpu->r[REG_RAX] = VMCB_SPA;
-    VMCB_SET(k->vmcb, DR7, 0x702); /* G0; GE and LE enable nothing */
-    ck_assert_int_eq(EXEC(k, "\x0f\x01\xd8"), STEP_STOP);
-    ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_UNIMPLEMENTED);
-    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "hardware breakpoints"));
-}
-
 int main(void)
 {
     Suite *suite = suite_create("guest");
@@ -464,7 +451,6 @@ int main(void)
     tcase_add_test(all, bytes_end_at_the_cs_limit);
     tcase_add_test(all, bound_exits_at_itself_with_nrip);
     tcase_add_test(all, bound_is_a_fault_when_it_is_delivered);
-    tcase_add_test(all, vmrun_that_enables_a_breakpoint_stops_by_name);
     suite_add_tcase(suite, all);
     return kit_run(suite);
 }

@@ -229,13 +229,12 @@ WITH_KIT(vm_hsave_pa_rules)
     accepts(k, 0xc0010117, 0xfffffffff000);
 }
 
-WITH_KIT(debugctl_stops_for_what_is_not_emulated)
+WITH_KIT(debugctl_takes_lbr_and_btf)
 {
     accepts(k, 0x1d9, 0);
     refuses(k, 0x1d9, 1u << 2);
-    ck_assert_int_eq(msr_write(k->cpu, 0x1d9, DEBUGCTL_LBR), STEP_STOP);
-    ck_assert_int_eq(msr_write(k->cpu, 0x1d9, DEBUGCTL_BTF), STEP_STOP);
-    ck_assert_uint_eq(get(k, 0x1d9), 0);
+    ck_assert_int_eq(msr_write(k->cpu, 0x1d9, DEBUGCTL_LBR | DEBUGCTL_BTF), STEP_NEXT);
+    ck_assert_uint_eq(get(k, 0x1d9), DEBUGCTL_LBR | DEBUGCTL_BTF);
 }
 
 WITH_KIT(segment_bases)
@@ -488,7 +487,7 @@ int main(void)
     tcase_add_test(all, hwcr_smm_lock_is_sticky);
     tcase_add_test(all, vm_cr_rules);
     tcase_add_test(all, vm_hsave_pa_rules);
-    tcase_add_test(all, debugctl_stops_for_what_is_not_emulated);
+    tcase_add_test(all, debugctl_takes_lbr_and_btf);
     tcase_add_test(all, segment_bases);
     tcase_add_test(all, addresses_may_use_the_implemented_width);
     tcase_add_test(all, apic_base_goes_to_the_controller);
