@@ -1,6 +1,7 @@
 /* Virtual time and the deadline queue.
  *
- * One instruction takes `ns_per_insn` nanoseconds (1); HLT skips ahead. Devices ask for a callback
+ * One instruction takes one nanosecond; HLT skips ahead. With several vCPUs each has its own time, a little ahead of or behind
+ * the others'; what is read never goes back. Devices ask for a callback
  * at a time; the run loop never executes an instruction past the first deadline. */
 #ifndef EMU_BASE_CLOCK_H
 #define EMU_BASE_CLOCK_H
@@ -20,18 +21,23 @@ struct deadline {
 };
 
 struct vclock {
-    /* Virtual time now, exact also in the middle of a block. */
+    /* Virtual time of the running vCPU, exact also in the middle of a block. */
     uint64_t (*now)(void *self);
     /* Called when deadlines moved, so that a running chain of blocks is left; may be NULL. */
     void (*moved)(void *self);
     void *self;
     struct deadline *first; /* sorted by time, then by order of arming */
     bool changed;           /* deadlines moved: the run loop must look again */
+    uint64_t highest_ns;    /* the latest time that was handed out */
 };
 
-static inline uint64_t clock_now_ns(const struct vclock *clock)
+/* The time as anything a guest can see must take it: of the running vCPU, but no less than any vCPU has read before. */
+static inline uint64_t clock_now_ns(struct vclock *clock)
 {
-    return clock->now(clock->self);
+    uint64_t now = clock->now(clock->self);
+    if (now > clock->highest_ns)
+        clock->highest_ns = now;
+    return clock->highest_ns;
 }
 
 /* Queue `d` for `when_ns`, moving it if it was queued. A time in the past fires at the next

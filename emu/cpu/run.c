@@ -4,6 +4,7 @@
 #include "emu/cpu/control.h"
 #include "emu/cpu/event.h"
 #include "emu/cpu/mem.h"
+#include "emu/cpu/monitor.h"
 #include "emu/cpu/run_priv.h"
 #include "emu/cpu/trap.h"
 #include "emu/insn/hot.h"
@@ -15,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_INSNS (1 << 22)   /* a stop request is seen at least this often */
-#define HALT_SKIPS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
+#define SLICE_INSNS (1 << 22) /* a stop request is seen at least this often */
 
 /* --- time ------------------------------------------------------------------------------------ */
 
@@ -30,16 +30,6 @@ uint64_t vcpu_now_ns(const struct vcpu *cpu)
     return cpu_insns(cpu) + cpu->skipped_ns;
 }
 
-static uint64_t now_of(void *self)
-{
-    return vcpu_now_ns(self);
-}
-
-static void deadlines_moved(void *self)
-{
-    cpu_attention(self);
-}
-
 /* Give the vCPU at most `insns` instructions from here. */
 static void set_budget(struct vcpu *cpu, uint64_t insns)
 {
@@ -50,15 +40,20 @@ static void set_budget(struct vcpu *cpu, uint64_t insns)
     cpu->insns_end = done + room;
 }
 
-/* Fire what is due, then allow instructions up to the next deadline. */
-static void renew_budget(struct vcpu *cpu)
+/* Allow instructions up to the end of the turn, which a new deadline may have brought nearer. Returns false when it is here. */
+static bool renew_budget(struct vcpu *cpu)
 {
-    struct vclock *clock = cpu->clock;
-    while (clock_next_ns(clock) <= vcpu_now_ns(cpu))
-        clock_run(clock, vcpu_now_ns(cpu));
-    clock->changed = false;
-    uint64_t next = clock_next_ns(clock);
-    set_budget(cpu, next == CLOCK_NEVER ? UINT64_MAX : next - vcpu_now_ns(cpu));
+    struct vcpu_group *group = cpu->run->group;
+    uint64_t now = vcpu_now_ns(cpu), next = clock_next_ns(group->clock);
+    group->clock->changed = false;
+    if (next < group->end_ns)
+        group->end_ns = next;
+    if (now >= group->end_ns) {
+        set_budget(cpu, 0);
+        return false;
+    }
+    set_budget(cpu, group->end_ns == CLOCK_NEVER ? UINT64_MAX : group->end_ns - now);
+    return true;
 }
 
 static void shrink_budget(struct vcpu *cpu, uint64_t insns)
@@ -69,24 +64,7 @@ static void shrink_budget(struct vcpu *cpu, uint64_t insns)
 
 /* --- making and resetting ------------------------------------------------------------------------ */
 
-static void forget_code(struct vcpu *cpu)
-{
-    struct run_state *run = cpu->run;
-    (void)block_cache_reclaim(run->cache, true);
-    memset(run->jumps, 0, sizeof(run->jumps));
-    run->jumps[0].rip = 1; /* RIP 0 would find an empty slot; no other slot is asked about it */
-    run->fetch_la = UINT64_MAX;
-    run->link = NULL;
-}
-
-static void code_written(void *self, uint64_t page, unsigned offset, unsigned len)
-{
-    struct vcpu *cpu = self;
-    if (block_cache_written(cpu->run->cache, page, offset, len))
-        cpu_attention(cpu);
-}
-
-struct vcpu *vcpu_new(const struct vcpu_parts *parts)
+static struct vcpu *vcpu_alloc(const struct vcpu_parts *parts)
 {
     struct vcpu *cpu = calloc(1, sizeof(*cpu));
     if (!cpu)
@@ -100,54 +78,78 @@ struct vcpu *vcpu_new(const struct vcpu_parts *parts)
     cpu->ports_self = parts->ports_self;
     cpu->model = parts->model;
     cpu->random = parts->random;
-    cpu->index = parts->index;
-    cpu->count = parts->count ? parts->count : 1;
     cpu->regime = calloc(1, sizeof(*cpu->regime));
     cpu->svm = svm_new();
     cpu->paging = paging_new(parts->memory, parts->probes);
-    struct run_state *run = cpu->run = calloc(1, sizeof(*run));
-    if (!cpu->regime || !cpu->svm || !cpu->paging || !run)
-        goto fail;
-    run->lowering = lowering_for(cpu);
-    run->cache = block_cache_new(parts->memory, &run->lowering);
-    if (!run->cache)
-        goto fail;
-    cpu->jumps = run->jumps;
-    memory_set_written(parts->memory, code_written, cpu);
-    cpu->clock->now = now_of;
-    cpu->clock->moved = deadlines_moved;
-    cpu->clock->self = cpu;
-    vcpu_reset(cpu);
+    cpu->run = calloc(1, sizeof(*cpu->run));
     return cpu;
-fail:
-    vcpu_free(cpu);
-    return NULL;
 }
 
-void vcpu_free(struct vcpu *cpu)
+static void vcpu_dispose(struct vcpu *cpu)
 {
-    if (!cpu)
-        return;
-    cpu->clock->moved = NULL;
-    if (cpu->run) {
-        memory_set_written(cpu->memory, NULL, NULL);
-        block_cache_free(cpu->run->cache);
-        free(cpu->run);
-    }
+    free(cpu->run);
     paging_free(cpu->paging);
     svm_free(cpu->svm);
     free(cpu->regime);
     free(cpu);
 }
 
+/* Take a place in a group; false: it is full. */
+static bool join_group(struct vcpu *cpu, struct vcpu_group *group)
+{
+    if (group->count == group->room)
+        return false;
+    cpu->run->group = group;
+    cpu->run->cache = group->cache;
+    cpu->jumps = cpu->run->jumps;
+    cpu->count = group->room;
+    cpu->index = group->count;
+    group->cpu[group->count++] = cpu;
+    return true;
+}
+
+struct vcpu *vcpu_new(const struct vcpu_parts *parts)
+{
+    struct vcpu *cpu = vcpu_alloc(parts);
+    if (!cpu)
+        return NULL;
+    struct vcpu_group *group = NULL;
+    if (cpu->regime && cpu->svm && cpu->paging && cpu->run)
+        group = parts->bsp ? parts->bsp->run->group : group_new(parts);
+    if (!group || !join_group(cpu, group)) {
+        vcpu_dispose(cpu);
+        return NULL;
+    }
+    if (cpu->index == 0)
+        group->lowering = lowering_for(cpu);
+    group_take_clock(group);
+    vcpu_reset(cpu);
+    return cpu;
+}
+
+void vcpu_free(struct vcpu *cpu)
+{
+    if (!cpu)
+        return;
+    struct vcpu_group *group = cpu->run->group;
+    if (cpu->index == 0)
+        group_free(group);
+    else
+        group->count--;
+    vcpu_dispose(cpu);
+}
+
 void vcpu_reset(struct vcpu *cpu)
 {
     set_budget(cpu, 0);
     cpu_reset(cpu);
+    cpu->regs.wait_sipi = cpu->index != 0;
+    cpu->monitor = (struct cpu_monitor){ 0 };
+    cpu->yield = false;
     svm_reset(cpu->svm);
     control_reset(cpu);
     paging_reset(cpu->paging);
-    forget_code(cpu);
+    group_forget_code(cpu->run->group);
     cpu->leave = STEP_JUMP;
     trap_reset(cpu);
     cpu->stop.reason = PACIFICA_STOP_NONE;
@@ -235,9 +237,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
             entry = slot->target - 1;
     }
     if (!entry) {
-        enum step step = trap_before(cpu, start);
-        if (step == STEP_NEXT)
-            step = fetch_block(cpu, exact, &la, &block);
+        enum step step = fetch_block(cpu, exact, &la, &block);
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
@@ -249,7 +249,6 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step != STEP_NEXT)
             return step;
         entry = block->ops;
-        start.insn = block->first;
         cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->bank);
         if (!exact && !block->alone) {
             if (run->link && run->link_rip == cpu->r[REG_RIP]) {
@@ -279,41 +278,69 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     return step;
 }
 
-/* Pass time until something ends HLT. Returns enum pacifica_stop, NONE when the vCPU may go on. */
-static int wait_halted(struct vcpu *cpu, const struct run_limits *limits)
+/* --- waiting ---------------------------------------------------------------------------------------- */
+
+/* MWAIT also ends when its line was written, and at the wish of the program by interrupts that are masked. */
+static bool monitor_ended(const struct vcpu *cpu)
 {
-    for (unsigned skips = 0; !event_pending(cpu); skips++) {
-        if (cpu->stop.reason != PACIFICA_STOP_NONE)
-            return cpu->stop.reason;
-        if (limits->stop_request && *limits->stop_request)
-            return PACIFICA_STOP_REQUEST;
-        uint64_t now = vcpu_now_ns(cpu), next = clock_next_ns(cpu->clock);
-        if (next == CLOCK_NEVER || skips == HALT_SKIPS_MAX)
-            return PACIFICA_STOP_HALTED;
-        if (next > now)
-            cpu->skipped_ns += next - now;
-        clock_run(cpu->clock, vcpu_now_ns(cpu));
-    }
-    cpu_attention(cpu);
+    if (!cpu->monitor.waiting)
+        return false;
+    bool interrupt =
+        cpu->monitor.any_interrupt && cpu->intc && cpu->intc->pending(cpu->intc_self) >= 0;
+    return interrupt || !monitor_intact(cpu);
+}
+
+bool vcpu_is_idle(const struct vcpu *cpu)
+{
+    return (cpu->regs.halted || cpu->regs.wait_sipi) && !event_pending(cpu) && !monitor_ended(cpu);
+}
+
+/* The rest of the turn passes without this vCPU. Without an end it is the group that waits. */
+static int end_turn(struct vcpu *cpu)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    uint64_t now = vcpu_now_ns(cpu);
+    if (group->end_ns != CLOCK_NEVER && now < group->end_ns)
+        cpu->skipped_ns += group->end_ns - now;
     return PACIFICA_STOP_NONE;
+}
+
+/* A vCPU in HLT or MWAIT for which something has come. An event that goes away unseen (a spurious interrupt) is a step, so that
+ * limits end a sequence of them. */
+static void wake(struct vcpu *cpu)
+{
+    if (monitor_ended(cpu))
+        cpu->regs.halted = false;
+    else if (cpu->run->woken)
+        cpu->extra_steps++;
+    cpu->run->woken = true;
+    cpu_attention(cpu);
+}
+
+/* --- the turn ------------------------------------------------------------------------------------------ */
+
+static uint64_t steps_of_all(const struct vcpu *cpu)
+{
+    return cpu->run->group->other_steps + vcpu_steps(cpu);
 }
 
 /* Limits that are counted in steps. Returns true when max_steps is reached. */
 static bool apply_limits(struct vcpu *cpu, const struct run_limits *limits)
 {
-    struct run_state *run = cpu->run;
-    uint64_t steps = vcpu_steps(cpu);
+    struct vcpu_group *group = cpu->run->group;
+    uint64_t steps = steps_of_all(cpu);
     if (steps >= limits->max_steps)
         return true;
     shrink_budget(cpu, limits->max_steps - steps);
     if (limits->drop_fast_every == 0)
         return false;
-    if (steps >= run->next_drop) {
-        paging_drop_fast(cpu->paging);
-        forget_code(cpu);
-        run->next_drop = steps + limits->drop_fast_every;
+    if (steps >= group->next_drop) {
+        for (unsigned i = 0; i < group->count; i++)
+            paging_drop_fast(group->cpu[i]->paging);
+        group_forget_code(group);
+        group->next_drop = steps + limits->drop_fast_every;
     }
-    shrink_budget(cpu, run->next_drop - steps);
+    shrink_budget(cpu, group->next_drop - steps);
     return false;
 }
 
@@ -324,60 +351,73 @@ static int take_stop(struct vcpu *cpu)
     return reason;
 }
 
-int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
+/* Events at the boundary. STEP_NEXT: none was taken. */
+static enum step take_events(struct vcpu *cpu)
+{
+    cpu->attention = false;
+    enum step step = event_boundary(cpu);
+    if (step == STEP_VMEXIT)
+        trap_vmexit(cpu);
+    if (step == STEP_NEXT || step == STEP_STOP)
+        return step;
+    cpu->run->link = NULL;
+    cpu->regs.halted = false;
+    cpu->regs.shadow = cpu->regs.shadow_next = false;
+    cpu_attention(cpu);
+    return step;
+}
+
+static bool wants_exact(const struct vcpu *cpu, const struct run_limits *limits)
+{
+    return limits->exact_blocks || cpu->regs.shadow || (cpu->rflags & (FLAG_TF | FLAG_RF)) ||
+           page_leaves_segment(cpu) || probes_want(cpu->probes, PROBE_INSN);
+}
+
+int run_turn(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct run_state *run = cpu->run;
-    bool tight = false, woken = false;
-    run->link = NULL;          /* the caller may have changed anything */
-    cpu->context_stale = true; /* a client of PROBE_MEM may have come or gone */
-    cpu_attention(cpu);
+    bool tight = false; /* the next block is longer than the budget */
     for (;;) {
         if (limits->stop_request && *limits->stop_request)
             return PACIFICA_STOP_REQUEST;
         if (cpu->attention || cpu->clock->changed || cpu->budget <= 0) {
-            renew_budget(cpu);
-            cpu->attention = false; /* what the deadlines did is looked at below */
             if (cpu->stop.reason != PACIFICA_STOP_NONE)
                 return take_stop(cpu);
-            if (vcpu_steps(cpu) >= limits->max_steps)
+            if (!renew_budget(cpu))
+                return PACIFICA_STOP_NONE;
+            if (steps_of_all(cpu) >= limits->max_steps)
                 return PACIFICA_STOP_LIMIT_INSNS;
-            enum step step = event_boundary(cpu);
-            if (step == STEP_VMEXIT)
-                trap_vmexit(cpu);
+            enum step step = take_events(cpu);
             if (step == STEP_STOP)
                 return take_stop(cpu);
-            if (step != STEP_NEXT) {
-                run->link = NULL;
-                cpu->regs.halted = false;
-                cpu->regs.shadow = cpu->regs.shadow_next = false;
-                cpu_attention(cpu);
+            if (step != STEP_NEXT)
                 continue;
-            }
         }
-        if (cpu->regs.halted) {
-            int reason = wait_halted(cpu, limits);
-            if (reason != PACIFICA_STOP_NONE) {
-                cpu->stop.reason = PACIFICA_STOP_NONE;
-                return reason;
-            }
-            if (woken) /* what woke it went away unseen: a step, so that limits end this */
-                cpu->extra_steps++;
-            woken = true;
+        if (cpu->regs.halted || cpu->regs.wait_sipi) {
+            if (vcpu_is_idle(cpu))
+                return end_turn(cpu);
+            wake(cpu);
             continue;
         }
-        woken = false;
+        run->woken = false;
+        if (EMU_UNLIKELY(cpu->monitor.waiting)) /* whatever ended the wait */
+            cpu->monitor.armed = cpu->monitor.waiting = false;
         if (apply_limits(cpu, limits))
             return PACIFICA_STOP_LIMIT_INSNS;
         if (block_cache_reclaim(run->cache, false))
-            forget_code(cpu);
-        bool exact = tight || limits->exact_blocks || trap_wants_exact(cpu) ||
-                     page_leaves_segment(cpu) || probes_want(cpu->probes, PROBE_INSN);
+            group_forget_code(run->group);
+        bool exact = tight || wants_exact(cpu, limits);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
         if (step == STEP_STOP) {
             if (cpu->stop.reason == PACIFICA_STOP_NONE)
                 cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
             return take_stop(cpu);
+        }
+        if (EMU_UNLIKELY(cpu->yield)) {
+            cpu->yield = false;
+            if (!run->group->alone)
+                return end_turn(cpu);
         }
     }
 }

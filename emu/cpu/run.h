@@ -1,4 +1,8 @@
-/* The run loop: the only place where instructions, events and time meet. */
+/* The run loop: the only place where instructions, events and time meet.
+ *
+ * The vCPUs of a machine form a group with one clock, one memory and one cache of decoded code. They take turns on one thread of
+ * the workstation; each turn of a round ends at the same virtual time, so that the order of everything is a function of the
+ * image (docs/architecture.md). */
 #ifndef EMU_CPU_RUN_H
 #define EMU_CPU_RUN_H
 
@@ -8,43 +12,60 @@
 struct vcpu_parts {
     struct memory *memory;
     struct probes *probes;
-    struct vclock *clock; /* its now() is set to read this vCPU's time */
+    struct vclock *clock; /* its now() is set to read the running vCPU's time */
     const struct intc_ops *intc;
     void *intc_self;
     const struct port_ops *ports;
     void *ports_self;
     const struct cpu_model *model;
     struct random_source *random; /* NULL: RDRAND and RDSEED never succeed */
-    unsigned index, count;        /* count 0 counts as 1 */
+    struct vcpu *bsp; /* the bootstrap processor whose group it joins; NULL: it is one */
+    unsigned count;   /* of the bootstrap processor: how many there will be; 0 counts as 1 */
+    /* Of the bootstrap processor: vCPU `index` is about to run, devices answer it from now on. May be NULL. */
+    void (*turn)(void *self, unsigned index);
+    void *turn_self;
 };
+#define VCPUS_MAX 64u
 
-/* Make a vCPU in its reset state, or NULL without memory; free it (NULL is allowed). */
+/* Make a vCPU in its reset state, or NULL without memory or when the group is full (its `count`). Its index is the number of
+ * vCPUs that were there before. */
 struct vcpu *vcpu_new(const struct vcpu_parts *parts);
+/* Free a vCPU; with the bootstrap processor, which is freed last, its group. NULL is allowed. */
 void vcpu_free(struct vcpu *cpu);
 
-/* Back to the reset state: registers, SVM, TLBs, decoded code. Time and counters go on. */
+/* Back to the reset state: registers, SVM, TLBs, decoded code. Time and counters go on. An application processor waits for
+ * SIPI then. */
 void vcpu_reset(struct vcpu *cpu);
 
+/* The vCPU of cpu's group whose turn it is, or was when the run stopped. */
+struct vcpu *vcpu_current(const struct vcpu *cpu);
+
 struct run_limits {
-    uint64_t max_steps; /* absolute: stop when vcpu_steps() reaches it; UINT64_MAX: never */
+    uint64_t max_steps; /* absolute: stop when group_steps() reaches it; UINT64_MAX: never */
     const volatile bool *stop_request; /* looked at often; may be NULL */
     bool exact_blocks;                 /* one-instruction blocks only (state-hash tests) */
     uint64_t
         drop_fast_every; /* steps between drops of the fast tables and decoded code; 0: never */
 };
 
-/* Run until something stops the machine. Returns enum pacifica_stop; cpu->stop holds feature and
- * text when they exist. Can be called again after LIMIT_INSNS and REQUEST. */
+/* Run all vCPUs of cpu's group until something stops the machine. Returns enum pacifica_stop; stop of vcpu_current() holds
+ * feature and text when they exist. Can be called again after LIMIT_INSNS and REQUEST. */
 int run_vcpu(struct vcpu *cpu, const struct run_limits *limits);
 
 /* Ask the run loop to stop at the next instruction boundary, from a device or a probe client of the same thread:
  * run_vcpu() returns `reason` (enum pacifica_stop). The first reason asked for wins. */
 void vcpu_stop(struct vcpu *cpu, int reason);
 
-/* Instructions, string iterations, event deliveries and #VMEXITs so far. */
+/* Instructions, string iterations, event deliveries and #VMEXITs so far: of one vCPU, of all. */
 uint64_t vcpu_steps(const struct vcpu *cpu);
+uint64_t group_steps(const struct vcpu *cpu);
+/* Instructions that all vCPUs retired. */
+uint64_t group_insns(const struct vcpu *cpu);
 
-/* Virtual time in nanoseconds: instructions times the rate, plus what HLT skipped. */
+/* Virtual time of a vCPU in nanoseconds: its instructions, plus what it spent waiting. Guests are shown clock_now_ns(). */
 uint64_t vcpu_now_ns(const struct vcpu *cpu);
+
+/* What the order of turns depends on besides the vCPUs, word by word: for the state hash. */
+void group_mix(const struct vcpu *cpu, void (*put)(void *self, uint64_t word), void *self);
 
 #endif

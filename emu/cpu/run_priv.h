@@ -1,13 +1,35 @@
-/* Shared by run.c and fetch.c: what the run loop keeps of a vCPU. */
+/* Shared by run.c, turns.c and fetch.c: what the run loop keeps of a vCPU and of its group. */
 #ifndef EMU_CPU_RUN_PRIV_H
 #define EMU_CPU_RUN_PRIV_H
 
 #include "decoder/block.h"
 #include "emu/cpu/raise.h"
+#include "emu/cpu/run.h"
 
-struct run_state {
+struct vcpu_group {
+    struct vcpu *cpu[VCPUS_MAX];
+    unsigned count, room; /* vCPUs made, and how many there are to be */
     struct block_cache *cache;
     struct lowering lowering;
+    struct vclock *clock;
+    struct memory *memory;
+    void (*turn)(void *self, unsigned index);
+    void *turn_self;
+
+    unsigned current; /* whose turn it is */
+    uint64_t end_ns;  /* the turns of this round end here; moves forward only between rounds */
+    uint64_t now_ns;  /* between two rounds: the time of the vCPU that is behind all others */
+    bool between;     /* no vCPU runs: now_ns is the time */
+    bool alone;     /* at most one vCPU had work when this round began: PAUSE gives nothing away */
+    unsigned skips; /* rounds in a row in which no vCPU did anything */
+    uint64_t other_steps; /* steps of all vCPUs but the current one */
+    uint64_t next_drop;   /* steps: see run_limits.drop_fast_every */
+};
+
+struct run_state {
+    struct vcpu_group *group;
+    struct block_cache *cache; /* the group's */
+    bool woken;                /* an event was seen in HLT and nothing has run since */
     struct jump_entry jumps[JUMP_ENTRIES];
 
     /* The current fetch page: what the instruction TLB last answered, good while `fetch_key` is the context. */
@@ -17,8 +39,21 @@ struct run_state {
 
     const struct op *link; /* wants the block at link_rip as its target */
     uint64_t link_rip;
-    uint64_t next_drop; /* steps: see run_limits.drop_fast_every */
 };
+
+/* turns.c: a group with its first vCPU to come, or NULL without memory. */
+struct vcpu_group *group_new(const struct vcpu_parts *parts);
+void group_free(struct vcpu_group *group);
+void group_take_clock(
+    struct vcpu_group *group); /* the clock reads the running vCPU's time from now on */
+/* All decoded code and what leads to it goes. Not while a chain runs. */
+void group_forget_code(struct vcpu_group *group);
+
+/* Is the vCPU waiting for something from outside (HLT, MWAIT, wait for SIPI) that has not come? */
+bool vcpu_is_idle(const struct vcpu *cpu);
+
+/* run.c: run the current vCPU until its turn is over: PACIFICA_STOP_NONE, or why the machine stops. */
+EMU_MUST_USE int run_turn(struct vcpu *cpu, const struct run_limits *limits);
 
 /* The block at RIP, decoded if need be: `exact` of one instruction. *la is its linear address. STEP_NEXT; or
  * STEP_RAISED for the faults of the fetch (canonical form or CS limit, page faults), STEP_STOP for modes that are not

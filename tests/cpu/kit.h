@@ -289,7 +289,8 @@ static inline void kit_mode(struct kit *k, enum cpu_mode mode, unsigned cpl)
     cpu_update_mode(cpu);
 }
 
-static inline struct kit *kit_new(void)
+/* `cpus`: 1 or more; the test makes those behind the first. */
+static inline struct kit *kit_new_smp(unsigned cpus)
 {
     static const struct intc_ops intc = { kit_pending,   kit_acknowledge,    kit_read_tpr,
                                           kit_write_tpr, kit_read_apic_base, kit_write_apic_base };
@@ -312,7 +313,8 @@ static inline struct kit *kit_new(void)
                                       .intc_self = k,
                                       .ports = &ports,
                                       .ports_self = k,
-                                      .model = cpu_model_default() };
+                                      .model = cpu_model_default(),
+                                      .count = cpus };
     k->cpu = vcpu_new(&parts);
     ck_assert_ptr_nonnull(k->cpu);
     k->vmcb = memory_ptr(k->memory, VMCB_SPA, 4096);
@@ -320,6 +322,11 @@ static inline struct kit *kit_new(void)
     kit_mode(k, MODE_LONG64, 0);
     k->cpu->attention = false;
     return k;
+}
+
+static inline struct kit *kit_new(void)
+{
+    return kit_new_smp(1);
 }
 
 static inline void kit_free(struct kit *k)

@@ -392,15 +392,6 @@ WITH_KIT(code_beyond_the_cs_limit_is_gp)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER_OF(EXC_GP));
 }
 
-WITH_KIT(modes_to_come_stop_by_name)
-{
-    CODE(k, "\x90");
-    k->cpu->regs.cr0 &= ~(uint64_t)(CR0_PE | CR0_PG);
-    cpu_update_mode(k->cpu);
-    ck_assert_int_eq(run_steps(k, 10), PACIFICA_STOP_UNIMPLEMENTED);
-    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "real mode"));
-}
-
 int main(void)
 {
     Suite *suite = suite_create("run");
@@ -430,7 +421,6 @@ int main(void)
     tcase_add_test(tc, non_canonical_rip_is_gp_in_place);
     tcase_add_test(tc, sixteen_bytes_are_gp);
     tcase_add_test(tc, code_beyond_the_cs_limit_is_gp);
-    tcase_add_test(tc, modes_to_come_stop_by_name);
     suite_add_tcase(suite, tc);
     return kit_run(suite);
 }

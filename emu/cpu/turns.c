@@ -1,0 +1,206 @@
+/* The turns of a machine's vCPUs.
+ *
+ * A round gives every vCPU a turn, in the order of their numbers. All turns of a round end at the same virtual time: a fixed slice
+ * after the slowest vCPU, or at the first deadline if that comes before. Deadlines fire between two rounds, when every vCPU has
+ * reached them. A deadline that is armed during a round for a time within it shortens the turns that are not over; vCPUs that have
+ * passed it sit out the next round until time has caught up with them. A vCPU that waits, or gives its turn away by PAUSE, is at
+ * the end of its turn at once. With one vCPU there are no slices: a round lasts until a deadline. */
+#include "decoder/block.h"
+#include "emu/base/clock.h"
+#include "emu/cpu/event.h"
+#include "emu/cpu/run_priv.h"
+#include "emu/insn/lower.h"
+#include "paging/paging.h"
+
+#include <pacifica/pacifica.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* CHOICE: 10 microseconds. An interrupt from one processor reaches another at most so much late. */
+#define SLICE_NS 10000u
+#define IDLE_ROUNDS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
+
+/* --- the group --------------------------------------------------------------------------------- */
+
+static uint64_t now_of(void *self)
+{
+    const struct vcpu_group *group = self;
+    return group->between ? group->now_ns : vcpu_now_ns(group->cpu[group->current]);
+}
+
+static void deadlines_moved(void *self)
+{
+    struct vcpu_group *group = self;
+    if (group->count)
+        cpu_attention(group->cpu[group->current]);
+}
+
+static void code_written(void *self, uint64_t page, unsigned offset, unsigned len)
+{
+    struct vcpu_group *group = self;
+    if (block_cache_written(group->cache, page, offset, len) && group->count)
+        cpu_attention(group->cpu[group->current]);
+}
+
+struct vcpu_group *group_new(const struct vcpu_parts *parts)
+{
+    struct vcpu_group *group = calloc(1, sizeof(*group));
+    if (!group)
+        return NULL;
+    group->room = parts->count ? parts->count : 1;
+    group->clock = parts->clock;
+    group->memory = parts->memory;
+    group->turn = parts->turn;
+    group->turn_self = parts->turn_self;
+    group->cache = block_cache_new(parts->memory, &group->lowering);
+    if (!group->cache || group->room > VCPUS_MAX) {
+        block_cache_free(group->cache);
+        free(group);
+        return NULL;
+    }
+    memory_set_written(parts->memory, code_written, group);
+    return group;
+}
+
+void group_take_clock(struct vcpu_group *group)
+{
+    group->clock->now = now_of;
+    group->clock->moved = deadlines_moved;
+    group->clock->self = group;
+}
+
+void group_free(struct vcpu_group *group)
+{
+    group->clock->moved = NULL;
+    memory_set_written(group->memory, NULL, NULL);
+    block_cache_free(group->cache);
+    free(group);
+}
+
+void group_forget_code(struct vcpu_group *group)
+{
+    (void)block_cache_reclaim(group->cache, true);
+    for (unsigned i = 0; i < group->count; i++) {
+        struct run_state *run = group->cpu[i]->run;
+        memset(run->jumps, 0, sizeof(run->jumps));
+        run->jumps[0].rip = 1; /* RIP 0 would find an empty slot; no other slot is asked about it */
+        run->fetch_la = UINT64_MAX;
+        run->link = NULL;
+    }
+}
+
+struct vcpu *vcpu_current(const struct vcpu *cpu)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    return group->cpu[group->current];
+}
+
+uint64_t group_steps(const struct vcpu *cpu)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    uint64_t steps = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        steps += vcpu_steps(group->cpu[i]);
+    return steps;
+}
+
+uint64_t group_insns(const struct vcpu *cpu)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    uint64_t insns = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        insns += cpu_insns(group->cpu[i]);
+    return insns;
+}
+
+/* A turn's end is a matter of how the run was cut where there is one vCPU. */
+void group_mix(const struct vcpu *cpu, void (*put)(void *self, uint64_t word), void *self)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    if (group->count == 1)
+        return;
+    put(self, group->current);
+    put(self, group->end_ns);
+    put(self, group->alone);
+    put(self, group->clock->highest_ns);
+}
+
+/* --- rounds --------------------------------------------------------------------------------------- */
+
+/* How many vCPUs have something to do. */
+static unsigned busy_vcpus(const struct vcpu_group *group)
+{
+    unsigned busy = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        busy += !vcpu_is_idle(group->cpu[i]);
+    return busy;
+}
+
+static uint64_t slowest_ns(const struct vcpu_group *group)
+{
+    uint64_t slowest = UINT64_MAX;
+    for (unsigned i = 0; i < group->count; i++) {
+        uint64_t now = vcpu_now_ns(group->cpu[i]);
+        slowest = now < slowest ? now : slowest;
+    }
+    return slowest;
+}
+
+/* Every turn is over: fire what is due and say how long the next turns are. */
+static int next_round(struct vcpu_group *group)
+{
+    struct vclock *clock = group->clock;
+    uint64_t now = group->now_ns = slowest_ns(group);
+    group->between = true;
+    while (clock_next_ns(clock) <= now)
+        clock_run(clock, now);
+    group->between = false;
+    clock->changed = false;
+
+    unsigned busy = busy_vcpus(group);
+    uint64_t next = clock_next_ns(clock);
+    group->alone = busy <= 1;
+    group->end_ns = next;
+    if (busy != 0) {
+        group->skips = 0;
+        if (group->count > 1 && next - now > SLICE_NS)
+            group->end_ns = now + SLICE_NS;
+    } else if (next == CLOCK_NEVER || ++group->skips > IDLE_ROUNDS_MAX) {
+        group->skips = 0;
+        return PACIFICA_STOP_HALTED;
+    }
+    return PACIFICA_STOP_NONE;
+}
+
+static struct vcpu *begin_turn(struct vcpu_group *group)
+{
+    struct vcpu *cpu = group->cpu[group->current];
+    if (group->turn)
+        group->turn(group->turn_self, cpu->index);
+    group->other_steps = 0;
+    for (unsigned i = 0; i < group->count; i++)
+        if (i != group->current)
+            group->other_steps += vcpu_steps(group->cpu[i]);
+    cpu->run->link = NULL; /* who ran before may have changed anything */
+    cpu_attention(cpu);
+    return cpu;
+}
+
+int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
+{
+    struct vcpu_group *group = cpu->run->group;
+    for (unsigned i = 0; i < group->count; i++)
+        group->cpu[i]->context_stale = true; /* a client of PROBE_MEM may have come or gone */
+    for (;;) {
+        int stop = run_turn(begin_turn(group), limits);
+        if (stop != PACIFICA_STOP_NONE)
+            return stop;
+        if (++group->current == group->count) {
+            group->current = 0;
+            stop = next_round(group);
+            if (stop != PACIFICA_STOP_NONE)
+                return stop;
+        }
+    }
+}
