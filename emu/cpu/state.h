@@ -288,6 +288,7 @@ struct cpu_regs {
     bool
         wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
     bool smm;    /* between SMI and RSM */
+    bool smm_nmi_masked; /* nmi_masked as RSM restores it */
     uint8_t cr8; /* used only when no interrupt controller is attached */
     uint32_t pkru;
 };
@@ -320,6 +321,15 @@ struct cpu_pins {
     bool nmi, smi, init, sipi;
     bool mc; /* a machine check was signalled from outside: #MC */
     uint8_t sipi_vector;
+};
+
+/* The port access that made a device pull SMI, until the next boundary: SMM may restart it. APM vol 2, 10.3.8. */
+struct cpu_io_trap {
+    bool valid;
+    uint32_t dword; /* as at FEC0h of the save area, without the #DB causes */
+    uint8_t segment; /* of OUTS: enum seg, for EXITINFO1 */
+    uint64_t rip, rcx, rsi, rdi; /* before the access */
+    uint64_t steps;              /* instructions and extra_steps then */
 };
 
 /* The line that MONITOR watches, and MWAIT's wait for it. APM vol 3, "MONITOR", "MWAIT". */
@@ -377,6 +387,7 @@ struct vcpu {
     struct cpu_x87 x87;
     struct cpu_pins pins;
     struct cpu_monitor monitor;
+    struct cpu_io_trap io_trap;
     bool yield; /* PAUSE, HLT, MWAIT: the rest of this vCPU's turn goes to the others */
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */
