@@ -1,25 +1,11 @@
-/* Delivery of one event through the IDT. */
+/* Delivery of one event through the IDT: the gate, the handler's code segment, and which flow goes on from there. */
 #include "emu/cpu/delivery.h"
 
+#include "emu/cpu/delivery_priv.h"
 #include "emu/cpu/mem.h"
-#include "emu/cpu/segment.h"
-#include "emu/cpu/stack.h"
+#include "emu/cpu/task.h"
 
 #define ERROR_IDT 2u /* the selector index of an error code is a vector */
-
-/* What a delivery works with. */
-struct delivery {
-    const struct event *event;
-    uint64_t return_rip;
-    uint64_t flags; /* the image to push */
-    /* From the gate. */
-    uint8_t gate_type, ist;
-    uint16_t cs_selector;
-    uint64_t offset;
-    /* The handler's code segment and level. */
-    struct descriptor cs;
-    unsigned cpl;
-};
 
 static enum step fault_vector(struct vcpu *cpu, const struct delivery *d, enum exception fault)
 {
@@ -38,14 +24,13 @@ static enum step check_gate(struct vcpu *cpu, struct delivery *d, uint64_t raw)
                  (!long_mode && (type == SYS_INT16 || type == SYS_TRAP16 || type == SYS_TASK_GATE));
     if (!legal)
         return fault_vector(cpu, d, EXC_GP);
+    /* CHOICE: task gates too; the chapter on tasks says that their DPL is not looked at (12.3.2 "Switching Tasks"). */
     if (event_is_software(d->event) && dpl < cpu->regs.cpl)
         return fault_vector(cpu, d, EXC_GP);
     if (!(raw >> 47 & 1))
         return fault_vector(cpu, d, EXC_NP);
-    if (type == SYS_TASK_GATE)
-        return cpu_stop_unimplemented(cpu, "task gates (APM vol 2, 12.3)");
     d->gate_type = (uint8_t)type;
-    d->cs_selector = (uint16_t)(raw >> 16);
+    d->selector = (uint16_t)(raw >> 16);
     d->offset = (raw & 0xffff) | (raw >> 32 & 0xffff0000);
     if (!(type & 8)) /* 16-bit gate */
         d->offset &= 0xffff;
@@ -80,7 +65,7 @@ static enum step read_gate(struct vcpu *cpu, struct delivery *d)
 
 static enum step read_code_segment(struct vcpu *cpu, struct delivery *d)
 {
-    uint16_t selector = d->cs_selector;
+    uint16_t selector = d->selector;
     if (selector_is_null(selector))
         return cpu_raise_code(cpu, EXC_GP, 0);
     enum step step = descriptor_read(cpu, selector, EXC_GP, &d->cs);
@@ -95,12 +80,12 @@ static enum step read_code_segment(struct vcpu *cpu, struct delivery *d)
     if (!(cs->attr & SEG_ATTR_P))
         return cpu_raise_code(cpu, EXC_NP, SELECTOR_CODE(selector));
     d->cpl = segment_is_conforming(cs) ? cpu->regs.cpl : segment_dpl(cs);
+    if (cpu->mode == MODE_V86 && d->cpl != 0)
+        return cpu_raise_code(cpu, EXC_GP, SELECTOR_CODE(selector));
     return STEP_NEXT;
 }
 
-/* --- commit, common to both modes --- */
-
-static void enter_handler(struct vcpu *cpu, const struct delivery *d)
+void delivery_enter(struct vcpu *cpu, const struct delivery *d)
 {
     uint64_t flags = cpu_rflags(cpu) & ~(uint64_t)(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM);
     if (!(d->gate_type & 1)) /* interrupt gate */
@@ -110,157 +95,49 @@ static void enter_handler(struct vcpu *cpu, const struct delivery *d)
     segment_set_cs(cpu, &d->cs.seg, d->cpl);
 }
 
-/* --- long mode --- */
-
-/* The new stack pointer: IST, the TSS's RSPn for an inner level, or the current one. */
-static enum step long_stack(struct vcpu *cpu, const struct delivery *d, uint64_t *rsp)
-{
-    const struct segment *tr = &cpu->regs.seg[SEG_TR];
-    unsigned field;
-    if (d->ist) {
-        field = 0x24 + 8u * (d->ist - 1);
-    } else if (d->cpl < cpu->regs.cpl) {
-        field = 4 + 8 * d->cpl;
-    } else {
-        *rsp = cpu->r[REG_RSP];
-        return STEP_NEXT;
-    }
-    if (field + 7 > tr->limit)
-        return cpu_raise_code(cpu, EXC_TS, SELECTOR_CODE(tr->selector));
-    return mem_load_sys(cpu, tr->base + field, 8, rsp);
-}
-
-static enum step deliver_long(struct vcpu *cpu, struct delivery *d)
-{
-    bool la57 = cpu->regs.cr4 & CR4_LA57;
-    uint64_t rsp;
-    enum step step = long_stack(cpu, d, &rsp);
-    if (step != STEP_NEXT)
-        return step;
-
-    struct stack_frame frame = { .slot = 8 };
-    frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
-    frame_push(&frame, cpu->r[REG_RSP]);
-    frame_push(&frame, d->flags);
-    frame_push(&frame, cpu->regs.seg[SEG_CS].selector);
-    frame_push(&frame, d->return_rip);
-    if (d->event->has_code)
-        frame_push(&frame, d->event->code);
-    rsp &= ~0xfull;
-    uint64_t bottom = rsp - frame_bytes(&frame);
-    if (!paging_is_canonical(bottom, la57) || !paging_is_canonical(rsp - 1, la57))
-        return cpu_raise_code(cpu, EXC_SS, 0);
-    bool supervisor = d->cpl < 3;
-    step = stack_check(cpu, bottom, frame_bytes(&frame), supervisor);
-    if (step != STEP_NEXT)
-        return step;
-    if (!paging_is_canonical(d->offset, la57))
-        return cpu_raise_code(cpu, EXC_GP, 0);
-    step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
-    if (step == STEP_NEXT)
-        step = frame_store(cpu, &frame, rsp, supervisor);
-    if (step != STEP_NEXT)
-        return step;
-
-    if (d->cpl != cpu->regs.cpl) /* CHOICE: with IST alone SS stays, as the manual says */
-        cpu->regs.seg[SEG_SS] = segment_null_ss(d->cpl);
-    cpu->r[REG_RSP] = bottom;
-    enter_handler(cpu, d);
-    return STEP_NEXT;
-}
-
-/* --- legacy protected mode --- */
-
-struct legacy_stack {
-    struct segment ss;
-    struct descriptor descriptor; /* of an inner stack */
-    uint32_t esp;
-    bool inner;
-};
-
-/* APM vol 2, 12.2.5 "32-Bit Task State Segment": ESPn and SSn. */
-static enum step inner_stack(struct vcpu *cpu, unsigned cpl, struct legacy_stack *stack)
-{
-    const struct segment *tr = &cpu->regs.seg[SEG_TR];
-    bool tss32 = tr->attr & 8;
-    unsigned size = tss32 ? 4 : 2;
-    unsigned field = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
-    uint64_t esp, selector;
-    if (field + size + 1 > tr->limit)
-        return cpu_raise_code(cpu, EXC_TS, SELECTOR_CODE(tr->selector));
-    enum step step = mem_load_sys(cpu, (uint32_t)(tr->base + field), size, &esp);
-    if (step == STEP_NEXT)
-        step = mem_load_sys(cpu, (uint32_t)(tr->base + field + size), 2, &selector);
-    if (step == STEP_NEXT)
-        step = segment_check_stack(cpu, (uint16_t)selector, cpl, EXC_TS, &stack->descriptor);
-    if (step != STEP_NEXT)
-        return step;
-    stack->ss = stack->descriptor.seg;
-    stack->esp = (uint32_t)esp;
-    stack->inner = true;
-    return STEP_NEXT;
-}
-
-static enum step legacy_stack(struct vcpu *cpu, const struct delivery *d,
-                              struct legacy_stack *stack)
-{
-    if (d->cpl < cpu->regs.cpl)
-        return inner_stack(cpu, d->cpl, stack);
-    stack->ss = cpu->regs.seg[SEG_SS];
-    stack->esp = (uint32_t)cpu->r[REG_RSP];
-    return STEP_NEXT;
-}
-
-static enum step deliver_legacy(struct vcpu *cpu, struct delivery *d)
-{
-    struct legacy_stack stack = { 0 };
-    enum step step = legacy_stack(cpu, d, &stack);
-    if (step != STEP_NEXT)
-        return step;
-    if (d->offset > d->cs.seg.limit)
-        return cpu_raise_code(cpu, EXC_GP, 0);
-
-    struct stack_frame frame = { .slot = d->gate_type & 8 ? 4 : 2 };
-    if (stack.inner) {
-        frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
-        frame_push(&frame, (uint32_t)cpu->r[REG_RSP]);
-    }
-    frame_push(&frame, (uint32_t)d->flags);
-    frame_push(&frame, cpu->regs.seg[SEG_CS].selector);
-    frame_push(&frame, (uint32_t)d->return_rip);
-    if (d->event->has_code)
-        frame_push(&frame, d->event->code);
-
-    uint32_t mask = stack.ss.attr & SEG_ATTR_DB ? UINT32_MAX : 0xffff;
-    uint32_t top = stack.esp & mask;
-    uint32_t bottom = (top - frame_bytes(&frame)) & mask;
-    /* CHOICE: a frame that would wrap around is a limit violation; no flat stack does. */
-    if (bottom > top || !segment_covers(&stack.ss, bottom, frame_bytes(&frame)))
-        return cpu_raise_code(cpu, EXC_SS, stack.inner ? SELECTOR_CODE(stack.ss.selector) : 0);
-    uint32_t la = (uint32_t)(stack.ss.base + top);
-    if ((uint32_t)(la - frame_bytes(&frame)) > la && la != 0)
-        return cpu_raise_code(cpu, EXC_SS, stack.inner ? SELECTOR_CODE(stack.ss.selector) : 0);
-    uint64_t linear_top = la ? la : 1ull << 32;
-    bool supervisor = d->cpl < 3;
-    step = stack_check(cpu, linear_top - frame_bytes(&frame), frame_bytes(&frame), supervisor);
-    if (step == STEP_NEXT)
-        step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
-    if (step == STEP_NEXT && stack.inner)
-        step = descriptor_mark(cpu, &stack.descriptor, TYPE_ACCESSED);
-    if (step == STEP_NEXT)
-        step = frame_store(cpu, &frame, linear_top, supervisor);
-    if (step != STEP_NEXT)
-        return step;
-
-    if (stack.inner)
-        cpu->regs.seg[SEG_SS] = stack.descriptor.seg;
-    uint64_t esp = (stack.esp & ~mask) | bottom;
-    cpu->r[REG_RSP] = esp;
-    enter_handler(cpu, d);
-    return STEP_NEXT;
-}
-
 /* --- the door --- */
+
+static enum step through_task_gate(struct vcpu *cpu, const struct delivery *d)
+{
+    const struct task_switch how = { .cause = TASK_EVENT,
+                                     .selector = d->selector,
+                                     .return_eip = (uint32_t)d->return_rip,
+                                     .rf = d->flags & FLAG_RF,
+                                     .has_code = d->event->has_code,
+                                     .code = d->event->code };
+    return task_switch(cpu, &how);
+}
+
+static enum step protected_mode(struct vcpu *cpu, struct delivery *d)
+{
+    enum step step = read_gate(cpu, d);
+    if (step == STEP_NEXT && d->gate_type == SYS_TASK_GATE)
+        return through_task_gate(cpu, d);
+    if (step == STEP_NEXT)
+        step = read_code_segment(cpu, d);
+    if (step != STEP_NEXT)
+        return step;
+    return cpu_long_mode(cpu) ? delivery_long(cpu, d) : delivery_legacy(cpu, d);
+}
+
+static enum step real_mode(struct vcpu *cpu, const struct delivery *d)
+{
+    if (d->event->vector * 4u + 3 > cpu->regs.idtr.limit)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    return delivery_real(cpu, d, (uint32_t)cpu->regs.idtr.base);
+}
+
+/* INT n that must not be executed has faulted before: what comes here forbidden was injected, and goes on to the IDT. */
+static enum step v86_mode(struct vcpu *cpu, struct delivery *d)
+{
+    enum v86_route route = V86_TO_IDT;
+    enum step step = STEP_NEXT;
+    if (d->event->type == EVENT_SOFT)
+        step = delivery_v86_route(cpu, d->event->vector, &route);
+    if (step != STEP_NEXT)
+        return step;
+    return route == V86_TO_IVT ? delivery_real(cpu, d, 0) : protected_mode(cpu, d);
+}
 
 /* EXT: the fault arose while an external event or an exception was delivered. APM vol 2, 8.4.1. */
 static void add_ext(struct vcpu *cpu, const struct event *event)
@@ -274,16 +151,12 @@ static void add_ext(struct vcpu *cpu, const struct event *event)
 enum step delivery_through_idt(struct vcpu *cpu, const struct event *event, uint64_t return_rip,
                                bool rf)
 {
-    if (!cpu_protected(cpu))
-        return cpu_stop_unimplemented(
-            cpu, "events in real and virtual-8086 mode (APM vol 2, 8.6 and 8.8)");
     struct delivery d = { .event = event, .return_rip = return_rip };
+    enum step step;
     d.flags = (cpu_rflags(cpu) & ~(uint64_t)FLAG_RF) | (rf ? FLAG_RF : 0);
-    enum step step = read_gate(cpu, &d);
-    if (step == STEP_NEXT)
-        step = read_code_segment(cpu, &d);
-    if (step == STEP_NEXT)
-        step = cpu_long_mode(cpu) ? deliver_long(cpu, &d) : deliver_legacy(cpu, &d);
+    if (cpu->mode == MODE_REAL)
+        return real_mode(cpu, &d);
+    step = cpu->mode == MODE_V86 ? v86_mode(cpu, &d) : protected_mode(cpu, &d);
     if (step == STEP_RAISED)
         add_ext(cpu, event);
     return step;

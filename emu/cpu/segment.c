@@ -4,6 +4,8 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/mem.h"
 
+#define V86_ATTR 0x0f3u /* P, DPL 3, S, data, writable, accessed */
+
 struct segment segment_unpack(uint16_t selector, uint64_t raw)
 {
     uint32_t limit = (uint32_t)(raw & 0xffff) | (uint32_t)(raw >> 32 & 0xf0000);
@@ -81,24 +83,24 @@ enum step descriptor_extend(struct vcpu *cpu, struct descriptor *d)
 
 /* --- loads --- */
 
-static enum step load_null(struct vcpu *cpu, enum seg seg, uint16_t selector)
+void segment_set_null(struct vcpu *cpu, enum seg seg, uint16_t selector)
 {
     struct segment *to = &cpu->regs.seg[seg];
-    if (seg == SEG_SS) {
-        /* APM vol 2, 4.8.2: a null SS is legal in 64-bit mode inside privilege levels 0-2. */
-        unsigned cpl = cpu->regs.cpl;
-        if (!cpu_long64(cpu) || cpl == 3 || SELECTOR_RPL(selector) != cpl)
-            return cpu_raise_code(cpu, EXC_GP, 0);
-        *to = segment_null_ss(cpl);
-        to->selector = selector;
-        return STEP_NEXT;
-    }
     to->selector = selector;
     to->attr = 0;
     if (cpu_has(cpu, CPU_FEATURE_NULL_SEL_CLR)) {
         to->base = 0;
         to->limit = 0;
     }
+}
+
+/* APM vol 2, 4.8.2: a null SS is legal in 64-bit mode inside privilege levels 0-2. */
+static enum step load_null_ss(struct vcpu *cpu, uint16_t selector)
+{
+    unsigned cpl = cpu->regs.cpl;
+    if (!cpu_long64(cpu) || cpl == 3 || SELECTOR_RPL(selector) != cpl)
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    cpu->regs.seg[SEG_SS] = segment_null_ss(cpl);
     return STEP_NEXT;
 }
 
@@ -139,12 +141,34 @@ enum step segment_check_stack(struct vcpu *cpu, uint16_t selector, unsigned cpl,
     return STEP_NEXT;
 }
 
+struct segment segment_v86(uint16_t selector)
+{
+    return (struct segment){
+        .selector = selector, .attr = V86_ATTR, .limit = 0xffff, .base = (uint32_t)selector << 4
+    };
+}
+
+void segment_load_real(struct vcpu *cpu, enum seg seg, uint16_t selector)
+{
+    struct segment *to = &cpu->regs.seg[seg];
+    if (cpu->mode == MODE_V86)
+        *to = segment_v86(selector);
+    to->selector = selector;
+    to->base = (uint32_t)selector << 4;
+}
+
 enum step segment_load(struct vcpu *cpu, enum seg seg, uint16_t selector)
 {
-    if (!cpu_protected(cpu))
-        return cpu_stop_unimplemented(cpu, "real mode and virtual-8086 mode (APM vol 2, 1.2)");
-    if (selector_is_null(selector))
-        return load_null(cpu, seg, selector);
+    if (!cpu_protected(cpu)) {
+        segment_load_real(cpu, seg, selector);
+        return STEP_NEXT;
+    }
+    if (selector_is_null(selector) && seg == SEG_SS)
+        return load_null_ss(cpu, selector);
+    if (selector_is_null(selector)) {
+        segment_set_null(cpu, seg, selector);
+        return STEP_NEXT;
+    }
     if (seg != SEG_SS)
         return load_data(cpu, seg, selector);
     struct descriptor d;
@@ -179,9 +203,7 @@ void segment_drop_inner(struct vcpu *cpu)
         if (!(seg->attr & SEG_ATTR_P) || segment_is_conforming(seg) ||
             segment_dpl(seg) >= cpu->regs.cpl)
             continue;
-        enum step step = load_null(cpu, (enum seg)segs[i], 0);
-        assert(step == STEP_NEXT);
-        (void)step;
+        segment_set_null(cpu, (enum seg)segs[i], 0);
     }
 }
 
@@ -192,4 +214,29 @@ bool segment_covers(const struct segment *seg, uint64_t off, unsigned size)
     if (!expand_down)
         return last <= seg->limit;
     return off > seg->limit && last <= (seg->attr & SEG_ATTR_DB ? UINT32_MAX : 0xffff);
+}
+
+bool segment_may_enter(const struct vcpu *cpu, const struct segment *cs, uint64_t offset)
+{
+    if (cpu_long_mode(cpu) && (cs->attr & SEG_ATTR_L))
+        return paging_is_canonical(offset, cpu->regs.cr4 & CR4_LA57);
+    return offset <= cs->limit;
+}
+
+enum step segment_inner_stack(struct vcpu *cpu, unsigned cpl, struct descriptor *ss, uint32_t *esp)
+{
+    const struct segment *tr = &cpu->regs.seg[SEG_TR];
+    bool tss32 = tr->attr & 8;
+    unsigned size = tss32 ? 4 : 2;
+    unsigned field = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
+    uint64_t pointer, selector;
+    if (field + size + 1 > tr->limit)
+        return cpu_raise_code(cpu, EXC_TS, SELECTOR_CODE(tr->selector));
+    enum step step = mem_load_sys(cpu, (uint32_t)(tr->base + field), size, &pointer);
+    if (step == STEP_NEXT)
+        step = mem_load_sys(cpu, (uint32_t)(tr->base + field + size), 2, &selector);
+    if (step != STEP_NEXT)
+        return step;
+    *esp = (uint32_t)pointer;
+    return segment_check_stack(cpu, (uint16_t)selector, cpl, EXC_TS, ss);
 }

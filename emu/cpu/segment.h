@@ -83,8 +83,18 @@ EMU_MUST_USE enum step descriptor_mark(struct vcpu *cpu, struct descriptor *d, u
  * canonical base, else #GP(selector). In legacy mode nothing to do. */
 EMU_MUST_USE enum step descriptor_extend(struct vcpu *cpu, struct descriptor *d);
 
-/* Load ES, SS, DS, FS or GS as MOV, POP and Lxx do. On failure nothing has changed. */
+/* A segment of virtual-8086 mode: 64 KiB of data at selector * 16, DPL 3. */
+struct segment segment_v86(uint16_t selector);
+
+/* Any segment register, CS included, in real or virtual-8086 mode. Real mode changes selector and base only: limits and
+ * attributes from protected mode survive ("unreal" segments). */
+void segment_load_real(struct vcpu *cpu, enum seg seg, uint16_t selector);
+
+/* Load ES, SS, DS, FS or GS as MOV, POP and Lxx do, in any mode. On failure nothing has changed. */
 EMU_MUST_USE enum step segment_load(struct vcpu *cpu, enum seg seg, uint16_t selector);
+
+/* Store a null selector in DS, ES, FS, GS or LDTR. */
+void segment_set_null(struct vcpu *cpu, enum seg seg, uint16_t selector);
 
 /* Store a loaded code segment and the privilege level that comes with it; selector RPL := cpl. */
 void segment_set_cs(struct vcpu *cpu, const struct segment *cs, unsigned cpl);
@@ -102,5 +112,13 @@ void segment_drop_inner(struct vcpu *cpu);
 
 /* Is [off, off + size) inside a segment's limit, expand-down included? */
 bool segment_covers(const struct segment *seg, uint64_t off, unsigned size);
+
+/* May execution start at `offset` of a code segment? Canonical in 64-bit code, else inside the limit. */
+bool segment_may_enter(const struct vcpu *cpu, const struct segment *cs, uint64_t offset);
+
+/* SSn:ESPn of the current TSS, 16 or 32 bits, for privilege level n outside long mode, with the checks of
+ * segment_check_stack() by #TS. APM vol 2, 12.2.4 "Legacy Task-State Segment". */
+EMU_MUST_USE enum step segment_inner_stack(struct vcpu *cpu, unsigned cpl, struct descriptor *ss,
+                                           uint32_t *esp);
 
 #endif

@@ -2,6 +2,7 @@
 #include "emu/cpu/stack.h"
 
 #include "emu/cpu/mem.h"
+#include "emu/cpu/segment.h"
 
 enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool supervisor)
 {
@@ -18,15 +19,92 @@ enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool superv
     }
 }
 
-enum step frame_store(struct vcpu *cpu, const struct stack_frame *frame, uint64_t top,
-                      bool supervisor)
+static uint64_t width_mask(const struct stack *stack)
 {
-    enum step step = stack_check(cpu, top - frame_bytes(frame), frame_bytes(frame), supervisor);
-    uint64_t la = top;
+    return UINT64_MAX >> (64 - 8 * stack->width);
+}
+
+struct stack stack_current(const struct vcpu *cpu)
+{
+    const struct segment *ss = &cpu->regs.seg[SEG_SS];
+    unsigned width = cpu_long64(cpu) ? 8 : ss->attr & SEG_ATTR_DB ? 4 : 2;
+    return (struct stack){ .ss = *ss, .rsp = cpu->r[REG_RSP], .width = width };
+}
+
+struct stack stack_inner(const struct segment *ss, uint32_t esp)
+{
+    return (struct stack){ .ss = *ss,
+                           .rsp = esp,
+                           .width = ss->attr & SEG_ATTR_DB ? 4 : 2,
+                           .supervisor = true,
+                           .code = SELECTOR_CODE(ss->selector) };
+}
+
+uint64_t stack_pointer_after(const struct stack *stack, const struct stack_frame *frame)
+{
+    uint64_t mask = width_mask(stack);
+    return (stack->rsp & ~mask) | ((stack->rsp - frame_bytes(frame)) & mask);
+}
+
+/* The linear address of the n-th byte below the top. */
+static uint64_t linear_below(const struct stack *stack, unsigned bytes)
+{
+    uint64_t off = (stack->rsp - bytes) & width_mask(stack);
+    return stack->width == 8 ? off : (uint32_t)(stack->ss.base + off);
+}
+
+/* Presence and limits, word by word: a small stack wraps around between two words, not within one. */
+static bool words_fit(const struct vcpu *cpu, const struct stack *stack,
+                      const struct stack_frame *frame)
+{
+    if (cpu_protected(cpu) && !(stack->ss.attr & SEG_ATTR_P))
+        return false;
+    for (unsigned n = 1; n <= frame->count; n++) {
+        uint64_t off = (stack->rsp - (uint64_t)n * frame->slot) & width_mask(stack);
+        if (!segment_covers(&stack->ss, off, frame->slot))
+            return false;
+    }
+    return true;
+}
+
+static bool flat_fits(const struct vcpu *cpu, const struct stack *stack,
+                      const struct stack_frame *frame)
+{
+    bool la57 = cpu->regs.cr4 & CR4_LA57;
+    return paging_is_canonical(stack->rsp - frame_bytes(frame), la57) &&
+           paging_is_canonical(stack->rsp - 1, la57);
+}
+
+enum step stack_reserve(struct vcpu *cpu, const struct stack *stack,
+                        const struct stack_frame *frame)
+{
+    unsigned bytes = frame_bytes(frame);
+    bool fits = stack->width == 8 ? flat_fits(cpu, stack, frame) : words_fit(cpu, stack, frame);
+    if (!fits)
+        return cpu_raise_code(cpu, EXC_SS, stack->code);
+    uint64_t bottom = linear_below(stack, bytes);
+    if (stack->width == 8 || bottom + bytes - 1 == linear_below(stack, 1))
+        return stack_check(cpu, bottom, bytes, stack->supervisor);
+    for (unsigned n = 1; n <= frame->count; n++) { /* around the end of the stack or of 4 GiB */
+        uint64_t la = linear_below(stack, n * frame->slot), room = (UINT64_C(1) << 32) - la;
+        unsigned first = room < frame->slot ? (unsigned)room : frame->slot;
+        enum step step = stack_check(cpu, la, first, stack->supervisor);
+        if (step == STEP_NEXT && first < frame->slot)
+            step = stack_check(cpu, 0, frame->slot - first, stack->supervisor);
+        if (step != STEP_NEXT)
+            return step;
+    }
+    return STEP_NEXT;
+}
+
+enum step stack_write(struct vcpu *cpu, const struct stack *stack, const struct stack_frame *frame)
+{
+    enum step step = STEP_NEXT;
     for (unsigned i = 0; i < frame->count && step == STEP_NEXT; i++) {
-        la -= frame->slot;
-        step = supervisor ? mem_store_sys(cpu, la, frame->slot, frame->words[i])
-                          : mem_store_la(cpu, la, frame->slot, frame->words[i]);
+        uint64_t la = linear_below(stack, (i + 1) * frame->slot);
+        uint64_t word = frame->words[i] & (UINT64_MAX >> (64 - 8 * frame->slot));
+        step = stack->supervisor ? mem_store_sys(cpu, la, frame->slot, word)
+                                 : mem_store_la(cpu, la, frame->slot, word);
     }
     return step;
 }

@@ -23,14 +23,6 @@ enum step insn_hlt(struct vcpu *cpu, const struct insn *in)
     return STEP_HALT;
 }
 
-/* RSM outside SMM: the intercept comes before the #UD. */
-enum step insn_rsm(struct vcpu *cpu, const struct insn *in)
-{
-    if (svm_intercepts(cpu, INTERCEPT_RSM))
-        return svm_vmexit_insn(cpu, VMEXIT_RSM, 0, 0, in->len);
-    return cpu_raise(cpu, EXC_UD);
-}
-
 enum step insn_cpuid(struct vcpu *cpu, const struct insn *in)
 {
     if (svm_intercepts(cpu, INTERCEPT_CPUID))
@@ -84,44 +76,7 @@ enum step insn_rdpmc(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* --- RFLAGS.IF and AC --- */
-
-static bool iopl_forbids(const struct vcpu *cpu)
-{
-    return cpu->regs.cpl > (unsigned)(cpu->rflags & FLAG_IOPL) >> 12;
-}
-
-static enum step interrupts_in_v86(struct vcpu *cpu)
-{
-    return cpu_stop_unimplemented(cpu, "virtual-8086 mode (APM vol 2, 1.2.4)");
-}
-
-enum step insn_cli(struct vcpu *cpu, const struct insn *in)
-{
-    (void)in;
-    if (cpu->mode == MODE_V86)
-        return interrupts_in_v86(cpu);
-    if (iopl_forbids(cpu))
-        return cpu_raise_code(cpu, EXC_GP, 0);
-    cpu->rflags &= ~(uint64_t)FLAG_IF;
-    return STEP_NEXT;
-}
-
-/* A shadow only if IF was 0. APM vol 3, "STI". */
-enum step insn_sti(struct vcpu *cpu, const struct insn *in)
-{
-    (void)in;
-    if (cpu->mode == MODE_V86)
-        return interrupts_in_v86(cpu);
-    if (iopl_forbids(cpu))
-        return cpu_raise_code(cpu, EXC_GP, 0);
-    if (cpu->rflags & FLAG_IF)
-        return STEP_NEXT;
-    cpu->rflags |= FLAG_IF;
-    cpu->regs.shadow_next = true;
-    cpu_attention(cpu);
-    return STEP_LEAVE;
-}
+/* --- RFLAGS.AC --- */
 
 /* CLAC, STAC: #UD, not #GP, outside level 0. */
 enum step insn_ac(struct vcpu *cpu, const struct insn *in)

@@ -470,15 +470,6 @@ WITH_KIT(legacy_idt_limit_counts_8_byte_gates)
     expect_legacy_fault(k, take_intr(k, VECTOR), VECTOR, 0);
 }
 
-WITH_KIT(task_gate_stops_by_name)
-{
-    mode32(k, 0);
-    kit_gate32(k, VECTOR, TSS, 0, 5, 0);
-    ck_assert_int_eq(take_intr(k, VECTOR), STEP_STOP);
-    ck_assert_int_eq(k->cpu->stop.reason, PACIFICA_STOP_UNIMPLEMENTED);
-    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "task gates"));
-}
-
 int main(void)
 {
     Suite *suite = suite_create("delivery");
@@ -519,7 +510,6 @@ int main(void)
     tcase_add_test(legacy, legacy_offset_beyond_cs_limit_is_gp);
     tcase_add_test(legacy, alignment_checks_that_are_delivered_for_ever_stop_the_machine);
     tcase_add_test(legacy, legacy_idt_limit_counts_8_byte_gates);
-    tcase_add_test(legacy, task_gate_stops_by_name);
     suite_add_tcase(suite, legacy);
     return kit_run(suite);
 }

@@ -341,18 +341,6 @@ WITH_KIT(legacy_iretd_at_the_same_level_keeps_ss)
     ck_assert_uint_eq(k->cpu->rflags, 2 | FLAG_CF);
 }
 
-WITH_KIT(legacy_iret_to_v86_and_tasks_stop_by_name)
-{
-    kit_mode(k, MODE_PROT32, 0);
-    k->cpu->r[REG_RSP] = STACK_TOP - 12;
-    kit_put(k, STACK_TOP - 4, 4, 2 | FLAG_VM);
-    ck_assert_int_eq(EXEC(k, "\xcf"), STEP_STOP);
-    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "virtual-8086"));
-    k->cpu->rflags |= FLAG_NT;
-    ck_assert_int_eq(EXEC(k, "\xcf"), STEP_STOP);
-    ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "task switches"));
-}
-
 WITH_KIT(retf_same_level_and_parameters)
 {
     k->cpu->r[REG_RSP] = STACK_TOP;
@@ -459,7 +447,6 @@ int main(void)
     tcase_add_test(ret, iret_flags_depend_on_the_old_cpl);
     tcase_add_test(ret, iretd_pops_4_byte_words_and_ss_in_64_bit_mode);
     tcase_add_test(ret, legacy_iretd_at_the_same_level_keeps_ss);
-    tcase_add_test(ret, legacy_iret_to_v86_and_tasks_stop_by_name);
     tcase_add_test(ret, retf_same_level_and_parameters);
     tcase_add_test(ret, retf_to_outer_level_releases_both_stacks);
     tcase_add_test(ret, retf_to_inner_level_is_gp);
