@@ -237,7 +237,9 @@ static enum step run_block(struct vcpu *cpu, bool exact)
             entry = slot->target - 1;
     }
     if (!entry) {
-        enum step step = fetch_block(cpu, exact, &la, &block);
+        enum step step = trap_before(cpu, start);
+        if (step == STEP_NEXT)
+            step = fetch_block(cpu, exact, &la, &block);
         if (step == STEP_RAISED) {
             run->link = NULL;
             cpu->leave = STEP_RAISED;
@@ -249,6 +251,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
         if (step != STEP_NEXT)
             return step;
         entry = block->ops;
+        start.insn = block->first;
         cpu->jump_key = exact ? JUMP_KEY_NONE : paging_context(cpu->paging, cpu->bank);
         if (!exact && !block->alone) {
             if (run->link && run->link_rip == cpu->r[REG_RIP]) {
@@ -369,8 +372,8 @@ static enum step take_events(struct vcpu *cpu)
 
 static bool wants_exact(const struct vcpu *cpu, const struct run_limits *limits)
 {
-    return limits->exact_blocks || cpu->regs.shadow || (cpu->rflags & (FLAG_TF | FLAG_RF)) ||
-           page_leaves_segment(cpu) || probes_want(cpu->probes, PROBE_INSN);
+    return limits->exact_blocks || trap_wants_exact(cpu) || page_leaves_segment(cpu) ||
+           probes_want(cpu->probes, PROBE_INSN);
 }
 
 int run_turn(struct vcpu *cpu, const struct run_limits *limits)
