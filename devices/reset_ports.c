@@ -4,7 +4,8 @@
  * There is no keyboard controller yet: port 64h reads as one that is idle, so that nobody waits for it, and other
  * commands have no answer. CF8h-CFBh are claimed as one doubleword, for a PCI configuration address written there must
  * not reach CF9h as a byte; without PCI it reads all ones.
- * CHOICE: A20 is always open. */
+ * CHOICE: A20 is open after a reset, as QEMU leaves it, and bit 0 of port 92h resets the machine and not only the
+ * processor: no firmware is sure to be there that would find its way back from INIT. */
 #include "devices/reset_ports.h"
 
 #define RESET_CONTROL 0xcf9
@@ -20,15 +21,20 @@
 
 struct reset_ports {
     struct bus *bus;
-    void (*reset)(void *self);
-    void *self;
+    struct reset_wires wires;
     uint8_t reset_control, fast_a20;
 };
 
 static void ask_reset(const struct reset_ports *ports)
 {
-    if (ports->reset)
-        ports->reset(ports->self);
+    if (ports->wires.reset)
+        ports->wires.reset(ports->wires.self);
+}
+
+static void tell_a20(const struct reset_ports *ports)
+{
+    if (ports->wires.a20)
+        ports->wires.a20(ports->wires.self, ports->fast_a20 & FAST_A20_OPEN);
 }
 
 static uint32_t reset_ports_read(void *self, uint16_t port, unsigned size)
@@ -54,9 +60,10 @@ static void write_reset_control(struct reset_ports *ports, uint8_t value)
 static void write_fast_a20(struct reset_ports *ports, uint8_t value)
 {
     bool rises = (value & FAST_A20_INIT) && !(ports->fast_a20 & FAST_A20_INIT);
-    if (!(value & FAST_A20_OPEN))
-        bus_tell(ports->bus, PROBE_UNIMP, "port 92h: A20 cannot be closed");
-    ports->fast_a20 = FAST_A20_OPEN | (value & FAST_A20_INIT);
+    uint8_t changed = ports->fast_a20 ^ value;
+    ports->fast_a20 = value & (FAST_A20_OPEN | FAST_A20_INIT);
+    if (changed & FAST_A20_OPEN)
+        tell_a20(ports);
     if (rises)
         ask_reset(ports);
 }
@@ -81,6 +88,13 @@ static void reset_ports_reset(void *self)
     struct reset_ports *ports = self;
     ports->reset_control = 0;
     ports->fast_a20 = FAST_A20_OPEN;
+    tell_a20(ports);
+}
+
+static void reset_ports_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct reset_ports *ports = self;
+    dev_mix(mixer, ports->reset_control | (uint64_t)ports->fast_a20 << 8);
 }
 
 static const struct dev_class dev_reset_ports = {
@@ -91,16 +105,16 @@ static const struct dev_class dev_reset_ports = {
     .reset = reset_ports_reset,
     .port_read = reset_ports_read,
     .port_write = reset_ports_write,
+    .mix = reset_ports_mix,
 };
 
-struct reset_ports *reset_ports_add(struct bus *bus, void (*reset)(void *self), void *self)
+struct reset_ports *reset_ports_add(struct bus *bus, struct reset_wires wires)
 {
     struct reset_ports *ports = bus_add(bus, &dev_reset_ports);
     if (!ports)
         return NULL;
     ports->bus = bus;
-    ports->reset = reset;
-    ports->self = self;
+    ports->wires = wires;
     reset_ports_reset(ports);
     return ports;
 }

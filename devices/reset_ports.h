@@ -1,4 +1,4 @@
-/* The ways a program resets a PC: ports CF9h, 64h and 92h. */
+/* The ways a program resets a PC: ports CF9h, 64h and 92h; the A20 line. */
 #ifndef DEVICES_RESET_PORTS_H
 #define DEVICES_RESET_PORTS_H
 
@@ -6,7 +6,13 @@
 
 struct reset_ports;
 
-/* Add them. `reset` is called inside the guest's port write: it only notes the wish and stops the run loop. */
-struct reset_ports *reset_ports_add(struct bus *bus, void (*reset)(void *self), void *self);
+/* Who listens; both may be NULL. They are called inside the guest's port write. */
+struct reset_wires {
+    void (*reset)(void *self);          /* note the wish and stop the run loop */
+    void (*a20)(void *self, bool open); /* the A20 line moved; also at a reset of the device */
+    void *self;
+};
+
+struct reset_ports *reset_ports_add(struct bus *bus, struct reset_wires wires);
 
 #endif

@@ -1,6 +1,7 @@
 /* The devices of a machine and the wires between them. */
 #include "emu/machine/machine.h"
 
+#include "devices/apm.h"
 #include "devices/fw_cfg.h"
 #include "devices/reset_ports.h"
 #include "devices/rtc.h"
@@ -48,6 +49,31 @@ static void reset_wanted(void *self)
     vcpu_stop(machine->cpu, PACIFICA_STOP_RESET);
 }
 
+/* The vCPU whose turn it is: the one that accesses a port. NULL while devices are added. */
+static struct vcpu *running(const struct pacifica_machine *machine)
+{
+    return machine->clock.self;
+}
+
+static void smi_wanted(void *self)
+{
+    struct vcpu *cpu = running(self);
+    if (!cpu)
+        return;
+    cpu->pins.smi = true;
+    cpu_attention(cpu);
+}
+
+/* The next instruction may come from another page. */
+static void a20_moved(void *self, bool open)
+{
+    struct pacifica_machine *machine = self;
+    struct vcpu *cpu = running(machine);
+    memory_set_a20(machine->memory, open);
+    if (cpu)
+        cpu_attention(cpu);
+}
+
 /* A byte for the outside; self is a struct pacifica_output. */
 static void output_byte(void *self, uint8_t byte)
 {
@@ -85,11 +111,12 @@ static bool add_standard(struct pacifica_machine *machine)
     machine->lapic = apics_cpu(machine->apics, 0);
     const struct irq_line timer = { .set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ };
     const struct irq_line com1 = { .set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ };
+    const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
     machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
     return machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
            rtc_add(bus, RTC_EPOCH, memory_ram_bytes(machine->memory),
                    memory_high_bytes(machine->memory)) &&
-           reset_ports_add(bus, reset_wanted, machine);
+           reset_ports_add(bus, reset) && apm_add(bus, smi_wanted, machine);
 }
 
 static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,

@@ -104,7 +104,8 @@ START_TEST(reset_control_acts_on_the_rising_bit)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    ck_assert_ptr_nonnull(reset_ports_add(kit.bus, reset_asked, &said));
+    ck_assert_ptr_nonnull(
+        reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said }));
     kit_out(&kit, 0xcf9, 0x02);
     ck_assert_uint_eq(said.count, 0);
     ck_assert_uint_eq(kit_in(&kit, 0xcf9), 0x02);
@@ -124,7 +125,7 @@ START_TEST(reset_control_is_deaf_to_pci_addresses)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, reset_asked, &said);
+    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
     bus_port_ops.write(kit.bus, 0xcf8, 4, 0x80000600); /* device 0, function 6 */
     bus_port_ops.write(kit.bus, 0xcf8, 2, 0x0600);
     ck_assert_uint_eq(said.count, 0);
@@ -138,7 +139,7 @@ START_TEST(keyboard_controller_pulses_reset)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, reset_asked, &said);
+    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
     ck_assert_uint_eq(kit_in(&kit, 0x64) & 3, 0); /* nobody waits for it */
     ck_assert_uint_eq(kit_in(&kit, 0x65), 0xff);
     kit_out(&kit, 0x64, 0xfe);
@@ -153,20 +154,51 @@ START_TEST(keyboard_controller_pulses_reset)
 }
 END_TEST
 
-START_TEST(port_92_resets_and_keeps_a20_open)
+static void a20_moved(void *self, bool open)
+{
+    struct said *said = self;
+    said->count++;
+    said->value = open;
+}
+
+START_TEST(port_92_resets_on_the_rising_bit)
 {
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, reset_asked, &said);
+    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
     ck_assert_uint_eq(kit_in(&kit, 0x92), 0x02);
     kit_out(&kit, 0x92, 0x03);
     kit_out(&kit, 0x92, 0x03);
     ck_assert_uint_eq(said.count, 1);
-    ck_assert_uint_eq(kit.told[PROBE_UNIMP], 0);
-    kit_out(&kit, 0x92, 0x00);
+    ck_assert_uint_eq(kit_in(&kit, 0x92), 0x03);
+    kit_out(&kit, 0x92, 0x02);
+    kit_out(&kit, 0x92, 0x03);
+    ck_assert_uint_eq(said.count, 2);
+    kit_close(&kit);
+}
+END_TEST
+
+/* rows: pitfalls 4.17 */
+START_TEST(port_92_moves_a20)
+{
+    struct kit kit;
+    struct said said = { 0 };
+    kit_open(&kit);
+    reset_ports_add(kit.bus, (struct reset_wires){ .a20 = a20_moved, .self = &said });
+    ck_assert_uint_eq(said.value, true); /* open from the start */
+    said.count = 0;
+    kit_out(&kit, 0x92, 0xfe);
+    ck_assert_uint_eq(said.count, 0);
     ck_assert_uint_eq(kit_in(&kit, 0x92), 0x02);
-    ck_assert_uint_eq(kit.told[PROBE_UNIMP], 1);
+    kit_out(&kit, 0x92, 0x00);
+    ck_assert_uint_eq(said.count, 1);
+    ck_assert_uint_eq(said.value, false);
+    ck_assert_uint_eq(kit_in(&kit, 0x92), 0x00);
+    bus_reset(kit.bus);
+    ck_assert_uint_eq(said.value, true);
+    ck_assert_uint_eq(kit_in(&kit, 0x92), 0x02);
+    ck_assert_uint_eq(kit.told[PROBE_UNIMP], 0);
     kit_close(&kit);
 }
 END_TEST
@@ -267,6 +299,6 @@ END_TEST
 CHECK_MAIN("ports", debug_exit_tells_the_value_of_every_width, debug_exit_size_and_base,
            debugcon_prints_and_answers_e9, post_port_latches, reset_control_acts_on_the_rising_bit,
            reset_control_is_deaf_to_pci_addresses, keyboard_controller_pulses_reset,
-           port_92_resets_and_keeps_a20_open, fw_cfg_fixed_items,
+           port_92_resets_on_the_rising_bit, port_92_moves_a20, fw_cfg_fixed_items,
            fw_cfg_reads_go_on_and_end_in_zeros, fw_cfg_files_and_directory,
            fw_cfg_refuses_bad_names_and_too_many)

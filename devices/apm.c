@@ -1,0 +1,63 @@
+/* Advanced power management ports, as in Intel's 82371AB (PIIX4) data sheet, "APMC", "APMS": two bytes that are kept; a
+ * write of the first raises SMI.
+ *
+ * CHOICE: the chip's APMC_EN, which stands in PCI configuration space, counts as set: there is no PCI, and whoever writes
+ * port B2h wants the SMI. */
+#include "devices/apm.h"
+
+#define APM_CONTROL 0xb2
+
+struct apm {
+    void (*smi)(void *self);
+    void *self;
+    uint8_t byte[2]; /* control, status */
+};
+
+static uint32_t apm_read(void *self, uint16_t port, unsigned size)
+{
+    const struct apm *apm = self;
+    (void)size; /* one byte ports */
+    return apm->byte[port - APM_CONTROL];
+}
+
+static void apm_write(void *self, uint16_t port, unsigned size, uint32_t value)
+{
+    struct apm *apm = self;
+    (void)size;
+    apm->byte[port - APM_CONTROL] = (uint8_t)value;
+    if (port == APM_CONTROL && apm->smi)
+        apm->smi(apm->self);
+}
+
+static void apm_reset(void *self)
+{
+    struct apm *apm = self;
+    apm->byte[0] = apm->byte[1] = 0;
+}
+
+static void apm_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct apm *apm = self;
+    dev_mix(mixer, apm->byte[0] | (uint64_t)apm->byte[1] << 8);
+}
+
+static const struct dev_class dev_apm = {
+    .name = "apm",
+    .ports = { { APM_CONTROL, 2 } },
+    .port_size = 1,
+    .state_size = sizeof(struct apm),
+    .reset = apm_reset,
+    .port_read = apm_read,
+    .port_write = apm_write,
+    .mix = apm_mix,
+};
+
+struct apm *apm_add(struct bus *bus, void (*smi)(void *self), void *self)
+{
+    struct apm *apm = bus_add(bus, &dev_apm);
+    if (!apm)
+        return NULL;
+    apm->smi = smi;
+    apm->self = self;
+    return apm;
+}
