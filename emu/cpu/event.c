@@ -6,7 +6,9 @@
 
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/delivery.h"
+#include "emu/cpu/init.h"
 #include "emu/cpu/mem.h"
+#include "emu/cpu/smm.h"
 #include "emu/cpu/trap.h"
 #include "svm/svm.h"
 
@@ -279,8 +281,10 @@ static enum boundary_event next_reset(const struct vcpu *cpu)
         return svm_intercepts(cpu, INTERCEPT_INIT) ? EVENT_INIT_EXIT : EVENT_INIT;
     if (pins->sipi && waits)
         return EVENT_SIPI;
-    if (pins->smi && !waits && !smm)
-        return svm_intercepts(cpu, INTERCEPT_SMI) ? EVENT_SMI_EXIT : EVENT_SMI;
+    if (pins->smi && !waits && !smm && smm_is_intercepted(cpu))
+        return EVENT_SMI_EXIT;
+    if (pins->smi && !waits && !smm && !cpu->regs.shadow) /* its save area has no shadow */
+        return EVENT_SMI;
     return EVENT_NONE;
 }
 
@@ -361,8 +365,8 @@ static enum step take_injected(struct vcpu *cpu)
 /* INIT that nothing intercepts: redirected to #SX, or a reset of the processor. APM vol 2, 15.28, 15.21.8. */
 static enum step take_init(struct vcpu *cpu)
 {
-    if (!(cpu->msr.vm_cr & VM_CR_R_INIT))
-        return cpu_stop_unimplemented(cpu, "INIT (APM vol 2, 14.1)");
+    if (!(cpu->msr.vm_cr & VM_CR_R_INIT) || cpu->regs.wait_sipi)
+        return init_take(cpu);
     cpu->pins.init = false;
     cpu->regs.halted = false;
     enum step step = cpu_raise_code(cpu, EXC_SX, 1);
@@ -416,9 +420,9 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
     case EVENT_MACHINE_CHECK: return take_machine_check(cpu);
     case EVENT_INIT_EXIT: return exit_event(cpu, VMEXIT_INIT, 0);
     case EVENT_INIT: return take_init(cpu);
-    case EVENT_SIPI: return cpu_stop_unimplemented(cpu, "SIPI (APM vol 2, 14.1)");
-    case EVENT_SMI_EXIT: return exit_event(cpu, VMEXIT_SMI, 1); /* external, no I/O */
-    case EVENT_SMI: return cpu_stop_unimplemented(cpu, "system management mode (APM vol 2, 10)");
+    case EVENT_SIPI: return sipi_take(cpu);
+    case EVENT_SMI_EXIT: return smm_vmexit(cpu);
+    case EVENT_SMI: return smm_enter(cpu);
     case EVENT_TRAP: return take_trap(cpu);
     case EVENT_NMI_EXIT: return exit_event(cpu, VMEXIT_NMI, 0);
     case EVENT_TAKE_NMI:

@@ -57,6 +57,7 @@ static void regime_rebuild(struct vcpu *cpu)
         .asid = svm->guest ? svm->asid : 0,
         .maxphyaddr = CPU_MAXPHYADDR,
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
+        .smm = regs->smm,
         .nested = svm->guest && svm->nested_paging ? &svm->host_regime : NULL,
     };
 

@@ -3,6 +3,7 @@
 
 #include "emu/cpu/control.h"
 #include "emu/cpu/cpuid.h"
+#include "emu/cpu/smm.h"
 #include "svm/svm.h"
 
 #include <string.h>
@@ -54,6 +55,7 @@ static bool is_stored(enum msr_kind kind)
     case MSR_X2APIC:
     case MSR_APIC_BASE:
     case MSR_EFER:
+    case MSR_SMM_CTL:
     case MSR_SEGMENT_BASE: return false;
     default: return true;
     }
@@ -142,6 +144,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     switch (row->kind) {
     case MSR_CONST:
     case MSR_READONLY: *value = row->reset; break;
+    case MSR_SMM_CTL:
     case MSR_WRITEONLY: return refuse(cpu, number, false, "write-only");
     case MSR_TSC: *value = msr_tsc(cpu); break;
     case MSR_TSC_DEADLINE:
@@ -232,7 +235,21 @@ static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
     if (value & ~0x1full || ((value & VM_CR_SVMDIS) && (cpu->regs.efer & EFER_SVME)))
         return false;
     cpu->msr.vm_cr = old & VM_CR_LOCK ? (value & ~locked) | (old & locked) : value;
+    if ((old ^ value) & VM_CR_DIS_A20M)
+        smm_view_changed(cpu);
     return true;
+}
+
+/* SMBASE, SMM_ADDR, SMM_MASK. CHOICE: while HWCR.SmmLock is set a write is ignored, not #GP: the registers are read-only
+ * then (15.32.1 says no more than that they cannot be written). */
+static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
+{
+    if (cpu->msr.hwcr & HWCR_SMM_LOCK) {
+        cpu_guest_error(cpu, "WRMSR to %s is ignored: HWCR.SmmLock is set", row->name);
+        return;
+    }
+    *place(cpu, row, row->number) = value & row->mask;
+    smm_view_changed(cpu);
 }
 
 static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value)
@@ -282,6 +299,8 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
         return true;
     case MSR_SEGMENT_BASE: return write_segment_base(cpu, number, value);
     case MSR_VM_CR: return write_vm_cr(cpu, value);
+    case MSR_SMM_AREA: write_smm_area(cpu, row, value); return true;
+    case MSR_SMM_CTL: return !cpu_has(cpu, CPU_FEATURE_NO_SMM_CTL) && smm_control(cpu, value);
     case MSR_HWCR: /* SmmLock cannot be cleared. APM vol 2, 15.32 "SMM-Lock" */
         cpu->msr.hwcr = (value & row->mask) | (cpu->msr.hwcr & HWCR_SMM_LOCK);
         return true;

@@ -26,6 +26,8 @@ enum msr_kind {
     MSR_SEGMENT_BASE,
     MSR_HWCR,
     MSR_VM_CR,
+    MSR_SMM_AREA,
+    MSR_SMM_CTL,
     MSR_CPUID_OVERRIDE
 };
 

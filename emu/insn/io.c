@@ -1,5 +1,6 @@
 /* IN, OUT, INS, OUTS. APM vol 3, chapter 3; vol 2, 12.2.5 "I/O-Permission Bitmap", 15.10 "IOIO Intercepts". */
 #include "emu/cpu/debug.h"
+#include "emu/cpu/smm.h"
 #include "emu/cpu/stack.h"
 #include "emu/insn/system_priv.h"
 
@@ -71,7 +72,10 @@ enum step insn_in(struct vcpu *cpu, const struct insn *in)
     enum step step = check_port(cpu, in, port, size, info);
     if (step != STEP_NEXT)
         return step;
-    reg_write(cpu, REG_RAX * 8, size, cpu->ports->read(cpu->ports_self, port, size));
+    struct smm_io smm = smm_io_begin(cpu);
+    uint32_t value = cpu->ports->read(cpu->ports_self, port, size);
+    smm_io_end(cpu, smm, info);
+    reg_write(cpu, REG_RAX * 8, size, value);
     watch_port(cpu, port, size);
     return done(cpu);
 }
@@ -84,7 +88,9 @@ enum step insn_out(struct vcpu *cpu, const struct insn *in)
     enum step step = check_port(cpu, in, port, size, info);
     if (step != STEP_NEXT)
         return step;
+    struct smm_io smm = smm_io_begin(cpu);
     cpu->ports->write(cpu->ports_self, port, size, (uint32_t)reg_read(cpu, REG_RAX * 8, size));
+    smm_io_end(cpu, smm, info);
     watch_port(cpu, port, size);
     return done(cpu);
 }
@@ -143,6 +149,7 @@ static enum step iterate(struct vcpu *cpu, const struct port_string *s)
     if (step != STEP_NEXT)
         return step;
     uint64_t off = reg_read(cpu, s->index * 8, in->addr_size), la, value;
+    struct smm_io smm = smm_io_begin(cpu);
     if (s->input) {
         step = check_destination(cpu, off, s, &la);
         if (step != STEP_NEXT)
@@ -155,6 +162,7 @@ static enum step iterate(struct vcpu *cpu, const struct port_string *s)
     }
     if (step != STEP_NEXT)
         return step;
+    smm_io_end(cpu, smm, info);
     watch_port(cpu, port, s->size);
     uint64_t delta = cpu->rflags & FLAG_DF ? -(uint64_t)s->size : s->size;
     reg_write(cpu, s->index * 8, in->addr_size, off + delta);

@@ -1,0 +1,71 @@
+/* INIT and Startup IPIs. */
+#include "emu/cpu/init.h"
+
+#include "emu/cpu/cpuid.h"
+#include "emu/cpu/smm.h"
+#include "emu/cpu/trap.h"
+#include "svm/svm.h"
+
+/* VM_CR.SVMDIS is cleared unless it is locked. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
+static void init_svm(struct vcpu *cpu)
+{
+    svm_abandon(cpu->svm);
+    if (!(cpu->msr.vm_cr & VM_CR_LOCK))
+        cpu->msr.vm_cr &= ~(uint64_t)VM_CR_SVMDIS;
+}
+
+/* As after RESET, but for what table 14-1 of APM vol 2, 14.1.3 "Processor Initialization State" calls not modified:
+ * CR0.CD and NW, the debug registers, x87, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
+ * that was pending is forgotten, and NMIs are open; a pending SMI stays. */
+static void init_registers(struct vcpu *cpu)
+{
+    const struct cpu_regs old = cpu->regs;
+    const struct cpu_msrs msr = cpu->msr;
+    const struct cpu_x87 x87 = cpu->x87;
+    const struct cpu_pins pins = cpu->pins;
+    struct cpu_regs *regs = &cpu->regs;
+    cpu_reset(cpu);
+    cpu->r[REG_RDX] = cpu->model->signature;
+    regs->cr0 = (old.cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
+    for (int i = 0; i < 8; i++)
+        regs->dr[i] = old.dr[i];
+    regs->pkru = old.pkru;
+    cpu->msr = msr;
+    cpu->x87 = x87;
+    cpu->pins.smi = pins.smi;
+    cpu->pins.sipi = pins.sipi;
+    cpu->pins.sipi_vector = pins.sipi_vector;
+}
+
+enum step init_take(struct vcpu *cpu)
+{
+    init_registers(cpu);
+    init_svm(cpu);
+    cpu->regs.wait_sipi = cpu->index != 0;
+    trap_reset(cpu);
+    cpu->io_trap.valid = false;
+    cpu->monitor.armed = cpu->monitor.waiting = false;
+    if (cpu->intc && cpu->intc->init)
+        cpu->intc->init(cpu->intc_self);
+    smm_view(cpu);
+    cpu_update_mode(cpu);
+    cpu_attention(cpu);
+    cpu->extra_steps++;
+    return STEP_JUMP;
+}
+
+enum step sipi_take(struct vcpu *cpu)
+{
+    struct cpu_regs *regs = &cpu->regs;
+    cpu->pins.sipi = false;
+    if (!regs->wait_sipi)
+        return STEP_NEXT;
+    regs->wait_sipi = false;
+    regs->seg[SEG_CS].selector = (uint16_t)(cpu->pins.sipi_vector << 8);
+    regs->seg[SEG_CS].base = (uint64_t)cpu->pins.sipi_vector << 12;
+    cpu->r[REG_RIP] = 0;
+    cpu_update_mode(cpu);
+    cpu_attention(cpu);
+    cpu->extra_steps++;
+    return STEP_JUMP;
+}
