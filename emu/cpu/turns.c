@@ -9,6 +9,8 @@
 #include "emu/base/clock.h"
 #include "emu/cpu/event.h"
 #include "emu/cpu/run_priv.h"
+#include "emu/cpu/smm.h"
+#include "emu/cpu/smm.h"
 #include "emu/insn/lower.h"
 #include "paging/paging.h"
 
@@ -178,10 +180,12 @@ static struct vcpu *begin_turn(struct vcpu_group *group)
     struct vcpu *cpu = group->cpu[group->current];
     if (group->turn)
         group->turn(group->turn_self, cpu->index);
+    smm_view(cpu);
     group->other_steps = 0;
     for (unsigned i = 0; i < group->count; i++)
         if (i != group->current)
             group->other_steps += vcpu_steps(group->cpu[i]);
+    smm_view(cpu);
     cpu->run->link = NULL; /* who ran before may have changed anything */
     cpu_attention(cpu);
     return cpu;
