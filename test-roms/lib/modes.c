@@ -133,13 +133,18 @@ static void fill_idt(bool is_long)
     }
 }
 
-static void fill_ivt(void)
+void modes_ivt(unsigned vector, uint16_t segment, uint16_t offset)
 {
     volatile uint32_t *ivt = (volatile uint32_t *)(uintptr_t)0;
 
     __asm__("" : "+r"(ivt)); /* address 0 is what we mean */
+    ivt[vector] = (uint32_t)segment << 16 | offset;
+}
+
+static void fill_ivt(void)
+{
     for (unsigned v = 0; v < IVT_ENTRIES; v++)
-        ivt[v] = (uint32_t)(uintptr_t)modes_stubs16 + 3 * v;
+        modes_ivt(v, 0, (uint16_t)((uintptr_t)modes_stubs16 + 3 * v));
 }
 
 static void fill_tss(bool is_long)
@@ -448,9 +453,10 @@ bool modes_expect(const struct mode_event *e, unsigned vector, uint64_t error, c
     return passed;
 }
 
-bool modes_expect_done(const char *end, const char *what)
+struct mode_event modes_try(unsigned vector, uint64_t error, const char *ip, const char *what)
 {
     struct mode_event e = modes_run();
 
-    return modes_expect(&e, EXC_UD, 0, end, what);
+    modes_expect(&e, vector, error, ip, what);
+    return e;
 }

@@ -70,7 +70,7 @@ struct mode_event {
 /* Code that ends by UD2 at <name>_end. 16-bit code and its data are in .low. `name_insn` may be a label
  * in the text. */
 #define MODE_CODE(section, bits, name, text)                                                    \
-    extern const char name[], name##_end[];                                                     \
+    extern const char name[], name##_insn[], name##_end[];                                                     \
     __asm__(".pushsection " section "\n.code" #bits "\n.globl " #name ", " #name "_end\n" #name \
             ":\n" text "\n" #name "_end: ud2\n.code64\n.popsection")
 #define MODE_CODE16(name, text) MODE_CODE(".low, \"awx\", @progbits", 16, name, text)
@@ -143,6 +143,9 @@ uint64_t modes_gate(uint16_t selector, uint32_t offset, unsigned type, unsigned 
 uint64_t *modes_idt_gate(unsigned vector);
 uint32_t modes_stub(unsigned vector);
 
+/* The entry of real mode's table at 0; by default it leads back too. */
+void modes_ivt(unsigned vector, uint16_t segment, uint16_t offset);
+
 /* A TSS of the legacy kind; offsets as in the manual. */
 #define TSS_LINK 0x00
 #define TSS_ESP0 0x04
@@ -190,7 +193,15 @@ volatile uint64_t *modes_map_pae(uint64_t *pdpt, uint32_t la, uint64_t pa, uint6
 /* Report one point: the event has this vector and error code and came from this address (NULL: any). */
 bool modes_expect(const struct mode_event *e, unsigned vector, uint64_t error, const char *ip,
                   const char *what);
-/* Run, and expect the code to run through to `end`. */
-bool modes_expect_done(const char *end, const char *what);
+/* Run and report: how it ends is what was expected. */
+struct mode_event modes_try(unsigned vector, uint64_t error, const char *ip, const char *what);
+
+/* Run a piece of code made by MODE_CODE: through to its end, or to a fault of the instruction at
+ * <name>_insn; in the world at hand, or (with a mode) in a fresh one. */
+#define RUN_PASS(name, what) modes_try(EXC_UD, 0, name##_end, what)
+#define RUN_FAULT(name, vector, error, what) modes_try(vector, error, name##_insn, what)
+#define PASS(mode, name, what) (modes_begin(mode, name), RUN_PASS(name, what))
+#define FAULT(mode, name, vector, error, what) \
+    (modes_begin(mode, name), RUN_FAULT(name, vector, error, what))
 
 #endif
