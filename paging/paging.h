@@ -83,8 +83,12 @@ const struct tlb_counters *paging_counters(const struct paging *paging, uint16_t
 
 /* One entry of the TLB, for reports. */
 struct tlb_view {
-    enum { TLB_DATA, TLB_CODE, TLB_NESTED } kind; /* TLB_NESTED: guest physical address of a guest's tables */
-    uint64_t page;                                /* linear; TLB_NESTED: guest physical */
+    enum {
+        TLB_DATA,
+        TLB_CODE,
+        TLB_NESTED
+    } kind;        /* TLB_NESTED: guest physical address of a guest's tables */
+    uint64_t page; /* linear; TLB_NESTED: guest physical */
     uint64_t gpa, spa;
     uint64_t page_bytes, guest_page_bytes;
     uint16_t asid, pcid;
