@@ -256,6 +256,7 @@ static void undo_switch(struct vcpu *cpu, const struct task_switch *how,
     cpu_update_mode(cpu);
     uint32_t old = old_descriptor(cpu) + 5, new = (uint32_t)(tss->la + 5);
     uint64_t type;
+    enum step step = STEP_NEXT;
     if (how->cause != TASK_IRET)
         step = mem_store_sys(cpu, new, 1, (tss->raw >> 40 & 0xff) & ~(uint64_t)TSS_BUSY);
     if (step == STEP_NEXT && leaves_old(how))
