@@ -10,7 +10,7 @@
 
 struct fw_cfg;
 
-/* Add the device at 510h-511h with the machine's facts. */
+/* Add the device at 510h-511h and 514h-51Bh with the machine's facts. */
 struct fw_cfg *fw_cfg_add(struct bus *bus, uint64_t ram_bytes, uint16_t cpus);
 
 /* Add a file; the bytes are copied. Names are unique and at most 55 characters.

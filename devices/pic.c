@@ -287,6 +287,21 @@ void pic_firmware_init(struct pic *pic)
     pic_update(pic);
 }
 
+static void pic_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct pic *pic = self;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct chip *chip = &pic->chip[i];
+        dev_mix(mixer, chip->irr | (uint64_t)chip->isr << 8 | (uint64_t)chip->imr << 16 |
+                           (uint64_t)chip->lines << 24 | (uint64_t)chip->elcr << 32 |
+                           (uint64_t)chip->vector_base << 40 | (uint64_t)chip->highest << 48 |
+                           (uint64_t)chip->init << 56);
+        dev_mix(mixer, chip->single | chip->need_icw4 << 1 | chip->read_isr << 2 | chip->poll << 3 |
+                           chip->special_mask << 4 | chip->auto_eoi << 5 |
+                           chip->rotate_auto_eoi << 6 | chip->sfnm << 7);
+    }
+}
+
 static const struct dev_class dev_pic = {
     .name = "pic8259",
     .ports = { { 0x20, 2 }, { 0xa0, 2 }, { 0x4d0, 2 } },
@@ -295,6 +310,7 @@ static const struct dev_class dev_pic = {
     .reset = pic_reset,
     .port_read = pic_read,
     .port_write = pic_write,
+    .mix = pic_mix,
 };
 
 void pic_connect(struct pic *pic, void (*changed)(void *self, bool level), void *self)

@@ -362,6 +362,31 @@ static void pit_fini(void *self)
     clock_cancel(pit->clock, &pit->edge);
 }
 
+static void mix_channel(struct channel ch, uint64_t tick, const struct dev_mixer *mixer)
+{
+    channel_sync(&ch, tick); /* of a copy */
+    dev_mix(mixer, ch.mode | (uint64_t)ch.access << 4 | (uint64_t)ch.bcd << 8 |
+                       (uint64_t)ch.gate << 9 | (uint64_t)ch.high_write_next << 10 |
+                       (uint64_t)ch.high_read_next << 11 | (uint64_t)ch.latched << 12 |
+                       (uint64_t)ch.status_latched << 13 | (uint64_t)ch.loaded << 14 |
+                       (uint64_t)ch.triggered << 15 | (uint64_t)ch.low_written << 16 |
+                       (uint64_t)(ch.latched ? ch.latch : 0) << 24 |
+                       (uint64_t)(ch.status_latched ? ch.status : 0) << 40 |
+                       (uint64_t)ch.held << 48 | (uint64_t)ch.next_valid << 49);
+    dev_mix(mixer, ch.count | (uint64_t)(ch.next_valid ? ch.next : 0) << 32);
+    dev_mix(mixer, ch.held ? ch.held_elapsed : ch.start);
+    dev_mix(mixer, ch.next_valid ? ch.next_at : 0);
+}
+
+static void pit_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct pit *pit = self;
+    uint64_t tick = ns_tick(dev_mix_ns(pit->clock));
+    for (unsigned i = 0; i < 3; i++)
+        mix_channel(pit->channel[i], tick, mixer);
+    dev_mix(mixer, pit->port61);
+}
+
 static const struct dev_class dev_pit = {
     .name = "pit8254",
     .ports = { { 0x40, 4 }, { 0x61, 1 } },
@@ -371,6 +396,7 @@ static const struct dev_class dev_pit = {
     .fini = pit_fini,
     .port_read = pit_read,
     .port_write = pit_write,
+    .mix = pit_mix,
 };
 
 struct pit *pit_add(struct bus *bus, struct irq_line irq0)

@@ -106,6 +106,11 @@ static void post_reset(void *self)
     post->code = 0;
 }
 
+static void post_mix(const void *self, const struct dev_mixer *mixer)
+{
+    dev_mix(mixer, post_port_code(self));
+}
+
 static const struct dev_class dev_post_port = {
     .name = "post",
     .ports = { { 0x80, 1 } },
@@ -114,6 +119,7 @@ static const struct dev_class dev_post_port = {
     .reset = post_reset,
     .port_read = post_read,
     .port_write = post_write,
+    .mix = post_mix,
 };
 
 struct post_port *post_port_add(struct bus *bus)

@@ -333,6 +333,23 @@ static void uart_fini(void *self)
     clock_cancel(uart->clock, &uart->timeout);
 }
 
+static void uart_mix(const void *self, const struct dev_mixer *mixer)
+{
+    const struct uart *uart = self;
+    dev_mix(mixer, uart->ier | (uint64_t)uart->fcr << 8 | (uint64_t)uart->lcr << 16 |
+                       (uint64_t)uart->mcr << 24 | (uint64_t)uart->lsr << 32 |
+                       (uint64_t)uart->msr << 40 | (uint64_t)uart->scratch << 48 |
+                       (uint64_t)uart->thre_pending << 56 | (uint64_t)uart->timed_out << 57);
+    dev_mix(mixer,
+            uart->divisor | (uint64_t)uart->fifo_count << 16 | (uint64_t)uart->queue_count << 32);
+    for (unsigned i = 0; i < uart->fifo_count; i++)
+        dev_mix(mixer, uart->fifo[(uart->fifo_first + i) % UART_FIFO]);
+    for (unsigned i = 0; i < uart->queue_count; i++)
+        dev_mix(mixer, uart->queue[(uart->queue_first + i) % UART_QUEUE]);
+    dev_mix(mixer, uart->arrival.queued ? uart->arrival.when_ns : CLOCK_NEVER);
+    dev_mix(mixer, uart->timeout.queued ? uart->timeout.when_ns : CLOCK_NEVER);
+}
+
 static const struct dev_class dev_uart16550 = {
     .name = "uart16550",
     .port_size = 1,
@@ -341,6 +358,7 @@ static const struct dev_class dev_uart16550 = {
     .fini = uart_fini,
     .port_read = uart_read,
     .port_write = uart_write,
+    .mix = uart_mix,
 };
 
 struct uart *uart_add(struct bus *bus, uint16_t base, struct irq_line irq, struct byte_sink output)
