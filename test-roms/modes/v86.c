@@ -27,7 +27,7 @@ MODE_CODE16(v_iret, "pushw %bx\n pushw %cs\n pushw $v_iret_end\n v_iret_insn: ir
 MODE_CODE16(v_iretl, "pushl %ebx\n pushl $0\n pushl $v_iretl_end\n v_iretl_insn: iretl");
 MODE_CODE16(v_int, "v_int_insn: int $0x40");
 MODE_CODE16(v_int3, "int3\n v_int3_insn: nop");
-MODE_CODE16(v_int_3, "v_int_3_insn: int $3");
+MODE_CODE16(v_int_3, "v_int_3_insn: .byte 0xcd, 3");
 MODE_CODE16(v_hlt, "v_hlt_insn: hlt");
 MODE_CODE16(v_cr0, "v_cr0_insn: movl %cr0, %eax");
 MODE_CODE16(v_lmsw, "v_lmsw_insn: lmsw %ax");
@@ -73,7 +73,7 @@ static void fault(const char *code, const char *insn, unsigned vector, const cha
 
 static void test_segments(void)
 {
-    /* rows: events 13.24 */
+    /* rows: events 13.13 */
     PASS(MODE_V86, v_segments, "a segment starts at 16 times its selector");
     tap_eq(modes_reg(M_BX) & 0xffff, 0x1234, "and the word is there");
     FAULT(MODE_V86, v_limit, EXC_GP, 0, "a word at offset ffff is #GP(0)");
@@ -94,7 +94,7 @@ static void test_privilege(void)
     GP(v_invd, "INVD is #GP(0)");
     GP(v_rdmsr, "RDMSR is #GP(0)");
     GP(v_dr7, "MOV from DR7 is #GP(0)");
-    /* rows: events 13.8 */
+    /* rows: events 13.7 */
     UD(v_lldt, "LLDT is #UD");
     UD(v_lar, "LAR is #UD");
     UD(v_arpl, "ARPL is #UD");
@@ -173,7 +173,7 @@ static void test_gate(void)
     modes_set(modes_free(0), modes_descriptor(0, 0xfffff, 0x9f, SEG_G | SEG_BIG));
     *modes_idt_gate(0x40) = modes_gate(modes_free(0), modes_stub(0x40), 0xee, 0);
     RUN_FAULT(v_int, EXC_GP, modes_free(0), "a conforming handler is #GP(selector)");
-    /* rows: events 7.5.3 */
+    /* rows: events 7.5.4 */
     world(v_int, 0, false);
     RUN_FAULT(v_int, EXC_GP, 0, "IOPL 0: INT is #GP(0)");
     world(v_int3, 0, false);
