@@ -29,12 +29,14 @@ static void refuses(struct kit *k, unsigned n, uint64_t value)
 
 #define CR0_64 (CR0_PE | CR0_ET | CR0_NE | CR0_WP | (uint64_t)CR0_PG)
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_upper_half_must_be_zero)
 {
     refuses(k, 0, CR0_64 | 1ull << 32);
     accepts(k, 0, CR0_64);
 }
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_pg_needs_pe)
 {
     kit_mode(k, MODE_PROT32, 0);
@@ -43,6 +45,7 @@ WITH_KIT(cr0_pg_needs_pe)
     accepts(k, 0, CR0_PG | CR0_PE);
 }
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_nw_needs_cd)
 {
     refuses(k, 0, CR0_64 | CR0_NW);
@@ -58,6 +61,7 @@ static void ready_for_long_mode(struct kit *k)
     cpu_update_mode(k->cpu);
 }
 
+/* rows: pitfalls 5.1, events 12.1 */
 WITH_KIT(cr0_pg_with_lme_activates_long_mode)
 {
     ready_for_long_mode(k);
@@ -69,6 +73,7 @@ WITH_KIT(cr0_pg_with_lme_activates_long_mode)
     ck_assert_int_eq(k->cpu->mode, MODE_PROT32);
 }
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_pg_with_lme_needs_pae)
 {
     ready_for_long_mode(k);
@@ -76,6 +81,7 @@ WITH_KIT(cr0_pg_with_lme_needs_pae)
     refuses(k, 0, CR0_64);
 }
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_pg_with_lme_needs_cs_l_clear)
 {
     ready_for_long_mode(k);
@@ -83,6 +89,7 @@ WITH_KIT(cr0_pg_with_lme_needs_cs_l_clear)
     refuses(k, 0, CR0_64);
 }
 
+/* rows: events 12.1 */
 WITH_KIT(cr0_pg_with_lme_refuses_a_16_bit_tss)
 {
     for (unsigned type = 1; type < 12; type += 2) {
@@ -95,11 +102,13 @@ WITH_KIT(cr0_pg_with_lme_refuses_a_16_bit_tss)
     }
 }
 
+/* rows: pitfalls 5.2, events 12.1 */
 WITH_KIT(cr0_pg_cannot_be_cleared_in_64_bit_mode)
 {
     refuses(k, 0, CR0_64 & ~(uint64_t)CR0_PG);
 }
 
+/* rows: pitfalls 4.16, events 12.1 */
 WITH_KIT(cr0_pg_cannot_be_cleared_with_pcide)
 {
     kit_mode(k, MODE_COMPAT32, 0);
@@ -109,12 +118,14 @@ WITH_KIT(cr0_pg_cannot_be_cleared_with_pcide)
     accepts(k, 0, CR0_64 & ~(uint64_t)CR0_PG);
 }
 
+/* rows: pitfalls 5.3, 5.4, events 12.1 */
 WITH_KIT(cr0_reserved_bits_are_ignored_and_et_reads_1)
 {
     accepts(k, 0, (CR0_64 | 0x1ffaffc0) & ~(uint64_t)CR0_ET);
     ck_assert_uint_eq(k->cpu->regs.cr0, CR0_64);
 }
 
+/* rows: pitfalls 5.5, events 12.2 */
 WITH_KIT(lmsw_sets_but_does_not_clear_pe)
 {
     k->cpu->r[REG_RAX] = 0xffff000e;
@@ -125,6 +136,7 @@ WITH_KIT(lmsw_sets_but_does_not_clear_pe)
     ck_assert_uint_eq(k->cpu->regs.cr0, CR0_64);
 }
 
+/* rows: events 12.3 */
 WITH_KIT(clts_clears_ts)
 {
     k->cpu->regs.cr0 |= CR0_TS | CR0_MP;
@@ -148,12 +160,14 @@ WITH_KIT(smsw_widths)
 
 /* --- CR2, CR3 --- */
 
+/* rows: events 12.4 */
 WITH_KIT(cr2_takes_any_value)
 {
     accepts(k, 2, NONCANON);
     ck_assert_uint_eq(k->cpu->regs.cr2, NONCANON);
 }
 
+/* rows: events 12.5 */
 WITH_KIT(cr3_beyond_the_physical_width_is_gp)
 {
     refuses(k, 3, 1ull << CPU_MAXPHYADDR);
@@ -163,6 +177,7 @@ WITH_KIT(cr3_beyond_the_physical_width_is_gp)
     ck_assert_uint_eq(k->cpu->regs.cr3, PML4_SPA | 0xfff);
 }
 
+/* rows: pitfalls 4.16, events 12.5 */
 WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 {
     k->cpu->regs.cr4 |= CR4_PCIDE;
@@ -173,6 +188,7 @@ WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 
 /* --- CR4 --- */
 
+/* rows: pitfalls 5.3, events 12.6 */
 WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
     const uint64_t valid = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
@@ -188,6 +204,7 @@ WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
     }
 }
 
+/* rows: pitfalls 5.2, events 12.6 */
 WITH_KIT(cr4_pae_cannot_be_cleared_in_long_mode)
 {
     refuses(k, 4, 0);
@@ -198,6 +215,7 @@ WITH_KIT(cr4_pae_cannot_be_cleared_in_long_mode)
     accepts(k, 4, 0);
 }
 
+/* rows: pitfalls 4.19, events 12.6 */
 WITH_KIT(cr4_la57_cannot_change_in_long_mode)
 {
     refuses(k, 4, CR4_PAE | CR4_LA57);
@@ -205,6 +223,7 @@ WITH_KIT(cr4_la57_cannot_change_in_long_mode)
     accepts(k, 4, CR4_LA57);
 }
 
+/* rows: pitfalls 4.16, events 12.6 */
 WITH_KIT(cr4_pcide_needs_long_mode_and_pcid_0)
 {
     k->cpu->regs.cr3 |= 1;
@@ -219,6 +238,7 @@ WITH_KIT(cr4_pcide_needs_long_mode_and_pcid_0)
 
 /* --- CR8 --- */
 
+/* rows: pitfalls 5.7, events 12.7 */
 WITH_KIT(cr8_is_the_tpr)
 {
     uint8_t write[] = { 0x44, 0x0f, 0x22, 0xc0 }, read[] = { 0x44, 0x0f, 0x20, 0xc0 };
@@ -248,6 +268,7 @@ WITH_KIT(cr8_in_a_guest_follows_v_intr_masking)
     ck_assert_uint_eq(k->cpu->r[REG_RAX], 9);
 }
 
+/* rows: pitfalls 1.13 */
 WITH_KIT(other_crs_are_ud_before_privilege)
 {
     for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
@@ -283,6 +304,7 @@ static enum step write_efer(struct kit *k, uint64_t value)
 
 #define EFER_64 (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME)
 
+/* rows: events 12.8 */
 WITH_KIT(efer_takes_exactly_the_bits_of_the_model)
 {
     for (unsigned bit = 0; bit < 64; bit++) {
@@ -297,6 +319,7 @@ WITH_KIT(efer_takes_exactly_the_bits_of_the_model)
     }
 }
 
+/* rows: pitfalls 5.2, events 12.8 */
 WITH_KIT(efer_lme_cannot_change_with_paging)
 {
     kit_raised(k, write_efer(k, EFER_64 & ~(uint64_t)EFER_LME), EXC_GP, 0);
@@ -305,12 +328,14 @@ WITH_KIT(efer_lme_cannot_change_with_paging)
     kit_raised(k, write_efer(k, EFER_LME), EXC_GP, 0);
 }
 
+/* rows: events 12.8 */
 WITH_KIT(efer_lma_must_not_differ)
 {
     kit_raised(k, write_efer(k, EFER_64 & ~(uint64_t)EFER_LMA), EXC_GP, 0);
     ck_assert_int_eq(write_efer(k, EFER_64), STEP_NEXT);
 }
 
+/* rows: events 12.8 */
 WITH_KIT(efer_svme_needs_svmdis_clear)
 {
     ck_assert_int_eq(write_efer(k, EFER_64 & ~(uint64_t)EFER_SVME), STEP_NEXT);
@@ -442,6 +467,7 @@ static unsigned left_by_cr(struct kit *k, unsigned n, uint64_t value)
     return left(k, pcid);
 }
 
+/* rows: pitfalls 4.15, svmop 14.5 */
 WITH_KIT(mov_cr3_keeps_globals_and_other_asids)
 {
     ck_assert_uint_eq(left_by_cr(k, 3, PML4_SPA), GLOBAL | OTHER_ASID);
@@ -449,6 +475,7 @@ WITH_KIT(mov_cr3_keeps_globals_and_other_asids)
     ck_assert_uint_eq(left_by_cr(k, 3, PML4_SPA), GLOBAL | OTHER_ASID);
 }
 
+/* rows: pitfalls 4.16 */
 WITH_KIT(mov_cr3_with_pcide_flushes_the_new_pcid)
 {
     k->cpu->regs.cr4 |= CR4_PCIDE | CR4_PGE;
@@ -459,6 +486,7 @@ WITH_KIT(mov_cr3_with_pcide_flushes_the_new_pcid)
     ck_assert_uint_eq(left_by_cr(k, 3, 1ull << 63 | PML4_SPA), EVERYTHING);
 }
 
+/* rows: pitfalls 4.15, svmop 14.6, 14.7, 14.15 */
 WITH_KIT(cr4_changes_flush_the_asid_or_nothing)
 {
     static const struct {
@@ -483,6 +511,7 @@ WITH_KIT(cr4_changes_flush_the_asid_or_nothing)
     }
 }
 
+/* rows: svmop 14.6, 14.7 */
 WITH_KIT(cr0_changes_flush_for_pg_and_wp)
 {
     ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 | CR0_TS | CR0_MP | CR0_EM | CR0_AM | CR0_CD),
@@ -492,6 +521,7 @@ WITH_KIT(cr0_changes_flush_for_pg_and_wp)
     ck_assert_uint_eq(left_by_cr(k, 0, CR0_64 & ~(uint64_t)CR0_PG), OTHER_ASID);
 }
 
+/* rows: svmop 14.7 */
 WITH_KIT(efer_nxe_flushes)
 {
     fill(k);
@@ -501,6 +531,7 @@ WITH_KIT(efer_nxe_flushes)
     ck_assert_uint_eq(left(k, 0), OTHER_ASID);
 }
 
+/* rows: svmop 14.12 */
 WITH_KIT(memory_type_msr_writes_flush_every_asid)
 {
     static const struct {
@@ -521,6 +552,7 @@ WITH_KIT(memory_type_msr_writes_flush_every_asid)
     }
 }
 
+/* rows: pitfalls 4.14, svmop 14.9 */
 WITH_KIT(invlpg_takes_one_page_global_or_not)
 {
     for (unsigned page = 0; page < 2; page++) {
@@ -553,6 +585,7 @@ static enum step invpcid(struct kit *k, uint64_t type, uint64_t pcid, uint64_t l
     return EXEC(k, "\x66\x0f\x38\x82\x03");
 }
 
+/* rows: svmop 14.11 */
 WITH_KIT(invpcid_types)
 {
     k->cpu->regs.cr4 |= CR4_PCIDE | CR4_PGE;
@@ -645,6 +678,7 @@ WITH_KIT(illegal_values_fault_before_the_intercept)
     kit_raised(k, write_cr(k, 0, CR0_64), EXC_GP, 0);
 }
 
+/* rows: svmop 14.14 */
 WITH_KIT(intercepted_cr3_write_flushes_nothing)
 {
     kit_guest(k);
@@ -656,6 +690,7 @@ WITH_KIT(intercepted_cr3_write_flushes_nothing)
 }
 
 /* APM vol 2, 15.16.1 "TLB Flush": it is the hypervisor's business then. */
+/* rows: svmop 14.14 */
 WITH_KIT(intercepted_instruction_flushes_nothing)
 {
     static const struct {

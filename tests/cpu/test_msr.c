@@ -156,6 +156,7 @@ WITH_KIT(pat_types)
     }
 }
 
+/* rows: svmop 15.1.6, 15.2.1 */
 WITH_KIT(guests_with_nested_paging_have_their_own_pat)
 {
     kit_guest(k);

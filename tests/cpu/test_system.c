@@ -70,6 +70,7 @@ START_TEST(intercept_at_level_0)
 }
 END_TEST
 
+/* rows: pitfalls 5.11 */
 START_TEST(intercept_at_level_3)
 {
     struct kit *k = kit_new();
@@ -236,6 +237,7 @@ WITH_KIT(sti_starts_a_shadow_only_when_if_was_clear)
     ck_assert(!k->cpu->regs.shadow_next);
 }
 
+/* rows: pitfalls 5.13 */
 WITH_KIT(clac_stac)
 {
     ck_assert_int_eq(EXEC(k, "\x0f\x01\xcb"), STEP_LEAVE);
@@ -310,6 +312,7 @@ static bool cached(struct kit *k, uint16_t asid)
                .status == WALK_OK;
 }
 
+/* rows: svmop 14.10, 14.16 */
 WITH_KIT(invlpga_acts_on_the_named_asid_only)
 {
     static const struct {

@@ -62,6 +62,7 @@ START_TEST(page_crossing_joins_both_pages)
 }
 END_TEST
 
+/* rows: pitfalls 4.11 */
 START_TEST(store_across_pages_writes_nothing_when_the_second_faults)
 {
     rig_page(rig, 0x121000, 0);
@@ -104,6 +105,7 @@ START_TEST(read_modify_write_commits_across_pages)
 }
 END_TEST
 
+/* rows: pitfalls 4.12 */
 START_TEST(non_canonical_is_gp_and_ss_by_segment)
 {
     static const struct {
@@ -146,6 +148,7 @@ START_TEST(only_fs_and_gs_have_a_base_in_64_bit_mode)
 }
 END_TEST
 
+/* rows: pitfalls 4.1 */
 START_TEST(user_access_to_a_supervisor_page_faults)
 {
     uint64_t value;
@@ -158,6 +161,7 @@ START_TEST(user_access_to_a_supervisor_page_faults)
 }
 END_TEST
 
+/* rows: pitfalls 4.9 */
 START_TEST(implicit_access_ignores_ac_under_smap)
 {
     uint64_t value;

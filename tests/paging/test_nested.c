@@ -30,6 +30,7 @@ static uint64_t guest_entry(unsigned level)
     return kit_entry(&kit, kit.regime.root, 4, level, GVA);
 }
 
+/* rows: svmop 15.1.1 */
 START_TEST(both_stages_translate)
 {
     struct walk_result res;
@@ -42,6 +43,7 @@ START_TEST(both_stages_translate)
 }
 END_TEST
 
+/* rows: svmop 15.1.1, 15.2.2 */
 START_TEST(guest_tables_move_with_the_nested_tables)
 {
     uint64_t pt = guest_entry(1) & ~0xfffull;
@@ -72,6 +74,7 @@ static const struct {
     { GPA | PWU | 1ull << 48, ACCESS_EXEC, NPF_FINAL | 0x1d },
 };
 
+/* rows: svmop 15.2.3, 15.2.5, 15.2.8 */
 START_TEST(final_faults)
 {
     struct access access = { final_rows[_i].kind, false };
@@ -85,6 +88,7 @@ START_TEST(final_faults)
 }
 END_TEST
 
+/* rows: svmop 15.2.3, 15.2.9 */
 START_TEST(final_accesses_that_are_allowed)
 {
     kit_map_nested(&kit, GPA, GPA | P | U | NX);
@@ -105,6 +109,7 @@ static const struct {
     { 0, 1ull << 48, NPF_TABLE | 0xf },
 };
 
+/* rows: svmop 15.2.2, 15.2.5 */
 START_TEST(table_faults)
 {
     static const struct access kinds[] = { { ACCESS_READ, false },
@@ -121,6 +126,7 @@ START_TEST(table_faults)
 }
 END_TEST
 
+/* rows: svmop 15.2.2 */
 START_TEST(nx_does_not_stop_table_accesses)
 {
     uint64_t leaf = nested_entry(1, guest_entry(1));
@@ -130,6 +136,7 @@ START_TEST(nx_does_not_stop_table_accesses)
 }
 END_TEST
 
+/* rows: svmop 15.2.12 */
 START_TEST(reserved_bits_in_upper_nested_levels)
 {
     for (unsigned level = 2; level <= 4; level++) {
@@ -144,6 +151,7 @@ START_TEST(reserved_bits_in_upper_nested_levels)
 }
 END_TEST
 
+/* rows: svmop 15.1.3, 15.1.5 */
 START_TEST(id_bit_follows_the_host)
 {
     kit_map_nested(&kit, GPA, 0);
@@ -158,6 +166,7 @@ START_TEST(id_bit_follows_the_host)
 }
 END_TEST
 
+/* rows: svmop 15.1.3, 15.2.12 */
 START_TEST(host_without_nxe_reserves_nx)
 {
     kit_map_nested(&kit, GPA, GPA | PWU | NX);
@@ -166,6 +175,7 @@ START_TEST(host_without_nxe_reserves_nx)
 }
 END_TEST
 
+/* rows: svmop 15.1.4, 15.1.5 */
 START_TEST(host_wp_smap_smep_and_keys_do_not_matter)
 {
     kit.nested.wp = false;
@@ -179,6 +189,7 @@ START_TEST(host_wp_smap_smep_and_keys_do_not_matter)
 }
 END_TEST
 
+/* rows: svmop 15.1.4 */
 START_TEST(guest_wp_cannot_open_nested_read_only)
 {
     kit.regime.wp = false;
@@ -190,6 +201,7 @@ START_TEST(guest_wp_cannot_open_nested_read_only)
 END_TEST
 
 /* 15.25.6: nested fault on a table, guest P and reserved bits, guest rights, nested fault on the page. */
+/* rows: svmop 15.2.6 */
 START_TEST(order_of_faults)
 {
     uint64_t pde = guest_entry(2), pdpe = guest_entry(3);
@@ -214,6 +226,7 @@ START_TEST(guest_error_code_is_the_guests)
 }
 END_TEST
 
+/* rows: svmop 15.2.2, 15.2.10 */
 START_TEST(guest_tables_are_accessed_and_dirty_in_nested_tables)
 {
     for (unsigned level = 1; level <= 4; level++)
@@ -240,6 +253,7 @@ START_TEST(debugger_walks_set_nothing)
 }
 END_TEST
 
+/* rows: svmop 15.2.4 */
 START_TEST(unpaged_guest_has_the_final_walk_only)
 {
     kit.regime.mode = WALK_NONE;
@@ -256,6 +270,7 @@ START_TEST(unpaged_guest_has_the_final_walk_only)
 }
 END_TEST
 
+/* rows: svmop 15.2.13 */
 START_TEST(addresses_beyond_the_nested_mode_are_not_present)
 {
     kit.regime.maxphyaddr = 52;
@@ -266,6 +281,7 @@ START_TEST(addresses_beyond_the_nested_mode_are_not_present)
 }
 END_TEST
 
+/* rows: svmop 15.2.11 */
 START_TEST(effective_page_is_the_smaller)
 {
     kit_set(&kit, guest_entry(2), 0x200000 | PWU | PS);
@@ -283,6 +299,7 @@ START_TEST(effective_page_is_the_smaller)
 }
 END_TEST
 
+/* rows: pitfalls 4.4 */
 START_TEST(guest_pae_reads_pdptes_on_demand)
 {
     kit.regime.mode = WALK_PAE;
@@ -307,6 +324,7 @@ START_TEST(guest_pae_reads_pdptes_on_demand)
 }
 END_TEST
 
+/* rows: svmop 15.1.2, 15.2.15 */
 START_TEST(host_in_pae_mode)
 {
     kit.nested =
@@ -319,6 +337,7 @@ START_TEST(host_in_pae_mode)
 }
 END_TEST
 
+/* rows: svmop 15.1.2, 15.2.16 */
 START_TEST(host_in_32_bit_mode)
 {
     kit.nested = (struct walk_regime){
@@ -336,6 +355,7 @@ START_TEST(host_in_32_bit_mode)
 }
 END_TEST
 
+/* rows: svmop 15.1.2 */
 START_TEST(guest_in_32_bit_mode)
 {
     kit.regime.mode = WALK_32;
@@ -348,6 +368,7 @@ START_TEST(guest_in_32_bit_mode)
 }
 END_TEST
 
+/* rows: svmop 15.1.2, 15.2.13 */
 START_TEST(host_with_five_levels)
 {
     uint64_t root = 0x3000000;
@@ -360,6 +381,7 @@ START_TEST(host_with_five_levels)
 END_TEST
 
 /* Guest D is set before the final nested walk, so it stays set when that one faults. */
+/* rows: svmop 15.2.6, 15.2.10 */
 START_TEST(guest_dirty_before_the_final_walk)
 {
     kit_map_nested(&kit, GPA, GPA | P | U);

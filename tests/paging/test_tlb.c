@@ -67,6 +67,7 @@ START_TEST(faults_are_not_cached)
 }
 END_TEST
 
+/* rows: pitfalls 4.13, svmop 14.17 */
 START_TEST(raised_rights_need_no_flush)
 {
     kit_map(&kit, LA, OLD | P | NX);
@@ -95,6 +96,7 @@ START_TEST(lowered_rights_need_a_flush)
 END_TEST
 
 /* "The entry for the faulting page is dropped": what a fault confirmed is read anew. */
+/* rows: pitfalls 4.13, svmop 14.13 */
 START_TEST(a_fault_drops_its_entry)
 {
     kit_map(&kit, LA, OLD | P | U);
@@ -151,6 +153,7 @@ START_TEST(asids_are_apart)
 }
 END_TEST
 
+/* rows: svmop 14.3, 14.4 */
 START_TEST(flush_of_an_asid_spares_globals_if_told)
 {
     cache_old(LA, PWU | G);
@@ -166,6 +169,7 @@ START_TEST(flush_of_an_asid_spares_globals_if_told)
 }
 END_TEST
 
+/* rows: svmop 14.19, 15.1.9 */
 START_TEST(global_pages_do_not_cross_asids)
 {
     cache_old(LA, PWU | G);
@@ -174,6 +178,7 @@ START_TEST(global_pages_do_not_cross_asids)
 }
 END_TEST
 
+/* rows: svmop 14.2 */
 START_TEST(flush_of_everything)
 {
     cache_old(LA, PWU | G);
@@ -187,6 +192,7 @@ START_TEST(flush_of_everything)
 }
 END_TEST
 
+/* rows: pitfalls 4.14, svmop 14.9 */
 START_TEST(flush_of_a_page)
 {
     cache_old(LA, PWU | G);
@@ -223,6 +229,7 @@ START_TEST(pcids_are_apart)
 }
 END_TEST
 
+/* rows: pitfalls 4.16, svmop 14.11 */
 START_TEST(flush_of_a_pcid_spares_globals_and_others)
 {
     set_pcid(1);
@@ -253,6 +260,7 @@ START_TEST(flush_of_an_asid_takes_every_pcid)
 }
 END_TEST
 
+/* rows: svmop 14.11 */
 START_TEST(flush_of_a_page_in_a_pcid)
 {
     set_pcid(1);
@@ -271,6 +279,7 @@ START_TEST(flush_of_a_page_in_a_pcid)
 }
 END_TEST
 
+/* rows: svmop 14.10 */
 START_TEST(flush_of_a_page_in_every_pcid)
 {
     for (uint16_t pcid = 0; pcid < 3; pcid++) {
@@ -368,6 +377,7 @@ static void nest_with(uint64_t gpa)
     kit_map(&kit, LA, gpa | PWU);
 }
 
+/* rows: svmop 14.20 */
 START_TEST(changed_nested_tables_need_a_flush_of_the_asid)
 {
     nest_with(0x150000);
@@ -381,6 +391,7 @@ START_TEST(changed_nested_tables_need_a_flush_of_the_asid)
 }
 END_TEST
 
+/* rows: svmop 14.5, 14.9 */
 START_TEST(invlpg_and_mov_cr3_keep_nested_translations_of_tables)
 {
     uint64_t pt, other = 0x320000;
@@ -433,6 +444,7 @@ START_TEST(nested_pages_of_both_sizes_side_by_side)
 }
 END_TEST
 
+/* rows: svmop 14.20 */
 START_TEST(changed_n_cr3_is_not_seen_without_a_flush)
 {
     nest_with(0x150000);
@@ -461,6 +473,7 @@ START_TEST(same_asid_shares_entries)
 }
 END_TEST
 
+/* rows: svmop 14.17 */
 START_TEST(raised_nested_rights_need_no_flush)
 {
     nest_with(0x150000);

@@ -92,6 +92,7 @@ START_TEST(root_low_bits_do_not_count)
 END_TEST
 
 /* Entries that are not present never fault for reserved bits. */
+/* rows: pitfalls 4.2 */
 START_TEST(not_present_wins_over_reserved)
 {
     for (unsigned level = 1; level <= 4; level++) {
@@ -125,6 +126,7 @@ static const struct {
     { 4, 1ull << 62, 0, false },
 };
 
+/* rows: pitfalls 4.3 */
 START_TEST(reserved_bits_of_long_mode)
 {
     uint64_t at, entry;
@@ -142,6 +144,7 @@ START_TEST(reserved_bits_of_long_mode)
 }
 END_TEST
 
+/* rows: pitfalls 4.3 */
 START_TEST(reserved_address_bits_follow_maxphyaddr)
 {
     kit_map(&kit, LA, PAGE | PWU | 1ull << 40);
@@ -155,6 +158,7 @@ START_TEST(reserved_address_bits_follow_maxphyaddr)
 }
 END_TEST
 
+/* rows: pitfalls 4.3 */
 START_TEST(nx_is_reserved_without_nxe)
 {
     for (unsigned level = 1; level <= 4; level++) {
@@ -174,6 +178,7 @@ START_TEST(nx_is_reserved_without_nxe)
 }
 END_TEST
 
+/* rows: pitfalls 4.3 */
 START_TEST(one_gib_pages_need_the_feature)
 {
     kit_set(&kit, kit_entry(&kit, kit.regime.root, 4, 3, LA), PWU | PS);
@@ -184,6 +189,7 @@ START_TEST(one_gib_pages_need_the_feature)
 END_TEST
 
 /* Rights are the AND of W and U and the OR of NX over the levels. */
+/* rows: pitfalls 4.5 */
 START_TEST(rights_combine_over_levels)
 {
     for (unsigned level = 1; level <= 4; level++) {
@@ -244,6 +250,7 @@ static const struct {
 };
 
 /* The same rights from a walk and, once the page is cached by an access that is allowed, from the TLB. */
+/* rows: pitfalls 4.1, 4.6, 4.9 */
 START_TEST(page_protection)
 {
     struct access access = { right_rows[_i].kind, right_rows[_i].supervisor };
@@ -268,6 +275,7 @@ START_TEST(page_protection)
 }
 END_TEST
 
+/* rows: pitfalls 4.1 */
 START_TEST(id_bit_needs_nxe_or_smep)
 {
     assert_fault(kit_walk(&kit, LA, EXEC), PF_ID);
@@ -301,6 +309,7 @@ static const struct {
     { 1, 3, true, P | U, ACCESS_WRITE, PF_P | PF_US | PF_RW | PF_PK },
 };
 
+/* rows: pitfalls 4.1, 4.10 */
 START_TEST(protection_keys)
 {
     struct access access = { key_rows[_i].kind, false };
@@ -325,6 +334,7 @@ START_TEST(protection_keys)
 }
 END_TEST
 
+/* rows: pitfalls 4.7, 4.8 */
 START_TEST(accessed_at_every_level_dirty_at_the_leaf)
 {
     uint64_t at[5];
@@ -345,6 +355,7 @@ START_TEST(accessed_at_every_level_dirty_at_the_leaf)
 }
 END_TEST
 
+/* rows: pitfalls 4.7 */
 START_TEST(accessed_stops_at_the_fault)
 {
     uint64_t at[5];
@@ -364,6 +375,7 @@ START_TEST(accessed_stops_at_the_fault)
 }
 END_TEST
 
+/* rows: pitfalls 4.6 */
 START_TEST(dirty_in_read_only_page_without_wp)
 {
     uint64_t at = kit_map(&kit, LA, PAGE | P);
@@ -380,6 +392,7 @@ static void count_written(void *self, uint64_t page, unsigned offset, unsigned l
     *(unsigned *)self += len;
 }
 
+/* rows: pitfalls 4.8 */
 START_TEST(accessed_bits_are_writes_to_memory)
 {
     unsigned bytes = 0;
@@ -410,6 +423,7 @@ static void set32(uint64_t spa, uint32_t entry)
     phys_write(kit.memory, spa, 4, entry);
 }
 
+/* rows: pitfalls 4.1 */
 START_TEST(legacy_two_levels)
 {
     kit.regime.mode = WALK_32;
@@ -426,6 +440,7 @@ START_TEST(legacy_two_levels)
 }
 END_TEST
 
+/* rows: pitfalls 4.3, 4.18 */
 START_TEST(legacy_large_pages_need_pse)
 {
     struct walk_result res;
@@ -450,6 +465,7 @@ START_TEST(legacy_large_pages_need_pse)
 }
 END_TEST
 
+/* rows: pitfalls 4.4 */
 START_TEST(pae_reads_pdptes_on_demand)
 {
     kit.regime.mode = WALK_PAE;
@@ -469,6 +485,7 @@ START_TEST(pae_reads_pdptes_on_demand)
 }
 END_TEST
 
+/* rows: pitfalls 4.3 */
 START_TEST(pae_reserved_bits)
 {
     static const uint64_t bits[] = { 1ull << 52, 1ull << 62, 1ull << 48 };
@@ -493,6 +510,7 @@ START_TEST(pae_reserved_bits)
 }
 END_TEST
 
+/* rows: pitfalls 4.10 */
 START_TEST(keys_do_not_exist_outside_long_mode)
 {
     kit.regime.mode = WALK_32;

@@ -273,6 +273,7 @@ START_TEST(vmrun_remembers_the_interrupt_flag_of_the_host)
 END_TEST
 
 /* The nested walk has the host's mode at VMRUN and user rights. APM vol 2, 15.25.3. */
+/* rows: svmop 15.1.1, 15.1.2, 15.1.3, 15.1.6 */
 START_TEST(vmrun_makes_the_nested_regime_of_the_host)
 {
     static const struct {
@@ -414,6 +415,7 @@ static void map(struct world *w, uint64_t target)
     phys_write(w->memory, TABLES_SPA + 0x3008, 8, target | 0x107); /* global */
 }
 
+/* rows: svmop 14.1, 14.2, 14.3, 14.4 */
 START_TEST(tlb_control_flushes_what_it_says)
 {
     const struct flush_row *row = &flush_rows[_i];
