@@ -100,6 +100,8 @@ struct vcpu *vcpu_current(const struct vcpu *cpu)
 
 uint64_t group_steps(const struct vcpu *cpu)
 {
+    if (!cpu->run) /* made by hand, in no group */
+        return vcpu_steps(cpu);
     const struct vcpu_group *group = cpu->run->group;
     uint64_t steps = 0;
     for (unsigned i = 0; i < group->count; i++)

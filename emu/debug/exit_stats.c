@@ -1,7 +1,7 @@
 /* Counting #VMEXITs by exit code, with the guest instructions that came before each. */
 #include "emu/debug/exit_stats.h"
 
-#include "emu/cpu/state.h"
+#include "emu/cpu/run.h"
 #include "emu/debug/output.h"
 #include "svm/svm.h"
 
@@ -19,7 +19,8 @@ struct exit_row {
 struct pacifica_exit_stats {
     struct probe_client client;
     struct probes *probes;
-    uint64_t entries, exits, entry_insns;
+    uint64_t entries, exits;
+    uint64_t entry_insns[VCPUS_MAX]; /* of each vCPU at its last VMRUN */
     struct exit_row row[EXIT_ROWS + EXIT_OTHERS];
 };
 
@@ -37,14 +38,14 @@ static void exit_stats_fire(void *self, const struct probe_event *event)
     uint64_t insns = cpu_insns(event->cpu);
     if (event->kind == PROBE_ENTRY) {
         stats->entries++;
-        stats->entry_insns = insns;
+        stats->entry_insns[event->cpu->index] = insns;
         return;
     }
     struct exit_row *row = exit_row(stats, event->a);
     row->code = event->a;
     row->count++;
     if (event->a != VMEXIT_INVALID) /* that guest never ran */
-        row->insns += insns - stats->entry_insns;
+        row->insns += insns - stats->entry_insns[event->cpu->index];
     stats->exits++;
 }
 

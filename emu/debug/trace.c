@@ -38,7 +38,7 @@ void trace_begin(struct pacifica_trace *trace, const char *name, const struct pr
 {
     const struct vcpu *cpu = event->cpu ? event->cpu : trace->cpu;
     record_begin(&trace->record, trace->format, name);
-    record_dec(&trace->record, "step", vcpu_steps(cpu));
+    record_dec(&trace->record, "step", group_steps(cpu));
     record_dec(&trace->record, "cpu", cpu->index);
 }
 

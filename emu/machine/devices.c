@@ -20,7 +20,7 @@
 static void apic_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t vector)
 {
     struct pacifica_machine *machine = self;
-    struct vcpu *target = cpu == 0 ? machine->cpu : NULL;
+    struct vcpu *target = cpu < machine->cpu_count ? machine->cpu[cpu] : NULL;
     if (!target)
         return;
     switch (what) {
@@ -40,13 +40,13 @@ static void exit_written(void *self, uint32_t value)
 {
     struct pacifica_machine *machine = self;
     machine->exit_value = value;
-    vcpu_stop(machine->cpu, PACIFICA_STOP_EXIT);
+    vcpu_stop(machine_current(machine), PACIFICA_STOP_EXIT);
 }
 
 static void reset_wanted(void *self)
 {
     struct pacifica_machine *machine = self;
-    vcpu_stop(machine->cpu, PACIFICA_STOP_RESET);
+    vcpu_stop(machine_current(machine), PACIFICA_STOP_RESET);
 }
 
 /* The vCPU whose turn it is: the one that accesses a port. NULL while devices are added. */
@@ -96,7 +96,7 @@ static bool add_standard(struct pacifica_machine *machine)
         return false;
     const struct cpu_model *model = &machine->model;
     const struct apics_config config = {
-        .count = 1,
+        .count = machine->cpu_count,
         .pic = machine->pic,
         .maxphyaddr = CPU_MAXPHYADDR,
         .x2apic = cpu_model_has(model, CPU_FEATURE_X2APIC),
@@ -108,7 +108,6 @@ static bool add_standard(struct pacifica_machine *machine)
     machine->apics = apics_add(bus, &config);
     if (!machine->apics)
         return false;
-    machine->lapic = apics_cpu(machine->apics, 0);
     const struct irq_line timer = { .set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ };
     const struct irq_line com1 = { .set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ };
     const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
@@ -123,7 +122,7 @@ static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
                                        const struct pacifica_options *options,
                                        struct pacifica_diag *diag)
 {
-    struct fw_cfg *fw = fw_cfg_add(machine->bus, options->ram_bytes, 1);
+    struct fw_cfg *fw = fw_cfg_add(machine->bus, options->ram_bytes, (uint16_t)options->cpus);
     if (!fw)
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for fw_cfg");
     for (size_t i = 0; i < options->fw_cfg_count; i++) {

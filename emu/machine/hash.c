@@ -65,7 +65,10 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
     mix(mixer, cpu->traps | (uint64_t)cpu->trap_held << 32); /* a #DB owed to the next boundary */
     mix(mixer, cpu->repeat_insns ==
                    cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */
-    mix(mixer, cpu->pins.nmi | (uint64_t)cpu->pins.smi << 1 | (uint64_t)cpu->pins.init << 2);
+    mix(mixer, cpu->pins.nmi | (uint64_t)cpu->pins.smi << 1 | (uint64_t)cpu->pins.init << 2 |
+                   (uint64_t)cpu->pins.sipi << 3 | (uint64_t)cpu->pins.mc << 4 |
+                   (uint64_t)cpu->pins.sipi_vector << 8 | (uint64_t)regs->wait_sipi << 16 |
+                   (uint64_t)regs->smm << 17 | (uint64_t)regs->smm_nmi_masked << 18);
 }
 
 static void mix_msrs(const struct mixer *mixer, const struct cpu_msrs *msr)
@@ -115,21 +118,42 @@ static void mix_deadlines(const struct mixer *mixer, const struct vclock *clock)
         mix(mixer, d->when_ns);
 }
 
+static void mix_monitor(const struct mixer *mixer, const struct cpu_monitor *monitor)
+{
+    mix(mixer,
+        monitor->armed | (uint64_t)monitor->waiting << 1 | (uint64_t)monitor->any_interrupt << 2);
+    if (!monitor->armed)
+        return;
+    uint64_t words[sizeof(monitor->line) / sizeof(uint64_t)];
+    memcpy(words, monitor->line, sizeof(words));
+    mix(mixer, monitor->spa);
+    mix_words(mixer, words, sizeof(words) / sizeof(words[0]));
+}
+
+static void mix_vcpu(const struct mixer *mixer, struct vcpu *cpu)
+{
+    mix(mixer, vcpu_steps(cpu));
+    mix(mixer, cpu_insns(cpu));
+    mix(mixer, vcpu_now_ns(cpu));
+    mix_registers(mixer, cpu);
+    mix_msrs(mixer, &cpu->msr);
+    mix_svm(mixer, cpu->svm);
+    mix_event(mixer, &cpu->delivering);
+    mix_monitor(mixer, &cpu->monitor);
+    paging_hash(cpu->paging, mixer->put, mixer->self);
+}
+
 void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
                  void *self)
 {
     const struct mixer mixer = { .put = put, .self = self };
-    struct vcpu *cpu = machine->cpu;
-    mix(&mixer, vcpu_steps(cpu));
-    mix(&mixer, cpu_insns(cpu));
-    mix(&mixer, vcpu_now_ns(cpu));
-    mix_registers(&mixer, cpu);
-    mix_msrs(&mixer, &cpu->msr);
-    mix_svm(&mixer, cpu->svm);
-    mix_event(&mixer, &cpu->delivering);
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        mix_vcpu(&mixer, machine->cpu[i]);
+    group_mix(machine->cpu[0], put, self);
     mix_deadlines(&mixer, &machine->clock);
     mix(&mixer, machine->random.state);
-    paging_hash(cpu->paging, put, self);
+    mix(&mixer, memory_a20(machine->memory));
+    bus_mix(machine->bus, put, self);
 }
 
 /* --- the hash ------------------------------------------------------------------------------- */

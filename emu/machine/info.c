@@ -9,10 +9,10 @@ enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine, uns
                                            const struct pacifica_output *output,
                                            struct pacifica_diag *diag)
 {
-    if (cpu_index >= machine->cpu->count)
+    if (cpu_index >= machine->cpu_count)
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "there is no processor %u",
                         cpu_index);
-    return info_write(machine->cpu, request, output, diag);
+    return info_write(machine->cpu[cpu_index], request, output, diag);
 }
 
 void pacifica_info_list(const struct pacifica_output *output)

@@ -30,7 +30,7 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                                         .module_count = kernel->module_count };
     enum pacifica_status status = boot_load(machine->memory, &source, &entry, diag);
     if (status == PACIFICA_OK)
-        boot_enter(machine->cpu, &entry);
+        boot_enter(machine->cpu[0], &entry);
     return status;
 }
 

@@ -39,27 +39,36 @@ static enum pacifica_status check_cpus(uint32_t cpus, struct pacifica_diag *diag
     if (cpus == 0 || cpus > PACIFICA_CPUS_MOST)
         return diag_set(diag, PACIFICA_EUSAGE, "processors", NULL, "%" PRIu32 " is not 1 to %d",
                         cpus, PACIFICA_CPUS_MOST);
-    if (cpus > 1)
-        return diag_set(diag, PACIFICA_EUNSUPPORTED, "processors", NULL,
-                        "more than one: not there yet");
     return PACIFICA_OK;
 }
 
-static enum pacifica_status make_cpu(struct pacifica_machine *machine, struct pacifica_diag *diag)
+/* A vCPU is about to run: its APIC answers. */
+static void turn(void *self, unsigned index)
+{
+    struct pacifica_machine *machine = self;
+    apics_select(machine->apics, index);
+}
+
+static enum pacifica_status make_cpu(struct pacifica_machine *machine, unsigned index,
+                                     struct pacifica_diag *diag)
 {
     const struct vcpu_parts parts = {
         .memory = machine->memory,
         .probes = &machine->probes,
         .clock = &machine->clock,
         .intc = &lapic_intc_ops,
-        .intc_self = machine->lapic,
+        .intc_self = apics_cpu(machine->apics, index),
         .ports = &bus_port_ops,
         .ports_self = machine->bus,
         .model = &machine->model,
         .random = &machine->random,
+        .bsp = machine->cpu[0],
+        .count = machine->cpu_count,
+        .turn = turn,
+        .turn_self = machine,
     };
-    machine->cpu = vcpu_new(&parts);
-    if (!machine->cpu)
+    machine->cpu[index] = vcpu_new(&parts);
+    if (!machine->cpu[index])
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a vCPU");
     return PACIFICA_OK;
 }
@@ -80,14 +89,15 @@ static enum pacifica_status machine_init(struct pacifica_machine *machine,
         status = cpu_model_parse(options->cpu ? options->cpu : "max", &machine->model, diag);
     if (status != PACIFICA_OK)
         return status;
+    machine->cpu_count = options->cpus;
     machine->memory = memory_new(options->ram_bytes);
     if (!machine->memory)
         return diag_set(diag, PACIFICA_ENOMEM, "RAM size", "a smaller machine may fit",
                         "the workstation gives no %" PRIu64 " MiB of memory",
                         options->ram_bytes >> 20);
     status = machine_add_devices(machine, options, diag);
-    if (status == PACIFICA_OK)
-        status = make_cpu(machine, diag);
+    for (unsigned i = 0; status == PACIFICA_OK && i < machine->cpu_count; i++)
+        status = make_cpu(machine, i, diag);
     if (status != PACIFICA_OK)
         return status;
     machine_reset_devices(machine);
@@ -115,8 +125,10 @@ void pacifica_machine_free(struct pacifica_machine *machine)
 {
     if (!machine)
         return;
-    vcpu_free(machine->cpu);
-    machine->cpu = NULL;
+    for (unsigned i = machine->cpu_count; i-- > 0;) {
+        vcpu_free(machine->cpu[i]);
+        machine->cpu[i] = NULL;
+    }
     machine->clock.now = clock_zero; /* devices may look at it once more */
     bus_free(machine->bus);
     if (machine->memory)
@@ -129,8 +141,10 @@ enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
 {
     if (!machine->kernel.image.data && !machine->firmware)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "neither kernel nor firmware is loaded");
-    vcpu_reset(machine->cpu);
-    machine->cpu->stop.text[0] = '\0';
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        vcpu_reset(machine->cpu[i]);
+        machine->cpu[i]->stop.text[0] = '\0';
+    }
     if (machine->firmware)
         bus_reset(machine->bus);
     else
@@ -163,10 +177,16 @@ size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const voi
 
 bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
 {
-    const struct vcpu *cpu = machine->cpu;
-    /* An SVM guest's IF may mask nothing (V_INTR_MASKING) and its interrupts may be intercepted. */
-    bool masked = !(cpu->rflags & FLAG_IF) && !cpu->svm->guest;
-    return cpu->regs.halted && !masked && uart_receive_interrupt(machine->uart);
+    if (!uart_receive_interrupt(machine->uart))
+        return false;
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        const struct vcpu *cpu = machine->cpu[i];
+        /* An SVM guest's IF may mask nothing (V_INTR_MASKING) and its interrupts may be intercepted. */
+        bool masked = !(cpu->rflags & FLAG_IF) && !cpu->svm->guest;
+        if (cpu->regs.halted && !masked)
+            return true;
+    }
+    return false;
 }
 
 uint64_t pacifica_machine_memory_resident_kib(const struct pacifica_machine *machine)

@@ -29,9 +29,10 @@ struct pacifica_machine {
     struct bus *bus;
     struct pic *pic;
     struct apics *apics;
-    struct lapic *lapic; /* the bootstrap processor's */
+    struct ioapic *ioapic;
     struct uart *uart;
-    struct vcpu *cpu;
+    struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
+    unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
 
     struct pacifica_output serial, debugcon[MACHINE_DEVICES];
     struct pacifica_kernel kernel; /* image.data is NULL: none is loaded */
@@ -46,6 +47,12 @@ struct pacifica_machine {
     uint32_t exit_value;
     volatile bool stop_request; /* the only member other threads and signal handlers write */
 };
+
+/* The vCPU whose turn it is, or was when the machine stopped. NULL before there are any. */
+static inline struct vcpu *machine_current(const struct pacifica_machine *machine)
+{
+    return machine->cpu[0] ? vcpu_current(machine->cpu[0]) : NULL;
+}
 
 /* devices.c: make the bus and everything on it. */
 enum pacifica_status machine_add_devices(struct pacifica_machine *machine,

@@ -11,7 +11,7 @@ enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
                                            struct pacifica_trace **trace,
                                            struct pacifica_diag *diag)
 {
-    return trace_new(&machine->probes, machine->cpu, options, trace, diag);
+    return trace_new(&machine->probes, machine->cpu[0], options, trace, diag);
 }
 
 void pacifica_trace_free(struct pacifica_trace *trace)
@@ -43,7 +43,11 @@ void pacifica_exit_stats_free(struct pacifica_exit_stats *stats)
 void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
                               const struct pacifica_output *output)
 {
-    tlb_stats_write(machine->cpu->paging, output);
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        if (machine->cpu_count > 1)
+            output_put(output, "CPU %u\n", i);
+        tlb_stats_write(machine->cpu[i]->paging, output);
+    }
 }
 
 void pacifica_cpu_list(const struct pacifica_output *output)

@@ -14,7 +14,7 @@ void pacifica_machine_stop(struct pacifica_machine *machine)
 /* Fill result->diag for the stops that need words. */
 static void explain(const struct pacifica_machine *machine, struct pacifica_result *result)
 {
-    const struct vcpu *cpu = machine->cpu;
+    const struct vcpu *cpu = machine_current(machine);
     const char *told = cpu->stop.text;
     char where[64];
     (void)snprintf(where, sizeof(where), "%04x:%016" PRIx64, cpu->regs.seg[SEG_CS].selector,
@@ -54,7 +54,7 @@ static enum pacifica_stop run(struct pacifica_machine *machine,
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
     if (machine->ended != PACIFICA_STOP_NONE)
         return machine->ended;
-    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu, &run_limits);
+    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
     if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED)
         machine->ended = stop;
     if (stop == PACIFICA_STOP_REQUEST)
@@ -70,7 +70,7 @@ void pacifica_machine_run(struct pacifica_machine *machine, const struct pacific
     result->stop = run(machine, limits ? limits : &defaults);
     if (result->stop == PACIFICA_STOP_EXIT)
         result->exit_value = machine->exit_value;
-    result->steps = vcpu_steps(machine->cpu);
-    result->instructions = cpu_insns(machine->cpu);
+    result->steps = group_steps(machine->cpu[0]);
+    result->instructions = group_insns(machine->cpu[0]);
     explain(machine, result);
 }

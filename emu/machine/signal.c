@@ -4,7 +4,7 @@
 enum pacifica_status pacifica_machine_signal(struct pacifica_machine *machine, unsigned cpu,
                                              enum pacifica_signal signal)
 {
-    struct vcpu *target = cpu == 0 ? machine->cpu : NULL;
+    struct vcpu *target = cpu < machine->cpu_count ? machine->cpu[cpu] : NULL;
     if (!target)
         return PACIFICA_EUSAGE;
     switch (signal) {

@@ -7,7 +7,7 @@
 
 static void watch_stop(struct pacifica_machine *machine)
 {
-    vcpu_stop(machine->cpu, PACIFICA_STOP_WATCH);
+    vcpu_stop(machine_current(machine), PACIFICA_STOP_WATCH);
 }
 
 static void watch_exit(struct pacifica_machine *machine, const struct probe_event *event)

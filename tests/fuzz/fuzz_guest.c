@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/lapic_priv.h"
 #include "paging/paging.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/guest.h"
@@ -54,7 +53,7 @@ struct final {
 static void happen(void *self, uint64_t now_ns)
 {
     struct outside *o = self;
-    struct vcpu *cpu = o->machine->cpu;
+    struct vcpu *cpu = o->machine->cpu[0];
     o->level = !o->level;
     switch (o->what < 4 ? o->what : 4 + (o->what & 7)) {
     case 0: cpu->pins.smi = true; break;
@@ -62,7 +61,7 @@ static void happen(void *self, uint64_t now_ns)
     case 2:
     case 4: cpu->pins.nmi = true; break;
     case 3:
-    case 5: lapic_set_lint(o->machine->lapic, o->what >> 3 & 1, o->level); break;
+    case 5: lapic_set_lint(apics_cpu(o->machine->apics, 0), o->what >> 3 & 1, o->level); break;
     default: pic_set_irq(o->machine->pic, o->what >> 3 & 15, o->level); break;
     }
     cpu_attention(cpu);
@@ -100,12 +99,8 @@ static void add_word(void *self, uint64_t word)
 
 static void note_final(struct pacifica_machine *machine, struct final *final)
 {
-    const struct lapic *lapic = machine->lapic;
     final->count = 0;
     machine_mix(machine, add_word, final);
-    for (unsigned i = 0; i < 8; i++)
-        add_word(final, lapic->irr[i] ^ (uint64_t)lapic->isr[i] << 32);
-    add_word(final, lapic->lint[0] | (unsigned)lapic->lint[1] << 1 | (uint64_t)lapic->svr << 32);
     for (unsigned page = 0; page < PAGES; page++) {
         final->written[page] = page < LOW_PAGES || memory_marks(machine->memory, page) & PAGE_DIRTY;
         if (final->written[page])
@@ -153,7 +148,7 @@ static bool run_way(struct reader in, const struct way *way, uint64_t steps, str
     if (way->trace)
         (void)pacifica_trace_attach(machine, way->trace, &trace, NULL);
     probes_attach(&machine->probes, &client);
-    final->stop = run_sliced(machine->cpu, way, steps, slices);
+    final->stop = run_sliced(machine->cpu[0], way, steps, slices);
     note_final(machine, final);
     probes_detach(&machine->probes, &client);
     pacifica_trace_free(trace);

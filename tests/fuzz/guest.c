@@ -159,13 +159,13 @@ static void make_idt(struct reader *in, struct pacifica_machine *machine)
 
 static void set_segment(struct pacifica_machine *machine, enum seg seg, uint16_t selector)
 {
-    machine->cpu->regs.seg[seg] =
+    machine->cpu[0]->regs.seg[seg] =
         segment_unpack(selector, phys_read(machine->memory, GDT_SPA + (selector & 0xf8), 8));
 }
 
 static void set_cpu(struct reader *in, struct pacifica_machine *machine, unsigned flags)
 {
-    struct vcpu *cpu = machine->cpu;
+    struct vcpu *cpu = machine->cpu[0];
     unsigned control = (unsigned)read_bytes(in, 2), cpl = (control & 0xc00) == 0xc00 ? 3 : 0;
     for (unsigned i = 0; i < 16; i++)
         cpu->r[i] = guest_number64(in);
@@ -209,7 +209,7 @@ static void set_cpu(struct reader *in, struct pacifica_machine *machine, unsigne
 
 static void make_vmcb(struct reader *in, struct pacifica_machine *machine, uint64_t spa, bool user)
 {
-    const struct cpu_regs *regs = &machine->cpu->regs;
+    const struct cpu_regs *regs = &machine->cpu[0]->regs;
     uint8_t *vmcb = page(machine, spa);
     unsigned flags = read8(in);
     VMCB_SET(vmcb, INTERCEPT_3, read_bytes(in, 4) & read_bytes(in, 4));
@@ -247,10 +247,10 @@ static void make_vmcb(struct reader *in, struct pacifica_machine *machine, uint6
     VMCB_SET(vmcb, DR6, 0xffff0ff0);
     VMCB_SET(vmcb, DR7, 0x400);
     VMCB_SET(vmcb, G_PAT, 0x0007040600070406);
-    VMCB_SET(vmcb, RFLAGS, machine->cpu->rflags & ~(uint64_t)FLAG_TF);
+    VMCB_SET(vmcb, RFLAGS, machine->cpu[0]->rflags & ~(uint64_t)FLAG_TF);
     VMCB_SET(vmcb, RIP, INNER_CODE_SPA);
     VMCB_SET(vmcb, RSP, INNER_STACK);
-    VMCB_SET(vmcb, RAX, machine->cpu->r[REG_RBX]);
+    VMCB_SET(vmcb, RAX, machine->cpu[0]->r[REG_RBX]);
 }
 
 /* --- the input's changes ------------------------------------------------------------------------------ */
@@ -263,7 +263,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
         TSS_SPA >> 4,   NPML4_SPA >> 4,  NPDPT_SPA >> 4, NPD_SPA >> 4, NPT_SPA >> 4, IOPM_SPA >> 4,
         MSRPM_SPA >> 4, RIGHTS_SPA >> 4, HSAVE_SPA >> 4, DATA_SPA >> 4
     };
-    struct cpu_regs *regs = &machine->cpu->regs;
+    struct cpu_regs *regs = &machine->cpu[0]->regs;
     unsigned what = read8(in), which = read8(in);
     uint64_t spa = (uint64_t)place[which & 15] << 4 | (which & 0xf0) << 2 | (what & 0xc0) >> 3;
     const struct vmcb_field_info *field = &vmcb_fields[which % VMCB_FIELD_COUNT];
@@ -286,7 +286,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
     case 6: store(machine, guest_number32(in), 1u << (which & 3), guest_number64(in)); break;
     default:
         if (what & 0x30) /* rarely what breaks everything */
-            machine->cpu->r[which & 15] = guest_number64(in);
+            machine->cpu[0]->r[which & 15] = guest_number64(in);
         else if (which % 6 == 0)
             regs->gdtr.base = guest_number64(in);
         else if (which % 6 == 1)
@@ -296,7 +296,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
         else if (which % 6 == 3)
             regs->seg[SEG_CS + (which >> 4 & 1)].attr ^= (uint16_t)(1u << (which >> 5));
         else if (which % 6 == 4)
-            machine->cpu->msr.vm_hsave_pa = guest_number64(in) & 0xfffffffff000;
+            machine->cpu[0]->msr.vm_hsave_pa = guest_number64(in) & 0xfffffffff000;
         else
             regs->idtr.limit = (uint16_t)read_bytes(in, 2);
         break;
@@ -340,5 +340,5 @@ void guest_make(struct reader *in, struct pacifica_machine *machine)
     }
     guest_write_code(in, 1024, flags & PADDED, code + offset, 0x2000 - offset, CODE_SPA + offset,
                      CODE_SPA + begin_at);
-    machine->cpu->r[REG_RIP] = (flags & HIGH_HALF ? base[begin >> 6] : 0) + CODE_SPA + begin_at;
+    machine->cpu[0]->r[REG_RIP] = (flags & HIGH_HALF ? base[begin >> 6] : 0) + CODE_SPA + begin_at;
 }

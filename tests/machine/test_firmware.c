@@ -69,10 +69,10 @@ START_TEST(firmware_starts_at_the_reset_vector)
 {
     struct box *box = BOX(OUT8(EXIT_PORT, 5), HALT);
     ck_assert_int_eq(box_load(box), PACIFICA_OK);
-    const struct vcpu *cpu = box->machine->cpu;
+    const struct vcpu *cpu = box->machine->cpu[0];
     ck_assert_uint_eq(cpu->regs.seg[SEG_CS].selector, 0xf000);
     ck_assert_uint_eq(cpu->regs.seg[SEG_CS].base, 0xffff0000);
-    ck_assert_uint_eq(cpu_rip(box->machine->cpu), 0xfff0);
+    ck_assert_uint_eq(cpu_rip(box->machine->cpu[0]), 0xfff0);
     ck_assert_uint_eq(cpu->regs.cr0 & (CR0_PE | CR0_PG), 0);
     ck_assert_int_eq(box_run(box, 100), PACIFICA_STOP_EXIT);
     ck_assert_uint_eq(box->result.exit_value, 5);
@@ -179,7 +179,7 @@ END_TEST
 START_TEST(signals_reach_their_pins)
 {
     struct box *box = BOX(HALT);
-    const struct cpu_pins *pins = &box->machine->cpu->pins;
+    const struct cpu_pins *pins = &box->machine->cpu[0]->pins;
     const struct {
         enum pacifica_signal signal;
         const bool *pin;

@@ -149,7 +149,7 @@ static struct scene scene_new(void)
     struct scene s = { 0 };
     options.ram_bytes = RAM_BYTES;
     ck_assert_int_eq(pacifica_machine_new(&options, &s.machine, NULL), PACIFICA_OK);
-    s.cpu = s.machine->cpu;
+    s.cpu = s.machine->cpu[0];
     s.vmcb = memory_ptr(s.machine->memory, VMCB_SPA, 4096);
     make_tables(&s);
     set_cpu(&s);
@@ -424,7 +424,7 @@ static void halt_in_every_mask(struct scene *s, unsigned variant)
     s->cpu->rflags |= variant & 32 ? FLAG_TF : 0;
     s->cpu->regs.shadow = variant & 64;
     if (variant & 128)
-        lapic_intc_ops.write_tpr(s->machine->lapic, 0xf0);
+        lapic_intc_ops.write_tpr(apics_cpu(s->machine->apics, 0), 0xf0);
 }
 
 /* --- instructions ------------------------------------------------------------------------------------------ */

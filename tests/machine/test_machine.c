@@ -457,7 +457,7 @@ START_TEST(state_hash_sees_every_part_of_the_state)
     struct box *box = box_new(IMAGE(WORK));
     box_run(box, 1000);
     struct pacifica_machine *m = box->machine;
-    struct vcpu *cpu = m->cpu;
+    struct vcpu *cpu = m->cpu[0];
     uint64_t before = pacifica_machine_state_hash(m);
     ck_assert_uint_eq(pacifica_machine_state_hash(m), before);
     uint8_t *byte = memory_ptr(m->memory, 0x200000, 1);
@@ -501,13 +501,13 @@ START_TEST(state_hash_sees_the_tlb)
     };
     ck_assert(phys_write_block(m->memory, regime.root, &pde, sizeof(pde)));
     uint64_t before = pacifica_machine_state_hash(m);
-    struct walk_result result =
-        paging_translate(m->cpu->paging, &regime, 0x1000, (struct access){ .kind = ACCESS_READ });
+    struct walk_result result = paging_translate(m->cpu[0]->paging, &regime, 0x1000,
+                                                 (struct access){ .kind = ACCESS_READ });
     ck_assert_int_eq(result.status, WALK_OK);
     ck_assert_uint_ne(pacifica_machine_state_hash(m), before);
-    paging_drop_fast(m->cpu->paging); /* derived: */
+    paging_drop_fast(m->cpu[0]->paging); /* derived: */
     ck_assert_uint_ne(pacifica_machine_state_hash(m), before);
-    paging_flush_all(m->cpu->paging);
+    paging_flush_all(m->cpu[0]->paging);
     ck_assert_uint_eq(pacifica_machine_state_hash(m), before);
     box_free(box);
 }
