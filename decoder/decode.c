@@ -40,27 +40,33 @@ static ZydisMachineMode machine_mode(enum cpu_mode mode)
     return ZYDIS_MACHINE_MODE_LONG_64;
 }
 
-/* Zydis has no SYSENTER and SYSEXIT in real mode: AMD decodes them, and #GP is their own. APM vol 3, "SYSENTER". */
-static bool is_sysenter(const uint8_t *bytes, unsigned len)
+/* Zydis has no SYSENTER, SYSEXIT and SYSRET in real mode: AMD decodes them, and #GP is their own. APM vol 3, "SYSENTER",
+ * "SYSRET". */
+static bool is_fast_call(const uint8_t *bytes, unsigned len)
 {
     unsigned i = 0;
     while (i < len && bytes[i] &&
            memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[i], 11))
         i++;
-    return len - i >= 2 && bytes[i] == 0x0f && (bytes[i + 1] == 0x34 || bytes[i + 1] == 0x35);
+    return len - i >= 2 && bytes[i] == 0x0f &&
+           (bytes[i + 1] == 0x34 || bytes[i + 1] == 0x35 || bytes[i + 1] == 0x07);
 }
 
-/* Do the bytes end in 0F FF behind nothing but prefixes? UD0 is complete then on AMD. */
+static unsigned count_prefixes(const uint8_t *bytes, unsigned len, enum cpu_mode mode)
+{
+    unsigned i = 0;
+    while (i < len && bytes[i] &&
+           ((mode == MODE_LONG64 && (bytes[i] & 0xf0) == 0x40) ||
+            memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[i], 11)))
+        i++;
+    return i;
+}
+
+/* Is it 0F FF behind nothing but prefixes? UD0 is complete then on AMD, whether its ModRM can be fetched or not. */
 static bool is_short_ud0(const uint8_t *bytes, unsigned len, enum cpu_mode mode)
 {
-    if (len < 2 || bytes[len - 2] != 0x0f || bytes[len - 1] != 0xff)
-        return false;
-    for (unsigned i = 0; i < len - 2; i++) {
-        bool rex = mode == MODE_LONG64 && (bytes[i] & 0xf0) == 0x40;
-        if (!rex && !memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3", bytes[i], 10))
-            return false;
-    }
-    return true;
+    unsigned i = count_prefixes(bytes, len, mode);
+    return len - i >= 2 && bytes[i] == 0x0f && bytes[i + 1] == 0xff;
 }
 
 /* The byte offset of a general register in cpu->r, or -1 if it is none. */
@@ -95,11 +101,20 @@ static enum seg segment_of(ZydisRegister reg)
     return id >= 0 && id <= SEG_GS ? (enum seg)id : SEG_DS;
 }
 
+/* In 64-bit mode CS, DS, ES and SS overrides are consumed and ignored: an FS or GS override before them stays (measured on
+ * Zen 4). APM vol 3, 1.2.4 "Segment-Override Prefixes". */
+static bool override_legacy(struct insn *out, enum seg seg, bool long64)
+{
+    if (!long64)
+        out->seg = seg;
+    return !long64;
+}
+
 /* Prefixes as they stand; of F2 and F3 the last counts. A legacy prefix after REX cancels the REX, which
  * Zydis has seen to. */
 static void decode_prefixes(const ZydisDecodedInstruction *from, struct insn *out)
 {
-    bool override = false;
+    bool override = false, long64 = from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
     for (unsigned i = 0; i < from->raw.prefix_count; i++) {
         switch (from->raw.prefixes[i].value) {
         case 0xf0: out->prefixes |= PREFIX_LOCK; break;
@@ -107,10 +122,10 @@ static void decode_prefixes(const ZydisDecodedInstruction *from, struct insn *ou
         case 0xf3: out->prefixes = (uint8_t)((out->prefixes & ~PREFIX_REPNE) | PREFIX_REP); break;
         case 0x66: out->prefixes |= PREFIX_66; break;
         case 0x67: out->prefixes |= PREFIX_67; break;
-        case 0x26: out->seg = SEG_ES, override = true; break;
-        case 0x2e: out->seg = SEG_CS, override = true; break;
-        case 0x36: out->seg = SEG_SS, override = true; break;
-        case 0x3e: out->seg = SEG_DS, override = true; break;
+        case 0x26: override = override_legacy(out, SEG_ES, long64) || override; break;
+        case 0x2e: override = override_legacy(out, SEG_CS, long64) || override; break;
+        case 0x36: override = override_legacy(out, SEG_SS, long64) || override; break;
+        case 0x3e: override = override_legacy(out, SEG_DS, long64) || override; break;
         case 0x64: out->seg = SEG_FS, override = true; break;
         case 0x65: out->seg = SEG_GS, override = true; break;
         default: break;
@@ -118,9 +133,6 @@ static void decode_prefixes(const ZydisDecodedInstruction *from, struct insn *ou
     }
     if (from->raw.rex.W)
         out->prefixes |= PREFIX_REXW;
-    /* In 64-bit mode CS, DS, ES and SS overrides are consumed and ignored. APM vol 3, 1.2.4. */
-    if (from->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && out->seg < SEG_FS)
-        override = false;
     out->seg_override = override;
     if (!override)
         out->seg = SEG_DS;
@@ -231,6 +243,21 @@ static bool is_baseline(ZydisISASet set)
     }
 }
 
+/* Zydis refuses a LOCK before it has seen the whole instruction, but bytes that are missing, or too many, count more than
+ * the #UD. Without the LOCK (another prefix in its place) the length comes out; success still means refusal. */
+static ZyanStatus without_lock(const ZydisDecoder *decoder, const uint8_t *bytes, unsigned len,
+                               enum cpu_mode mode, ZydisDecodedInstruction *from)
+{
+    uint8_t copy[INSN_MAX_BYTES];
+    ZydisDecoderContext context;
+    memcpy(copy, bytes, len);
+    for (unsigned i = count_prefixes(bytes, len, mode); i > 0; i--)
+        if (copy[i - 1] == 0xf0)
+            copy[i - 1] = 0x26;
+    ZyanStatus status = ZydisDecoderDecodeInstruction(decoder, &context, copy, len, from);
+    return ZYAN_SUCCESS(status) ? ZYDIS_STATUS_ILLEGAL_LOCK : status;
+}
+
 enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
                                struct insn *out)
 {
@@ -244,11 +271,13 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     memcpy(out->bytes, bytes, have);
     out->len = (uint8_t)have;
     ZydisMachineMode machine = machine_mode(mode);
-    if (machine == ZYDIS_MACHINE_MODE_REAL_16 && is_sysenter(bytes, have))
+    if (machine == ZYDIS_MACHINE_MODE_REAL_16 && is_fast_call(bytes, have))
         machine = ZYDIS_MACHINE_MODE_LEGACY_16;
     if (!decoder_for(machine, &decoder))
         return DECODE_INVALID;
     ZyanStatus status = ZydisDecoderDecodeInstruction(&decoder, &context, bytes, len, &from);
+    if (status == ZYDIS_STATUS_ILLEGAL_LOCK)
+        status = without_lock(&decoder, bytes, have, mode, &from);
     if (status == ZYDIS_STATUS_NO_MORE_DATA && is_short_ud0(bytes, have, mode))
         return DECODE_INVALID;
     if (status == ZYDIS_STATUS_NO_MORE_DATA)
