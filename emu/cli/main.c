@@ -1,8 +1,10 @@
 /* The `pacifica` program. */
 #include "emu/cli/session.h"
+#include "emu/cli/test.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void write_stdout(void *self, const void *bytes, size_t size)
 {
@@ -56,6 +58,8 @@ int main(int argc, char **argv)
     struct cli_options options;
     struct pacifica_diag diag = { 0 };
     int status = CLI_STATUS_USAGE, signal = 0;
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return test_main(argc - 2, (const char *const *)argv + 2);
     if (cli_options_parse(&options, argc, (const char *const *)argv, &diag) != PACIFICA_OK)
         cli_complain(&diag);
     else if (options.action != CLI_RUN)

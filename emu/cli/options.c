@@ -19,7 +19,7 @@ static const struct option_row {
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
 
-static const char *const subcommands[] = { "test", "trace", "vmcb", "snap", "disasm", "features" };
+static const char *const subcommands[] = { "trace", "vmcb", "snap", "disasm", "features" };
 
 static enum pacifica_status no_memory(struct pacifica_diag *diag)
 {
@@ -164,6 +164,7 @@ const struct cli_chardev *cli_find_chardev(const struct cli_options *options, co
 void cli_help(void)
 {
     (void)printf("usage: pacifica [run] [OPTION]...\n"
+                 "       pacifica test [OPTION]... DIR|FILE...\n"
                  "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without "
                  "-kernel or\n"
                  "-bios it runs the built-in demonstration hypervisor.\n\n");

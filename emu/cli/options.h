@@ -45,7 +45,15 @@ struct cli_fw_cfg {
 };
 
 /* What a run is to do instead of running. */
-enum cli_action { CLI_RUN, CLI_HELP, CLI_VERSION, CLI_CPU_LIST, CLI_DEVICE_LIST, CLI_TRACE_LIST, CLI_INFO_LIST };
+enum cli_action {
+    CLI_RUN,
+    CLI_HELP,
+    CLI_VERSION,
+    CLI_CPU_LIST,
+    CLI_DEVICE_LIST,
+    CLI_TRACE_LIST,
+    CLI_INFO_LIST
+};
 
 /* Invariant: texts belong to `words`, which cli_options_fini() frees; counts stay within the arrays. */
 struct cli_options {

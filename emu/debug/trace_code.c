@@ -34,9 +34,18 @@ static size_t trace_code(struct pacifica_trace *trace, const char *name,
     return length;
 }
 
+/* The bytes of RAM or ROM at [spa, spa + len) if that is within one page, else NULL. */
+static const uint8_t *code_bytes(const struct memory *memory, uint64_t spa, size_t len)
+{
+    uint64_t page = memory_backing(memory, spa);
+    if (page == UINT64_MAX || (spa & 4095) + len > 4096)
+        return NULL;
+    return memory_page_ptr(memory, page) + (spa & 4095);
+}
+
 void trace_block(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    const uint8_t *bytes = memory_ptr(event->cpu->memory, event->b, event->c);
+    const uint8_t *bytes = code_bytes(event->cpu->memory, event->b, event->c);
     for (size_t at = 0; at < event->c;) {
         if (!trace_wants(trace, TRACE_IN_ASM, event->a + at))
             return;
@@ -59,7 +68,7 @@ static size_t peek_code(struct vcpu *cpu, uint64_t la, uint8_t *bytes, size_t si
         if (part > size - done)
             part = size - done;
         const uint8_t *ptr =
-            result.status == WALK_OK ? memory_ptr(cpu->memory, result.spa, part) : NULL;
+            result.status == WALK_OK ? code_bytes(cpu->memory, result.spa, part) : NULL;
         if (!ptr)
             break;
         memcpy(bytes + done, ptr, part);

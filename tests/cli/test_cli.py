@@ -90,7 +90,7 @@ class Options(CliTest):
                      "-serial", "stdio", "-serial", "null")
 
     def test_subcommands_that_are_not_there_yet(self):
-        for word in ("test", "trace", "vmcb", "snap", "disasm", "features"):
+        for word in ("trace", "vmcb", "snap", "disasm", "features"):
             self.refused(f"pacifica: {word}: not there yet", word)
 
     def test_unknown_options_and_words(self):
