@@ -97,6 +97,14 @@ static void make_pair(int i, uint64_t *gpa_wanted)
     map(host, NESTED_ROOT, *gpa_wanted, SPA | PWU);
 }
 
+/* An entry whose table, one at 300000h to 3FFFFFh, is now named with bit 20 set but lies 1 MiB lower. */
+static uint64_t relocated(uint64_t entry)
+{
+    uint64_t address = entry & 0x000ffffffffff000ull;
+
+    return address >= NESTED_ROOT && address < NESTED_ROOT + 0x100000 ? entry + 0x200000 : entry;
+}
+
 /* rows: svmop 15.1.1, 15.1.2, 15.2.2, 15.2.4, 15.2.10 */
 START_TEST(guest_mode_over_host_mode)
 {
@@ -194,6 +202,31 @@ START_TEST(pse36_host)
     phys_write(kit.memory, entry_of(WALK_32, NESTED_ROOT, 2, GPA + 0x400000), 4,
                0x40000000 | 1u << 21 | PWU | PS);
     assert_npf(kit_walk(&kit, LA + 1, READ), NPF_FINAL | PF_P | PF_US | PF_RSV, GPA + 0x400001);
+}
+END_TEST
+
+/* A closed A20 line clears bit 20 of every physical address, those of tables too, but of no guest physical address. */
+/* rows: pitfalls 4.17, svmop 15.1.8 */
+START_TEST(a20_masks_tables_but_no_guest_physical_address)
+{
+    uint64_t gpa = 0x00334000ull, unused;
+
+    make_pair(3 + 5 * 2, &unused);
+    map(WALK_4LEVEL, ROOT, LA, gpa | PWU); /* bit 20 is set here, and not in its page */
+    kit.next_table = 0x390000;
+    map(WALK_4LEVEL, NESTED_ROOT, gpa, SPA | PWU);
+    assert_ok(kit_walk(&kit, LA, READ), SPA);
+    for (uint64_t at = 0; at < 0x100000; at += 8) /* all tables of the host move down by 1 MiB */
+        kit_set(&kit, 0x400000 + at, kit_get(&kit, NESTED_ROOT + at));
+    kit.nested.root = 0x500000;
+    for (uint64_t at = 0; at < 0x100000; at += 8)
+        if (kit_get(&kit, 0x400000 + at) & P)
+            kit_set(&kit, 0x400000 + at, relocated(kit_get(&kit, 0x400000 + at)));
+    ck_assert_int_ne(kit_walk(&kit, LA, READ).status, WALK_OK);
+    memory_set_a20(kit.memory, false);
+    assert_ok(kit_walk(&kit, LA, READ), SPA);
+    ck_assert_uint_eq(kit_walk(&kit, LA, READ).gpa, gpa);
+    memory_set_a20(kit.memory, true);
 }
 END_TEST
 
@@ -321,6 +354,7 @@ int main(void)
     tcase_add_loop_test(tc, faults_of_each_pair, 0, 20);
     tcase_add_loop_test(tc, pse36_guest, 0, 4);
     tcase_add_test(tc, pse36_host);
+    tcase_add_test(tc, a20_masks_tables_but_no_guest_physical_address);
     tcase_add_loop_test(tc, explained_walk_lists_every_entry, 0, 20);
     tcase_add_test(tc, explained_walk_ends_at_the_fault);
     tcase_add_loop_test(tc, pat_index_of_both_leaves, 0, 8);
