@@ -542,6 +542,26 @@ class Seeing(CliTest):
             hashes.add(result.err)
         self.assertEqual(len(hashes), 2)
 
+    def test_info(self):
+        result = self.boot(images.exit_with(0), "-info", "registers,walk 0x100000,mem")
+        self.assertEqual(result.lines[0], "pacifica: processor 0: registers")
+        self.assertIn("32-bit protected mode, CPL 0", result.lines)
+        self.assertIn("pacifica: processor 0: walk 0x100000", result.lines)
+        self.assertEqual(result.lines[-1], "no paging: linear addresses are physical")
+        self.assertEqual(self.boot(images.exit_with(0)).out, result.out)
+
+    def test_info_that_makes_no_sense_does_not_run(self):
+        for item in ("register", "walk", "walk x", "tlb 1", "tlb,"):
+            result = self.boot(images.out8(images.COM1, 0x2a) + images.exit_with(0), "-info", item)
+            self.assertEqual((result.status, result.out, len(result.lines)), (2, "", 1), item)
+        result = self.boot(images.exit_with(0), "-info", ",".join(["tlb"] * 9))
+        self.assertEqual(result.lines, ["pacifica: -info: 'tlb' is one item too many (8)"])
+
+    def test_info_help_lists_the_items(self):
+        result = self.boot(images.exit_with(0), "-info", "help")
+        self.assertEqual(result.status, 0)
+        self.assertIn("walk ADDR", result.out)
+
     def test_exit_stats_without_svm(self):
         result = self.boot(self.CODE, "-exit-stats")
         self.assertEqual(result.lines[0], "no #VMEXITs")
