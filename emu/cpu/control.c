@@ -230,4 +230,3 @@ void control_set_cr8(struct vcpu *cpu, uint8_t value)
     }
     cpu_attention(cpu);
 }
-
