@@ -1,233 +1,86 @@
 /* MC146818A real-time clock with the CMOS memory of a PC. Motorola MC146818A data sheet: "Time, calendar and alarm
- * locations", "Registers", "Update cycle".
+ * locations", "Registers", "Update cycle", "Interrupts".
  *
  * The time is a function of virtual time; nothing ticks. UIP is set in the 244 microseconds before each second, and the
- * update itself takes no time. Flags in register C are found when it is read.
- * The interrupts (IRQ 8) are not there yet, nor is the square wave: whoever enables one is told.
- * CHOICE: the divider always runs, whatever register A says.
- * CHOICE: the contents survive a reset, but for the interrupt enables (data sheet, "RESET"). */
-#include "devices/rtc.h"
+ * update itself takes no time. The flags of register C are found when somebody looks; a deadline is queued only while one of
+ * them would raise the interrupt line.
+ * CHOICE: there is no square wave output, and daylight saving (DSE) changes nothing.
+ * CHOICE: every divider setting but reset (11x in register A) runs, as if the crystal were the one it is for.
+ * CHOICE: the contents survive a reset, but for the interrupt enables and flags (data sheet, "RESET"). */
+#include "devices/rtc_priv.h"
 
-#define NS_PER_SECOND 1000000000u
 #define UIP_NS 244000u
-#define DAY_SECONDS 86400
-#define DAYS_400_YEARS 146097
-
-#define CMOS_BYTES 128
-
 #define YEAR_1 (-62135596800)  /* 0001-01-01 00:00:00 */
 #define YEAR_9999 253402300799 /* 9999-12-31 23:59:59 */
 
-enum {
-    SECONDS = 0x00,
-    SECONDS_ALARM = 0x01,
-    MINUTES = 0x02,
-    MINUTES_ALARM = 0x03,
-    HOURS = 0x04,
-    HOURS_ALARM = 0x05,
-    DAY_OF_WEEK = 0x06,
-    DAY = 0x07,
-    MONTH = 0x08,
-    YEAR = 0x09,
-    REG_A = 0x0a,
-    REG_B = 0x0b,
-    REG_C = 0x0c,
-    REG_D = 0x0d,
-    BASE_KIB = 0x15,
-    EXTENDED_KIB = 0x17,
-    EXTENDED_KIB_2 = 0x30,
-    CENTURY = 0x32,
-    ABOVE_16M_64K = 0x34,
-    ABOVE_4G_64K = 0x5b
-};
+#define EQUIPMENT_FPU_MOUSE 0x06
+#define BOOT_DISK_THEN_CD 0x32
+#define BOOT_THEN_FLOPPY 0x10
 
-#define A_UIP 0x80
-#define A_RATE 0x0f
-#define A_RESET 0x26 /* 32.768 kHz, 1024 Hz */
-#define B_SET 0x80
-#define B_ENABLES 0x78 /* PIE, AIE, UIE, SQWE */
-#define B_BINARY 0x04
-#define B_24_HOURS 0x02
-#define C_PF 0x40
-#define C_UF 0x10
-#define D_VRT 0x80
-#define HOURS_PM 0x80
-
-struct rtc {
-    struct bus *bus;
-    uint8_t index;
-    uint8_t cmos[CMOS_BYTES]; /* time registers: current while B_SET, else refreshed before use */
-    int64_t epoch;            /* the time at virtual time 0 */
-    uint64_t c_read_ns;       /* when register C was last read */
-};
-
-/* A date and time as numbers. */
-struct moment {
-    int64_t year;
-    int month, day, weekday, hours, minutes, seconds; /* month, day and weekday (Sunday) from 1 */
-};
-
-static bool is_leap(int64_t year)
+static uint8_t read_a(const struct rtc *rtc, uint64_t now)
 {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int month_days(int64_t year, int month)
-{
-    static const uint8_t days[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static struct moment moment_of(int64_t seconds)
-{
-    int64_t days = floor_div(seconds, DAY_SECONDS);
-    int rest = (int)(seconds - days * DAY_SECONDS);
-    struct moment m = {
-        .hours = rest / 3600, .minutes = rest / 60 % 60, .seconds = rest % 60, .month = 1
-    };
-    m.weekday = (int)(days + 4 - floor_div(days + 4, 7) * 7) + 1; /* 1970-01-01 was a Thursday */
-    int64_t cycles = floor_div(days, DAYS_400_YEARS);
-    days -= cycles * DAYS_400_YEARS;
-    for (m.year = 1970 + 400 * cycles; days >= 365 + is_leap(m.year); m.year++)
-        days -= 365 + is_leap(m.year);
-    for (; days >= month_days(m.year, m.month); m.month++)
-        days -= month_days(m.year, m.month);
-    m.day = (int)days + 1;
-    return m;
-}
-
-/* Values out of range, as a guest may write them, run over into the next larger unit. */
-static int64_t seconds_of(const struct moment *m)
-{
-    int month = m->month < 1 ? 1 : m->month > 12 ? 12 : m->month;
-    int64_t cycles = floor_div(m->year - 1970, 400);
-    int64_t days = cycles * DAYS_400_YEARS + m->day - 1;
-    for (int64_t year = 1970 + 400 * cycles; year < m->year; year++)
-        days += 365 + is_leap(year);
-    for (int i = 1; i < month; i++)
-        days += month_days(m->year, i);
-    return days * DAY_SECONDS + m->hours * 3600 + m->minutes * 60 + m->seconds;
-}
-
-static int64_t seconds_now(const struct rtc *rtc)
-{
-    return rtc->epoch + (int64_t)(clock_now_ns(bus_clock(rtc->bus)) / NS_PER_SECOND);
-}
-
-static uint8_t encode(const struct rtc *rtc, int value)
-{
-    if (rtc->cmos[REG_B] & B_BINARY)
-        return (uint8_t)value;
-    return (uint8_t)(value / 10 << 4 | value % 10);
-}
-
-static int decode(const struct rtc *rtc, uint8_t value)
-{
-    if (rtc->cmos[REG_B] & B_BINARY)
-        return value;
-    return (value >> 4) * 10 + (value & 15);
-}
-
-static uint8_t encode_hours(const struct rtc *rtc, int hours)
-{
-    if (rtc->cmos[REG_B] & B_24_HOURS)
-        return encode(rtc, hours);
-    uint8_t value = encode(rtc, hours % 12 == 0 ? 12 : hours % 12);
-    return hours >= 12 ? value | HOURS_PM : value;
-}
-
-static int decode_hours(const struct rtc *rtc, uint8_t value)
-{
-    if (rtc->cmos[REG_B] & B_24_HOURS)
-        return decode(rtc, value);
-    int hours = decode(rtc, value & (uint8_t)~HOURS_PM) % 12;
-    return value & HOURS_PM ? hours + 12 : hours;
-}
-
-/* Bring the time registers up to date, unless software holds them. */
-static void refresh(struct rtc *rtc)
-{
-    if (rtc->cmos[REG_B] & B_SET)
-        return;
-    struct moment m = moment_of(seconds_now(rtc));
-    int year = (int)(m.year - floor_div(m.year, 10000) * 10000);
-    rtc->cmos[SECONDS] = encode(rtc, m.seconds);
-    rtc->cmos[MINUTES] = encode(rtc, m.minutes);
-    rtc->cmos[HOURS] = encode_hours(rtc, m.hours);
-    rtc->cmos[DAY_OF_WEEK] = encode(rtc, m.weekday);
-    rtc->cmos[DAY] = encode(rtc, m.day);
-    rtc->cmos[MONTH] = encode(rtc, m.month);
-    rtc->cmos[YEAR] = encode(rtc, year % 100);
-    rtc->cmos[CENTURY] = encode(rtc, year / 100);
-}
-
-/* The clock goes on from what the registers say. */
-static void set_clock(struct rtc *rtc)
-{
-    struct moment m = { .year =
-                            decode(rtc, rtc->cmos[CENTURY]) * 100 + decode(rtc, rtc->cmos[YEAR]),
-                        .month = decode(rtc, rtc->cmos[MONTH]),
-                        .day = decode(rtc, rtc->cmos[DAY]),
-                        .hours = decode_hours(rtc, rtc->cmos[HOURS]),
-                        .minutes = decode(rtc, rtc->cmos[MINUTES]),
-                        .seconds = decode(rtc, rtc->cmos[SECONDS]) };
-    rtc->epoch += seconds_of(&m) - seconds_now(rtc);
-}
-
-static uint8_t read_a(const struct rtc *rtc)
-{
-    uint64_t phase = clock_now_ns(bus_clock(rtc->bus)) % NS_PER_SECOND;
-    bool updating = !(rtc->cmos[REG_B] & B_SET) && phase >= NS_PER_SECOND - UIP_NS;
+    bool updating = !rtc_held(rtc) && now % NS_PER_SECOND >= NS_PER_SECOND - UIP_NS;
     return rtc->cmos[REG_A] | (updating ? A_UIP : 0);
 }
 
-/* How often something with this period happened since register C was read. Reading clears the flags. */
-static uint8_t read_c(struct rtc *rtc)
+/* Reading ends the interrupt. */
+static uint8_t read_c(struct rtc *rtc, uint64_t now)
 {
-    uint64_t now = clock_now_ns(bus_clock(rtc->bus));
-    unsigned rate = rtc->cmos[REG_A] & A_RATE;
-    uint8_t flags = 0;
-    if (!(rtc->cmos[REG_B] & B_SET) && now / NS_PER_SECOND != rtc->c_read_ns / NS_PER_SECOND)
-        flags |= C_UF;
-    if (rate != 0) {
-        /* Rates 1 and 2 are those of 8 and 9. The period is 2 to the power of rate - 1 cycles of 32.768 kHz. */
-        unsigned shift = 15 - ((rate < 3 ? rate + 7 : rate) - 1);
-        emu_u128 ticks = ((emu_u128)now << shift) / NS_PER_SECOND;
-        if (ticks != ((emu_u128)rtc->c_read_ns << shift) / NS_PER_SECOND)
-            flags |= C_PF;
-    }
-    rtc->c_read_ns = now;
+    rtc_latch_flags(rtc, now);
+    uint8_t flags = rtc->flags;
+    if (flags & rtc->cmos[REG_B] & C_FLAGS)
+        flags |= C_IRQF;
+    rtc->flags = 0;
+    rtc_update_irq(rtc, now);
     return flags;
 }
+
+/* --- ports -------------------------------------------------------------------------------------- */
 
 static uint32_t rtc_read(void *self, uint16_t port, unsigned size)
 {
     struct rtc *rtc = self;
+    uint64_t now = rtc_now(rtc);
     (void)size;
     if (port == 0x70)
         return 0xff; /* the index cannot be read */
     switch (rtc->index) {
-    case REG_A: return read_a(rtc);
-    case REG_C: return read_c(rtc);
+    case REG_A: return read_a(rtc, now);
+    case REG_C: return read_c(rtc, now);
     case REG_D: return D_VRT;
-    default: refresh(rtc); return rtc->cmos[rtc->index];
+    default: rtc_refresh(rtc, now); return rtc->cmos[rtc->index];
     }
+}
+
+/* The divider chain, when it is let go, makes its first update half a second later. */
+static void start_divider(struct rtc *rtc)
+{
+    uint64_t now = clock_now_ns(bus_clock(rtc->bus));
+    rtc->phase_ns = (3 * (uint64_t)NS_PER_SECOND / 2 - now % NS_PER_SECOND) % NS_PER_SECOND;
+    rtc->since = now + rtc->phase_ns;
+}
+
+static void write_a(struct rtc *rtc, uint8_t value)
+{
+    bool ran = rtc_divider_runs(rtc), was_held = rtc_held(rtc);
+    rtc_refresh(rtc, rtc_now(rtc)); /* the registers may stand still from now on */
+    rtc->cmos[REG_A] = value & (uint8_t)~A_UIP;
+    if (!ran && rtc_divider_runs(rtc))
+        start_divider(rtc);
+    if (was_held && !rtc_held(rtc))
+        rtc_set_clock(rtc, rtc_now(rtc));
 }
 
 static void write_b(struct rtc *rtc, uint8_t value)
 {
-    refresh(rtc); /* the registers to be held, or the time in the old format */
-    bool was_held = rtc->cmos[REG_B] & B_SET;
+    uint64_t now = rtc_now(rtc);
+    bool was_held = rtc_held(rtc);
+    rtc_refresh(rtc, now); /* the registers to be held, or the time in the old format */
+    if ((value & B_SET) && !(rtc->cmos[REG_B] & B_SET))
+        value &= (uint8_t)~B_UIE;
     rtc->cmos[REG_B] = value;
-    if (was_held && !(value & B_SET))
-        set_clock(rtc);
-    if (value & B_ENABLES)
-        bus_tell(rtc->bus, PROBE_UNIMP, "RTC: interrupts and square wave");
+    if (was_held && !rtc_held(rtc))
+        rtc_set_clock(rtc, now);
 }
 
 static bool is_time(unsigned index)
@@ -237,31 +90,66 @@ static bool is_time(unsigned index)
            index == CENTURY;
 }
 
-static void rtc_write(void *self, uint16_t port, unsigned size, uint32_t wide)
+static void write_register(struct rtc *rtc, uint8_t value)
+{
+    uint64_t now = rtc_now(rtc);
+    switch (rtc->index) {
+    case REG_A: write_a(rtc, value); break;
+    case REG_B: write_b(rtc, value); break;
+    case REG_C:
+    case REG_D: break;
+    default:
+        rtc_refresh(rtc, now);
+        rtc->cmos[rtc->index] = value;
+        if (is_time(rtc->index) && !rtc_held(rtc))
+            rtc_set_clock(rtc, now);
+    }
+}
+
+static void rtc_write(void *self, uint16_t port, unsigned size, uint32_t value)
 {
     struct rtc *rtc = self;
-    uint8_t value = (uint8_t)wide;
     (void)size;
     if (port == 0x70) {
         rtc->index = value & 0x7f; /* bit 7 masks NMI on a PC: no NMI comes from there */
-    } else if (rtc->index == REG_A) {
-        rtc->cmos[REG_A] = value & (uint8_t)~A_UIP;
-    } else if (rtc->index == REG_B) {
-        write_b(rtc, value);
-    } else if (rtc->index != REG_C && rtc->index != REG_D) {
-        refresh(rtc);
-        rtc->cmos[rtc->index] = value;
-        if (is_time(rtc->index) && !(rtc->cmos[REG_B] & B_SET))
-            set_clock(rtc);
+        return;
     }
+    rtc_latch_flags(rtc, rtc_now(rtc));
+    write_register(rtc, (uint8_t)value);
+    rtc_update_irq(rtc, rtc_now(rtc));
 }
 
 static void rtc_reset(void *self)
 {
     struct rtc *rtc = self;
+    uint64_t now = rtc_now(rtc);
     rtc->index = 0;
     rtc->cmos[REG_B] &= (uint8_t)~B_ENABLES;
-    rtc->c_read_ns = clock_now_ns(bus_clock(rtc->bus));
+    rtc->flags = 0;
+    rtc->since = now;
+    rtc_update_irq(rtc, now);
+}
+
+static void rtc_fini(void *self)
+{
+    struct rtc *rtc = self;
+    clock_cancel(bus_clock(rtc->bus), &rtc->event);
+}
+
+static void rtc_mix(const void *self, const struct dev_mixer *mixer)
+{
+    struct rtc rtc = *(const struct rtc *)self; /* the copy is brought up to date */
+    uint64_t now = dev_mix_ns(bus_clock(rtc.bus)) + rtc.phase_ns;
+    rtc_refresh(&rtc, now);
+    dev_mix(mixer, rtc.index | (uint64_t)rtc_flags(&rtc, now) << 8);
+    dev_mix(mixer, rtc_held(&rtc) ? 0 : (uint64_t)rtc.epoch);
+    dev_mix(mixer, rtc.phase_ns);
+    for (unsigned i = 0; i < CMOS_BYTES; i += 8) {
+        uint64_t word = 0;
+        for (unsigned byte = 0; byte < 8; byte++)
+            word |= (uint64_t)rtc.cmos[i + byte] << (8 * byte);
+        dev_mix(mixer, word);
+    }
 }
 
 static const struct dev_class dev_rtc = {
@@ -270,9 +158,13 @@ static const struct dev_class dev_rtc = {
     .port_size = 1,
     .state_size = sizeof(struct rtc),
     .reset = rtc_reset,
+    .fini = rtc_fini,
     .port_read = rtc_read,
     .port_write = rtc_write,
+    .mix = rtc_mix,
 };
+
+/* --- making ------------------------------------------------------------------------------------- */
 
 static uint64_t at_most(uint64_t value, uint64_t limit)
 {
@@ -297,16 +189,24 @@ static void put_memory(struct rtc *rtc, uint64_t low_bytes, uint64_t high_bytes)
     put(rtc, ABOVE_4G_64K, 3, at_most(high_bytes >> 16, 0xffffff));
 }
 
-struct rtc *rtc_add(struct bus *bus, int64_t epoch, uint64_t ram_bytes, uint64_t high_bytes)
+struct rtc *rtc_add(struct bus *bus, const struct rtc_config *config)
 {
     struct rtc *rtc = bus_add(bus, &dev_rtc);
     if (!rtc)
         return NULL;
     rtc->bus = bus;
-    rtc->epoch = epoch < YEAR_1 ? YEAR_1 : epoch > YEAR_9999 ? YEAR_9999 : epoch;
+    rtc->irq = config->irq;
+    rtc->event = (struct deadline){ .fire = rtc_event_fire, .self = rtc };
+    rtc->epoch = config->epoch < YEAR_1      ? YEAR_1
+                 : config->epoch > YEAR_9999 ? YEAR_9999
+                                             : config->epoch;
     rtc->cmos[REG_A] = A_RESET;
     rtc->cmos[REG_B] = B_24_HOURS;
-    put_memory(rtc, ram_bytes - high_bytes, high_bytes);
+    rtc->cmos[EQUIPMENT] = EQUIPMENT_FPU_MOUSE;
+    rtc->cmos[BOOT_FIRST] = BOOT_DISK_THEN_CD;
+    rtc->cmos[BOOT_THIRD] = BOOT_THEN_FLOPPY;
+    rtc->cmos[FURTHER_CPUS] = (uint8_t)(config->cpus ? config->cpus - 1 : 0);
+    put_memory(rtc, config->ram_bytes - config->high_bytes, config->high_bytes);
     rtc_reset(rtc);
     return rtc;
 }

@@ -6,8 +6,17 @@
 
 struct rtc;
 
-/* Add it at 70h-71h. The clock shows `epoch` (seconds since 1970-01-01 00:00, in the zone the guest takes the clock
- * for) at virtual time 0, brought into the years 1 to 9999; the memory sizes are those of a PC with `ram_bytes`, of which `high_bytes` lie above 4 GiB. */
-struct rtc *rtc_add(struct bus *bus, int64_t epoch, uint64_t ram_bytes, uint64_t high_bytes);
+struct rtc_config {
+    int64_t
+        epoch; /* what the clock shows at virtual time 0: seconds since 1970-01-01 00:00, in the zone the guest
+                            takes the clock for; brought into the years 1 to 9999 */
+    uint64_t ram_bytes;  /* of the PC; the memory sizes in CMOS follow from it */
+    uint64_t high_bytes; /* those of them that lie above 4 GiB */
+    unsigned cpus;       /* CMOS 5Fh tells firmware how many it is to find; 0 counts as 1 */
+    struct irq_line irq; /* IRQ 8 */
+};
+
+/* Add it at 70h-71h. */
+struct rtc *rtc_add(struct bus *bus, const struct rtc_config *config);
 
 #endif

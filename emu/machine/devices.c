@@ -3,6 +3,8 @@
 
 #include "devices/apm.h"
 #include "devices/fw_cfg.h"
+#include "devices/ioapic.h"
+#include "devices/pc_testdev.h"
 #include "devices/reset_ports.h"
 #include "devices/rtc.h"
 #include "devices/testports.h"
@@ -11,6 +13,7 @@
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
 #define PIT_IRQ 0
+#define RTC_IRQ 8
 #define RTC_EPOCH \
     946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
 
@@ -49,15 +52,10 @@ static void reset_wanted(void *self)
     vcpu_stop(machine_current(machine), PACIFICA_STOP_RESET);
 }
 
-/* The vCPU whose turn it is: the one that accesses a port. NULL while devices are added. */
-static struct vcpu *running(const struct pacifica_machine *machine)
-{
-    return machine->clock.self;
-}
-
+/* SMI goes to the processor that accesses the port. */
 static void smi_wanted(void *self)
 {
-    struct vcpu *cpu = running(self);
+    struct vcpu *cpu = machine_current(self);
     if (!cpu)
         return;
     cpu->pins.smi = true;
@@ -68,10 +66,25 @@ static void smi_wanted(void *self)
 static void a20_moved(void *self, bool open)
 {
     struct pacifica_machine *machine = self;
-    struct vcpu *cpu = running(machine);
+    struct vcpu *cpu = machine_current(machine);
     memory_set_a20(machine->memory, open);
     if (cpu)
         cpu_attention(cpu);
+}
+
+/* The line of a global system interrupt. Those of the ISA bus go to both interrupt controllers, at the input of the same
+ * number, but for the timer's: it is input 2 of the IOAPIC, as an ACPI interrupt source override says. */
+static void gsi_set(void *self, unsigned gsi, bool level)
+{
+    struct pacifica_machine *machine = self;
+    if (gsi < 16)
+        pic_set_irq(machine->pic, gsi, level);
+    ioapic_set_irq(machine->ioapic, gsi == PIT_IRQ ? 2 : gsi, level);
+}
+
+static struct irq_line gsi(struct pacifica_machine *machine, unsigned number)
+{
+    return (struct irq_line){ .set = gsi_set, .self = machine, .line = number };
 }
 
 /* A byte for the outside; self is a struct pacifica_output. */
@@ -88,13 +101,12 @@ static struct byte_sink sink_to(struct pacifica_output *output)
 
 /* --- adding ---------------------------------------------------------------------------------- */
 
-static bool add_standard(struct pacifica_machine *machine)
+static bool add_interrupt_controllers(struct pacifica_machine *machine)
 {
-    struct bus *bus = machine->bus;
-    machine->pic = pic_add(bus, NULL, NULL);
+    const struct cpu_model *model = &machine->model;
+    machine->pic = pic_add(machine->bus, NULL, NULL);
     if (!machine->pic)
         return false;
-    const struct cpu_model *model = &machine->model;
     const struct apics_config config = {
         .count = machine->cpu_count,
         .pic = machine->pic,
@@ -105,17 +117,27 @@ static bool add_standard(struct pacifica_machine *machine)
         .signal = apic_signal,
         .self = machine,
     };
-    machine->apics = apics_add(bus, &config);
+    machine->apics = apics_add(machine->bus, &config);
     if (!machine->apics)
         return false;
-    const struct irq_line timer = { .set = pic_set_irq, .self = machine->pic, .line = PIT_IRQ };
-    const struct irq_line com1 = { .set = pic_set_irq, .self = machine->pic, .line = COM1_IRQ };
+    machine->ioapic = ioapic_add(machine->bus, machine->apics);
+    return machine->ioapic != NULL;
+}
+
+static bool add_standard(struct pacifica_machine *machine)
+{
+    struct bus *bus = machine->bus;
+    const struct rtc_config rtc = { .epoch = RTC_EPOCH,
+                                    .ram_bytes = memory_ram_bytes(machine->memory),
+                                    .high_bytes = memory_high_bytes(machine->memory),
+                                    .cpus = machine->cpu_count,
+                                    .irq = gsi(machine, RTC_IRQ) };
     const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
-    machine->uart = uart_add(bus, COM1_PORT, com1, sink_to(&machine->serial));
-    return machine->uart && pit_add(bus, timer) && post_port_add(bus) &&
-           rtc_add(bus, RTC_EPOCH, memory_ram_bytes(machine->memory),
-                   memory_high_bytes(machine->memory)) &&
-           reset_ports_add(bus, reset) && apm_add(bus, smi_wanted, machine);
+    if (!add_interrupt_controllers(machine))
+        return false;
+    machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
+    return machine->uart && pit_add(bus, gsi(machine, PIT_IRQ)) && post_port_add(bus) &&
+           rtc_add(bus, &rtc) && reset_ports_add(bus, reset) && apm_add(bus, smi_wanted, machine);
 }
 
 static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
@@ -140,12 +162,15 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
                                        struct pacifica_diag *diag)
 {
     const char *name = "isa-debug-exit";
+    unsigned port = device->port;
     bool added;
     if (device->kind == PACIFICA_DEVICE_DEBUG_EXIT) {
         added =
             debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
     } else if (device->kind == PACIFICA_DEVICE_PC_TESTDEV) {
-        return diag_set(diag, PACIFICA_EUNSUPPORTED, "pc-testdev", NULL, "not there yet");
+        name = "pc-testdev";
+        port = PC_TESTDEV_LATCH_PORT;
+        added = pc_testdev_add(machine->bus, gsi(machine, 0));
     } else {
         name = "isa-debugcon";
         machine->debugcon[index] = device->output;
@@ -153,7 +178,7 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
     }
     if (!added)
         return diag_set(diag, PACIFICA_EUSAGE, name, "another device may be there",
-                        "cannot be at port 0x%x", device->port);
+                        "cannot be at port 0x%x", port);
     return PACIFICA_OK;
 }
 
@@ -166,8 +191,13 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the devices");
     if (options->device_count > MACHINE_DEVICES)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d devices", MACHINE_DEVICES);
-    for (size_t i = 0; i < options->device_count; i++) {
-        enum pacifica_status status = add_device(machine, i, &options->devices[i], diag);
+    /* pc-testdev comes last: it takes what ports the others leave. */
+    for (size_t i = 0; i < 2 * options->device_count; i++) {
+        size_t index = i % options->device_count;
+        const struct pacifica_device *device = &options->devices[index];
+        if ((device->kind == PACIFICA_DEVICE_PC_TESTDEV) != (i >= options->device_count))
+            continue;
+        enum pacifica_status status = add_device(machine, index, device, diag);
         if (status != PACIFICA_OK)
             return status;
     }
