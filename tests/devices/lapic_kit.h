@@ -32,27 +32,34 @@
 #define INITIAL 0x380
 #define COUNT 0x390
 #define DIVIDE 0x3e0
+#define EXT_FEATURE 0x400
+#define EXT_CONTROL 0x410
+#define SEOI 0x420
+#define IER 0x480
+#define EXT_LVT 0x500
 
 #define TO_SELF 0x40000u
+
+#define LOCAL_CPUS 4
 
 struct local {
     struct kit kit;
     struct pic *pic;
     struct apics *apics;
-    struct lapic *lapic; /* of processor 0 */
-    unsigned changes, nmis;
-    unsigned signals[APIC_SIPI + 1]; /* of processor 0 */
+    struct lapic *lapic;    /* of processor 0 */
+    unsigned changes, nmis; /* of processor 0 */
+    unsigned signals[LOCAL_CPUS][APIC_SIPI + 1];
+    uint8_t sipi_vector;
 };
 
 static inline void local_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t vector)
 {
     struct local *l = self;
-    (void)vector;
-    if (cpu != 0)
-        return;
-    l->signals[what]++;
-    l->changes = l->signals[APIC_CHANGED];
-    l->nmis = l->signals[APIC_NMI];
+    l->signals[cpu][what]++;
+    l->changes = l->signals[0][APIC_CHANGED];
+    l->nmis = l->signals[0][APIC_NMI];
+    if (what == APIC_SIPI)
+        l->sipi_vector = vector;
 }
 
 static inline uint32_t rd(struct local *l, uint32_t reg)
@@ -65,7 +72,26 @@ static inline void wr(struct local *l, uint32_t reg, uint32_t value)
     bus_mmio_ops.write(l->kit.bus, APIC + reg, 4, value);
 }
 
-/* As after reset. */
+/* `count` processors as after reset; x2APIC mode and all that CPUID could offer. */
+static inline void local_open_many(struct local *l, unsigned count)
+{
+    memset(l, 0, sizeof(*l));
+    kit_open(&l->kit);
+    l->pic = pic_add(l->kit.bus, NULL, NULL);
+    struct apics_config config = { .count = count,
+                                   .pic = l->pic,
+                                   .maxphyaddr = 48,
+                                   .x2apic = true,
+                                   .tsc_deadline = true,
+                                   .extended = true,
+                                   .signal = local_signal,
+                                   .self = l };
+    l->apics = apics_add(l->kit.bus, &config);
+    ck_assert_ptr_nonnull(l->apics);
+    l->lapic = apics_cpu(l->apics, 0);
+}
+
+/* One processor as after reset, with the registers of Table 16-2 up to 3F0h and xAPIC mode alone. */
 static inline void local_open_reset(struct local *l)
 {
     memset(l, 0, sizeof(*l));
@@ -85,6 +111,38 @@ static inline void local_open(struct local *l)
     local_open_reset(l);
     wr(l, ID, 0x05000000);
     wr(l, SVR, 0x1ef);
+}
+
+/* Access as processor `cpu`. */
+static inline uint32_t rd_on(struct local *l, unsigned cpu, uint32_t reg)
+{
+    apics_select(l->apics, cpu);
+    return rd(l, reg);
+}
+
+static inline void wr_on(struct local *l, unsigned cpu, uint32_t reg, uint32_t value)
+{
+    apics_select(l->apics, cpu);
+    wr(l, reg, value);
+}
+
+/* `count` processors, software-enabled. */
+static inline void local_open_enabled(struct local *l, unsigned count)
+{
+    local_open_many(l, count);
+    for (unsigned cpu = 0; cpu < count; cpu++)
+        wr_on(l, cpu, SVR, 0x1ef);
+}
+
+static inline bool bit_on(struct local *l, unsigned cpu, uint32_t reg, unsigned vector)
+{
+    return rd_on(l, cpu, reg + 16 * (vector / 32)) >> vector % 32 & 1;
+}
+
+static inline uint32_t errors_on(struct local *l, unsigned cpu)
+{
+    wr_on(l, cpu, ESR, 0);
+    return rd_on(l, cpu, ESR);
 }
 
 /* Let the PIC ask: vectors 20h and 28h, IRQ 1 up. */

@@ -213,6 +213,7 @@ START_TEST(lapic_self_ipi_goes_irr_isr_eoi) /* 16.6.3, 16.6.4 */
 }
 END_TEST
 
+/* rows: pitfalls 5.7 */
 START_TEST(lapic_tpr_blocks_its_class_and_below)
 {
     struct local l;
@@ -455,16 +456,16 @@ START_TEST(lapic_nmi_and_other_messages)
     ck_assert_uint_eq(l.nmis, 2);
     ck_assert_uint_eq(l.kit.told[PROBE_GUEST_ERROR], 1);
     wr(&l, ICR_LOW, 0x4200);
-    ck_assert_uint_eq(l.signals[APIC_SMI], 1);
+    ck_assert_uint_eq(l.signals[0][APIC_SMI], 1);
     wr(&l, ICR_LOW, 0x4500);
-    ck_assert_uint_eq(l.signals[APIC_INIT], 1);
+    ck_assert_uint_eq(l.signals[0][APIC_INIT], 1);
     wr(&l, ICR_LOW, 0x4608);
-    ck_assert_uint_eq(l.signals[APIC_SIPI], 1);
+    ck_assert_uint_eq(l.signals[0][APIC_SIPI], 1);
     wr(&l, ICR_LOW, 0xc4500); /* INIT, STARTUP to the others */
     wr(&l, ICR_LOW, 0x88500); /* INIT level de-assert */
     wr(&l, ICR_LOW, 0xc4608);
-    ck_assert_uint_eq(l.signals[APIC_INIT], 1);
-    ck_assert_uint_eq(l.signals[APIC_SIPI], 1);
+    ck_assert_uint_eq(l.signals[0][APIC_INIT], 1);
+    ck_assert_uint_eq(l.signals[0][APIC_SIPI], 1);
     ck_assert_uint_eq(l.kit.told[PROBE_UNIMP], 0);
     ck_assert_uint_eq(l.nmis, 2);
     ck_assert_int_eq(pending(&l), -1);

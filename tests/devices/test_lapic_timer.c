@@ -251,6 +251,129 @@ START_TEST(lapic_timer_software_disable_masks_it)
 }
 END_TEST
 
+/* --- TSC-deadline mode --- */
+
+#define DEADLINE_MODE 0x40000u
+
+static uint64_t armed(struct local *l)
+{
+    return lapic_intc_ops.read_tsc_deadline(l->lapic);
+}
+
+static void arm(struct local *l, uint64_t tsc, uint64_t when)
+{
+    lapic_intc_ops.write_tsc_deadline(l->lapic, tsc, when);
+}
+
+START_TEST(lapic_timer_tsc_deadline_fires_once)
+{
+    struct local l;
+    local_open_enabled(&l, 1);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70);
+    ck_assert_uint_eq(rd(&l, LVT_TIMER), DEADLINE_MODE | 0x70);
+    arm(&l, 777, 1000);
+    ck_assert_uint_eq(armed(&l), 777);
+    kit_until(&l.kit, 999);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_until(&l.kit, 1000);
+    serve(&l, 0x70);
+    ck_assert_uint_eq(armed(&l), 0);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_in_the_past_fires_at_once)
+{
+    struct local l;
+    local_open_enabled(&l, 1);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70);
+    kit_pass(&l.kit, 500);
+    arm(&l, 5, 400);
+    ck_assert_uint_eq(armed(&l), 0);
+    kit_pass(&l.kit, 0);
+    serve(&l, 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_zero_disarms)
+{
+    struct local l;
+    local_open_enabled(&l, 1);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70);
+    arm(&l, 777, 1000);
+    arm(&l, 0, 0);
+    ck_assert_uint_eq(armed(&l), 0);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    arm(&l, 888, CLOCK_NEVER); /* the TSC never gets there */
+    ck_assert_uint_eq(armed(&l), 888);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_is_ignored_in_other_modes)
+{
+    static const uint32_t mode[] = { 0, 0x20000, 0x60000 };
+    for (size_t i = 0; i < sizeof(mode) / sizeof(mode[0]); i++) {
+        struct local l;
+        local_open_enabled(&l, 1);
+        wr(&l, LVT_TIMER, mode[i] | 0x70);
+        arm(&l, 777, 1000);
+        ck_assert_uint_eq(armed(&l), 0);
+        ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+        kit_close(&l.kit);
+    }
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_mode_has_no_count)
+{
+    struct local l;
+    local_open_enabled(&l, 1);
+    wr(&l, INITIAL, 100000);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70); /* the way there stops the count */
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    wr(&l, INITIAL, 500);
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    arm(&l, 777, 1000);
+    wr(&l, LVT_TIMER, 0x70); /* and the way back disarms */
+    ck_assert_uint_eq(armed(&l), 0);
+    ck_assert_uint_eq(rd(&l, COUNT), 0);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_passes_while_masked)
+{
+    struct local l;
+    local_open_enabled(&l, 1);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x10070);
+    arm(&l, 777, 1000);
+    ck_assert_uint_eq(clock_next_ns(&l.kit.clock), CLOCK_NEVER);
+    kit_until(&l.kit, 999);
+    ck_assert_uint_eq(armed(&l), 777);
+    kit_until(&l.kit, 1000);
+    ck_assert_uint_eq(armed(&l), 0);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70);
+    ck_assert_int_eq(pending(&l), -1);
+    kit_close(&l.kit);
+}
+END_TEST
+
+START_TEST(lapic_timer_tsc_deadline_only_if_offered)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, LVT_TIMER, DEADLINE_MODE | 0x70);
+    ck_assert_uint_eq(rd(&l, LVT_TIMER), 0x70);
+    kit_close(&l.kit);
+}
+END_TEST
+
 CHECK_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zero,
            lapic_timer_periodic_starts_again, lapic_timer_zero_stops,
            lapic_timer_new_initial_count_starts_over,
@@ -258,4 +381,9 @@ CHECK_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zer
            lapic_timer_waits_without_deadline_while_unserved,
            lapic_timer_change_of_divide_keeps_the_count, lapic_timer_change_of_mode_while_running,
            lapic_timer_largest_count, lapic_timer_expiry_between_deadline_and_write_is_not_lost,
-           lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it)
+           lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it,
+           lapic_timer_tsc_deadline_fires_once, lapic_timer_tsc_deadline_in_the_past_fires_at_once,
+           lapic_timer_tsc_deadline_zero_disarms,
+           lapic_timer_tsc_deadline_is_ignored_in_other_modes,
+           lapic_timer_tsc_deadline_mode_has_no_count, lapic_timer_tsc_deadline_passes_while_masked,
+           lapic_timer_tsc_deadline_only_if_offered)
