@@ -168,7 +168,7 @@ static bool covers_ram(const struct memory *memory, uint64_t spa, uint64_t bytes
 
     if (spa < memory->low_end && (spa < MEMORY_HOLE || end > MEMORY_HOLE_END))
         return true;
-    return spa < MEMORY_HIGH + memory->high_bytes && end > MEMORY_HIGH;
+    return memory->high_bytes && spa < MEMORY_HIGH + memory->high_bytes && end > MEMORY_HIGH;
 }
 
 bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size_t bytes)
