@@ -31,7 +31,7 @@ set(PACIFICA_ROM_CFLAGS
     -std=c17 -O2 -g0 -Wall -Wextra -Werror
     -ffreestanding -nostdlib -fno-builtin -fno-stack-protector -fno-asynchronous-unwind-tables
     -fno-tree-loop-distribute-patterns -fno-strict-aliasing
-    -m64 -mno-red-zone -mgeneral-regs-only -fno-pic -no-pie -fcf-protection=none
+    --param=min-pagesize=0 -m64 -mno-red-zone -mgeneral-regs-only -fno-pic -no-pie -fcf-protection=none
     -I${PACIFICA_ROM_INCLUDE})
 set(PACIFICA_ROM_LIB_SOURCES
     boot.S trap_stubs.S svm_run.S modes_asm.S
