@@ -1,0 +1,271 @@
+/* Running a guest in several ways, and comparing how it ends. */
+#include "tests/fuzz/ways.h"
+
+#include <inttypes.h>
+#include <pacifica/pacifica.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "paging/paging.h"
+#include "tests/fuzz/guest.h"
+
+#define WORDS_MAX 65536u
+#define SLICES_MAX 64u
+#define STEPS_MAX 2500u
+#define EVENTS_MAX 500u
+#define PAGES (GUEST_RAM / 4096 + 1) /* with the ROM */
+#define LOW_PAGES 0x40u              /* those that guest.c fills */
+
+/* Something outside that happens again and again. */
+struct outside {
+    struct pacifica_machine *machine;
+    struct deadline deadline;
+    uint64_t period;
+    uint8_t what;
+    bool level;
+    unsigned count;
+};
+
+/* One way to run. */
+struct way {
+    const char *name;
+    bool exact, mixed;
+    const struct pacifica_trace_options *trace; /* NULL: none */
+    uint32_t probes;                            /* 1 << enum probe_kind */
+    unsigned drop_every, slices;
+};
+
+struct final {
+    int stop;
+    unsigned count;
+    uint64_t word[WORDS_MAX];
+    bool written[PAGES]; /* which were written; the others hold zeros and are not looked at */
+    uint8_t ram[PAGES][4096];
+};
+
+/* --- the outside ----------------------------------------------------------------------------- */
+
+static void happen(void *self, uint64_t now_ns)
+{
+    struct outside *o = self;
+    struct vcpu *cpu = o->machine->cpu[o->count % o->machine->cpu_count];
+    o->level = !o->level;
+    switch (o->what < 4 ? o->what : 4 + (o->what & 7)) {
+    case 0: cpu->pins.smi = true; break;
+    case 1: cpu->pins.init = true; break;
+    case 2:
+    case 4: cpu->pins.nmi = true; break;
+    case 3:
+    case 5: lapic_set_lint(apics_cpu(o->machine->apics, 0), o->what >> 3 & 1, o->level); break;
+    default: pic_set_irq(o->machine->pic, o->what >> 3 & 15, o->level); break;
+    }
+    cpu_attention(cpu);
+    if ((o->what & 0x80 || o->level) && ++o->count < EVENTS_MAX)
+        clock_arm(&o->machine->clock, &o->deadline, now_ns + o->period);
+}
+
+static void arm_outside(struct outside *o, struct reader *in)
+{
+    uint8_t when = read8(in);
+    o->what = read8(in);
+    o->period = 1 + read8(in);
+    o->deadline = (struct deadline){ .when_ns = CLOCK_NEVER, .fire = happen, .self = o };
+    const uint8_t mask = read8(in);
+    bus_port_ops.write(o->machine->bus, 0x21, 1, mask & 0xfb);
+    bus_port_ops.write(o->machine->bus, 0xa1, 1, mask);
+    if (when)
+        clock_arm(&o->machine->clock, &o->deadline, when);
+}
+
+/* --- running ----------------------------------------------------------------------------------- */
+
+static void hear_nothing(void *self, const struct probe_event *event)
+{
+    (void)self;
+    (void)event;
+}
+
+static void add_word(void *self, uint64_t word)
+{
+    struct final *final = self;
+    if (final->count < WORDS_MAX)
+        final->word[final->count++] = word;
+}
+
+static void note_final(struct pacifica_machine *machine, struct final *final)
+{
+    final->count = 0;
+    machine_mix(machine, add_word, final);
+    for (unsigned page = 0; page < PAGES; page++) {
+        final->written[page] = page < LOW_PAGES || memory_marks(machine->memory, page) & PAGE_DIRTY;
+        if (final->written[page])
+            memcpy(final->ram[page], memory_page_ptr(machine->memory, page), 4096);
+    }
+}
+
+static void allow_fast(struct pacifica_machine *machine, bool allow)
+{
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        paging_allow_fast(machine->cpu[i]->paging, allow);
+}
+
+/* Slices of a few steps; mixed: each is run in its own way. */
+static int run_sliced(struct pacifica_machine *machine, const struct way *way, uint64_t steps,
+                      struct reader slices)
+{
+    struct vcpu *cpu = machine->cpu[0];
+    struct run_limits limits = { .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
+    int stop = PACIFICA_STOP_LIMIT_INSNS;
+    for (unsigned i = 0; i < way->slices && stop == PACIFICA_STOP_LIMIT_INSNS; i++) {
+        unsigned slice = read8(&slices);
+        limits.max_steps = group_steps(cpu) + slice % 16 * (slice & 16 ? 16 : 1);
+        if (limits.max_steps >= steps)
+            break;
+        if (way->mixed) {
+            limits.exact_blocks = slice & 32;
+            limits.drop_fast_every = slice & 64 ? 1 + slice % 8 : 0;
+            allow_fast(machine, !(slice & 128));
+        }
+        stop = run_vcpu(cpu, &limits);
+    }
+    limits = (struct run_limits){ .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
+    limits.max_steps = steps;
+    return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(cpu, &limits) : stop;
+}
+
+/* Make the guest and run it. false: no memory for a machine. */
+static bool run_way(struct reader in, const struct ways_guest *guest, const struct way *way,
+                    uint64_t steps, struct final *final)
+{
+    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
+    struct pacifica_machine *machine;
+    struct pacifica_trace *trace = NULL;
+    struct probe_client client = { .mask = way->probes, .fire = hear_nothing };
+    struct outside outside = { 0 };
+    struct reader slices = in;
+    options.ram_bytes = GUEST_RAM;
+    options.cpus = guest->cpus;
+    if (pacifica_machine_new(&options, &machine, NULL) != PACIFICA_OK)
+        return false;
+    outside.machine = machine;
+    arm_outside(&outside, &in);
+    guest->make(&in, machine);
+    if (way->trace)
+        (void)pacifica_trace_attach(machine, way->trace, &trace, NULL);
+    probes_attach(&machine->probes, &client);
+    final->stop = run_sliced(machine, way, steps, slices);
+    note_final(machine, final);
+    probes_detach(&machine->probes, &client);
+    pacifica_trace_free(trace);
+    pacifica_machine_free(machine);
+    return true;
+}
+
+/* --- comparing --------------------------------------------------------------------------------------- */
+
+static bool same_page(const struct final *a, const struct final *b, unsigned page)
+{
+    return a->written[page] == b->written[page] &&
+           (!a->written[page] || memcmp(a->ram[page], b->ram[page], 4096) == 0);
+}
+
+static bool equal(const struct final *a, const struct final *b)
+{
+    bool same = a->stop == b->stop && a->count == b->count &&
+                memcmp(a->word, b->word, a->count * sizeof(a->word[0])) == 0;
+    for (unsigned page = 0; page < PAGES && same; page++)
+        same = same_page(a, b, page);
+    return same;
+}
+
+static void tell(const struct final *a, const struct final *b)
+{
+    (void)fprintf(stderr, "  stop %d, %d; steps %" PRIu64 ", %" PRIu64 "\n", a->stop, b->stop,
+                  a->word[0], b->word[0]);
+    for (unsigned i = 0, told = 0; i < a->count && told < 12; i++)
+        if (a->word[i] != b->word[i]) {
+            (void)fprintf(stderr, "  word %u: %" PRIx64 ", %" PRIx64 "\n", i, a->word[i],
+                          b->word[i]);
+            told++;
+        }
+    for (unsigned page = 0; page < PAGES; page++)
+        if (!same_page(a, b, page)) {
+            unsigned at = 0;
+            while (at < 4095 && a->ram[page][at] == b->ram[page][at])
+                at++;
+            (void)fprintf(stderr, "  RAM %x%03x: %02x, %02x\n", page, at, a->ram[page][at],
+                          b->ram[page][at]);
+        }
+}
+
+static void to_nowhere(void *self, const void *bytes, size_t size)
+{
+    (void)self;
+    (void)bytes;
+    (void)size;
+}
+
+static void to_stderr(void *self, const void *bytes, size_t size)
+{
+    (void)self;
+    (void)fwrite(bytes, 1, size, stderr);
+}
+
+/* Which step makes the difference, and what was executed up to there? */
+static void search(struct reader in, const struct ways_guest *guest, const struct way *usual,
+                   const struct way *way, struct final *a, struct final *b)
+{
+    const struct pacifica_trace_options trace = { .events = "svm,npt,int,exec,io,msr,guest_errors",
+                                                  .output = { .write = to_stderr } };
+    const struct way told = { .name = "told", .trace = &trace };
+    for (uint64_t steps = 1; steps <= STEPS_MAX; steps++) {
+        if (!run_way(in, guest, usual, steps, a) || !run_way(in, guest, way, steps, b))
+            return;
+        if (equal(a, b))
+            continue;
+        (void)run_way(in, guest, &told, steps, b);
+        (void)run_way(in, guest, way, steps, b);
+        (void)fprintf(stderr, " first after %" PRIu64 " steps\n", steps);
+        tell(a, b);
+        return;
+    }
+}
+
+static void compare(struct reader in, const struct ways_guest *guest, const struct way *usual,
+                    const struct way *way, uint64_t steps)
+{
+    static struct final expected, found;
+    if (!run_way(in, guest, way, steps, way == usual ? &expected : &found) || way == usual ||
+        equal(&expected, &found))
+        return;
+    if (getenv("FUZZ_VERBOSE")) {
+        (void)fprintf(stderr, "%s differs from %s:\n", way->name, usual->name);
+        tell(&expected, &found);
+        search(in, guest, usual, way, &expected, &found);
+    }
+    abort();
+}
+
+void ways_compare(struct reader in, const struct ways_guest *guest)
+{
+    unsigned how = read8(&in);
+    uint64_t steps = 100 + (uint64_t)read8(&in) * (STEPS_MAX / 256);
+    const struct pacifica_trace_options all = {
+        .events = "svm,npt,tlb,int,in_asm,exec,mem,io,msr,guest_errors,unimp",
+        .format = how & 0x40 ? PACIFICA_TRACE_JSONL : PACIFICA_TRACE_TEXT,
+        .output = { .write = to_nowhere }
+    };
+    const struct way way[] = {
+        { .name = "as usual" },
+        { .name = "exact blocks", .exact = true },
+        { .name = "dropping", .drop_every = 1 + (how & 7) * 5 },
+        { .name = "watched",
+          .probes = how & 8 ? UINT32_MAX : 1u << PROBE_INSN,
+          .trace = (how & 0x30) == 0x30 ? &all : NULL },
+        { .name = "sliced", .slices = SLICES_MAX },
+        { .name = "mixed slices", .mixed = true, .slices = SLICES_MAX },
+    };
+    for (unsigned i = 0; i < sizeof(way) / sizeof(way[0]); i++)
+        compare(in, guest, &way[0], &way[i], steps);
+}
