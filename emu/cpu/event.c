@@ -20,7 +20,7 @@ enum fault_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 static enum fault_class classify(const struct event *event)
 {
     const uint32_t contributory = 1u << EXC_DE | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS |
-                                  1u << EXC_GP | 1u << 21 /* #CP */ | 1u << EXC_VC | 1u << EXC_SX;
+                                  1u << EXC_GP | 1u << EXC_CP | 1u << EXC_VC | 1u << EXC_SX;
     if (!event->valid || event->type != EVENT_EXCEPTION)
         return BENIGN;
     if (event->vector == EXC_DF)
@@ -36,7 +36,7 @@ static const char *exception_name(uint8_t vector, char spare[16])
         [EXC_DE] = "#DE", [EXC_DB] = "#DB", [EXC_BP] = "#BP", [EXC_OF] = "#OF", [EXC_BR] = "#BR",
         [EXC_UD] = "#UD", [EXC_NM] = "#NM", [EXC_DF] = "#DF", [EXC_TS] = "#TS", [EXC_NP] = "#NP",
         [EXC_SS] = "#SS", [EXC_GP] = "#GP", [EXC_PF] = "#PF", [EXC_MF] = "#MF", [EXC_AC] = "#AC",
-        [EXC_MC] = "#MC", [EXC_XF] = "#XF", [21] = "#CP",     [EXC_VC] = "#VC", [EXC_SX] = "#SX"
+        [EXC_MC] = "#MC", [EXC_XF] = "#XF", [EXC_CP] = "#CP", [EXC_VC] = "#VC", [EXC_SX] = "#SX"
     };
     if (vector < 32 && names[vector])
         return names[vector];
@@ -170,7 +170,8 @@ static void probe_delivery(struct vcpu *cpu, const struct event *event)
                                            .c = cpu->regs.cr2 });
 }
 
-/* RF of the pushed image: 1 for faults and between the iterations of a string instruction, 0 for #DB, else as it is.
+/* RF of the pushed image: 1 for faults and between the iterations of a string instruction, 0 for #DB and for INTn and its
+ * kin, which have retired (seen on Zen 4), else as it is.
  * APM vol 2, 3.1.6 "RFLAGS Register". */
 static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
 {
@@ -178,6 +179,8 @@ static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
         return false;
     if (event->type == EVENT_EXCEPTION && !event->soft_len && !event_is_software(event))
         return true;
+    if (event->soft_len)
+        return false;
     return (cpu->rflags & FLAG_RF) || cpu->repeat_insns == cpu_insns(cpu);
 }
 
@@ -405,11 +408,16 @@ static enum step take_machine_check(struct vcpu *cpu)
 
 /* #VMEXIT by an interrupt saves what the interrupt would push: RF is 1 between the iterations of a string instruction (8.2.2).
  * CHOICE: 15.6 is silent about RF. */
-static enum step exit_event(struct vcpu *cpu, uint64_t code, uint64_t info1)
+static void save_repeat(struct vcpu *cpu)
 {
     if (cpu->repeat_insns == cpu_insns(cpu))
         cpu->rflags |= FLAG_RF;
-    return svm_vmexit(cpu, code, info1, 0);
+}
+
+static enum step exit_event(struct vcpu *cpu, uint64_t code)
+{
+    save_repeat(cpu);
+    return svm_vmexit(cpu, code, 0, 0);
 }
 
 static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
@@ -418,20 +426,20 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
     case EVENT_NONE: return STEP_NEXT;
     case EVENT_INJECT: return take_injected(cpu);
     case EVENT_MACHINE_CHECK: return take_machine_check(cpu);
-    case EVENT_INIT_EXIT: return exit_event(cpu, VMEXIT_INIT, 0);
+    case EVENT_INIT_EXIT: return exit_event(cpu, VMEXIT_INIT);
     case EVENT_INIT: return take_init(cpu);
     case EVENT_SIPI: return sipi_take(cpu);
-    case EVENT_SMI_EXIT: return smm_vmexit(cpu);
+    case EVENT_SMI_EXIT: save_repeat(cpu); return smm_vmexit(cpu);
     case EVENT_SMI: return smm_enter(cpu);
     case EVENT_TRAP: return take_trap(cpu);
-    case EVENT_NMI_EXIT: return exit_event(cpu, VMEXIT_NMI, 0);
+    case EVENT_NMI_EXIT: return exit_event(cpu, VMEXIT_NMI);
     case EVENT_TAKE_NMI:
         cpu->pins.nmi = false;
         cpu->regs.nmi_masked = true; /* stays so if another exception replaces the NMI */
         return take(cpu, EVENT_NMI, EXC_NMI);
-    case EVENT_INTR_EXIT: return exit_event(cpu, VMEXIT_INTR, 0);
+    case EVENT_INTR_EXIT: return exit_event(cpu, VMEXIT_INTR);
     case EVENT_TAKE_INTR: return take_intr(cpu);
-    case EVENT_VINTR_EXIT: return exit_event(cpu, VMEXIT_VINTR, 0); /* V_IRQ stays */
+    case EVENT_VINTR_EXIT: return exit_event(cpu, VMEXIT_VINTR); /* V_IRQ stays */
     case EVENT_TAKE_VINTR:
         cpu->svm->v_irq = false; /* before the IDT is read */
         return take(cpu, EVENT_INTR, cpu->svm->v_intr_vector);

@@ -187,6 +187,7 @@ enum exception {
     EXC_AC,
     EXC_MC,
     EXC_XF,
+    EXC_CP = 21,
     EXC_HV = 28,
     EXC_VC,
     EXC_SX

@@ -30,6 +30,7 @@ static void expect_db_at(struct kit *k, uint64_t rip)
     ck_assert_uint_eq(k->cpu->regs.dr[6], 0xffff0ff0 | DR6_BS);
 }
 
+/* rows: events 5.5, 5.25 */
 WITH_KIT(single_step_traps_after_one_instruction)
 {
     CODE(k, "\x90\x90");
@@ -40,6 +41,7 @@ WITH_KIT(single_step_traps_after_one_instruction)
     ck_assert_uint_eq(k->cpu->rflags, 2);
 }
 
+/* rows: events 6.5, 6.8, pitfalls 6.2 */
 WITH_KIT(mov_ss_holds_the_trap)
 {
     CODE(k, "\x8e\xd0\x90\x90");
@@ -49,6 +51,7 @@ WITH_KIT(mov_ss_holds_the_trap)
     expect_db_at(k, CODE_SPA + 3);
 }
 
+/* rows: events 6.7, pitfalls 6.1 */
 WITH_KIT(sti_does_not_hold_the_trap)
 {
     CODE(k, "\xfb\x90");
@@ -57,6 +60,7 @@ WITH_KIT(sti_does_not_hold_the_trap)
     expect_db_at(k, CODE_SPA + 1);
 }
 
+/* rows: events 6.11, pitfalls 6.2 */
 WITH_KIT(held_trap_comes_at_the_handler_of_int3)
 {
     CODE(k, "\x8e\xd0\xcc");
@@ -68,6 +72,7 @@ WITH_KIT(held_trap_comes_at_the_handler_of_int3)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), HANDLER + 16 * EXC_BP);
 }
 
+/* rows: events 6.11, pitfalls 6.2 */
 WITH_KIT(held_trap_is_lost_with_a_fault)
 {
     CODE(k, "\x8e\xd0\x0f\x0b");
@@ -78,6 +83,7 @@ WITH_KIT(held_trap_is_lost_with_a_fault)
     ck_assert_uint_eq(k->delivered.a & 0xff, EXC_UD);
 }
 
+/* rows: pitfalls 6.7 */
 WITH_KIT(int_n_does_not_trap)
 {
     CODE(k, "\xcd\x30");
@@ -87,6 +93,7 @@ WITH_KIT(int_n_does_not_trap)
     ck_assert_uint_eq(k->delivered.a & 0xff, 0x30);
 }
 
+/* rows: events 5.25, pitfalls 6.6 */
 WITH_KIT(syscall_traps_by_the_resulting_tf)
 {
     CODE(k, "\x0f\x05");
@@ -104,6 +111,7 @@ WITH_KIT(syscall_traps_by_the_resulting_tf)
     expect_db_at(k, HANDLER);
 }
 
+/* rows: events 5.25, pitfalls 6.6 */
 WITH_KIT(sysret_that_sets_tf_traps_before_the_target)
 {
     CODE(k, "\x48\x0f\x07");
@@ -129,6 +137,7 @@ static void iret_frame(struct kit *k, uint64_t flags)
     push8(k, CODE_SPA + 0x10);
 }
 
+/* rows: events 5.25, pitfalls 6.4 */
 WITH_KIT(iret_that_sets_tf_traps_after_the_next_instruction)
 {
     CODE(k, "\x48\xcf");
@@ -137,6 +146,7 @@ WITH_KIT(iret_that_sets_tf_traps_after_the_next_instruction)
     expect_db_at(k, CODE_SPA + 0x11);
 }
 
+/* rows: events 5.22, pitfalls 6.17 */
 WITH_KIT(rf_lasts_for_one_instruction_after_iret)
 {
     CODE(k, "\x48\xcf");
@@ -159,6 +169,7 @@ WITH_KIT(iret_to_iret_keeps_rf)
     ck_assert_uint_eq(cpu_rflags(k->cpu), 2 | FLAG_RF);
 }
 
+/* rows: events 5.23, pitfalls 6.17 */
 WITH_KIT(interrupt_between_iterations_pushes_rf)
 {
     CODE(k, "\xf3\xa4"); /* REP MOVSB */
@@ -176,6 +187,7 @@ WITH_KIT(interrupt_between_iterations_pushes_rf)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP] + 16, 8), 2 | FLAG_IF | FLAG_RF);
 }
 
+/* rows: events 5.23 */
 WITH_KIT(interrupt_between_instructions_pushes_no_rf)
 {
     CODE(k, "\xf3\xa4\x90");
@@ -190,6 +202,7 @@ WITH_KIT(interrupt_between_instructions_pushes_no_rf)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP] + 16, 8), 2 | FLAG_IF);
 }
 
+/* rows: events 6.10, pitfalls 6.24 */
 WITH_KIT(sti_hlt_takes_the_interrupt_behind_hlt)
 {
     CODE(k, "\xfb\xf4\x90");
@@ -199,6 +212,7 @@ WITH_KIT(sti_hlt_takes_the_interrupt_behind_hlt)
     ck_assert_uint_eq(kit_get(k, STACK_TOP - 40, 8), CODE_SPA + 2);
 }
 
+/* rows: events 6.1, 6.8, pitfalls 6.2 */
 WITH_KIT(mov_ss_shadow_holds_the_interrupt)
 {
     CODE(k, "\x8e\xd0\x90\x90");
