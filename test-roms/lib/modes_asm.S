@@ -462,6 +462,10 @@ leave_legacy:
     movl %eax, %cr0
     xorl %eax, %eax
     lldt %ax
+    /* Long mode cannot be activated with a 16-bit TSS in TR. */
+    movzwl host_tr, %eax
+    andb $~2, rom_gdt + 5(%eax)
+    ltr %ax
     movl host_cr4, %eax
     movl %eax, %cr4
     movl host_cr3, %eax
