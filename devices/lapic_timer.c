@@ -15,6 +15,11 @@ static unsigned tick_shift(const struct lapic *lapic)
     return (dv + 1) & 7;
 }
 
+static uint64_t now_of(const struct lapic *lapic)
+{
+    return clock_now_ns(lapic->apics->clock);
+}
+
 static bool is_periodic(const struct lapic *lapic)
 {
     return lapic->lvt[LVT_TIMER] & LVT_PERIODIC;
@@ -26,28 +31,23 @@ static bool is_deadline_mode(uint32_t entry)
     return (entry & (LVT_DEADLINE | LVT_PERIODIC)) == LVT_DEADLINE;
 }
 
-static uint64_t ns_gone(const struct lapic *lapic)
+/* A processor that is a little behind may look at a timer another has moved: no time has gone then. */
+static uint64_t ticks_gone(const struct lapic *lapic, uint64_t now)
 {
-    uint64_t now = clock_now_ns(lapic->apics->clock);
-    return now > lapic->at ? now - lapic->at : 0;
-}
-
-static uint64_t ticks_gone(const struct lapic *lapic)
-{
-    return ns_gone(lapic) >> tick_shift(lapic);
+    return now > lapic->at ? (now - lapic->at) >> tick_shift(lapic) : 0;
 }
 
 /* TSC-deadline mode: is it waiting? */
-static bool is_armed(const struct lapic *lapic)
+static bool is_armed(const struct lapic *lapic, uint64_t now)
 {
-    return lapic->tsc_deadline && clock_now_ns(lapic->apics->clock) < lapic->at;
+    return lapic->tsc_deadline && now < lapic->at;
 }
 
 uint32_t lapic_timer_count(const struct lapic *lapic)
 {
     if (!lapic->timer_on)
         return 0;
-    uint64_t ticks = ticks_gone(lapic);
+    uint64_t ticks = ticks_gone(lapic, now_of(lapic));
     if (ticks < lapic->from)
         return lapic->from - (uint32_t)ticks;
     if (!is_periodic(lapic))
@@ -55,9 +55,9 @@ uint32_t lapic_timer_count(const struct lapic *lapic)
     return lapic->initial - (uint32_t)((ticks - lapic->from) % lapic->initial);
 }
 
-static void sync_deadline(struct lapic *lapic)
+static void sync_deadline(struct lapic *lapic, uint64_t now)
 {
-    if (!lapic->tsc_deadline || is_armed(lapic))
+    if (!lapic->tsc_deadline || is_armed(lapic, now))
         return;
     lapic->tsc_deadline = 0;
     lapic_deliver(lapic, LVT_TIMER);
@@ -65,10 +65,11 @@ static void sync_deadline(struct lapic *lapic)
 
 void lapic_timer_sync(struct lapic *lapic)
 {
-    sync_deadline(lapic);
+    uint64_t now = now_of(lapic);
+    sync_deadline(lapic, now);
     if (!lapic->timer_on)
         return;
-    uint64_t ticks = ticks_gone(lapic);
+    uint64_t ticks = ticks_gone(lapic, now);
     if (ticks < lapic->from)
         return;
     if (is_periodic(lapic)) {
@@ -121,7 +122,7 @@ void lapic_timer_set_initial(struct lapic *lapic, uint32_t initial)
         return;
     lapic_timer_sync(lapic);
     lapic->initial = lapic->from = initial;
-    lapic->at = clock_now_ns(lapic->apics->clock);
+    lapic->at = now_of(lapic);
     lapic->timer_on = initial != 0;
     lapic_timer_arm(lapic);
 }
@@ -131,7 +132,7 @@ void lapic_timer_set_divide(struct lapic *lapic, uint32_t value)
     lapic_timer_sync(lapic);
     if (lapic->timer_on) {
         lapic->from = lapic_timer_count(lapic);
-        lapic->at = clock_now_ns(lapic->apics->clock);
+        lapic->at = now_of(lapic);
     }
     lapic->divide = value & 0x0b;
     lapic_timer_arm(lapic);
@@ -159,7 +160,7 @@ void lapic_timer_fire(void *self, uint64_t now_ns)
 uint64_t lapic_read_tsc_deadline(void *self)
 {
     const struct lapic *lapic = self;
-    return is_armed(lapic) ? lapic->tsc_deadline : 0;
+    return is_armed(lapic, now_of(lapic)) ? lapic->tsc_deadline : 0;
 }
 
 void lapic_write_tsc_deadline(void *self, uint64_t tsc, uint64_t when_ns)
@@ -174,11 +175,11 @@ void lapic_write_tsc_deadline(void *self, uint64_t tsc, uint64_t when_ns)
 }
 
 /* The next expiry, whether or not anything waits for it. */
-static uint64_t next_expiry(const struct lapic *lapic)
+static uint64_t next_expiry(const struct lapic *lapic, uint64_t now)
 {
-    if (is_armed(lapic))
+    if (is_armed(lapic, now))
         return lapic->at;
-    uint64_t ticks = ticks_gone(lapic);
+    uint64_t ticks = ticks_gone(lapic, now);
     if (!lapic->timer_on || (ticks >= lapic->from && !is_periodic(lapic)))
         return CLOCK_NEVER;
     uint64_t at_zero = lapic->from;
@@ -189,7 +190,8 @@ static uint64_t next_expiry(const struct lapic *lapic)
 
 void lapic_timer_mix(const struct lapic *lapic, const struct dev_mixer *mixer)
 {
+    uint64_t now = dev_mix_ns(lapic->apics->clock);
     dev_mix(mixer, lapic->initial | (uint64_t)lapic->divide << 32);
-    dev_mix(mixer, next_expiry(lapic));
-    dev_mix(mixer, is_armed(lapic) ? lapic->tsc_deadline : 0);
+    dev_mix(mixer, next_expiry(lapic, now));
+    dev_mix(mixer, is_armed(lapic, now) ? lapic->tsc_deadline : 0);
 }
