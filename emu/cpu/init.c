@@ -43,7 +43,6 @@ enum step init_take(struct vcpu *cpu)
     init_svm(cpu);
     cpu->regs.wait_sipi = cpu->index != 0;
     trap_reset(cpu);
-    cpu->io_trap.valid = false;
     cpu->monitor.armed = cpu->monitor.waiting = false;
     if (cpu->intc && cpu->intc->init)
         cpu->intc->init(cpu->intc_self);

@@ -152,11 +152,16 @@ void smm_note_io(struct vcpu *cpu, uint64_t info)
                                          .steps = steps(cpu) };
 }
 
-/* Is this the boundary behind that access? Then the causes of a #DB that are due are told with it. */
-static bool io_is_fresh(struct vcpu *cpu)
+bool smm_io_is_fresh(const struct vcpu *cpu)
+{
+    return cpu->io_trap.valid && steps(cpu) - cpu->io_trap.steps <= 1;
+}
+
+/* Use what was noted, if it is fresh. The causes of a #DB that are due are told with it. */
+static bool take_io(struct vcpu *cpu)
 {
     struct cpu_io_trap *io = &cpu->io_trap;
-    bool fresh = io->valid && steps(cpu) - io->steps <= 1;
+    bool fresh = smm_io_is_fresh(cpu);
     io->valid = false;
     if (fresh)
         io->dword |= (cpu->traps & 0xf) << IO_B_SHIFT | (cpu->traps & DR6_BS ? IO_TF : 0);
@@ -174,11 +179,9 @@ enum step smm_vmexit(struct vcpu *cpu)
 {
     const struct cpu_io_trap *io = &cpu->io_trap;
     uint64_t info1 = 1; /* external: the processor itself traps no port */
-    bool fresh = io_is_fresh(cpu);
+    bool fresh = take_io(cpu);
     if (fresh)
         info1 |= (uint64_t)io->segment << 10 | (uint64_t)io->dword << 32;
-    if (cpu->repeat_insns == cpu_insns(cpu)) /* as every event saves it */
-        cpu->rflags |= FLAG_RF;
     return svm_vmexit(cpu, VMEXIT_SMI, info1, fresh ? io->rip : 0);
 }
 
@@ -207,7 +210,7 @@ static void save_registers(struct vcpu *cpu, uint8_t *area)
 static void save_special(struct vcpu *cpu, uint8_t *area)
 {
     const struct cpu_io_trap *io = &cpu->io_trap;
-    bool fresh = io_is_fresh(cpu);
+    bool fresh = take_io(cpu);
     put(area, SAVE_IO_RIP, fresh ? io->rip : cpu->r[REG_RIP]);
     put(area, SAVE_IO_RCX, fresh ? io->rcx : cpu->r[REG_RCX]);
     put(area, SAVE_IO_RSI, fresh ? io->rsi : cpu->r[REG_RSI]);

@@ -45,6 +45,9 @@ static inline struct smm_io smm_io_begin(const struct vcpu *cpu)
 
 void smm_note_io(struct vcpu *cpu, uint64_t info);
 
+/* Is this the boundary behind the access that was noted last? */
+bool smm_io_is_fresh(const struct vcpu *cpu);
+
 static inline void smm_io_end(struct vcpu *cpu, struct smm_io io, uint64_t info)
 {
     if (EMU_UNLIKELY(cpu->pins.smi && !io.pending))

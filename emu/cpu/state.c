@@ -75,6 +75,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->x87 = (struct cpu_x87){ .fcw = 0x40, .ftw = 0x5555 };
     cpu->pins = (struct cpu_pins){ 0 };
     cpu->monitor = (struct cpu_monitor){ 0 };
+    cpu->io_trap = (struct cpu_io_trap){ 0 };
     cpu->raised = (struct raised){ 0 };
     cpu->delivering = (struct event){ 0 };
     cpu->left = 0;

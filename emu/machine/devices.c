@@ -30,7 +30,10 @@ static void apic_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t
     case APIC_CHANGED: break;
     case APIC_NMI: target->pins.nmi = true; break;
     case APIC_SMI: target->pins.smi = true; break;
-    case APIC_INIT: target->pins.init = true; break;
+    case APIC_INIT:
+        target->pins.init = true;
+        target->pins.sipi = false; /* one that came before it has found nobody waiting */
+        break;
     case APIC_SIPI:
         target->pins.sipi = true;
         target->pins.sipi_vector = vector;

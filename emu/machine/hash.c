@@ -4,6 +4,7 @@
  * caches) and takes lazy flags in their final form. A page of zeros counts as one that was never touched. */
 #include "emu/machine/machine.h"
 
+#include "emu/cpu/smm.h"
 #include "svm/svm.h"
 
 #include <string.h>
@@ -86,6 +87,30 @@ static void mix_nested(const struct mixer *mixer, const struct walk_regime *regi
                    (uint64_t)regime->pse << 10);
 }
 
+/* A guest that SMM has interrupted. */
+static void mix_suspended(const struct mixer *mixer, const struct svm_suspended *guest)
+{
+    mix(mixer, guest->valid);
+    if (!guest->valid)
+        return;
+    mix(mixer, guest->nested_paging | (uint64_t)guest->v_intr_masking << 1 |
+                   (uint64_t)guest->v_irq << 2 | (uint64_t)guest->v_ign_tpr << 3 |
+                   (uint64_t)guest->host_if << 4 | (uint64_t)guest->cpl << 5 |
+                   (uint64_t)guest->v_tpr << 8 | (uint64_t)guest->v_intr_prio << 16 |
+                   (uint64_t)guest->v_intr_vector << 24 | (uint64_t)guest->asid << 32);
+    for (int i = 0; i < 6; i++)
+        mix(mixer, guest->intercept[i]);
+    mix(mixer, guest->vmcb_spa);
+    mix(mixer, guest->iopm_spa);
+    mix(mixer, guest->msrpm_spa);
+    mix(mixer, guest->tsc_offset);
+    mix(mixer, guest->n_cr3);
+    mix(mixer, guest->g_pat);
+    mix(mixer, guest->host_pat);
+    if (guest->nested_paging)
+        mix_nested(mixer, &guest->host_regime);
+}
+
 static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
 {
     mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
@@ -109,6 +134,20 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
         mix(mixer, svm->inject_next_rip);
     if (svm->nested_paging)
         mix_nested(mixer, &svm->host_regime);
+    mix_suspended(mixer, &svm->suspended);
+}
+
+/* A port access that SMM may still restart. */
+static void mix_io_trap(const struct mixer *mixer, const struct vcpu *cpu)
+{
+    const struct cpu_io_trap *io = &cpu->io_trap;
+    if (!smm_io_is_fresh(cpu))
+        return;
+    mix(mixer, io->dword | (uint64_t)io->segment << 32);
+    mix(mixer, io->rip);
+    mix(mixer, io->rcx);
+    mix(mixer, io->rsi);
+    mix(mixer, io->rdi);
 }
 
 /* What the timers are set to. */
@@ -140,6 +179,7 @@ static void mix_vcpu(const struct mixer *mixer, struct vcpu *cpu)
     mix_svm(mixer, cpu->svm);
     mix_event(mixer, &cpu->delivering);
     mix_monitor(mixer, &cpu->monitor);
+    mix_io_trap(mixer, cpu);
     paging_hash(cpu->paging, mixer->put, mixer->self);
 }
 
