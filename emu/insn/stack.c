@@ -57,19 +57,26 @@ enum step insn_popa(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
+/* rSP moved down within its width: what lies above it in the register stays. */
+static uint64_t below(const struct vcpu *cpu, uint64_t rsp, unsigned bytes)
+{
+    uint64_t mask = size_mask(stack_width(cpu));
+    return (rsp & ~mask) | ((rsp - bytes) & mask);
+}
+
 /* The nesting level is taken modulo 32. CHOICE: the byte range the new rSP points to is checked for writing, as the
  * manual's pseudo-code asks; a fault anywhere leaves rSP and rBP alone, bytes already pushed stay. */
 enum step insn_enter(struct vcpu *cpu, const struct insn *in)
 {
     unsigned size = in->op_size, level = (unsigned)in->imm2 & 31;
-    uint64_t rsp = cpu->r[REG_RSP] - size, rbp = cpu->r[REG_RBP], frame, value;
+    uint64_t rsp = below(cpu, cpu->r[REG_RSP], size), rbp = cpu->r[REG_RBP], frame, value;
     enum step step = stack_store(cpu, rsp, size, rbp);
     if (step != STEP_NEXT)
         return step;
     frame = rsp;
     for (unsigned i = 1; i < level; i++) {
         rbp -= size;
-        rsp -= size;
+        rsp = below(cpu, rsp, size);
         step = stack_load(cpu, rbp, size, &value);
         if (step == STEP_NEXT)
             step = stack_store(cpu, rsp, size, value);
@@ -77,12 +84,12 @@ enum step insn_enter(struct vcpu *cpu, const struct insn *in)
             return step;
     }
     if (level > 0) {
-        rsp -= size;
+        rsp = below(cpu, rsp, size);
         step = stack_store(cpu, rsp, size, frame);
         if (step != STEP_NEXT)
             return step;
     }
-    rsp -= (uint16_t)in->imm;
+    rsp = below(cpu, rsp, (uint16_t)in->imm);
 
     struct mem_rmw probe;
     uint64_t at = rsp & size_mask(stack_width(cpu));
