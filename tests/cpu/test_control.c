@@ -192,7 +192,7 @@ WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
     const uint64_t valid = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
-                           CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+                           CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE;
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_LONG64, 0);
         if (bit == 12)
@@ -310,7 +310,7 @@ WITH_KIT(efer_takes_exactly_the_bits_of_the_model)
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_PROT32, 0);
         uint64_t before = k->cpu->regs.efer;
-        bool legal = bit == 0 || bit == 8 || bit == 11 || bit == 12;
+        bool legal = bit == 0 || bit == 8 || bit == 11 || bit == 12 || bit == 15;
         enum step step = write_efer(k, before | 1ull << bit);
         if (legal)
             ck_assert_int_eq(step, STEP_NEXT);
@@ -500,6 +500,8 @@ WITH_KIT(cr4_changes_flush_the_asid_or_nothing)
         { 0, CR4_SMAP, OTHER_ASID },
         { 0, CR4_PCIDE, EVERYTHING },
         { CR4_PCIDE, 0, NOTHING },
+        { 0, CR4_PKE, NOTHING },
+        { CR4_PKE, 0, EVERYTHING },
         { 0, CR4_TSD, EVERYTHING },
         { 0, CR4_UMIP | CR4_FSGSBASE | CR4_MCE, EVERYTHING },
         { CR4_PGE, CR4_PGE, EVERYTHING },
