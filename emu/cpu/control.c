@@ -42,10 +42,16 @@ static bool cr0_may_start_paging(const struct vcpu *cpu)
     return (regs->cr4 & CR4_PAE) && !(regs->seg[SEG_CS].attr & SEG_ATTR_L) && tss != 1 && tss != 3;
 }
 
+/* SMM has locked CR0, CR3, CR4 and EFER until RSM. APM vol 2, 10.3.9 "SMM Page Configuration Lock". */
+static bool paging_is_locked(const struct vcpu *cpu)
+{
+    return cpu->msr.hwcr & HWCR_SMM_PGCFG_LOCK;
+}
+
 bool control_cr0_ok(const struct vcpu *cpu, uint64_t value)
 {
     uint64_t old = cpu->regs.cr0;
-    if (value >> 32)
+    if (value >> 32 || paging_is_locked(cpu))
         return false;
     if ((value & CR0_PG) && !(value & CR0_PE))
         return false;
@@ -77,6 +83,8 @@ void control_set_cr0(struct vcpu *cpu, uint64_t value)
 
 bool control_cr3_ok(const struct vcpu *cpu, uint64_t value)
 {
+    if (paging_is_locked(cpu))
+        return false;
     if (cpu->regs.cr4 & CR4_PCIDE)
         value &= ~(1ull << 63);
     /* The PDPTEs of legacy PAE are looked at by walks, here as in the writes of CR0 and CR4: paging/descend_priv.h. */
@@ -142,7 +150,7 @@ bool control_cr4_ok(const struct vcpu *cpu, uint64_t value)
 {
     const struct cpu_regs *regs = &cpu->regs;
     bool lma = regs->efer & EFER_LMA;
-    if (value & ~control_cr4_valid(cpu))
+    if ((value & ~control_cr4_valid(cpu)) || paging_is_locked(cpu))
         return false;
     if (lma && !(value & CR4_PAE))
         return false;
@@ -186,7 +194,7 @@ uint64_t control_efer_valid(const struct vcpu *cpu)
 bool control_efer_ok(const struct vcpu *cpu, uint64_t value)
 {
     uint64_t changed = cpu->regs.efer ^ value;
-    if (value & ~control_efer_valid(cpu))
+    if ((value & ~control_efer_valid(cpu)) || paging_is_locked(cpu))
         return false;
     if ((changed & EFER_LME) && (cpu->regs.cr0 & CR0_PG))
         return false;

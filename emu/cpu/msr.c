@@ -252,6 +252,20 @@ static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_
     smm_view_changed(cpu);
 }
 
+/* SmmLock cannot be cleared; SMM_PGCFG_LOCK is for SMM to set and for RSM to clear. APM vol 2, 15.32 "SMM-Lock", 10.3.9
+ * "SMM Page Configuration Lock". CHOICE: a write that would clear the latter leaves it. */
+static bool write_hwcr(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
+{
+    uint64_t kept = cpu->msr.hwcr & (HWCR_SMM_LOCK | HWCR_SMM_PGCFG_LOCK);
+    if ((value & HWCR_SMM_PGCFG_LOCK) && cpu_has(cpu, CPU_FEATURE_SMM_PGCFG_LOCK)) {
+        if (!cpu->regs.smm)
+            return false;
+        kept |= HWCR_SMM_PGCFG_LOCK;
+    }
+    cpu->msr.hwcr = (value & row->mask) | kept;
+    return true;
+}
+
 static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value)
 {
     if (!cpu_base_canonical(cpu, value))
@@ -301,9 +315,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_VM_CR: return write_vm_cr(cpu, value);
     case MSR_SMM_AREA: write_smm_area(cpu, row, value); return true;
     case MSR_SMM_CTL: return !cpu_has(cpu, CPU_FEATURE_NO_SMM_CTL) && smm_control(cpu, value);
-    case MSR_HWCR: /* SmmLock cannot be cleared. APM vol 2, 15.32 "SMM-Lock" */
-        cpu->msr.hwcr = (value & row->mask) | (cpu->msr.hwcr & HWCR_SMM_LOCK);
-        return true;
+    case MSR_HWCR: return write_hwcr(cpu, row, value);
     case MSR_DEBUGCTL: /* bits 6:2 must be zero; those above read 0. APM vol 2, 13.1.1.6 */
         if (value & 0x7c)
             return false;

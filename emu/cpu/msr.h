@@ -37,6 +37,7 @@ enum msr_kind {
 #define HWCR_MON_MWAIT_DIS (1u << 9)
 #define HWCR_MON_MWAIT_USER_EN (1u << 10)
 #define HWCR_MC_STATUS_WR_EN (1u << 18)
+#define HWCR_SMM_PGCFG_LOCK (1ull << 33)
 
 struct msr_info {
     uint32_t number, count;

@@ -39,6 +39,7 @@ void smm_view_changed(struct vcpu *cpu)
 static void set_smm(struct vcpu *cpu, bool on)
 {
     cpu->regs.smm = on;
+    cpu->msr.hwcr &= ~HWCR_SMM_PGCFG_LOCK; /* it ends with SMM */
     smm_view(cpu);
     paging_flush_all(cpu->paging);
     cpu_update_mode(cpu);

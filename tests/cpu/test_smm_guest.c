@@ -68,6 +68,43 @@ WITH_KIT(smm_lock_makes_the_registers_read_only)
     ck_assert_uint_eq(k->errors, 3);
 }
 
+/* rows: events 12.10 */
+WITH_KIT(page_configuration_lock_holds_until_rsm)
+{
+    struct vcpu *cpu = k->cpu;
+    uint64_t lock = cpu->msr.hwcr | HWCR_SMM_PGCFG_LOCK;
+    kit_raised(k, msr_write(cpu, 0xc0010015, lock), EXC_GP, 0); /* outside SMM */
+    smi(k);
+    ck_assert(control_cr0_ok(cpu, cpu->regs.cr0));
+    wrmsr(k, 0xc0010015, lock);
+    wrmsr(k, 0xc0010015, lock & ~HWCR_SMM_PGCFG_LOCK);
+    ck_assert_uint_eq(cpu->msr.hwcr, lock);
+    cpu->r[REG_RAX] = (uint32_t)cpu->regs.cr0;
+    kit_raised(k, EXEC(k, "\x0f\x22\xc0"), EXC_GP, 0);
+    cpu->r[REG_RAX] = 0;
+    kit_raised(k, EXEC(k, "\x0f\x22\xd8"), EXC_GP, 0); /* CR3 */
+    kit_raised(k, EXEC(k, "\x0f\x22\xe0"), EXC_GP, 0); /* CR4 */
+    kit_raised(k, msr_write(cpu, 0xc0000080, 0), EXC_GP, 0);
+    ck_assert_int_ne(EXEC(k, "\x0f\x22\xd0"), STEP_RAISED); /* CR2 is free */
+    set_field(k, 0xff78, 8, CODE_SPA);
+    rsm(k);
+    ck_assert_uint_eq(cpu->msr.hwcr & HWCR_SMM_PGCFG_LOCK, 0);
+    ck_assert(control_cr0_ok(cpu, cpu->regs.cr0));
+    ck_assert(control_efer_ok(cpu, cpu->regs.efer));
+}
+
+WITH_KIT(page_configuration_lock_needs_its_cpuid_bit)
+{
+    struct vcpu *cpu = k->cpu;
+    struct cpu_model model;
+    ck_assert_int_eq(cpu_model_parse("max,-smm-pgcfg-lock", &model, NULL), PACIFICA_OK);
+    cpu->model = &model;
+    smi(k);
+    wrmsr(k, 0xc0010015, cpu->msr.hwcr | HWCR_SMM_PGCFG_LOCK);
+    ck_assert_uint_eq(cpu->msr.hwcr & HWCR_SMM_PGCFG_LOCK, 0);
+    ck_assert(control_cr0_ok(cpu, cpu->regs.cr0));
+}
+
 WITH_KIT(dis_a20m_of_vm_cr_acts)
 {
     memory_set_a20(k->memory, false);
@@ -313,6 +350,8 @@ int main(void)
         tseg_follows_its_registers,
         accesses_follow_the_view,
         smm_lock_makes_the_registers_read_only,
+        page_configuration_lock_holds_until_rsm,
+        page_configuration_lock_needs_its_cpuid_bit,
         dis_a20m_of_vm_cr_acts,
         smm_ctl_enters_and_exits,
         smm_ctl_maps_smram,
