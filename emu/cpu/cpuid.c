@@ -74,7 +74,7 @@ static const struct {
     { CPU_FEATURE_MCA, CPU_FEATURE_MCE },          { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
     { CPU_FEATURE_NPT, CPU_FEATURE_SVM },          { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
     { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM },  { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
-    { CPU_FEATURE_PKU, CPU_FEATURE_LM },
+    { CPU_FEATURE_PKU, CPU_FEATURE_LM },           { CPU_FEATURE_EXTAPIC, CPU_FEATURE_APIC },
 };
 
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
