@@ -33,6 +33,7 @@ static void expect_fault(struct kit *k, enum step step, unsigned vector, unsigne
 
 #define CODE_VEC(v) ((v)*8 + 2)
 
+/* rows: events 7.4.11, 7.4.12, pitfalls 3.11 */
 WITH_KIT(long_frame_has_ss_rsp_rflags_cs_rip)
 {
     struct vcpu *cpu = k->cpu;
@@ -53,6 +54,7 @@ WITH_KIT(long_frame_has_ss_rsp_rflags_cs_rip)
     ck_assert(!cpu->delivering.valid);
 }
 
+/* rows: events 7.4.15 */
 WITH_KIT(interrupt_gate_clears_if_tf_nt_rf)
 {
     k->cpu->rflags |= FLAG_TF | FLAG_NT | FLAG_RF;
@@ -60,6 +62,7 @@ WITH_KIT(interrupt_gate_clears_if_tf_nt_rf)
     ck_assert_uint_eq(k->cpu->rflags, 2);
 }
 
+/* rows: events 7.4.15 */
 WITH_KIT(trap_gate_keeps_if)
 {
     kit_idt(k, VECTOR, 15, 0, 0);
@@ -67,6 +70,7 @@ WITH_KIT(trap_gate_keeps_if)
     ck_assert_uint_eq(k->cpu->rflags, 2 | FLAG_IF);
 }
 
+/* rows: events 7.4.12 */
 WITH_KIT(error_code_is_pushed_last)
 {
     ck_assert_int_eq(take_fault(k, EXC_GP, 0x1234), STEP_JUMP);
@@ -86,6 +90,7 @@ WITH_KIT(faults_push_rf_set_and_debug_clear)
     ck_assert_uint_eq(kit_get(k, STACK_TOP - 24, 8), 2);
 }
 
+/* rows: events 7.4.1, 4.1, 4.6, pitfalls 3.12 */
 WITH_KIT(vector_beyond_the_idt_is_gp)
 {
     k->cpu->regs.idtr.limit = 16 * VECTOR + 14;
@@ -96,6 +101,7 @@ WITH_KIT(vector_beyond_the_idt_is_gp)
     ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
 }
 
+/* rows: events 7.4.2, pitfalls 3.30 */
 WITH_KIT(gate_type_must_be_14_or_15)
 {
     for (unsigned type = 0; type < 32; type++) {
@@ -109,6 +115,7 @@ WITH_KIT(gate_type_must_be_14_or_15)
     }
 }
 
+/* rows: events 7.4.4, 4.6, pitfalls 10.7, 3.12 */
 WITH_KIT(software_interrupt_needs_gate_dpl)
 {
     for (unsigned dpl = 0; dpl < 4; dpl++) {
@@ -125,6 +132,7 @@ WITH_KIT(software_interrupt_needs_gate_dpl)
     }
 }
 
+/* rows: events 7.4.4, pitfalls 10.7 */
 WITH_KIT(int3_needs_gate_dpl_icebp_does_not)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -138,6 +146,15 @@ WITH_KIT(int3_needs_gate_dpl_icebp_does_not)
     ck_assert_uint_eq(k->cpu->regs.dr[6], 0xffff0ff0); /* ICEBP leaves DR6 alone */
 }
 
+/* rows: events 7.4.3 */
+WITH_KIT(type_bits_of_the_last_dword_are_not_checked)
+{
+    kit_put(k, GATE_AT + 13, 1, 0x1f);
+    ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
+    ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
+}
+
+/* rows: events 7.4.5 */
 WITH_KIT(gate_not_present_is_np)
 {
     kit_put(k, GATE_AT + 5, 1, 0x0e);
@@ -150,6 +167,7 @@ static void gate_selector(struct kit *k, uint16_t selector)
     kit_gate64(k, GATE_AT, selector, HANDLER + 16 * VECTOR, 14, 0, 0);
 }
 
+/* rows: events 7.4.6, 7.4.7, 7.4.8, pitfalls 3.12 */
 WITH_KIT(gate_code_segment_is_checked)
 {
     static const struct {
@@ -177,6 +195,7 @@ WITH_KIT(gate_code_segment_is_checked)
     ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
 }
 
+/* rows: events 7.4.9, 7.4.10, 7.4.14, pitfalls 3.11 */
 WITH_KIT(inner_level_takes_rsp_from_the_tss)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -191,6 +210,7 @@ WITH_KIT(inner_level_takes_rsp_from_the_tss)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].selector, CODE64);
 }
 
+/* rows: events 7.4.10, 7.4.14 */
 WITH_KIT(inner_level_one_uses_rsp1_and_null_ss_rpl_1)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -203,6 +223,7 @@ WITH_KIT(inner_level_one_uses_rsp1_and_null_ss_rpl_1)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].selector, CODE64_1 | 1);
 }
 
+/* rows: events 7.4.9 */
 WITH_KIT(conforming_handler_keeps_cpl_and_stack)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -213,6 +234,7 @@ WITH_KIT(conforming_handler_keeps_cpl_and_stack)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].selector, CONFORMING | 3);
 }
 
+/* rows: events 7.4.10, 7.4.11, 7.4.14, pitfalls 3.11 */
 WITH_KIT(ist_is_used_at_the_same_level_too)
 {
     kit_idt(k, VECTOR, 14, 0, 1);
@@ -221,6 +243,7 @@ WITH_KIT(ist_is_used_at_the_same_level_too)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_SS].selector, DATA0); /* SS stays */
 }
 
+/* rows: events 7.4.10 */
 WITH_KIT(stack_field_beyond_the_tss_is_ts)
 {
     kit_idt(k, VECTOR, 14, 0, 7);
@@ -233,6 +256,7 @@ WITH_KIT(stack_field_beyond_the_tss_is_ts)
     ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
 }
 
+/* rows: events 7.4.10, 7.4.12, pitfalls 3.5 */
 WITH_KIT(non_canonical_stack_is_ss)
 {
     kit_idt(k, VECTOR, 14, 0, 2);
@@ -243,12 +267,14 @@ WITH_KIT(non_canonical_stack_is_ss)
     expect_fault(k, take_intr(k, VECTOR), EXC_SS, 1);
 }
 
+/* rows: events 7.4.13 */
 WITH_KIT(non_canonical_handler_is_gp)
 {
     kit_gate64(k, GATE_AT, CODE64, NONCANON, 14, 0, 0);
     expect_fault(k, take_intr(k, VECTOR), EXC_GP, 1);
 }
 
+/* rows: events 2.8, 7.4.12, pitfalls 10.4 */
 WITH_KIT(stack_page_fault_writes_nothing)
 {
     /* The frame crosses into page 0 of the paged area, which is not present: nothing of it counts. */
@@ -265,6 +291,7 @@ WITH_KIT(stack_page_fault_writes_nothing)
     ck_assert_uint_eq(kit_get(k, rsp + 32, 8), PAGED_LA + 0x1010); /* RSP of before */
 }
 
+/* rows: events 4.8 */
 WITH_KIT(inner_stack_is_a_supervisor_access)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -275,6 +302,7 @@ WITH_KIT(inner_stack_is_a_supervisor_access)
     ck_assert_uint_eq(k->cpu->r[REG_RSP], PAGED_LA + 0x800 - 40);
 }
 
+/* rows: events 13.9 */
 WITH_KIT(delivery_sets_accessed_bit_of_cs)
 {
     kit_gdt(k, FREE, kit_descriptor(0, 0xfffff, 0xa9a));
@@ -284,6 +312,7 @@ WITH_KIT(delivery_sets_accessed_bit_of_cs)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].attr, 0xa9b);
 }
 
+/* rows: events 7.4.9 */
 WITH_KIT(delivery_from_compatibility_mode_enters_64_bit_code)
 {
     kit_mode(k, MODE_COMPAT32, 3);
@@ -306,6 +335,7 @@ WITH_KIT(delivery_from_compatibility_mode_to_level_3_uses_the_whole_rsp)
     ck_assert_uint_eq(kit_get(k, 0x82ffe0, 8), CODE32_3 | 3);
 }
 
+/* rows: events 1.15 */
 WITH_KIT(page_fault_writes_cr2)
 {
     ck_assert_int_eq(cpu_raise_page_fault(k->cpu, 0x123456, PF_US), STEP_RAISED);
@@ -336,6 +366,7 @@ static void mode32(struct kit *k, unsigned cpl)
     kit_put(k, TSS_SPA + 8, 2, DATA0);
 }
 
+/* rows: events 7.2.14, 7.2.11 */
 WITH_KIT(legacy_same_level_pushes_three_words)
 {
     mode32(k, 0);
@@ -348,6 +379,7 @@ WITH_KIT(legacy_same_level_pushes_three_words)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER + 16 * VECTOR);
 }
 
+/* rows: events 7.2.14 */
 WITH_KIT(legacy_16_bit_gate_pushes_2_byte_slots)
 {
     mode32(k, 0);
@@ -359,6 +391,7 @@ WITH_KIT(legacy_16_bit_gate_pushes_2_byte_slots)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], 0x5678);
 }
 
+/* rows: events 7.2.11, 7.2.14, 7.2.15 */
 WITH_KIT(legacy_inner_level_switches_stacks)
 {
     mode32(k, 3);
@@ -377,6 +410,7 @@ static void expect_legacy_fault(struct kit *k, enum step step, unsigned vector, 
     ck_assert_uint_eq(k->delivered.b, code);
 }
 
+/* rows: events 7.3.2, 7.3.3, 7.3.4, pitfalls 10.5 */
 WITH_KIT(legacy_inner_stack_selector_is_checked)
 {
     static const struct {
@@ -402,6 +436,7 @@ WITH_KIT(legacy_inner_stack_selector_is_checked)
     }
 }
 
+/* rows: events 7.3.1, pitfalls 10.5 */
 WITH_KIT(legacy_tss_limit_is_checked)
 {
     mode32(k, 3);
@@ -414,6 +449,7 @@ WITH_KIT(legacy_tss_limit_is_checked)
     expect_legacy_fault(k, take_intr(k, VECTOR), VECTOR, 0);
 }
 
+/* rows: events 7.2.13 */
 WITH_KIT(legacy_stack_limit_is_checked)
 {
     mode32(k, 0);
@@ -429,6 +465,7 @@ WITH_KIT(legacy_stack_limit_is_checked)
     ck_assert_uint_eq(k->cpu->r[REG_RSP], 0x1000 - 12);
 }
 
+/* rows: events 7.2.12 */
 WITH_KIT(legacy_offset_beyond_cs_limit_is_gp)
 {
     mode32(k, 0);
@@ -442,6 +479,7 @@ WITH_KIT(legacy_offset_beyond_cs_limit_is_gp)
 
 /* #AC is benign, whatever is being delivered: a processor never gets out of this. The second time #AC alternates with the
  * #NP of its own gate. */
+/* rows: events 2.6 */
 WITH_KIT(alignment_checks_that_are_delivered_for_ever_stop_the_machine)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -460,6 +498,7 @@ WITH_KIT(alignment_checks_that_are_delivered_for_ever_stop_the_machine)
     }
 }
 
+/* rows: events 7.2.1 */
 WITH_KIT(legacy_idt_limit_counts_8_byte_gates)
 {
     mode32(k, 0);
@@ -484,6 +523,7 @@ int main(void)
     tcase_add_test(lm, software_interrupt_needs_gate_dpl);
     tcase_add_test(lm, int3_needs_gate_dpl_icebp_does_not);
     tcase_add_test(lm, gate_not_present_is_np);
+    tcase_add_test(lm, type_bits_of_the_last_dword_are_not_checked);
     tcase_add_test(lm, gate_code_segment_is_checked);
     tcase_add_test(lm, inner_level_takes_rsp_from_the_tss);
     tcase_add_test(lm, inner_level_one_uses_rsp1_and_null_ss_rpl_1);

@@ -14,6 +14,7 @@ static void far_pointer(struct kit *k, unsigned offset_bytes, uint64_t offset, u
 #define CALL_M32 "\xff\x1b"
 #define CALL_M16 "\x66\xff\x1b"
 
+/* rows: events 9.1.7 */
 WITH_KIT(jmp_loads_cs_and_rip)
 {
     far_pointer(k, 4, 0x345678, CODE32);
@@ -26,6 +27,7 @@ WITH_KIT(jmp_loads_cs_and_rip)
     ck_assert_int_eq(k->cpu->mode, MODE_LONG64);
 }
 
+/* rows: events 9.1.1, 9.1.2, 9.1.3, 9.1.4, pitfalls 3.8 */
 WITH_KIT(jmp_checks_the_code_segment)
 {
     static const struct {
@@ -54,6 +56,7 @@ WITH_KIT(jmp_checks_the_code_segment)
     }
 }
 
+/* rows: events 9.1.3 */
 WITH_KIT(jmp_to_conforming_code_keeps_cpl)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -63,6 +66,7 @@ WITH_KIT(jmp_to_conforming_code_keeps_cpl)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].selector, CONFORMING | 3);
 }
 
+/* rows: events 9.1.5 */
 WITH_KIT(jmp_offset_beyond_limit_is_gp_0)
 {
     kit_gdt(k, FREE, kit_descriptor(0, 0x5ffff, 0x49b));
@@ -72,6 +76,7 @@ WITH_KIT(jmp_offset_beyond_limit_is_gp_0)
     ck_assert_int_eq(EXEC(k, JMP_M32), STEP_JUMP);
 }
 
+/* rows: events 13.9, pitfalls 3.6 */
 WITH_KIT(jmp_sets_the_accessed_bit)
 {
     kit_gdt(k, FREE, kit_descriptor(0, 0xfffff, 0xa9a));
@@ -80,6 +85,7 @@ WITH_KIT(jmp_sets_the_accessed_bit)
     ck_assert_uint_eq(kit_gdt_raw(k, FREE) >> 40 & 0xff, 0x9b);
 }
 
+/* rows: pitfalls 1.10 */
 WITH_KIT(rex_w_far_pointer_has_a_32_bit_offset)
 {
     far_pointer(k, 4, 0x1000, CODE64);
@@ -87,6 +93,7 @@ WITH_KIT(rex_w_far_pointer_has_a_32_bit_offset)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], 0x1000);
 }
 
+/* rows: events 9.1.6 */
 WITH_KIT(call_pushes_cs_and_return_address)
 {
     far_pointer(k, 4, 0x1000, CODE64);
@@ -112,6 +119,7 @@ WITH_KIT(rex_w_call_pushes_8_bytes)
     ck_assert_uint_eq(kit_get(k, STACK_TOP - 16, 8), CODE_SPA + 3);
 }
 
+/* rows: events 9.1.6 */
 WITH_KIT(call_that_cannot_push_changes_nothing)
 {
     far_pointer(k, 4, 0x1000, CODE64);
@@ -134,6 +142,7 @@ static void gate(struct kit *k, unsigned cpl, uint16_t selector, uint64_t offset
     far_pointer(k, 4, 0, (uint16_t)(GATE | cpl));
 }
 
+/* rows: events 9.2.6, 9.2.8, 9.2.9, pitfalls 3.10 */
 WITH_KIT(gate_to_inner_level_switches_stacks)
 {
     gate(k, 3, CODE64, 0x123456789abc, 3);
@@ -148,6 +157,7 @@ WITH_KIT(gate_to_inner_level_switches_stacks)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_SS].selector, 0);
 }
 
+/* rows: events 9.2.8, pitfalls 3.10 */
 WITH_KIT(gate_at_the_same_level_pushes_8_byte_words)
 {
     gate(k, 0, CODE64, 0x1234, 0);
@@ -159,6 +169,7 @@ WITH_KIT(gate_at_the_same_level_pushes_8_byte_words)
     ck_assert_uint_eq(k->cpu->r[REG_RSP], STACK_TOP);
 }
 
+/* rows: events 9.2.1-9.2.7, pitfalls 3.10 */
 WITH_KIT(gate_rules)
 {
     gate(k, 3, CODE64, 0x1000, 2); /* gate DPL < CPL */
@@ -216,6 +227,7 @@ static void return_frame(struct kit *k, uint16_t ss, uint64_t rsp, uint64_t flag
 #define IRETQ "\x48\xcf"
 #define RETFQ "\x48\xcb"
 
+/* rows: events 8.2.1, 8.2.10, pitfalls 3.13 */
 WITH_KIT(iretq_always_pops_ss_rsp)
 {
     return_frame(k, DATA0, 0x9000, FLAG_CF | FLAG_IF | FLAG_AC | FLAG_ID | FLAG_RF, CODE64, 0x1234);
@@ -226,6 +238,7 @@ WITH_KIT(iretq_always_pops_ss_rsp)
     ck_assert(k->cpu->attention);
 }
 
+/* rows: events 8.2.15, 8.2.16, pitfalls 3.9 */
 WITH_KIT(iret_to_outer_level_drops_inner_segments)
 {
     return_frame(k, DATA3 | 3, 0x9000, 2, CODE64_3 | 3, 0x1234);
@@ -239,6 +252,7 @@ WITH_KIT(iret_to_outer_level_drops_inner_segments)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_GS].selector, CONFORMING);
 }
 
+/* rows: events 8.2.3-8.2.9, 8.2.11, 8.2.12, 8.2.13, 8.2.17, pitfalls 3.8, 3.14 */
 WITH_KIT(iret_checks)
 {
     static const struct {
@@ -272,6 +286,7 @@ WITH_KIT(iret_checks)
     }
 }
 
+/* rows: events 8.2.11, pitfalls 3.4 */
 WITH_KIT(iret_null_ss_is_legal_in_64_bit_code_inside_level_3)
 {
     return_frame(k, 0, 0x9000, 2, CODE64, 0x1234);
@@ -283,6 +298,7 @@ WITH_KIT(iret_null_ss_is_legal_in_64_bit_code_inside_level_3)
     ck_assert_uint_eq(k->cpu->regs.cpl, 1);
 }
 
+/* rows: events 8.2.14 */
 WITH_KIT(iret_to_a_non_canonical_rip_faults_at_the_iret)
 {
     return_frame(k, DATA0, 0x9000, 2, CODE64, NONCANON);
@@ -291,6 +307,7 @@ WITH_KIT(iret_to_a_non_canonical_rip_faults_at_the_iret)
     kit_raised(k, EXEC(k, IRETQ), EXC_GP, 0);
 }
 
+/* rows: events 8.1.5, pitfalls 3.13 */
 WITH_KIT(iret_with_nt_in_long_mode_is_gp)
 {
     return_frame(k, DATA0, 0x9000, 2, CODE64, 0x1234);
@@ -298,6 +315,7 @@ WITH_KIT(iret_with_nt_in_long_mode_is_gp)
     kit_raised(k, EXEC(k, IRETQ), EXC_GP, 0);
 }
 
+/* rows: events 8.2.2, 8.3.1-8.3.6 */
 WITH_KIT(iret_flags_depend_on_the_old_cpl)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -316,6 +334,7 @@ WITH_KIT(iret_flags_depend_on_the_old_cpl)
     ck_assert_uint_eq(k->cpu->rflags, 2 | FLAG_IOPL | FLAG_VIF); /* VM is ignored */
 }
 
+/* rows: events 8.2.1, 8.2.10 */
 WITH_KIT(iretd_pops_4_byte_words_and_ss_in_64_bit_mode)
 {
     k->cpu->r[REG_RSP] = STACK_TOP - 20;
@@ -398,6 +417,7 @@ WITH_KIT(int_n_intercept_comes_before_the_gate)
     kit_exited(k, EXEC(k, "\xcd\x80"), VMEXIT_SWINT, 0x80, 0, CODE_SPA + 2);
 }
 
+/* rows: events 1.4 */
 WITH_KIT(int3_is_not_int_n)
 {
     kit_guest(k);
@@ -412,6 +432,7 @@ WITH_KIT(icebp_has_its_own_intercept)
     kit_exited(k, EXEC(k, "\xf1"), VMEXIT_ICEBP, 0, 0, CODE_SPA + 1);
 }
 
+/* rows: events 1.5 */
 WITH_KIT(into_only_with_of)
 {
     kit_mode(k, MODE_PROT32, 0);

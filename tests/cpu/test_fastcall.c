@@ -21,6 +21,7 @@ static void check_segment(const struct segment *seg, uint16_t selector, uint16_t
     ck_assert_uint_eq(seg->limit, UINT32_MAX);
 }
 
+/* rows: events 11.3, 11.4, 11.5, 11.6, 11.7, 11.8, pitfalls 3.16 */
 WITH_KIT(syscall_in_64_bit_mode)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -37,6 +38,7 @@ WITH_KIT(syscall_in_64_bit_mode)
     ck_assert_uint_eq(k->cpu->r[REG_RSP], STACK_TOP);
 }
 
+/* rows: events 11.3, pitfalls 3.15 */
 WITH_KIT(syscall_from_compatibility_mode_uses_cstar)
 {
     kit_mode(k, MODE_COMPAT32, 3);
@@ -46,6 +48,7 @@ WITH_KIT(syscall_from_compatibility_mode_uses_cstar)
     ck_assert_int_eq(k->cpu->mode, MODE_LONG64);
 }
 
+/* rows: events 11.3, 11.4, 11.5, pitfalls 3.15, 3.16 */
 WITH_KIT(syscall_in_legacy_mode_uses_star)
 {
     kit_mode(k, MODE_PROT32, 3);
@@ -59,6 +62,7 @@ WITH_KIT(syscall_in_legacy_mode_uses_star)
     check_segment(&k->cpu->regs.seg[SEG_CS], 0x18, 0xc9b);
 }
 
+/* rows: events 11.1, pitfalls 3.15 */
 WITH_KIT(syscall_and_sysret_need_sce)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -69,6 +73,7 @@ WITH_KIT(syscall_and_sysret_need_sce)
     kit_raised(k, EXEC(k, SYSRETQ), EXC_GP, 0);
 }
 
+/* rows: events 11.3, 11.4, 11.5, 11.7 */
 WITH_KIT(sysretq)
 {
     msrs(k);
@@ -82,6 +87,7 @@ WITH_KIT(sysretq)
     ck_assert(k->cpu->attention);
 }
 
+/* rows: events 11.4, 11.5 */
 WITH_KIT(sysretd_goes_to_32_bit_code_and_loads_r11)
 {
     msrs(k);
@@ -94,6 +100,7 @@ WITH_KIT(sysretd_goes_to_32_bit_code_and_loads_r11)
     ck_assert_int_eq(k->cpu->mode, MODE_COMPAT32);
 }
 
+/* rows: events 11.6, pitfalls 3.18 */
 WITH_KIT(sysret_changes_only_the_selector_of_ss)
 {
     msrs(k);
@@ -106,6 +113,7 @@ WITH_KIT(sysret_changes_only_the_selector_of_ss)
     ck_assert_mem_eq(&before, &k->cpu->regs.seg[SEG_SS], sizeof(before));
 }
 
+/* rows: events 11.8, pitfalls 3.17 */
 WITH_KIT(sysret_does_not_test_rcx)
 {
     msrs(k);
@@ -115,6 +123,7 @@ WITH_KIT(sysret_does_not_test_rcx)
     ck_assert_uint_eq(k->cpu->regs.cpl, 3);
 }
 
+/* rows: events 11.4, pitfalls 3.18 */
 WITH_KIT(sysret_outside_64_bit_mode_sets_if)
 {
     kit_mode(k, MODE_COMPAT32, 0);
@@ -124,6 +133,7 @@ WITH_KIT(sysret_outside_64_bit_mode_sets_if)
     ck_assert_uint_eq(k->cpu->rflags, 2 | FLAG_IF);
 }
 
+/* rows: events 11.11 */
 WITH_KIT(sysenter_in_legacy_mode)
 {
     kit_mode(k, MODE_PROT32, 3);
@@ -147,6 +157,7 @@ WITH_KIT(sysenter_in_legacy_mode)
     ck_assert_uint_eq(k->cpu->regs.cpl, 3);
 }
 
+/* rows: events 11.9, 11.10, pitfalls 3.19 */
 WITH_KIT(sysenter_checks)
 {
     kit_mode(k, MODE_PROT32, 0);

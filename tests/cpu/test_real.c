@@ -256,6 +256,19 @@ WITH_KIT(far_call_wraps_around_the_small_stack_or_changes_nothing)
     ck_assert_uint_eq(kit_get(k, DATA_SPA + 1, 2), 0x5a5a);
 }
 
+/* SS.B from protected mode still says how much of ESP counts. rows: pitfalls 3.27 */
+WITH_KIT(large_stack_survives_in_real_mode)
+{
+    mode_real(k);
+    k->cpu->regs.seg[SEG_SS] = (struct segment){ .attr = 0xc93, .limit = UINT32_MAX };
+    k->cpu->r[REG_RSP] = 0x90000;
+    ck_assert_int_eq(modes_intr(k, VECTOR), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RSP], 0x90000 - 6);
+    ck_assert_uint_eq(kit_get(k, 0x90000 - 4, 2), REAL_CS);
+    ck_assert_int_eq(EXEC(k, "\xcf"), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RSP], 0x90000);
+}
+
 /* rows: events 13.7, pitfalls 5.11 */
 WITH_KIT(protected_mode_instructions_are_ud)
 {
@@ -353,5 +366,5 @@ CHECK_MAIN("real", segment_loads_keep_limit_and_attributes, unreal_segment_reach
            gp_and_df_beyond_the_table_shut_down, idtr_base_is_honoured_and_cs_limit_tested,
            frames_wrap_around_the_small_stack, odd_stack_pointer_cannot_take_the_wrap,
            far_call_wraps_around_the_small_stack_or_changes_nothing,
-           protected_mode_instructions_are_ud, lgdt_and_lidt_work, paged_real_mode_translates,
-           fast_calls_in_real_mode)
+           large_stack_survives_in_real_mode, protected_mode_instructions_are_ud,
+           lgdt_and_lidt_work, paged_real_mode_translates, fast_calls_in_real_mode)

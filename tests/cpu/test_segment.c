@@ -11,6 +11,7 @@ static enum step mov(struct kit *k, const char *bytes, uint16_t selector)
     return kit_exec(k, bytes, 2);
 }
 
+/* rows: events 13.1 */
 WITH_KIT(data_segment_checks)
 {
     static const struct {
@@ -37,6 +38,7 @@ WITH_KIT(data_segment_checks)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_DS].limit, UINT32_MAX); /* G = 1 */
 }
 
+/* rows: events 13.2, pitfalls 3.4 */
 WITH_KIT(stack_segment_checks)
 {
     static const struct {
@@ -84,6 +86,7 @@ WITH_KIT(loading_ss_starts_a_shadow_lss_does_not)
     ck_assert(k->cpu->regs.shadow_next);
 }
 
+/* rows: pitfalls 3.1, events 13.1 */
 WITH_KIT(null_selector_clears_the_base)
 {
     k->cpu->regs.seg[SEG_FS].base = 0x1234;
@@ -98,6 +101,7 @@ WITH_KIT(null_selector_clears_the_base)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, 0x1234);
 }
 
+/* rows: events 13.9, pitfalls 3.6 */
 WITH_KIT(accessed_bit_is_set_once_all_checks_passed)
 {
     kit_gdt(k, FREE, kit_descriptor(0x12345678, 0x54321, 0x4f2)); /* DPL 3, not accessed */
@@ -111,6 +115,7 @@ WITH_KIT(accessed_bit_is_set_once_all_checks_passed)
     ck_assert_uint_eq(kit_gdt_raw(k, FREE) >> 40 & 0xff, 0x72);
 }
 
+/* rows: events 13.9 */
 WITH_KIT(accessed_bit_on_a_read_only_page_faults)
 {
     memcpy(memory_ptr(k->memory, PAGED_LA, GDT_BYTES), memory_ptr(k->memory, GDT_SPA, GDT_BYTES),
@@ -124,6 +129,7 @@ WITH_KIT(accessed_bit_on_a_read_only_page_faults)
     ck_assert_int_eq(mov(k, MOV_FS_AX, DATA3), STEP_NEXT); /* accessed already */
 }
 
+/* rows: events 13.8, pitfalls 3.6 */
 WITH_KIT(descriptor_reads_are_supervisor_accesses)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -136,6 +142,7 @@ WITH_KIT(descriptor_reads_are_supervisor_accesses)
     kit_raised(k, mov(k, MOV_FS_AX, DATA3), EXC_PF, 0); /* U = 0 in the code too */
 }
 
+/* rows: events 13.8 */
 WITH_KIT(ldt_selectors_use_the_ldt)
 {
     kit_put(k, LDT_SPA + 8, 8, kit_descriptor(0x1000, 0xfffff, 0xcf3));
@@ -146,6 +153,7 @@ WITH_KIT(ldt_selectors_use_the_ldt)
     kit_raised(k, mov(k, MOV_FS_AX, 0x100 | 4), EXC_GP, 0x104); /* beyond its limit */
 }
 
+/* rows: events 13.8 */
 WITH_KIT(table_limit_counts_the_whole_descriptor)
 {
     k->cpu->regs.gdtr.limit = DATA3 + 6;
@@ -169,6 +177,7 @@ WITH_KIT(descriptor_above_4_gib_may_cross_pages_in_compatibility_mode)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_DS].base, 0x12345678);
 }
 
+/* rows: events 13.3, pitfalls 3.28 */
 WITH_KIT(mov_to_cs_is_ud)
 {
     uint8_t padded[15] = { 0x8e, 0xc8 };
@@ -228,6 +237,7 @@ static enum step with_ax(struct kit *k, const char *bytes, uint16_t selector)
     return kit_exec(k, bytes, 3);
 }
 
+/* rows: events 13.5, pitfalls 3.7 */
 WITH_KIT(ltr_rules)
 {
     kit_raised(k, with_ax(k, LTR_AX, 0), EXC_GP, 0);
@@ -257,6 +267,7 @@ WITH_KIT(ltr_rules)
     kit_raised(k, with_ax(k, LTR_AX, FREE), EXC_GP, 0);
 }
 
+/* rows: events 13.4, pitfalls 3.7 */
 WITH_KIT(lldt_rules)
 {
     kit_raised(k, with_ax(k, LLDT_AX, LDT | 4), EXC_GP, LDT | 4);
@@ -271,6 +282,7 @@ WITH_KIT(lldt_rules)
     kit_raised(k, with_ax(k, LLDT_AX, 0), EXC_GP, 0);
 }
 
+/* rows: events 13.4, 13.5 */
 WITH_KIT(legacy_system_descriptors_have_8_bytes)
 {
     kit_mode(k, MODE_PROT32, 0);
@@ -286,6 +298,7 @@ WITH_KIT(legacy_system_descriptors_have_8_bytes)
 #define SGDT_RBX "\x0f\x01\x03"
 #define SIDT_RBX "\x0f\x01\x0b"
 
+/* rows: events 13.6, pitfalls 3.23 */
 WITH_KIT(lgdt_and_sgdt_64)
 {
     k->cpu->r[REG_RBX] = DATA_SPA;
@@ -306,6 +319,7 @@ WITH_KIT(lgdt_and_sgdt_64)
     ck_assert_uint_eq(kit_get(k, DATA_SPA, 2), 0x7f);
 }
 
+/* rows: events 13.6 */
 WITH_KIT(lgdt_and_sgdt_32)
 {
     kit_mode(k, MODE_PROT32, 0);
@@ -330,6 +344,7 @@ WITH_KIT(sgdt_checks_both_pages_first)
     ck_assert_uint_eq(kit_get(k, PAGED_LA + 0xffd, 2), 0x5a5a);
 }
 
+/* rows: pitfalls 3.25, events 13.6 */
 WITH_KIT(table_stores_obey_umip_loads_need_cpl_0)
 {
     static const struct {
@@ -368,6 +383,7 @@ static bool looked(struct kit *k, const char *bytes, uint16_t selector)
     return cpu_rflags(k->cpu) & FLAG_ZF;
 }
 
+/* rows: events 13.7 */
 WITH_KIT(lar_and_lsl_answer)
 {
     ck_assert(looked(k, LAR, CODE64));
@@ -383,6 +399,7 @@ WITH_KIT(lar_and_lsl_answer)
     ck_assert(looked(k, LSL, CONFORMING | 3));
 }
 
+/* rows: events 13.7 */
 WITH_KIT(lar_and_lsl_system_types)
 {
     const uint32_t lar[2] = { 0x1a3e, 0x1a04 }, lsl[2] = { 0x0a0e, 0x0a04 };
@@ -397,6 +414,7 @@ WITH_KIT(lar_and_lsl_system_types)
     }
 }
 
+/* rows: events 13.7 */
 WITH_KIT(verr_and_verw)
 {
     ck_assert(looked(k, VERR, DATA0));
