@@ -208,7 +208,12 @@ WITH_KIT(redirected_init_is_sx_in_host_and_guest)
 static void become_ap(struct vcpu *cpu)
 {
     cpu->index = 1;
-    cpu->count = 2;
+}
+
+/* What frees the kit looks at it. */
+static void become_bsp(struct vcpu *cpu)
+{
+    cpu->index = 0;
 }
 
 /* rows: pitfalls 5.9, 5.10 */
@@ -236,6 +241,7 @@ WITH_KIT(ap_waits_for_sipi_and_starts_at_its_page)
         cpu->pins.nmi = cpu->pins.smi = false;
         k->pending = -1;
     }
+    become_bsp(cpu);
 }
 
 /* rows: pitfalls 5.10 */
@@ -251,6 +257,7 @@ WITH_KIT(sipi_without_a_wait_is_dropped)
     ck_assert_uint_eq(cpu_rip(cpu), CODE_SPA);
     ck_assert_int_eq(sipi_take(cpu), STEP_NEXT);
     ck_assert_uint_eq(cpu_rip(cpu), CODE_SPA);
+    become_bsp(cpu);
 }
 
 /* INIT-SIPI may both have come before the processor's turn; a second SIPI finds it running. */
@@ -268,6 +275,7 @@ WITH_KIT(init_and_sipi_in_one_turn)
     cpu->pins.sipi_vector = 0x13;
     ck_assert_int_eq(event_boundary(cpu), STEP_NEXT);
     ck_assert_uint_eq(cpu->regs.seg[SEG_CS].base, 0x12000);
+    become_bsp(cpu);
 }
 
 /* While it waits there is nothing to redirect. */
@@ -280,6 +288,7 @@ WITH_KIT(init_while_waiting_waits_on)
     init(k);
     ck_assert(cpu->regs.wait_sipi);
     ck_assert_uint_eq(k->deliveries, 0);
+    become_bsp(cpu);
 }
 
 int main(void)

@@ -138,6 +138,59 @@ WITH_KIT(invalid_rsm_stops_the_machine)
     ck_assert_ptr_nonnull(strstr(cpu->stop.text, "revision"));
 }
 
+static uint64_t random_word(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Any save area either stops RSM or gives a state that can run on: registers that RSM does not refuse may hold anything. */
+WITH_KIT(random_save_areas_never_break_anything)
+{
+    struct vcpu *cpu = k->cpu;
+    uint64_t state = 88172645463325252u;
+    unsigned entered = 0;
+    for (unsigned round = 0; round < 4000; round++) {
+        kit_mode(k, MODE_LONG64, 0);
+        cpu->svm->gif = true;
+        cpu->regs.smm = cpu->regs.halted = false;
+        cpu->stop.reason = PACIFICA_STOP_NONE;
+        cpu->pins = (struct cpu_pins){ 0 };
+        cpu->msr.smbase = SMBASE;
+        if (round % 3 == 0)
+            kit_guest(k);
+        smi(k);
+        for (unsigned at = 0xfe00; at < 0xff00; at += 8)
+            if (random_word(&state) % 2)
+                set_field(k, at, 8, random_word(&state));
+        for (unsigned at = 0xff18; at < 0x10000; at += 8)
+            if (random_word(&state) % 2)
+                set_field(k, at, 8, random_word(&state));
+        /* What RSM refuses, near what is legal. */
+        set_field(k, 0xff58, 8, (random_word(&state) & CR0_DEFINED) | (round % 4 ? CR0_PE : 0));
+        set_field(k, 0xff50, 8, random_word(&state) & 0xfff000);
+        set_field(k, 0xff48, 8, random_word(&state) & control_cr4_valid(cpu));
+        set_field(k, 0xfed0, 8, random_word(&state) & control_efer_valid(cpu));
+        set_field(k, 0xff60, 8, (uint32_t)random_word(&state));
+        set_field(k, 0xff68, 8, (uint32_t)random_word(&state));
+        set_field(k, 0xfefc, 4, SMM_REVISION);
+        enum step step = EXEC(k, RSM);
+        if (step == STEP_STOP) {
+            cpu->svm->suspended.valid = false;
+            continue;
+        }
+        ck_assert_int_eq(step, STEP_JUMP);
+        entered++;
+        cpu->traps = 0;
+        struct run_limits limits = { .max_steps = vcpu_steps(cpu) + 30 };
+        (void)run_vcpu(cpu, &limits);
+        svm_abandon(cpu->svm);
+    }
+    ck_assert_uint_gt(entered, 500);
+}
+
 /* --- A20 --- */
 
 static void close_a20(void *self, uint16_t port, unsigned size, uint32_t value)
@@ -189,6 +242,7 @@ int main(void)
         single_step_survives_smm,
         rep_outs_goes_on_behind_each_smi,
         invalid_rsm_stops_the_machine,
+        random_save_areas_never_break_anything,
         code_follows_a20,
     };
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
