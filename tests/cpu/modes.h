@@ -97,9 +97,8 @@ static inline void mode_real(struct kit *k)
         cpu->regs.seg[s] = (struct segment){
             .selector = REAL_DS, .attr = 0x093, .limit = 0xffff, .base = DATA_SPA
         };
-    cpu->regs.seg[SEG_CS] = (struct segment){
-        .selector = REAL_CS, .attr = 0x09b, .limit = 0xffff, .base = CODE_SPA
-    };
+    cpu->regs.seg[SEG_CS] =
+        (struct segment){ .selector = REAL_CS, .attr = 0x09b, .limit = 0xffff, .base = CODE_SPA };
     cpu->regs.idtr = (struct table_register){ .base = IDT_SPA, .limit = 0x3ff };
     for (unsigned v = 0; v < 256; v++)
         kit_put(k, IDT_SPA + 4 * v, 4, (HANDLER >> 4) << 16 | 4 * v);
