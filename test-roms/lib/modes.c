@@ -79,6 +79,16 @@ uint64_t *modes_idt_gate(unsigned vector)
     return (uint64_t *)modes_idt + vector;
 }
 
+uint64_t *modes_idt_gate64(unsigned vector)
+{
+    return (uint64_t *)modes_idt + 2 * vector;
+}
+
+uint64_t modes_stub64(unsigned vector)
+{
+    return (uintptr_t)modes_stubs64 + 5 * vector;
+}
+
 uint32_t modes_stub(unsigned vector)
 {
     return (uint32_t)(uintptr_t)modes_stubs32 + 5 * vector;

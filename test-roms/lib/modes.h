@@ -141,6 +141,9 @@ static inline uint16_t modes_local(unsigned n)
 uint64_t modes_gate(uint16_t selector, uint32_t offset, unsigned type, unsigned count);
 /* The IDT's gate of a vector in legacy mode, and where it leads by default. */
 uint64_t *modes_idt_gate(unsigned vector);
+/* The same in long mode: two quadwords; modes_stub64() is where it leads by default. */
+uint64_t *modes_idt_gate64(unsigned vector);
+uint64_t modes_stub64(unsigned vector);
 uint32_t modes_stub(unsigned vector);
 
 /* The entry of real mode's table at 0; by default it leads back too. */
