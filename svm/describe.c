@@ -143,7 +143,7 @@ static void add_npf(struct words *words, uint64_t info1, uint64_t info2)
         add(words, ", final access");
 }
 
-static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
+static void add_port_access(struct words *words, uint64_t info1)
 {
     static const char *const segs[8] = { "ES", "CS", "SS", "DS", "FS", "GS", "?", "?" };
     bool in = info1 & 1, string = info1 & 4;
@@ -152,7 +152,23 @@ static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
         string ? "S" : "", bits, (unsigned)(info1 >> 16) & 0xffff);
     if (string)
         add(words, ", segment %s", segs[info1 >> 10 & 7]);
+}
+
+static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
+{
+    add_port_access(words, info1);
     add(words, ", next RIP 0x%" PRIx64, info2);
+}
+
+/* The upper half of EXITINFO1 is that of a port access, if one pulled SMI: APM vol 2, appendix D. */
+static void add_smi(struct words *words, uint64_t info1, uint64_t info2)
+{
+    add(words, "%s SMI", info1 & 1 ? "external" : "internal");
+    if (!(info1 >> 33 & 1))
+        return;
+    add(words, " by ");
+    add_port_access(words, (info1 >> 32 & ~UINT64_C(0x1c00)) | (info1 & 0x1c00));
+    add(words, ", RIP 0x%" PRIx64, info2);
 }
 
 static void add_task_switch(struct words *words, uint64_t info1, uint64_t info2)
@@ -193,6 +209,7 @@ int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, 
         break;
     case VMEXIT_SWINT: add(&words, "INT 0x%x", (unsigned)info1 & 0xff); break;
     case VMEXIT_INVLPG: add(&words, "INVLPG 0x%" PRIx64, info1); break;
+    case VMEXIT_SMI: add_smi(&words, info1, info2); break;
     case VMEXIT_IOIO: add_ioio(&words, info1, info2); break;
     case VMEXIT_MSR: add(&words, "%s", info1 & 1 ? "WRMSR" : "RDMSR"); break;
     case VMEXIT_TASK_SWITCH: add_task_switch(&words, info1, info2); break;

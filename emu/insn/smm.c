@@ -3,7 +3,7 @@
 
 #include "emu/insn/system_priv.h"
 
-/* The intercept comes before the #UD outside SMM: svm-exitcodes.md, 2. */
+/* The intercept comes before the #UD outside SMM. APM vol 2, 15.9 "Instruction Intercepts". */
 enum step insn_rsm(struct vcpu *cpu, const struct insn *in)
 {
     if (svm_intercepts(cpu, INTERCEPT_RSM))

@@ -156,7 +156,7 @@ WITH_KIT(init_clears_svmdis_if_it_is_not_locked)
     ck_assert_uint_eq(cpu->msr.vm_cr, VM_CR_SVMDIS | VM_CR_LOCK);
 }
 
-/* --- under SVM, svm-operation.md, 11 --- */
+/* --- under SVM, APM vol 2, table 15-12 --- */
 
 WITH_KIT(init_intercept_keeps_it_pending)
 {

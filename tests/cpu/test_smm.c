@@ -22,7 +22,7 @@ static void fill_registers(struct vcpu *cpu)
     cpu->msr.smbase = SMBASE;
 }
 
-/* svm-operation.md, 17 */
+/* APM vol 2, table 10-1 */
 WITH_KIT(smi_saves_every_field)
 {
     static const struct {
@@ -72,7 +72,7 @@ WITH_KIT(smi_saves_every_field)
     ck_assert_uint_eq(kit_get(k, AREA - 1, 1), 0);
 }
 
-/* table 10-3 */
+/* APM vol 2, table 10-3 */
 WITH_KIT(smi_enters_with_a_state_like_real_mode)
 {
     struct vcpu *cpu = k->cpu;

@@ -31,6 +31,11 @@ static const struct {
     { VMEXIT_INVLPG, 0xffff800000001000, 0, "INVLPG 0xffff800000001000" },
     { VMEXIT_IOIO, 0x03f80210, 0x1002, "OUT 8 bits, port 0x3f8, next RIP 0x1002" },
     { VMEXIT_IOIO, 0x01f0122d, 0x1002, "REP INS 16 bits, port 0x1f0, segment FS, next RIP 0x1002" },
+    { VMEXIT_SMI, 1, 0, "external SMI" },
+    { VMEXIT_SMI, 0, 0, "internal SMI" },
+    { VMEXIT_SMI, 0x00b2021200000001, 0x1000, "external SMI by OUT 8 bits, port 0xb2, RIP 0x1000" },
+    { VMEXIT_SMI, 0x01f0022e00001001, 0x10,
+      "external SMI by REP OUTS 16 bits, port 0x1f0, segment FS, RIP 0x10" },
     { VMEXIT_IOIO, 0x0cf80241, 0x1002, "IN 32 bits, port 0xcf8, next RIP 0x1002" },
     { VMEXIT_MSR, 0, 0, "RDMSR" },
     { VMEXIT_MSR, 1, 0, "WRMSR" },
@@ -45,7 +50,7 @@ static const struct {
       "write to gpa 0x1000: present, reserved bit, guest page table" },
     { VMEXIT_INVALID, 0, 0, "VMRUN refused the VMCB" },
     { 0x7777, 0, 0, "unknown exit code" },
-    { VMEXIT_SMI, 1, 2, "physical SMI, EXITINFO1 0x1, EXITINFO2 0x2" },
+    { VMEXIT_INIT, 1, 2, "physical INIT, EXITINFO1 0x1, EXITINFO2 0x2" },
 };
 
 START_TEST(exits_in_words)
