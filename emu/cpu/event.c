@@ -296,6 +296,8 @@ static enum boundary_event next_reset(const struct vcpu *cpu)
 static enum boundary_event next_nmi(const struct vcpu *cpu)
 {
     const struct cpu_pins *pins = &cpu->pins;
+    if (pins->nmi && cpu->regs.nmi_masked && cpu->regs.smm) /* not seen at all */
+        return EVENT_NONE;
     if (pins->nmi && svm_intercepts(cpu, INTERCEPT_NMI))
         return EVENT_NMI_EXIT;
     if (pins->nmi && !cpu->regs.nmi_masked && !cpu->regs.shadow)

@@ -309,6 +309,21 @@ WITH_KIT(smi_in_a_guest_tells_nested_paging_and_the_hosts_if)
     ck_assert_uint_eq(mem_regime(cpu)->nested->root, PML4_SPA);
 }
 
+/* A guest that SMM runs, or that a hypervisor runs as its SMM: NMIs are blocked, and no intercept sees them. */
+WITH_KIT(nmi_waits_for_rsm_in_a_guest_too)
+{
+    struct vcpu *cpu = k->cpu;
+    const struct cpu_model model = with_smm_ctl(k);
+    cpu->model = &model;
+    wrmsr(k, 0xc0010116, 2); /* ENTER */
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_NMI);
+    cpu->pins.nmi = true;
+    ck_assert(!event_pending(cpu));
+    cpu->regs.nmi_masked = false; /* IRET has opened them */
+    kit_exited(k, event_boundary(cpu), VMEXIT_NMI, 0, 0, 0);
+}
+
 /* Only a guest may be in paged real mode. */
 WITH_KIT(rsm_returns_to_paged_real_mode_of_a_guest)
 {
@@ -362,6 +377,7 @@ int main(void)
         smi_intercept_is_ignored_with_smm_lock,
         smi_in_a_guest_returns_to_it,
         smi_in_a_guest_tells_nested_paging_and_the_hosts_if,
+        nmi_waits_for_rsm_in_a_guest_too,
         rsm_returns_to_paged_real_mode_of_a_guest,
         smm_handler_may_run_a_guest,
     };
