@@ -37,6 +37,14 @@ set(PACIFICA_ROM_LIB_SOURCES
     boot.S trap_stubs.S svm_run.S modes_asm.S
     rom.c serial.c tap.c trap.c apic.c paging.c svm.c modes.c)
 
+# `pacifica test` wants what is expected of a ROM beside it. A file that is new makes CMake run again.
+file(GLOB_RECURSE PACIFICA_ROM_EXPECTATIONS CONFIGURE_DEPENDS ${PACIFICA_ROM_ROOT}/*.expect)
+function(pacifica_rom_expect source id)
+    if(EXISTS ${source})
+        configure_file(${source} ${PACIFICA_ROM_OUT}/${id}.expect COPYONLY)
+    endif()
+endfunction()
+
 # One object file.
 function(pacifica_rom_object source object)
     get_filename_component(folder ${object} DIRECTORY)
@@ -96,6 +104,7 @@ function(pacifica_add_rom group name)
         DEPENDS ${objects} ${lib} ${script} roms-lib
         COMMENT "ROM ${id}.elf"
         VERBATIM)
+    pacifica_rom_expect(${PACIFICA_ROM_ROOT}/${id}.expect ${id})
     string(REPLACE "/" "-" target rom-${id})
     add_custom_target(${target} DEPENDS ${elf})
     add_dependencies(${target} roms-lib)
@@ -125,6 +134,7 @@ function(pacifica_add_bios group name)
         DEPENDS ${object}
         COMMENT "ROM ${group}/${name}.bin"
         VERBATIM)
+    pacifica_rom_expect(${PACIFICA_ROM_ROOT}/${group}/${name}.expect ${group}/${name})
     add_custom_target(rom-${group}-${name} DEPENDS ${out}.bin)
     add_dependencies(roms rom-${group}-${name})
     set_property(GLOBAL APPEND PROPERTY PACIFICA_BIOS_ROMS ${group}/${name})
