@@ -278,6 +278,8 @@ enum step smm_enter(struct vcpu *cpu)
     cpu->pins.smi = false;
     save_registers(cpu, area);
     save_special(cpu, area);
+    bool told = vmcb_load(area, SAVE_IO_DWORD, 4) & IO_VAL;
+    cpu->regs.smm_traps = told ? 0 : cpu->traps;
     cpu->svm->suspended.valid = false;
     if (svm_guest(cpu)) {
         save_guest(cpu, area);
@@ -389,6 +391,8 @@ static void load_registers(struct vcpu *cpu, const uint8_t *area)
 static void load_special(struct vcpu *cpu, const uint8_t *area)
 {
     uint32_t io = (uint32_t)vmcb_load(area, SAVE_IO_DWORD, 4);
+    cpu->traps = cpu->regs.smm_traps;
+    cpu->regs.smm_traps = 0;
     cpu->msr.smbase = vmcb_load(area, SAVE_SMBASE, 4);
     if ((io & IO_VAL) && area[SAVE_IO_RESTART]) {
         cpu->r[REG_RIP] = get(area, SAVE_IO_RIP);
@@ -436,6 +440,7 @@ bool smm_control(struct vcpu *cpu, uint64_t value)
     if ((value & ~(uint64_t)CTL_DEFINED) || (cpu->msr.hwcr & HWCR_SMM_LOCK))
         return false;
     if ((value & CTL_ENTER) && !regs->smm) {
+        regs->smm_traps = 0;
         regs->smm_nmi_masked = regs->nmi_masked;
         regs->nmi_masked = true;
         set_smm(cpu, true);
@@ -443,6 +448,7 @@ bool smm_control(struct vcpu *cpu, uint64_t value)
     if (value & CTL_DISMISS)
         cpu->pins.smi = false;
     if ((value & CTL_EXIT) && regs->smm) {
+        cpu->svm->suspended.valid = false; /* nobody goes back to it */
         regs->nmi_masked = regs->smm_nmi_masked;
         set_smm(cpu, false);
     }

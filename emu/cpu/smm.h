@@ -16,8 +16,9 @@ bool smm_is_intercepted(const struct vcpu *cpu);
 /* #VMEXIT(SMI): the signal stays pending. */
 EMU_MUST_USE enum step smm_vmexit(struct vcpu *cpu);
 
-/* Take a pending SMI at an instruction boundary: save the state, enter SMM. Returns STEP_JUMP. Causes of a #DB trap
- * that were due are lost, but for those of the port access that made the SMI: the save area holds them. */
+/* Take a pending SMI at an instruction boundary: save the state, enter SMM. Returns STEP_JUMP. A #DB trap that was due
+ * comes behind RSM: its causes are in the save area if a port access made the SMI. CHOICE: else the processor keeps them,
+ * for the manual has no place for them, and a debugger would lose its program. */
 EMU_MUST_USE enum step smm_enter(struct vcpu *cpu);
 
 /* RSM in SMM: STEP_JUMP, or STEP_STOP: the save area holds what makes the processor shut down. */

@@ -288,9 +288,10 @@ struct cpu_regs {
     bool halted;
     bool
         wait_sipi; /* between INIT and SIPI of an application processor: nothing but SIPI or INIT matters */
-    bool smm;    /* between SMI and RSM */
+    bool smm;            /* between SMI and RSM */
     bool smm_nmi_masked; /* nmi_masked as RSM restores it */
-    uint8_t cr8; /* used only when no interrupt controller is attached */
+    uint32_t smm_traps;  /* causes of a #DB that SMI came before and the save area does not hold */
+    uint8_t cr8;         /* used only when no interrupt controller is attached */
     uint32_t pkru;
 };
 
@@ -307,7 +308,7 @@ struct cpu_msrs {
     uint64_t ignne, smbase, smm_addr, smm_mask;
     uint64_t name[6];       /* the brand string of CPUID Fn8000_0002-4 */
     uint64_t cpuid_flip[4]; /* C001_1002-5: written value XOR the true feature words */
-    uint64_t dr_mask[3]; /* DR1-DR3 */
+    uint64_t dr_mask[3];    /* DR1-DR3 */
     uint64_t dr0_mask,
         core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
@@ -327,8 +328,8 @@ struct cpu_pins {
 /* The port access that made a device pull SMI, until the next boundary: SMM may restart it. APM vol 2, 10.3.8. */
 struct cpu_io_trap {
     bool valid;
-    uint32_t dword; /* as at FEC0h of the save area, without the #DB causes */
-    uint8_t segment; /* of OUTS: enum seg, for EXITINFO1 */
+    uint32_t dword;              /* as at FEC0h of the save area, without the #DB causes */
+    uint8_t segment;             /* of OUTS: enum seg, for EXITINFO1 */
     uint64_t rip, rcx, rsi, rdi; /* before the access */
     uint64_t steps;              /* instructions and extra_steps then */
 };

@@ -502,6 +502,23 @@ WITH_KIT(traps_of_the_port_access_come_after_rsm)
     }
 }
 
+WITH_KIT(other_traps_come_after_rsm_too)
+{
+    struct vcpu *cpu = k->cpu;
+    cpu->traps = DR6_BS;
+    smi(k);
+    ck_assert_uint_eq(cpu->traps, 0);
+    ck_assert_uint_eq(field(k, 0xfec0, 4), 0);
+    rsm(k);
+    ck_assert_uint_eq(cpu->traps, DR6_BS);
+    ck_assert_int_eq(event_boundary(cpu), STEP_JUMP);
+    ck_assert_uint_eq(k->delivered.a & 0xff, EXC_DB);
+    kit_mode(k, MODE_LONG64, 0);
+    smi(k); /* once */
+    rsm(k);
+    ck_assert_uint_eq(cpu->traps, 0);
+}
+
 WITH_KIT(port_access_that_is_past_is_not_told)
 {
     struct vcpu *cpu = k->cpu;
@@ -541,6 +558,7 @@ int main(void)
         in_that_pulls_smi_is_told,
         rep_outs_is_restarted_at_its_element,
         traps_of_the_port_access_come_after_rsm,
+        other_traps_come_after_rsm_too,
         port_access_that_is_past_is_not_told,
     };
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)

@@ -154,6 +154,21 @@ WITH_KIT(smm_ctl_enters_and_exits)
     ck_assert(cpu->regs.nmi_masked);
 }
 
+/* EXIT in the place of RSM: the guest that SMI had interrupted is forgotten. */
+WITH_KIT(smm_ctl_exit_goes_back_to_no_guest)
+{
+    struct vcpu *cpu = k->cpu;
+    const struct cpu_model model = with_smm_ctl(k);
+    kit_guest(k);
+    cpu->model = &model;
+    smi(k);
+    wrmsr(k, 0xc0010116, 8);
+    ck_assert(!cpu->regs.smm && !cpu->svm->guest);
+    wrmsr(k, 0xc0010116, 2);
+    rsm(k);
+    ck_assert(!cpu->svm->guest);
+}
+
 WITH_KIT(smm_ctl_maps_smram)
 {
     struct vcpu *cpu = k->cpu;
@@ -369,6 +384,7 @@ int main(void)
         page_configuration_lock_needs_its_cpuid_bit,
         dis_a20m_of_vm_cr_acts,
         smm_ctl_enters_and_exits,
+        smm_ctl_exit_goes_back_to_no_guest,
         smm_ctl_maps_smram,
         smm_ctl_refuses,
         rsm_intercept_comes_before_ud,
