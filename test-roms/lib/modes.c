@@ -242,7 +242,7 @@ struct modes_state *modes_begin(enum mode mode, const char *code)
 
 struct mode_event modes_run(void)
 {
-    modes_out.count = 0;
+    memset(&modes_out, 0, OUT_LOG);
     modes_enter();
     return modes_event(modes_out.count - 1);
 }
