@@ -3,8 +3,8 @@
  *
  * Nothing counts here: the counting element's value and OUT are functions of virtual time since the
  * count was loaded. Only channel 0 has a deadline, at its next change of OUT.
- * CHOICE: in mode 3 a new count is loaded at the end of the whole cycle; the data sheet says half cycle. In
- * modes 1 and 5 OUT may react one clock early. */
+ * A new count in mode 3 takes effect at the end of a half cycle: if that is the high one, the cycle then counts as begun
+ * as many ticks earlier as the new high half is long. */
 #include "devices/pit.h"
 
 #define NEVER UINT64_MAX
@@ -27,6 +27,7 @@ struct channel {
     bool held;      /* the gate stops counting at `held_elapsed` */
     uint32_t count; /* 1 to 65536 */
     uint64_t start;
+    bool out_before; /* modes 1, 5: OUT until then */
     uint64_t held_elapsed;
 
     bool next_valid; /* a count was written that is not yet in the counting element */
@@ -42,9 +43,12 @@ struct pit {
     struct deadline edge;
 };
 
+/* Ticks are counted from before time 0, so that a cycle may have begun there. A multiple of the toggle's period. */
+#define FIRST_TICK (UINT64_C(4096) * 2 * REFRESH_TICKS)
+
 static uint64_t ns_tick(uint64_t ns)
 {
-    return (uint64_t)((emu_u128)ns * PIT_HZ / 1000000000u);
+    return (uint64_t)((emu_u128)ns * PIT_HZ / 1000000000u) + FIRST_TICK;
 }
 
 static uint64_t tick_now(const struct pit *pit)
@@ -55,7 +59,7 @@ static uint64_t tick_now(const struct pit *pit)
 /* The first nanosecond that belongs to `tick`. */
 static uint64_t tick_ns(uint64_t tick)
 {
-    return (uint64_t)(((emu_u128)tick * 1000000000u + PIT_HZ - 1) / PIT_HZ);
+    return (uint64_t)(((emu_u128)(tick - FIRST_TICK) * 1000000000u + PIT_HZ - 1) / PIT_HZ);
 }
 
 static uint64_t elapsed(const struct channel *ch, uint64_t tick)
@@ -65,14 +69,21 @@ static uint64_t elapsed(const struct channel *ch, uint64_t tick)
     return tick > ch->start ? tick - ch->start : 0;
 }
 
+/* Mode 3: the first half of a cycle; an odd count makes it the longer one. */
+static uint32_t high_ticks(const struct channel *ch)
+{
+    return (ch->count + 1) / 2;
+}
+
 /* Bring a channel's pending reload up to date. Must precede every look at the channel. */
 static void channel_sync(struct channel *ch, uint64_t tick)
 {
-    if ((ch->mode == 2 || ch->mode == 3) && ch->next_valid && !ch->held && tick >= ch->next_at) {
-        ch->count = ch->next;
-        ch->start = ch->next_at;
-        ch->next_valid = false;
-    }
+    if ((ch->mode != 2 && ch->mode != 3) || !ch->next_valid || ch->held || tick < ch->next_at)
+        return;
+    bool cycle_ends = (ch->next_at - ch->start) % ch->count == 0;
+    ch->count = ch->next;
+    ch->start = ch->next_at - (cycle_ends ? 0 : high_ticks(ch));
+    ch->next_valid = false;
 }
 
 static bool channel_out(const struct channel *ch, uint64_t tick)
@@ -80,11 +91,17 @@ static bool channel_out(const struct channel *ch, uint64_t tick)
     uint64_t gone = elapsed(ch, tick);
     switch (ch->mode) {
     case 0: return ch->loaded && gone >= ch->count;
-    case 1: return !(ch->triggered && gone < ch->count);
+    case 1:
+        if (tick < ch->start)
+            return ch->out_before;
+        return !(ch->triggered && gone < ch->count);
     case 2: return !ch->loaded || ch->held || gone % ch->count != ch->count - 1 || ch->count == 1;
-    case 3: return !ch->loaded || ch->held || gone % ch->count < (ch->count + 1) / 2;
+    case 3: return !ch->loaded || ch->held || gone % ch->count < high_ticks(ch);
     case 4: return !(ch->loaded && gone == ch->count);
-    default: return !(ch->triggered && gone == ch->count);
+    default:
+        if (tick < ch->start)
+            return ch->out_before;
+        return !(ch->triggered && gone == ch->count);
     }
 }
 
@@ -104,7 +121,7 @@ static uint64_t channel_next_edge(const struct channel *ch, uint64_t tick)
     case 3:
         if (ch->count == 1) /* not allowed by the data sheet: OUT stays high */
             return ch->next_valid ? ch->next_at : NEVER;
-        middle = begin + (ch->mode == 2 ? ch->count - 1 : (ch->count + 1) / 2);
+        middle = begin + (ch->mode == 2 ? ch->count - 1 : high_ticks(ch));
         return tick < middle ? middle : begin + ch->count;
     default:
         if (ch->mode == 5 && !ch->triggered)
@@ -139,7 +156,7 @@ static uint16_t channel_value(const struct channel *ch, uint64_t tick)
     } else if (ch->mode == 2) {
         value = ch->count - gone % ch->count;
     } else if (ch->mode == 3) { /* counts by two, an odd count from one less */
-        uint64_t half = (ch->count + 1) / 2;
+        uint64_t half = high_ticks(ch);
         uint64_t phase = gone % ch->count;
         value = (ch->count & ~1u) - 2 * (phase < half ? phase : phase - half);
     } else {
@@ -187,8 +204,10 @@ static void channel_load(struct channel *ch, uint32_t written, uint64_t tick)
     bool periodic = ch->mode == 2 || ch->mode == 3;
     if (by_trigger || (periodic && ch->loaded)) {
         if (periodic && !ch->next_valid) {
-            uint64_t gone = elapsed(ch, tick);
-            ch->next_at = ch->start + gone - gone % ch->count + ch->count;
+            uint64_t gone = elapsed(ch, tick), phase = gone % ch->count;
+            bool high_half = ch->mode == 3 && phase < high_ticks(ch);
+            ch->next_at =
+                ch->start + gone - phase + (high_half && !ch->held ? high_ticks(ch) : ch->count);
         }
         ch->next = count;
         ch->next_valid = true;
@@ -210,6 +229,7 @@ static void channel_gate(struct channel *ch, bool gate, uint64_t tick)
     ch->gate = gate;
     if (ch->mode == 1 || ch->mode == 5) {
         if (gate && (ch->next_valid || ch->loaded)) {
+            ch->out_before = channel_out(ch, tick);
             if (ch->next_valid)
                 ch->count = ch->next;
             ch->next_valid = false;
@@ -375,6 +395,7 @@ static void mix_channel(struct channel ch, uint64_t tick, const struct dev_mixer
                        (uint64_t)ch.held << 48 | (uint64_t)ch.next_valid << 49);
     dev_mix(mixer, ch.count | (uint64_t)(ch.next_valid ? ch.next : 0) << 32);
     dev_mix(mixer, ch.held ? ch.held_elapsed : ch.start);
+    dev_mix(mixer, tick < ch.start && ch.out_before);
     dev_mix(mixer, ch.next_valid ? ch.next_at : 0);
 }
 

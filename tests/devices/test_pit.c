@@ -429,6 +429,94 @@ START_TEST(pit_reset_stops_everything)
 }
 END_TEST
 
+START_TEST(pit_mode3_new_count_takes_effect_at_the_end_of_the_half_cycle)
+{
+    static const struct {
+        unsigned written, count; /* at which tick of the cycle of 100; the new count */
+        unsigned first, second;  /* the next two ticks at which OUT changes */
+        bool level;              /* before the first */
+    } row[] = {
+        { 20, 40, 50, 70, true }, { 49, 40, 50, 70, true },    { 60, 40, 100, 120, false },
+        { 20, 41, 50, 70, true }, { 60, 41, 100, 121, false }, { 20, 1000, 50, 550, true }
+    };
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct timer t;
+        timer_open(&t);
+        load(&t, 0, 3, 100);
+        kit_until(&t.kit, at_tick(1 + row[i].written));
+        kit_out(&t.kit, 0x40, (uint8_t)row[i].count);
+        kit_out(&t.kit, 0x40, (uint8_t)(row[i].count >> 8));
+        ck_assert_uint_eq(status(&t, 0) & 0x40, 0x40);
+        ck_assert_int_eq(t.irq.level, row[i].level);
+        kit_until(&t.kit, at_tick(1 + row[i].first) - 1);
+        ck_assert_int_eq(t.irq.level, row[i].level);
+        kit_until(&t.kit, at_tick(1 + row[i].first));
+        ck_assert_int_eq(t.irq.level, !row[i].level);
+        ck_assert_uint_eq(status(&t, 0) & 0x40, 0);
+        ck_assert_uint_eq(latched(&t, 0), row[i].count & ~1u);
+        kit_until(&t.kit, at_tick(1 + row[i].second) - 1);
+        ck_assert_int_eq(t.irq.level, !row[i].level);
+        kit_until(&t.kit, at_tick(1 + row[i].second));
+        ck_assert_int_eq(t.irq.level, row[i].level);
+        kit_close(&t.kit);
+    }
+}
+END_TEST
+
+START_TEST(
+    pit_mode3_largest_count_right_after_the_start) /* its cycle would have begun before time 0 */
+{
+    struct timer t;
+    timer_open(&t);
+    load(&t, 0, 3, 4);
+    kit_until(&t.kit, at_tick(1));
+    kit_out(&t.kit, 0x40, 0);
+    kit_out(&t.kit, 0x40, 0);
+    kit_until(&t.kit, at_tick(1 + 2));
+    ck_assert(!t.irq.level);
+    ck_assert_uint_eq(latched(&t, 0), 0);
+    kit_until(&t.kit, at_tick(1 + 2 + 32768) - 1);
+    ck_assert(!t.irq.level);
+    kit_until(&t.kit, at_tick(1 + 2 + 32768));
+    ck_assert(t.irq.level);
+    kit_close(&t.kit);
+}
+END_TEST
+
+START_TEST(pit_trigger_acts_at_the_next_clock)
+{
+    struct timer t;
+    timer_open(&t);
+    load(&t, 2, 1, 5);
+    kit_until(&t.kit, at_tick(100));
+    kit_out(&t.kit, 0x61, 1);
+    ck_assert(out2(&t));
+    kit_until(&t.kit, at_tick(101) - 1);
+    ck_assert(out2(&t));
+    kit_until(&t.kit, at_tick(101));
+    ck_assert(!out2(&t));
+    kit_out(&t.kit, 0x61, 0);
+    kit_until(&t.kit, at_tick(105)); /* the last tick of the pulse: triggered again, it stays low */
+    kit_out(&t.kit, 0x61, 1);
+    ck_assert(!out2(&t));
+    kit_until(&t.kit, at_tick(106 + 4));
+    ck_assert(!out2(&t));
+    kit_until(&t.kit, at_tick(106 + 5));
+    ck_assert(out2(&t));
+    load(&t, 2, 5, 5);
+    kit_out(&t.kit, 0x61, 0);
+    kit_until(&t.kit, at_tick(200));
+    kit_out(&t.kit, 0x61, 1);
+    kit_out(&t.kit, 0x61, 0);
+    kit_until(&t.kit, at_tick(201 + 5));
+    kit_out(&t.kit, 0x61, 1); /* a trigger during the strobe does not cut it short */
+    ck_assert(!out2(&t));
+    kit_until(&t.kit, at_tick(201 + 6));
+    ck_assert(out2(&t));
+    kit_close(&t.kit);
+}
+END_TEST
+
 CHECK_MAIN("pit", pit_mode0_out_rises_n_plus_1_clocks_after_the_count,
            pit_mode0_counts_on_below_zero, pit_mode0_first_byte_stops_the_count,
            pit_mode2_one_pulse_in_each_period, pit_mode2_new_count_waits_for_the_end_of_the_period,
@@ -439,4 +527,6 @@ CHECK_MAIN("pit", pit_mode0_out_rises_n_plus_1_clocks_after_the_count,
            pit_gate_holds_channel_2_in_mode_0, pit_mode1_is_triggered_by_the_gate,
            pit_mode5_strobe_after_a_trigger, pit_gate_in_mode_3_raises_out_and_restarts,
            pit_port_61_bits, pit_late_call_loses_no_edge, pit_forbidden_count_1_is_harmless,
-           pit_reset_stops_everything)
+           pit_reset_stops_everything,
+           pit_mode3_new_count_takes_effect_at_the_end_of_the_half_cycle,
+           pit_mode3_largest_count_right_after_the_start, pit_trigger_acts_at_the_next_clock)
