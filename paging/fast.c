@@ -24,8 +24,8 @@ EMU_INLINE struct bank_key key_of(const struct walk_regime *regime)
 
     if (regime->mode == WALK_NONE) {
         if (regime->nested)
-            key.context = used | KEY_UNPAGED | regime->asid |
-                          (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT;
+            key.context =
+                used | KEY_UNPAGED | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT;
         return key;
     }
     key.context = used | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
