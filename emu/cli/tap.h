@@ -31,7 +31,7 @@ struct tap_listener {
     void *self;
 };
 
-/* Read an output. Lines that are no TAP are passed over; CR before LF too. A point with the directive SKIP or TODO
+/* Read an output. Lines that are no TAP are passed over; CR before LF too. A point with one of the directives skip and todo
  * does not fail. `listener` may be NULL. Any bytes will do. */
 void tap_read(const char *text, size_t size, const struct tap_listener *listener,
               struct tap_result *result);

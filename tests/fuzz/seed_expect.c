@@ -11,7 +11,7 @@ int main(int argc, char **argv)
         SEED("rest",
              "stop limit\nappend \"one two\"\ndevice pc-testdev\ndebugcon 0x402\nstart firmware\n"
              "state-hash 0123456789abcdef\n"),
-        SEED("tap", "TAP version 13\n1..4\nok 1 - a\nnot ok 2 - b # TODO x\nnot ok 3\n# got\n#  "
+        SEED("tap", "TAP version 13\n1..4\nok 1 - a\nnot ok 2 - b # Todo x\nnot ok 3\n# got\n#  "
                     "want\nok # SKIP\n"),
         SEED("bail", "ok 1\r\nok 18446744073709551616\nBail out! b\n1..99999999999999999999\n1..2 "
                      "# SKIP\nnot ok\n"),
