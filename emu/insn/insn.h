@@ -18,8 +18,8 @@ const struct insn_info *insn_lookup(uint16_t mnemonic);
 #include "emu/insn/insns.def"
 #undef INSN
 
-/* Forms that share their mnemonic with a row: insn_mov() and its like hand them on. The bodies stand in far.c, system.c
- * and control_regs.c. */
+/* Forms that share their mnemonic with a row: insn_mov() and its like hand them on. The bodies stand in
+ * segments.c, control_regs.c, far.c and far_return.c. */
 enum step insn_mov_seg(struct vcpu *cpu, const struct insn *in);
 enum step insn_mov_cr(struct vcpu *cpu, const struct insn *in);
 enum step insn_mov_dr(struct vcpu *cpu, const struct insn *in);
