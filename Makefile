@@ -1,6 +1,6 @@
 # Two commands for people: `make run` shows a hypervisor at work, `make check` runs every test.
 # Both install what Debian packages are missing, configure, build and act. The work is in tools/.
-.PHONY: run check check-peers deps build clean
+.PHONY: run check check-peers check-differential deps build clean
 
 run:
 	@tools/run
@@ -13,6 +13,13 @@ check-peers:
 	@tools/install-packages run peers
 	@tools/build release pacifica roms
 	@tools/check-peers build/release/pacifica build/release/test-roms
+
+# Random instructions on this workstation's processor and here, for a long time; `make check` has a bounded run.
+SEED ?= $(shell date +%s)
+check-differential:
+	@tools/install-packages check
+	@tools/build release differential
+	@build/release/tests/differential/differential --seed $(SEED) --count 50000000 --coverage
 
 # What the two use, by itself:
 deps:

@@ -55,6 +55,21 @@ static bool fix_near_width(struct insn *insn, enum cpu_mode mode)
     return true;
 }
 
+/* F3 90 is PAUSE, but with REX.B it exchanges r8 and rAX like 90 alone. Zydis has PAUSE for both; measured on Zen 4. */
+static bool fix_pause(struct insn *insn, enum cpu_mode mode)
+{
+    uint8_t rex =
+        insn->len > 1 ? insn->bytes[insn->len - 2] : 0; /* stands directly before the opcode */
+    if (mode != MODE_LONG64 || (rex & 0xf1) != 0x41)
+        return true;
+    insn->mnemonic = ZYDIS_MNEMONIC_XCHG;
+    insn->op_size = insn->prefixes & PREFIX_REXW ? 8 : insn->prefixes & PREFIX_66 ? 2 : 4;
+    insn->count = 2;
+    insn->op[0] = (struct operand){ OPERAND_REG, insn->op_size, REG_R8 * 8 };
+    insn->op[1] = (struct operand){ OPERAND_REG, insn->op_size, REG_RAX * 8 };
+    return true;
+}
+
 static bool is_far(const struct insn *insn)
 {
     return insn->count > 0 && insn->op[0].kind == OPERAND_MEM && insn->opcode == 0xff &&
@@ -66,6 +81,7 @@ bool amd_fixup(struct insn *insn, enum cpu_mode mode)
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_UD0: return fix_ud0(insn);
     case ZYDIS_MNEMONIC_NOP: return fix_prefetch(insn);
+    case ZYDIS_MNEMONIC_PAUSE: return fix_pause(insn, mode);
     case ZYDIS_MNEMONIC_SYSENTER:
     case ZYDIS_MNEMONIC_SYSEXIT: return fix_sysenter(mode);
     case ZYDIS_MNEMONIC_CALL:

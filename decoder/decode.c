@@ -62,11 +62,12 @@ static unsigned count_prefixes(const uint8_t *bytes, unsigned len, enum cpu_mode
     return i;
 }
 
-/* Is it 0F FF behind nothing but prefixes? UD0 is complete then on AMD, whether its ModRM can be fetched or not. */
-static bool is_short_ud0(const uint8_t *bytes, unsigned len, enum cpu_mode mode)
+/* Is it 0F FF or 0F B9 behind nothing but prefixes? UD0 and UD1 are complete then, whether a ModRM can be fetched or not:
+ * measured on Zen 4 for UD1, which has one in the manual. */
+static bool is_short_ud(const uint8_t *bytes, unsigned len, enum cpu_mode mode)
 {
     unsigned i = count_prefixes(bytes, len, mode);
-    return len - i >= 2 && bytes[i] == 0x0f && bytes[i + 1] == 0xff;
+    return len - i >= 2 && bytes[i] == 0x0f && (bytes[i + 1] == 0xff || bytes[i + 1] == 0xb9);
 }
 
 /* The byte offset of a general register in cpu->r, or -1 if it is none. */
@@ -145,6 +146,12 @@ static void decode_memory(const ZydisDecodedInstruction *from, const ZydisDecode
     out->index = address_slot(mem->index);
     out->scale = mem->scale == 8 ? 3 : mem->scale / 2; /* 0, 1, 2, 4, 8 */
     out->disp = mem->disp.value;                       /* 0 when absent; moffs too */
+    /* No base, but a displacement of 32 bits, whatever REX.B says: Zydis takes r13d with a 32-bit address. */
+    if ((from->attributes & ZYDIS_ATTRIB_HAS_SIB) && from->raw.modrm.mod == 0 &&
+        from->raw.sib.base == 5) {
+        out->base = REG_ZERO;
+        out->disp = from->raw.disp.value;
+    }
     if (out->base == REG_RIP)
         out->disp += from->length;
     if (!out->seg_override)
@@ -243,19 +250,28 @@ static bool is_baseline(ZydisISASet set)
     }
 }
 
+/* LOCK MOV CR0 is MOV CR8 on AMD. APM vol 3, "MOV CRn". */
+static bool is_alternative_cr8(const ZydisDecodedInstruction *from)
+{
+    return from->opcode_map == ZYDIS_OPCODE_MAP_0F &&
+           (from->opcode == 0x20 || from->opcode == 0x22) && from->raw.modrm.reg == 0 &&
+           !from->raw.rex.R;
+}
+
 /* Zydis refuses a LOCK before it has seen the whole instruction, but bytes that are missing, or too many, count more than
- * the #UD. Without the LOCK (another prefix in its place) the length comes out; success still means refusal. */
+ * the #UD. Without the LOCK (another prefix in its place) the length comes out; success still means refusal, except for
+ * MOV CR0. */
 static ZyanStatus without_lock(const ZydisDecoder *decoder, const uint8_t *bytes, unsigned len,
-                               enum cpu_mode mode, ZydisDecodedInstruction *from)
+                               enum cpu_mode mode, ZydisDecoderContext *context,
+                               ZydisDecodedInstruction *from)
 {
     uint8_t copy[INSN_MAX_BYTES];
-    ZydisDecoderContext context;
     memcpy(copy, bytes, len);
     for (unsigned i = count_prefixes(bytes, len, mode); i > 0; i--)
         if (copy[i - 1] == 0xf0)
             copy[i - 1] = 0x26;
-    ZyanStatus status = ZydisDecoderDecodeInstruction(decoder, &context, copy, len, from);
-    return ZYAN_SUCCESS(status) ? ZYDIS_STATUS_ILLEGAL_LOCK : status;
+    ZyanStatus status = ZydisDecoderDecodeInstruction(decoder, context, copy, len, from);
+    return ZYAN_SUCCESS(status) && !is_alternative_cr8(from) ? ZYDIS_STATUS_ILLEGAL_LOCK : status;
 }
 
 enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
@@ -276,14 +292,15 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     if (!decoder_for(machine, &decoder))
         return DECODE_INVALID;
     ZyanStatus status = ZydisDecoderDecodeInstruction(&decoder, &context, bytes, len, &from);
-    if (status == ZYDIS_STATUS_ILLEGAL_LOCK)
-        status = without_lock(&decoder, bytes, have, mode, &from);
-    if (status == ZYDIS_STATUS_NO_MORE_DATA && is_short_ud0(bytes, have, mode))
+    bool locked = status == ZYDIS_STATUS_ILLEGAL_LOCK;
+    if (locked)
+        status = without_lock(&decoder, bytes, have, mode, &context, &from);
+    if ((status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) &&
+        is_short_ud(bytes, have, mode))
         return DECODE_INVALID;
-    if (status == ZYDIS_STATUS_NO_MORE_DATA)
+    /* Zydis may know that it will be too long before it runs out of bytes; the processor needs fifteen of them. */
+    if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return len >= INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_SHORT;
-    if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
-        return DECODE_TOO_LONG;
     if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(
                                    &decoder, &context, &from, operands, from.operand_count)))
         return DECODE_INVALID;
@@ -304,6 +321,10 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     if (!is_string(from.mnemonic))
         for (unsigned i = 0; i < from.operand_count_visible && out->count < 4; i++)
             decode_operand(&from, &operands[i], out);
+    if (locked) {
+        out->prefixes |= PREFIX_LOCK;
+        out->op[out->op[0].kind == OPERAND_CR ? 0 : 1].reg = 8;
+    }
     /* MOVSD and CMPSD are string instructions or SSE2 moves: only the latter have vector operands. */
     if ((from.mnemonic == ZYDIS_MNEMONIC_MOVSD || from.mnemonic == ZYDIS_MNEMONIC_CMPSD) &&
         from.meta.isa_set != ZYDIS_ISA_SET_SSE2) {

@@ -47,6 +47,15 @@ enum step insn_jcc(struct vcpu *cpu, const struct insn *in)
     return branch_near(cpu, in, next_rip(cpu, in) + in->imm);
 }
 
+/* The target of a CALL is illegal. CHOICE: of two faults the stack's comes, as on Zen 4. */
+EMU_MUST_USE static enum step call_fault(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t rsp = (cpu->r[REG_RSP] - in->op_size) & size_mask(stack_width(cpu)), unused;
+    struct mem_rmw probe;
+    enum step step = mem_rmw_begin(cpu, SEG_SS, rsp, in->op_size, &probe, &unused);
+    return step == STEP_NEXT ? cpu_raise_code(cpu, EXC_GP, 0) : step;
+}
+
 /* The target is checked before anything is pushed. */
 enum step insn_call(struct vcpu *cpu, const struct insn *in)
 {
@@ -54,10 +63,11 @@ enum step insn_call(struct vcpu *cpu, const struct insn *in)
         return insn_call_far(cpu, in);
     uint64_t target;
     enum step step = near_target(cpu, in, &target);
-    if (step == STEP_NEXT)
-        step = branch_check(cpu, in, &target);
-    if (step == STEP_NEXT)
-        step = stack_push(cpu, in->op_size, next_rip(cpu, in));
+    if (step != STEP_NEXT)
+        return step;
+    if (branch_check(cpu, in, &target) != STEP_NEXT)
+        return call_fault(cpu, in);
+    step = stack_push(cpu, in->op_size, next_rip(cpu, in));
     if (step != STEP_NEXT)
         return step;
     cpu->r[REG_RIP] = target;
@@ -79,15 +89,23 @@ enum step insn_ret(struct vcpu *cpu, const struct insn *in)
     return STEP_JUMP;
 }
 
+/* What LOOPE and LOOPNE ask of ZF. CHOICE: a repeat prefix, which the manual does not allow here, decides instead of the
+ * opcode, as on Zen 4: F3 makes LOOPE of both, F2 LOOPNE. */
+static bool loop_condition(const struct vcpu *cpu, const struct insn *in)
+{
+    if (in->mnemonic == ZYDIS_MNEMONIC_LOOP)
+        return true;
+    bool equal = in->mnemonic == ZYDIS_MNEMONIC_LOOPE;
+    if (in->prefixes & (PREFIX_REP | PREFIX_REPNE))
+        equal = in->prefixes & PREFIX_REP;
+    return flags_zf(cpu) == equal;
+}
+
 /* LOOP, LOOPE, LOOPNE count rCX down in the address size. */
 enum step insn_loop(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t count = (cpu->r[REG_RCX] - 1) & size_mask(in->addr_size);
-    bool taken = count != 0;
-    if (in->mnemonic == ZYDIS_MNEMONIC_LOOPE)
-        taken = taken && flags_zf(cpu);
-    else if (in->mnemonic == ZYDIS_MNEMONIC_LOOPNE)
-        taken = taken && !flags_zf(cpu);
+    bool taken = count != 0 && loop_condition(cpu, in);
 
     enum step step = STEP_NEXT;
     if (taken)

@@ -30,16 +30,21 @@ static enum step check_bitmap(struct vcpu *cpu, uint16_t port, unsigned size)
     return STEP_NEXT;
 }
 
-/* IOPL and the TSS map, then the IOPM. */
+/* IOPL and the TSS map. */
+static enum step check_permission(struct vcpu *cpu, uint16_t port, unsigned size)
+{
+    unsigned iopl = (unsigned)(cpu->rflags & FLAG_IOPL) >> 12;
+    bool map = cpu_protected(cpu) ? cpu->regs.cpl > iopl : cpu->mode == MODE_V86;
+    return map ? check_bitmap(cpu, port, size) : STEP_NEXT;
+}
+
+/* What the permission leaves to the IOPM. */
 static enum step check_port(struct vcpu *cpu, const struct insn *in, uint16_t port, unsigned size,
                             uint64_t info)
 {
-    unsigned iopl = (unsigned)(cpu->rflags & FLAG_IOPL) >> 12;
-    if (cpu_protected(cpu) ? cpu->regs.cpl > iopl : cpu->mode == MODE_V86) {
-        enum step step = check_bitmap(cpu, port, size);
-        if (step != STEP_NEXT)
-            return step;
-    }
+    enum step step = check_permission(cpu, port, size);
+    if (step != STEP_NEXT)
+        return step;
     if (svm_intercepts(cpu, INTERCEPT_IOIO_PROT) && svm_io_intercepted(cpu, port, size))
         return svm_vmexit_insn(cpu, VMEXIT_IOIO, info, cpu_rip(cpu) + in->len, in->len);
     return STEP_NEXT;
@@ -180,6 +185,8 @@ enum step insn_port_string(struct vcpu *cpu, const struct insn *in)
     }
     unsigned width = in->addr_size;
     uint64_t left = reg_read(cpu, REG_RCX * 8, width);
+    if (left == 0) /* CHOICE: the permission is asked for even then, as on Zen 4; the IOPM is not */
+        return check_permission(cpu, (uint16_t)cpu->r[REG_RDX], s.size);
     for (bool first = true; left != 0; first = false) {
         if (!first) {
             if (cpu->budget <= 0 || (cpu->rflags & FLAG_TF) || cpu->traps != 0 || cpu->attention)

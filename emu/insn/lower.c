@@ -39,6 +39,16 @@ static uint16_t mnemonic_for(const struct vcpu *cpu, uint16_t mnemonic)
     return mnemonic;
 }
 
+/* A first operand in memory; or CR8, which stands as LOCK MOV CR0. */
+static bool lock_allowed(const struct vcpu *cpu, const struct insn *insn,
+                         const struct insn_info *info)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (insn->op[i].kind == OPERAND_CR)
+            return insn->op[i].reg == 8 && cpu_has(cpu, CPU_FEATURE_ALT_MOV_CR8);
+    return (info->flags & INSN_LOCKABLE) && insn->count > 0 && insn->op[0].kind == OPERAND_MEM;
+}
+
 static void bind(void *self, struct insn *insn, int status)
 {
     const struct vcpu *cpu = self;
@@ -49,15 +59,16 @@ static void bind(void *self, struct insn *insn, int status)
         return;
     insn->mnemonic = mnemonic_for(cpu, insn->mnemonic);
     const struct insn_info *info = insn_lookup(insn->mnemonic);
-    bool vector = insn->count > 0 && insn->op[0].kind == OPERAND_NONE; /* MOVSD, CMPSD of SSE2 */
+    bool vector = false; /* MOVSD, CMPSD of SSE2 */
+    for (unsigned i = 0; i < insn->count; i++)
+        vector = vector || insn->op[i].kind == OPERAND_NONE;
     if (baseline && (!info || vector)) {
         insn->body = insn_not_emulated;
         return;
     }
     if (!info || !info->body || (info->feature && !cpu_has(cpu, (enum cpu_feature)info->feature)))
         return;
-    if ((insn->prefixes & PREFIX_LOCK) &&
-        !((info->flags & INSN_LOCKABLE) && insn->count > 0 && insn->op[0].kind == OPERAND_MEM))
+    if ((insn->prefixes & PREFIX_LOCK) && !lock_allowed(cpu, insn, info))
         return;
     insn->body = info->body;
     insn->flags = info->flags;

@@ -191,18 +191,18 @@ enum step insn_verr_verw(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* ARPL r/m16, r16, where 64-bit mode has MOVSXD: the destination's RPL is raised to the source's, ZF says so. */
+/* ARPL r/m16, r16, where 64-bit mode has MOVSXD: the destination's RPL is raised to the source's, ZF says so. CHOICE: it is
+ * read, and written only if it changes, as on Zen 4: a read-only destination may do. */
 enum step insn_arpl(struct vcpu *cpu, const struct insn *in)
 {
     if (!cpu_protected(cpu))
         return cpu_raise(cpu, EXC_UD);
-    struct operand_rmw rmw;
     uint64_t to, from = reg_read(cpu, in->op[1].reg, 2);
-    enum step step = operand_begin(cpu, in, 0, &rmw, &to);
-    if (step != STEP_NEXT)
-        return step;
-    bool raise = SELECTOR_RPL(to) < SELECTOR_RPL(from);
-    operand_commit(cpu, in, 0, &rmw, raise ? (to & ~3ull) | SELECTOR_RPL(from) : to);
-    set_zf(cpu, raise);
-    return STEP_NEXT;
+    enum step step = operand_read(cpu, in, 0, &to);
+    bool raise = step == STEP_NEXT && SELECTOR_RPL(to) < SELECTOR_RPL(from);
+    if (raise)
+        step = operand_write(cpu, in, 0, (to & ~3ull) | SELECTOR_RPL(from));
+    if (step == STEP_NEXT)
+        set_zf(cpu, raise);
+    return step;
 }

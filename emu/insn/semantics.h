@@ -5,7 +5,7 @@
  * when they store it. No function takes the address of a local, so that a handler's last call stays a jump.
  *
  * CHOICE: flags and results that the manual calls undefined are what AMD Zen 4 computes (measured by
- * tests/insn/test_native.c): shifts set AF, rotates and multiplications leave all flags but CF and OF alone. */
+ * tests/differential): shifts set AF, rotates and multiplications leave all flags but CF and OF alone. */
 #ifndef EMU_INSN_SEMANTICS_H
 #define EMU_INSN_SEMANTICS_H
 

@@ -114,22 +114,29 @@ EMU_MUST_USE static enum step find_run(struct vcpu *cpu, const struct string_loo
     return STEP_NEXT;
 }
 
-/* Two operands: as many elements as both have. */
-EMU_MUST_USE static enum step find_runs(struct vcpu *cpu, const struct insn *in,
-                                        const struct string_loop *loop, enum access_kind kind,
-                                        struct string_run *source, struct string_run *dest)
+/* An operand: where it is, and for what. */
+struct string_operand {
+    enum seg seg;
+    enum reg reg;
+    enum access_kind kind;
+};
+
+/* Two operands, in the order of their accesses: as many elements as both have. */
+EMU_MUST_USE static enum step find_runs(struct vcpu *cpu, const struct string_loop *loop,
+                                        struct string_operand a, struct string_operand b,
+                                        struct string_run *first, struct string_run *second)
 {
     uint64_t want = loop->todo - loop->done;
-    dest->count = 0;
-    enum step step = find_run(cpu, loop, (enum seg)in->seg, REG_RSI, ACCESS_READ, want, source);
-    if (step != STEP_NEXT || source->count == 0)
+    second->count = 0;
+    enum step step = find_run(cpu, loop, a.seg, a.reg, a.kind, want, first);
+    if (step != STEP_NEXT || first->count == 0)
         return step;
-    step = find_run(cpu, loop, SEG_ES, REG_RDI, kind, source->count, dest);
+    step = find_run(cpu, loop, b.seg, b.reg, b.kind, first->count, second);
     if (step != STEP_NEXT)
         return step;
     if (loop->backward) /* keep the upper ends together */
-        source->ptr += (source->count - dest->count) * loop->size;
-    source->count = dest->count;
+        first->ptr += (first->count - second->count) * loop->size;
+    first->count = second->count;
     return STEP_NEXT;
 }
 
@@ -195,7 +202,9 @@ enum step insn_movs(struct vcpu *cpu, const struct insn *in)
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
         struct string_run from, to = { 0 };
         if (loop.todo - loop.done > 1) {
-            step = find_runs(cpu, in, &loop, ACCESS_WRITE, &from, &to);
+            const struct string_operand source = { (enum seg)in->seg, REG_RSI, ACCESS_READ };
+            const struct string_operand dest = { SEG_ES, REG_RDI, ACCESS_WRITE };
+            step = find_runs(cpu, &loop, source, dest, &from, &to);
             if (step != STEP_NEXT)
                 break;
         }
@@ -336,22 +345,38 @@ enum step insn_scas(struct vcpu *cpu, const struct insn *in)
     return compared(cpu, &loop, STRING_DI, step, a, b);
 }
 
+EMU_MUST_USE static enum step load_pair(struct vcpu *cpu, const struct string_loop *loop,
+                                        struct string_operand a, struct string_operand b,
+                                        uint64_t *value_a, uint64_t *value_b)
+{
+    enum step step = mem_load(cpu, a.seg, string_offset(cpu, loop, a.reg), loop->size, value_a);
+    if (step == STEP_NEXT)
+        step = mem_load(cpu, b.seg, string_offset(cpu, loop, b.reg), loop->size, value_b);
+    return step;
+}
+
+/* CHOICE: the second operand, at ES:rDI, is read first, as on Zen 4, where only REPE CMPSB goes the other way: of two faults
+ * that of the first one comes. */
 enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
 {
+    const struct string_operand left = { (enum seg)in->seg, REG_RSI, ACCESS_READ };
+    const struct string_operand right = { SEG_ES, REG_RDI, ACCESS_READ };
     struct string_loop loop = string_begin(cpu, in);
+    bool left_first = loop.size == 1 && (in->prefixes & PREFIX_REP);
     loop.pair = true;
     uint64_t a = 0, b = 0, next_a, next_b;
     enum step step = STEP_NEXT;
     while (step == STEP_NEXT && string_more(cpu, &loop)) {
-        struct string_run first, second = { 0 };
+        struct string_run first = { 0 }, second = { 0 };
         if (loop.todo - loop.done > 1) {
-            step = find_runs(cpu, in, &loop, ACCESS_READ, &first, &second);
+            step = left_first ? find_runs(cpu, &loop, left, right, &first, &second)
+                              : find_runs(cpu, &loop, right, left, &second, &first);
             if (step != STEP_NEXT)
                 break;
         }
-        if (second.count > 0) {
+        if (first.count > 0 && second.count > 0) {
             uint64_t i = 0;
-            while (i < second.count && !loop.stopped) {
+            while (i < first.count && !loop.stopped) {
                 a = element(run_element(&loop, &first, i), loop.size);
                 b = element(run_element(&loop, &second, i++), loop.size);
                 loop.stopped = ends_loop(in, a, b);
@@ -359,10 +384,8 @@ enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
             string_done(cpu, &loop, i);
             continue;
         }
-        step = mem_load(cpu, (enum seg)in->seg, string_offset(cpu, &loop, REG_RSI), loop.size,
-                        &next_a);
-        if (step == STEP_NEXT)
-            step = mem_load(cpu, SEG_ES, string_offset(cpu, &loop, REG_RDI), loop.size, &next_b);
+        step = load_pair(cpu, &loop, left_first ? left : right, left_first ? right : left,
+                         left_first ? &next_a : &next_b, left_first ? &next_b : &next_a);
         if (step == STEP_NEXT) {
             a = next_a;
             b = next_b;

@@ -8,6 +8,7 @@
 #define OUT_DX_AX "\x66\xef"
 #define OUT_DX_EAX "\xef"
 
+/* rows: pitfalls 2.20 */
 WITH_KIT(in_and_out_widths)
 {
     k->answer = 0x87654321;
@@ -67,6 +68,7 @@ static enum step access_port(struct kit *k, unsigned size, uint16_t port)
     return size == 1 ? EXEC(k, IN_AL_DX) : size == 2 ? EXEC(k, IN_AX_DX) : EXEC(k, IN_EAX_DX);
 }
 
+/* rows: pitfalls 9.2 */
 WITH_KIT(every_byte_of_the_access_has_its_bit)
 {
     kit_mode(k, MODE_LONG64, 3);
@@ -88,6 +90,7 @@ WITH_KIT(every_byte_of_the_access_has_its_bit)
     }
 }
 
+/* rows: pitfalls 9.2 */
 WITH_KIT(map_must_lie_in_the_tss)
 {
     kit_mode(k, MODE_LONG64, 3);

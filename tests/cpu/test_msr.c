@@ -278,6 +278,7 @@ static uint64_t fixed_now(void *self)
     return *(uint64_t *)self;
 }
 
+/* rows: pitfalls 9.4 */
 WITH_KIT(tsc_counts_virtual_time)
 {
     uint64_t now = 1000;
@@ -422,6 +423,7 @@ WITH_KIT(extd_needs_x2apic)
 #define RDMSR "\x0f\x32"
 #define WRMSR "\x0f\x30"
 
+/* rows: pitfalls 9.3 */
 WITH_KIT(instructions_use_ecx_and_edx_eax)
 {
     k->cpu->r[REG_RCX] = 0xffffffffc0000081;
@@ -435,6 +437,7 @@ WITH_KIT(instructions_use_ecx_and_edx_eax)
     ck_assert_uint_eq(k->msrs, 2);
 }
 
+/* rows: pitfalls 9.3 */
 WITH_KIT(unknown_msr_is_gp_and_told)
 {
     k->cpu->r[REG_RCX] = 0x12345;

@@ -129,6 +129,7 @@ WITH_KIT(rax_is_used_with_the_address_size)
     ck_assert_int_eq(EXEC(k, "\x67\x0f\x01\xda"), STEP_VMEXIT);
 }
 
+/* rows: pitfalls 9.4 */
 WITH_KIT(rdtsc_privilege_wins_over_the_intercept)
 {
     k->cpu->regs.cr4 |= CR4_TSD;

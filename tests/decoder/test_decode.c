@@ -94,10 +94,10 @@ END_TEST
 /* Protected-mode instructions that real mode does not know; SYSENTER and SYSEXIT have a #GP of their own there. */
 START_TEST(real_mode_lacks_the_instructions_of_selectors)
 {
-    (void)decode(MODE_REAL, "0f00d8", DECODE_INVALID); /* LTR */
-    (void)decode(MODE_REAL, "0f02c1", DECODE_INVALID); /* LAR */
-    (void)decode(MODE_REAL, "63c8", DECODE_INVALID);   /* ARPL */
-    (void)decode(MODE_REAL, "0f07", DECODE_INVALID);   /* SYSRET */
+    (void)decode(MODE_REAL, "0f00d8", DECODE_INVALID);              /* LTR */
+    (void)decode(MODE_REAL, "0f02c1", DECODE_INVALID);              /* LAR */
+    (void)decode(MODE_REAL, "63c8", DECODE_INVALID);                /* ARPL */
+    ck_assert_int_eq(REAL("0f07").mnemonic, ZYDIS_MNEMONIC_SYSRET); /* its #UD is its own */
     ck_assert_int_eq(REAL("0f34").mnemonic, ZYDIS_MNEMONIC_SYSENTER);
     ck_assert_int_eq(REAL("660f35").mnemonic, ZYDIS_MNEMONIC_SYSEXIT);
     (void)decode(MODE_COMPAT16, "0f34", DECODE_INVALID);
@@ -146,6 +146,7 @@ START_TEST(stack_bases_use_ss)
 }
 END_TEST
 
+/* rows: pitfalls 1.3 */
 START_TEST(null_overrides_are_ignored_in_64_bit_mode)
 {
     struct insn in = LONG64("36488b07"); /* ss: mov rax, [rdi] */
@@ -158,6 +159,7 @@ START_TEST(null_overrides_are_ignored_in_64_bit_mode)
 }
 END_TEST
 
+/* rows: pitfalls 1.4 */
 START_TEST(last_of_f2_and_f3_counts)
 {
     ck_assert_int_eq(LONG64("f2f3a4").prefixes, PREFIX_REP);
@@ -206,6 +208,7 @@ START_TEST(far_pointer_is_offset_and_selector)
 }
 END_TEST
 
+/* rows: pitfalls 1.1 */
 START_TEST(sixteenth_byte_is_too_long)
 {
     (void)decode(MODE_LONG64, "2e2e2e2e2e2e2e2e2e2e2e2e2e2e90", DECODE_OK);
@@ -221,6 +224,7 @@ START_TEST(missing_bytes_are_short)
 }
 END_TEST
 
+/* rows: pitfalls 1.5 */
 START_TEST(lock_on_a_register_is_invalid)
 {
     (void)decode(MODE_LONG64, "f001c8", DECODE_INVALID);
@@ -239,6 +243,7 @@ START_TEST(x87_and_sse_are_baseline)
 }
 END_TEST
 
+/* rows: pitfalls 1.9 */
 START_TEST(amd_branches_obey_66)
 {
     struct insn in = LONG64("66e81000"); /* call rel16 */
@@ -247,6 +252,7 @@ START_TEST(amd_branches_obey_66)
 }
 END_TEST
 
+/* rows: pitfalls 1.14 */
 START_TEST(amd_ud0_has_no_modrm)
 {
     ck_assert_int_eq(LONG64("0fffc090").len, 2);
@@ -265,6 +271,7 @@ START_TEST(amd_prefetch_needs_memory)
 }
 END_TEST
 
+/* rows: pitfalls 1.10 */
 START_TEST(amd_far_loads_have_32_bit_offsets)
 {
     ck_assert_int_eq(LONG64("48ff18").op_size, 8);   /* call far [rax]: what it pushes */

@@ -101,6 +101,7 @@ START_TEST(non_canonical_target_is_gp_and_nothing_moves)
 END_TEST
 
 /* Measured on Zen 4. */
+/* rows: pitfalls 1.9 */
 START_TEST(operand_size_16_cuts_rip)
 {
     cpu->r[REG_RBX] = 0x12345678;
@@ -151,6 +152,7 @@ END_TEST
 
 /* --- the stack -------------------------------------------------------------------------------------- */
 
+/* rows: pitfalls 2.12 */
 START_TEST(push_rsp_pushes_the_old_value_and_pop_rsp_takes_the_new)
 {
     ck_assert_int_eq(EXEC(rig, 0x54), STEP_NEXT);
@@ -160,6 +162,7 @@ START_TEST(push_rsp_pushes_the_old_value_and_pop_rsp_takes_the_new)
 }
 END_TEST
 
+/* rows: pitfalls 2.12 */
 START_TEST(pop_to_memory_uses_the_new_rsp)
 {
     rig_put(rig, STACK, 0xabcdef);
@@ -184,6 +187,7 @@ START_TEST(push_fault_keeps_rsp_and_non_canonical_stack_is_ss)
 }
 END_TEST
 
+/* rows: pitfalls 2.14 */
 START_TEST(enter_and_leave)
 {
     cpu->r[REG_RBP] = STACK + 0x100;
@@ -202,6 +206,7 @@ START_TEST(enter_and_leave)
 }
 END_TEST
 
+/* rows: pitfalls 2.14 */
 START_TEST(enter_fault_keeps_rsp_and_rbp)
 {
     cpu->r[REG_RBP] = 77;
@@ -237,6 +242,7 @@ static const struct popf_row popf_rows[] = {
     { 0, 0, false, FLAG_AC | FLAG_ID, FLAG_CF, FLAG_CF },
 };
 
+/* rows: pitfalls 2.17 */
 START_TEST(popf_changes_what_the_privilege_allows)
 {
     const struct popf_row *row = &popf_rows[_i];
@@ -250,6 +256,7 @@ START_TEST(popf_changes_what_the_privilege_allows)
 }
 END_TEST
 
+/* rows: pitfalls 2.17 */
 START_TEST(pushf_hides_rf_and_vm)
 {
     cpu_set_rflags(cpu, FLAG_RF | FLAG_AC | FLAG_ZF);
@@ -295,6 +302,7 @@ START_TEST(partial_flag_writers_keep_the_others)
 }
 END_TEST
 
+/* rows: pitfalls 2.19 */
 START_TEST(lahf_and_sahf_need_their_feature_in_64_bit_mode)
 {
     struct cpu_model model = *cpu->model;
@@ -309,6 +317,7 @@ END_TEST
 
 /* --- exchanges -------------------------------------------------------------------------------------------- */
 
+/* rows: pitfalls 2.10 */
 START_TEST(cmpxchg16b_wants_alignment)
 {
     cpu->r[REG_RBX] = DATA + 8;
@@ -344,6 +353,7 @@ START_TEST(cmpxchg8b_is_one_access)
 END_TEST
 
 /* A comparison that fails still writes: a read-only page faults. */
+/* rows: pitfalls 2.10 */
 START_TEST(compare_exchange_always_writes)
 {
     rig_page(rig, DATA, DATA | PTE_P);
@@ -356,6 +366,7 @@ START_TEST(compare_exchange_always_writes)
 }
 END_TEST
 
+/* rows: pitfalls 2.8 */
 START_TEST(bit_offset_reaches_both_ways)
 {
     memset(rig_ptr(rig, DATA), 0, 0x1000);

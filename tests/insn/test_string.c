@@ -62,6 +62,7 @@ static const struct accounting accounting[] = {
     { 100000, 1000000, false, 65536, STEP_REPEAT, 1000000 - 65535 }, /* stop requests are seen */
 };
 
+/* rows: pitfalls 2.15 */
 START_TEST(rep_counts_one_for_each_iteration)
 {
     const struct accounting *row = &accounting[_i];
@@ -117,6 +118,7 @@ static const struct fault_row faults[] = {
     { 0xa6, true, 1, 0x142001, TO, 2, 0x141fff, 0 },
 };
 
+/* rows: pitfalls 2.15 */
 START_TEST(a_fault_leaves_the_completed_iterations)
 {
     const struct fault_row *row = &faults[_i];
@@ -235,6 +237,7 @@ START_TEST(scas_and_cmps_stop_on_their_condition)
 }
 END_TEST
 
+/* rows: pitfalls 2.15 */
 START_TEST(rcx_zero_changes_nothing)
 {
     rig_page(rig, 0x141000, 0);
@@ -250,6 +253,7 @@ START_TEST(rcx_zero_changes_nothing)
 }
 END_TEST
 
+/* rows: pitfalls 1.18 */
 START_TEST(address_size_32_cuts_and_zero_extends)
 {
     *rig_ptr(rig, FROM) = 0x5a;
@@ -272,6 +276,7 @@ END_TEST
 
 /* --- early stops -------------------------------------------------------------------------------------- */
 
+/* rows: pitfalls 8.7 */
 START_TEST(mmio_goes_by_elements)
 {
     point(FROM, 0xb8000, 10);
@@ -303,6 +308,7 @@ static void on_written(void *self, uint64_t page, unsigned offset, unsigned len)
     reported += len;
 }
 
+/* rows: pitfalls 8.1 */
 START_TEST(every_write_to_code_is_reported)
 {
     memory_set_written(cpu->memory, on_written, NULL);

@@ -1,0 +1,215 @@
+/* What must agree, and what is told when it does not. */
+#include "decoder/decode.h"
+#include "tests/differential/differential.h"
+
+#include <Zydis/Zydis.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMPARED_FLAGS                                                                      \
+    (FLAGS_STATUS | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | \
+     FLAG_AC | FLAG_ID)
+
+enum when { OTHER, ALWAYS };
+
+struct mask {
+    const char *rule;
+    enum when when;
+    uint16_t mnemonic;
+    uint32_t flags;
+    const char *why;
+};
+
+static const struct mask masks[] = {
+#define MASK(rule, when, mnemonic, flags, why) \
+    { #rule, when, ZYDIS_MNEMONIC_##mnemonic, flags, why },
+#include "tests/differential/masks.def"
+#undef MASK
+};
+#define MASK_COUNT (sizeof(masks) / sizeof(masks[0]))
+static uint64_t masked[MASK_COUNT];
+
+/* Rules that look at more than the instruction. */
+enum special { UPPER_HALF, UPPER_RSP, RF_BETWEEN, UNDEFINED_LENGTH, PARTIAL_POPA, SPECIAL_COUNT };
+static struct {
+    const char *rule, *why;
+    uint64_t count;
+} specials[SPECIAL_COUNT] = {
+    [UPPER_HALF] = { "present_bit_of_upper_half", "Linux, sanitize_error_code()", 0 },
+    [UPPER_RSP] = { "upper_half_of_rsp_of_16_bit", "Linux, espfix64", 0 },
+    [RF_BETWEEN] = { "rf_of_db_between_iterations",
+                     "KVM intercepts #DB and pushes the RF of its #VMEXIT; APM vol 2, 3.1.6", 0 },
+    [PARTIAL_POPA] = { "registers_of_faulting_popa",
+                       "APM vol 3, \"POPA\": Zen 4 keeps what was popped before the fault", 0 },
+    [UNDEFINED_LENGTH] = { "length_of_no_instruction",
+                           "bytes that are no instruction have no length in APM vol 3, 1.1", 0 },
+};
+
+static uint32_t flags_masked(const struct diff_case *ran)
+{
+    bool amd = native_follows_amd();
+    uint32_t flags = 0;
+    for (unsigned i = 0; i < MASK_COUNT; i++) {
+        if (masks[i].mnemonic != ran->mnemonic || (amd && masks[i].when == OTHER))
+            continue;
+        masked[i]++;
+        flags |= masks[i].flags;
+    }
+    return flags;
+}
+
+static bool has_code(uint32_t vector)
+{
+    return vector == EXC_DF || (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_AC;
+}
+
+/* Linux does not tell level 3 whether a page of its own half, or the last one below it, is there. */
+static bool same_exception(const struct diff_outcome *a, const struct diff_outcome *b)
+{
+    uint32_t differ = a->code ^ b->code;
+    if (a->vector != b->vector)
+        return false;
+    if (a->vector == EXC_PF && a->cr2 >= UINT64_C(0x00007ffffffff000)) {
+        specials[UPPER_HALF].count++;
+        differ &= ~1u;
+    }
+    return (!has_code(a->vector) || differ == 0) && (a->vector != EXC_PF || a->cr2 == b->cr2);
+}
+
+static bool same_registers(const struct diff_case *ran, const struct diff_outcome *a,
+                           const struct diff_outcome *b)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t differ = a->after.r[i] ^ b->after.r[i];
+        if (ran->mode == DIFF_16 && i == REG_RSP && a->after.r[i] >> 32) {
+            specials[UPPER_RSP].count++; /* left there by Linux's way back to a 16-bit stack */
+            differ = (uint32_t)differ;
+        }
+        if (differ && i != REG_RSP && a->vector != EXC_DB &&
+            (ran->mnemonic == ZYDIS_MNEMONIC_POPA || ran->mnemonic == ZYDIS_MNEMONIC_POPAD)) {
+            specials[PARTIAL_POPA].count++;
+            differ = 0;
+        }
+        if (differ)
+            return false;
+    }
+    return a->after.rip == b->after.rip;
+}
+
+/* #UD on one side, and on the other a fault because it wanted to see more: the end of the page, or a sixteenth byte. */
+static bool undefined_length(const struct diff_case *ran, const struct diff_outcome *native,
+                             const struct diff_outcome *emulated)
+{
+    unsigned prefixes = 0;
+    if (ran->mnemonic != 0 || !native->done)
+        return false;
+    const struct diff_outcome *more = native->vector == EXC_UD ? emulated : native;
+    if ((more == native ? emulated : native)->vector != EXC_UD)
+        return false;
+    while (prefixes < 15 && ran->bytes[prefixes] &&
+           memchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\x40\x48\x4a", ran->bytes[prefixes],
+                  14))
+        prefixes++;
+    if (more->vector == EXC_GP)
+        return prefixes >= 3 || (ran->mode == DIFF_16 && ran->before.rip > 0xffff - 15);
+    return more->vector == EXC_PF && (more->code & 0x10) && more->cr2 == DIFF_CODE + 4096;
+}
+
+bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *native,
+                      const struct diff_outcome *emulated)
+{
+    uint64_t flags = COMPARED_FLAGS & ~(uint64_t)flags_masked(ran);
+    if (ran->repeats && native->vector == EXC_DB && (ran->before.rflags & FLAG_RF) &&
+        native->after.rip == ran->before.rip) {
+        specials[RF_BETWEEN].count++;
+        flags &= ~(uint64_t)FLAG_RF;
+    }
+    if (undefined_length(ran, native, emulated)) {
+        specials[UNDEFINED_LENGTH].count++;
+        return true;
+    }
+    if (!native->done || native->signal || !emulated->done)
+        return false;
+    return same_exception(native, emulated) && same_registers(ran, native, emulated) &&
+           !((native->after.rflags ^ emulated->after.rflags) & flags) &&
+           native->changed == emulated->changed && native->first == emulated->first &&
+           native->hash == emulated->hash && native->steps == emulated->steps;
+}
+
+void compare_print_masks(void)
+{
+    for (unsigned i = 0; i < MASK_COUNT; i++)
+        if (masked[i])
+            printf("masked: %-28s %8llu  %s\n", masks[i].rule, (unsigned long long)masked[i],
+                   masks[i].why);
+    for (unsigned i = 0; i < SPECIAL_COUNT; i++)
+        printf("masked: %-28s %8llu  %s\n", specials[i].rule, (unsigned long long)specials[i].count,
+               specials[i].why);
+}
+
+/* --- telling ------------------------------------------------------------------------------------- */
+
+static void print_instruction(const struct diff_case *ran)
+{
+    static const char *const names[] = { "64-bit", "32-bit", "16-bit" };
+    ZydisMachineMode mode = ran->mode == DIFF_64   ? ZYDIS_MACHINE_MODE_LONG_64
+                            : ran->mode == DIFF_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32
+                                                   : ZYDIS_MACHINE_MODE_LONG_COMPAT_16;
+    ZydisDisassembledInstruction text;
+    struct insn in;
+    enum decode_status status =
+        decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in);
+    fprintf(stderr, "%s:", names[ran->mode]);
+    for (unsigned i = 0; i < in.len; i++)
+        fprintf(stderr, " %02x", ran->bytes[i]);
+    if (ZYAN_SUCCESS(
+            ZydisDisassembleIntel(mode, ran->before.rip, ran->bytes, DIFF_CODE_BYTES, &text)))
+        fprintf(stderr, "    %s", text.text);
+    fprintf(stderr, "    (decode status %d)\n", status);
+}
+
+static void print_value(const char *name, uint64_t before, uint64_t native, uint64_t emulated)
+{
+    if (before == native && native == emulated)
+        return;
+    fprintf(stderr, "  %-7s %016llx  native %016llx  here %016llx%s\n", name,
+            (unsigned long long)before, (unsigned long long)native, (unsigned long long)emulated,
+            native != emulated ? "  <--" : "");
+}
+
+static void print_memory(const char *who, const struct diff_outcome *outcome)
+{
+    unsigned n = outcome->changed < DIFF_SAMPLE ? outcome->changed : DIFF_SAMPLE;
+    fprintf(stderr, "  %s: %u bytes changed at +%x:", who, outcome->changed, outcome->first);
+    for (unsigned i = 0; i < n; i++)
+        fprintf(stderr, " %02x", outcome->sample[i]);
+    fprintf(stderr, "\n");
+}
+
+void compare_describe(const struct diff_case *ran, const struct diff_outcome *native,
+                      const struct diff_outcome *emulated)
+{
+    static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
+    print_instruction(ran);
+    for (unsigned i = 0; i < 16; i++)
+        print_value(names[i], ran->before.r[i], native->after.r[i], emulated->after.r[i]);
+    fprintf(stderr, "  rcx %016llx  rsi %016llx  rdi %016llx  rflags %llx\n",
+            (unsigned long long)ran->before.r[REG_RCX], (unsigned long long)ran->before.r[REG_RSI],
+            (unsigned long long)ran->before.r[REG_RDI], (unsigned long long)ran->before.rflags);
+    print_value("rip", ran->before.rip, native->after.rip, emulated->after.rip);
+    print_value("rflags", ran->before.rflags, native->after.rflags, emulated->after.rflags);
+    print_value("vector", EXC_DB, native->vector, emulated->vector);
+    print_value("code", 0, native->code, emulated->code);
+    if (native->vector == EXC_PF || emulated->vector == EXC_PF)
+        print_value("cr2", 0, native->cr2, emulated->cr2);
+    print_value("steps", 1, native->steps, emulated->steps);
+    if (native->changed || emulated->changed) {
+        print_memory("native", native);
+        print_memory("here", emulated);
+    }
+    if (!native->done || native->signal)
+        fprintf(stderr, "  native: ended by signal %d\n", native->signal);
+    if (!emulated->done)
+        fprintf(stderr, "  here: no handler was reached\n");
+}

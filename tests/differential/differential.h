@@ -1,0 +1,127 @@
+/* The native oracle: one instruction on the workstation's own processor and here, from the same state.
+ *
+ * Linear addresses are the same on both sides. One page of code, DIFF_DATA_PAGES pages of data of which the last is
+ * read-only, and nothing around them; in 16-bit segments CS begins DIFF_CODE16 bytes below the code, and the others begin
+ * at the data. RFLAGS.TF is set, so that a #DB ends each instruction; string instructions go on for DIFF_STEPS_MAX
+ * iterations. */
+#ifndef TESTS_DIFFERENTIAL_H
+#define TESTS_DIFFERENTIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emu/cpu/state.h"
+
+#define DIFF_CODE UINT64_C(0x10000000)
+#define DIFF_CODE16 0xf000u
+#define DIFF_DATA UINT64_C(0x20000000)
+#define DIFF_DATA_PAGES 4u
+#define DIFF_DATA_BYTES (DIFF_DATA_PAGES * 4096u)
+#define DIFF_RW_BYTES (DIFF_DATA_BYTES - 4096u)
+#define DIFF_NOWHERE UINT64_C(0x30000000) /* 64 KiB where nothing is mapped */
+#define DIFF_FS_BASE (DIFF_DATA + 0x800)
+#define DIFF_GS_BASE (DIFF_DATA + 0x1000)
+#define DIFF_CODE_BYTES 24u /* of a case: the longest instruction and what makes it too long */
+#define DIFF_STEPS_MAX 100u
+#define DIFF_BATCH 8192u
+#define DIFF_SAMPLE 32u
+
+/* Selectors: Linux's own, and two of the process's LDT. */
+#define DIFF_CS32 0x23u
+#define DIFF_DS 0x2bu
+#define DIFF_CS64 0x33u
+#define DIFF_CS16 0x07u
+#define DIFF_DS16 0x0fu
+
+enum diff_mode { DIFF_64, DIFF_32, DIFF_16, DIFF_MODES };
+
+struct diff_state {
+    uint64_t r[16]; /* in the order of enum reg */
+    uint64_t rip, rflags;
+};
+
+struct diff_case {
+    struct diff_state before; /* rip is the offset in CS */
+    uint8_t bytes[DIFF_CODE_BYTES];
+    uint16_t mnemonic; /* 0: no instruction */
+    uint8_t mode;      /* enum diff_mode */
+    bool repeats;      /* a string instruction with a repeat prefix */
+};
+
+/* What an instruction did. vector is 1 (#DB) when it just completed. */
+struct diff_outcome {
+    struct diff_state after;
+    uint64_t cr2, hash; /* hash of the changed bytes */
+    uint32_t vector, code;
+    uint32_t first, changed; /* of the data: the first changed byte, and how many up to the last */
+    uint16_t steps;
+    bool done;
+    int16_t signal; /* native: of what ended it when it was no exception of the processor, else 0 */
+    uint8_t sample[DIFF_SAMPLE];
+};
+
+/* Hash of changed bytes, the same on both sides. */
+static inline uint64_t diff_hash(const uint8_t *ptr, uint32_t len)
+{
+    uint64_t hash = len;
+    for (uint32_t i = 0; i < len; i++)
+        hash = (hash ^ ptr[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash;
+}
+
+static inline enum cpu_mode diff_cpu_mode(unsigned mode)
+{
+    return mode == DIFF_64 ? MODE_LONG64 : mode == DIFF_32 ? MODE_COMPAT32 : MODE_COMPAT16;
+}
+
+/* Linear address of CS:0. */
+static inline uint64_t diff_code_base(unsigned mode)
+{
+    return mode == DIFF_16 ? DIFF_CODE - DIFF_CODE16 : 0;
+}
+
+/* --- random.c: numbers with an inclination to edges, from one seed --- */
+struct diff_random {
+    uint64_t state;
+};
+uint64_t random_bits(struct diff_random *random);
+unsigned random_below(struct diff_random *random, unsigned n);
+bool random_chance(struct diff_random *random, unsigned percent);
+uint64_t random_edge(struct diff_random *random);
+
+/* --- generate.c: instructions and states --- */
+struct diff_forms;
+struct diff_forms *forms_new(void); /* finds every encoding of the instruction table */
+void forms_free(struct diff_forms *forms);
+void forms_print(const struct diff_forms *forms);
+/* Make a case. `data` is the memory it will find. */
+void generate_case(const struct diff_forms *forms, struct diff_random *random, unsigned mode,
+                   const uint8_t *data, struct diff_case *made);
+
+/* --- native.c: false where the workstation cannot run the mode --- */
+bool native_setup(void);
+bool native_has_mode(unsigned mode);
+bool native_follows_amd(void);
+/* Run cases [0, count) from the memory `data`; both arrays are shared with the child that does it. */
+void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, unsigned count,
+                  const uint8_t *data);
+void native_finish(struct diff_outcome *outcomes);
+struct diff_case *native_shared(unsigned long bytes); /* zeroed */
+
+/* --- emulated.c --- */
+struct diff_emulated;
+struct diff_emulated *emulated_new(void);
+void emulated_free(struct diff_emulated *emulated);
+void emulated_data(struct diff_emulated *emulated, const uint8_t *data);
+void emulated_run(struct diff_emulated *emulated, const struct diff_case *wanted,
+                  struct diff_outcome *outcome);
+
+/* --- compare.c --- */
+/* What of the two outcomes must not be compared: rules of masks.def. */
+bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *native,
+                      const struct diff_outcome *emulated);
+void compare_describe(const struct diff_case *ran, const struct diff_outcome *native,
+                      const struct diff_outcome *emulated);
+void compare_print_masks(void);
+
+#endif

@@ -1,0 +1,253 @@
+/* Our side: a vCPU at level 3 whose exception handlers are HLTs. The machine's own tables lie in the upper half. */
+#include "emu/cpu/control.h"
+#include "emu/cpu/cpuid.h"
+#include "emu/cpu/run.h"
+#include "paging/memory.h"
+#include "paging/paging.h"
+#include "tests/differential/differential.h"
+
+#include <pacifica/pacifica.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* System physical addresses. The first 2 MiB are mapped at SYSTEM_LA for the supervisor. */
+enum place {
+    PML4_SPA = 0x1000,
+    LOW_PDP_SPA = 0x2000,
+    LOW_PD_SPA = 0x3000,
+    CODE_PT_SPA = 0x4000,
+    DATA_PT_SPA = 0x5000,
+    HIGH_PDP_SPA = 0x6000,
+    HIGH_PD_SPA = 0x7000,
+    GDT_SPA = 0x8000,
+    IDT_SPA = 0x9000,
+    TSS_SPA = 0xb000,
+    STACK_SPA = 0xe000, /* its top */
+    HANDLER_SPA = 0x10000,
+    CODE_SPA = 0x20000,
+    DATA_SPA = 0x30000
+};
+#define SYSTEM_LA UINT64_C(0xffff800000000000)
+#define KERNEL_CS 0x10u
+#define TSS_SELECTOR 0x40u
+
+struct diff_emulated {
+    struct memory *memory;
+    struct probes probes;
+    struct vclock clock;
+    struct vcpu *cpu;
+    const uint8_t *data; /* what the data pages hold before a case */
+};
+
+static uint32_t no_port_read(void *self, uint16_t port, unsigned size)
+{
+    (void)self;
+    (void)port;
+    (void)size;
+    return UINT32_MAX;
+}
+
+static void no_port_write(void *self, uint16_t port, unsigned size, uint32_t value)
+{
+    (void)self;
+    (void)port;
+    (void)size;
+    (void)value;
+}
+
+static void put(struct diff_emulated *e, uint64_t spa, uint64_t value)
+{
+    phys_write(e->memory, spa, 8, value);
+}
+
+/* Handlers of INT3 and INTO may be called from level 3, as Linux has them. */
+static void make_gates(struct diff_emulated *e)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        uint64_t handler = SYSTEM_LA + HANDLER_SPA + 16 * v;
+        unsigned dpl = v == EXC_BP || v == EXC_OF ? 3 : 0;
+        put(e, IDT_SPA + 16 * v,
+            (handler & 0xffff) | KERNEL_CS << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
+                (handler >> 16 & 0xffff) << 48);
+        put(e, IDT_SPA + 16 * v + 8, handler >> 32);
+        phys_write(e->memory, HANDLER_SPA + 16 * v, 1, 0xf4); /* HLT */
+    }
+}
+
+static void make_pages(struct diff_emulated *e)
+{
+    const uint64_t user = 7, user_read = 5, system = 3;
+    put(e, PML4_SPA, LOW_PDP_SPA | user);
+    put(e, PML4_SPA + 8 * 256, HIGH_PDP_SPA | system);
+    put(e, HIGH_PDP_SPA, HIGH_PD_SPA | system);
+    put(e, HIGH_PD_SPA, 0x80 | system);
+    put(e, LOW_PDP_SPA, LOW_PD_SPA | user);
+    put(e, LOW_PD_SPA + 8 * (DIFF_CODE >> 21), CODE_PT_SPA | user);
+    put(e, LOW_PD_SPA + 8 * (DIFF_DATA >> 21), DATA_PT_SPA | user);
+    put(e, CODE_PT_SPA, CODE_SPA | user);
+    for (unsigned i = 0; i < DIFF_DATA_PAGES; i++)
+        put(e, DATA_PT_SPA + 8 * i,
+            (DATA_SPA + 4096 * i) | (i + 1 < DIFF_DATA_PAGES ? user : user_read) | 1ull << 63);
+}
+
+static struct segment segment(uint16_t selector, uint64_t base, uint32_t limit, uint16_t attr)
+{
+    return (struct segment){ .selector = selector, .base = base, .limit = limit, .attr = attr };
+}
+
+static void make_registers(struct vcpu *cpu)
+{
+    struct cpu_regs *regs = &cpu->regs;
+    regs->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
+    regs->cr3 = PML4_SPA;
+    regs->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
+    regs->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    regs->gdtr = (struct table_register){ .base = SYSTEM_LA + GDT_SPA, .limit = 0x7f };
+    regs->idtr = (struct table_register){ .base = SYSTEM_LA + IDT_SPA, .limit = 0xfff };
+    /* The I/O map begins behind the limit: there are no ports. */
+    regs->seg[SEG_TR] = segment(TSS_SELECTOR, SYSTEM_LA + TSS_SPA, 0x67, 0x8b);
+    regs->seg[SEG_LDTR] = (struct segment){ 0 };
+}
+
+struct diff_emulated *emulated_new(void)
+{
+    static const struct port_ops ports = { no_port_read, no_port_write };
+    struct diff_emulated *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->memory = memory_new(0x400000);
+    const struct vcpu_parts parts = { .memory = e->memory,
+                                      .probes = &e->probes,
+                                      .clock = &e->clock,
+                                      .ports = &ports,
+                                      .model = cpu_model_default() };
+    e->cpu = e->memory ? vcpu_new(&parts) : NULL;
+    if (!e->cpu) {
+        emulated_free(e);
+        return NULL;
+    }
+    make_gates(e);
+    make_pages(e);
+    put(e, GDT_SPA + KERNEL_CS, UINT64_C(0x00af9b000000ffff));
+    put(e, TSS_SPA + 4, SYSTEM_LA + STACK_SPA);
+    put(e, TSS_SPA + 0x60, UINT64_C(0x0068) << 48);
+    for (unsigned i = 0; i < 4096; i += 8)
+        put(e, CODE_SPA + i, UINT64_C(0x9090909090909090));
+    make_registers(e->cpu);
+    return e;
+}
+
+void emulated_free(struct diff_emulated *e)
+{
+    if (!e)
+        return;
+    vcpu_free(e->cpu);
+    memory_free(e->memory);
+    free(e);
+}
+
+void emulated_data(struct diff_emulated *e, const uint8_t *data)
+{
+    e->data = data;
+    memcpy(memory_ptr(e->memory, DATA_SPA, 1), data, DIFF_DATA_BYTES);
+}
+
+/* --- one case --- */
+
+static void load_segments(struct vcpu *cpu, unsigned mode)
+{
+    struct segment *seg = cpu->regs.seg;
+    const struct segment none = { 0 };
+    struct segment data = segment(DIFF_DS, 0, UINT32_MAX, 0xcf3);
+    if (mode == DIFF_16)
+        data = segment(DIFF_DS16, DIFF_DATA, 0xffff, 0x0f3);
+    seg[SEG_CS] = mode == DIFF_64   ? segment(DIFF_CS64, 0, UINT32_MAX, 0xafb)
+                  : mode == DIFF_32 ? segment(DIFF_CS32, 0, UINT32_MAX, 0xcfb)
+                                    : segment(DIFF_CS16, diff_code_base(mode), 0xffff, 0x0fb);
+    seg[SEG_SS] = seg[SEG_DS] = seg[SEG_ES] = data;
+    seg[SEG_FS] = seg[SEG_GS] = none;
+    seg[SEG_FS].base = DIFF_FS_BASE;
+    seg[SEG_GS].base = DIFF_GS_BASE;
+    cpu->regs.cpl = 3;
+}
+
+static void load_state(struct diff_emulated *e, const struct diff_state *state, unsigned mode)
+{
+    struct vcpu *cpu = e->cpu;
+    load_segments(cpu, mode);
+    memcpy(cpu->r, state->r, sizeof(state->r));
+    cpu->r[REG_RIP] = state->rip;
+    cpu_set_rflags(cpu, state->rflags);
+    cpu->regs.halted = false;
+    cpu->regs.shadow = cpu->regs.shadow_next = cpu->trap_held = false;
+    cpu->regs.dr[6] = 0xffff0ff0;
+    cpu_update_mode(cpu);
+}
+
+/* Until a handler halts; then the frame says what was interrupted. false: something else happened. */
+static bool run_to_handler(struct diff_emulated *e, struct diff_outcome *out)
+{
+    struct vcpu *cpu = e->cpu;
+    const struct run_limits limits = { .max_steps = vcpu_steps(cpu) + 16 };
+    if (run_vcpu(cpu, &limits) != PACIFICA_STOP_HALTED || cpu->regs.cpl != 0)
+        return false;
+    out->vector = (uint32_t)(cpu->r[REG_RIP] - SYSTEM_LA - HANDLER_SPA) >> 4;
+    uint64_t frame = cpu->r[REG_RSP] - SYSTEM_LA;
+    bool has_code = STACK_SPA - frame == 48;
+    out->code = has_code ? (uint32_t)phys_read(e->memory, frame, 8) : 0;
+    frame += has_code ? 8 : 0;
+    memcpy(out->after.r, cpu->r, sizeof(out->after.r));
+    out->after.rip = phys_read(e->memory, frame, 8);
+    out->after.rflags = phys_read(e->memory, frame + 16, 8);
+    out->after.r[REG_RSP] = phys_read(e->memory, frame + 24, 8);
+    out->cr2 = cpu->regs.cr2;
+    return true;
+}
+
+static void put_code(struct diff_emulated *e, uint64_t rip, unsigned mode, const uint8_t *bytes)
+{
+    uint64_t offset = diff_code_base(mode) + rip - DIFF_CODE;
+    for (unsigned i = 0; i < DIFF_CODE_BYTES && offset + i < 4096; i += 8) {
+        uint64_t word = UINT64_C(0x9090909090909090);
+        unsigned room = (unsigned)(4096 - offset - i);
+        if (bytes)
+            memcpy(&word, bytes + i, 8);
+        phys_write(e->memory, CODE_SPA + offset + i, room < 8 ? room : 8, word);
+    }
+}
+
+/* What became of the data, and the data as it was. */
+static void find_changes(struct diff_emulated *e, struct diff_outcome *out)
+{
+    uint8_t *now = memory_ptr(e->memory, DATA_SPA, 1);
+    uint32_t first = 0, last = DIFF_RW_BYTES;
+    if (memcmp(now, e->data, DIFF_RW_BYTES) == 0)
+        return;
+    while (now[first] == e->data[first])
+        first++;
+    while (now[last - 1] == e->data[last - 1])
+        last--;
+    out->first = first;
+    out->changed = last - first;
+    out->hash = diff_hash(now + first, last - first);
+    memcpy(out->sample, now + first, last - first < DIFF_SAMPLE ? last - first : DIFF_SAMPLE);
+    memcpy(now + first, e->data + first, last - first);
+}
+
+void emulated_run(struct diff_emulated *e, const struct diff_case *wanted, struct diff_outcome *out)
+{
+    struct diff_state state = wanted->before;
+    *out = (struct diff_outcome){ 0 };
+    e->cpu->regs.cr2 = 0;
+    put_code(e, wanted->before.rip, wanted->mode, wanted->bytes);
+    do {
+        load_state(e, &state, wanted->mode);
+        out->done = run_to_handler(e, out);
+        out->steps++;
+        state = out->after;
+    } while (out->done && wanted->repeats && out->vector == EXC_DB &&
+             state.rip == wanted->before.rip && out->steps < DIFF_STEPS_MAX);
+    put_code(e, wanted->before.rip, wanted->mode, NULL);
+    find_changes(e, out);
+}

@@ -1,0 +1,344 @@
+/* The workstation's side: a sandboxed child runs one instruction after the other.
+ *
+ * All happens in its signal handler. Returning from it loads every register, RFLAGS.TF included, and CS and SS; the next
+ * signal tells what became of them. seccomp leaves the child nothing but that return and its end, so that whatever the
+ * random bytes do cannot reach anything else. */
+#include "tests/differential/differential.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <asm/ldt.h>
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/ucontext.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* Places in gregset_t; <sys/ucontext.h> names them for _GNU_SOURCE only, with names that state.h has too. */
+enum greg { GREG_RSP = 15, GREG_RIP, GREG_EFL, GREG_CSGSFS, GREG_ERR, GREG_TRAPNO, GREG_CR2 = 22 };
+static const uint8_t greg_of[16] = { 13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7 };
+#define STRICT_SS 6u /* uc_flags: UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
+
+#define BATCH_SECONDS 60
+
+/* What the handler needs. The child has it by itself; `progress` points into shared memory. */
+static struct {
+    bool modes[DIFF_MODES];
+    volatile unsigned *progress; /* the case that runs */
+    const struct diff_case *cases;
+    struct diff_outcome *outcomes;
+    unsigned count;
+    const uint8_t *data;
+    bool running;
+    pid_t child;
+    uint8_t stack[1 << 16];
+} native;
+
+/* --- in the child's handler: no thread-local storage, for FS is the test's --- */
+
+static long raw_syscall(long number, long a, long b, long c)
+{
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void put_code(const struct diff_case *ran, bool clear)
+{
+    uint8_t *at = (uint8_t *)(uintptr_t)(diff_code_base(ran->mode) + ran->before.rip);
+    uint8_t *end = (uint8_t *)(uintptr_t)(DIFF_CODE + 4096);
+    for (unsigned i = 0; i < DIFF_CODE_BYTES && at + i < end; i++)
+        at[i] = clear ? 0x90 : ran->bytes[i];
+}
+
+static void find_changes(struct diff_outcome *out)
+{
+    uint8_t *now = (uint8_t *)(uintptr_t)DIFF_DATA;
+    const uint8_t *old = native.data;
+    uint32_t first = 0, last = DIFF_RW_BYTES;
+    if (memcmp(now, old, DIFF_RW_BYTES) == 0)
+        return;
+    while (now[first] == old[first])
+        first++;
+    while (now[last - 1] == old[last - 1])
+        last--;
+    out->first = first;
+    out->changed = last - first;
+    out->hash = diff_hash(now + first, last - first);
+    for (uint32_t i = first; i < last; i++) {
+        if (i - first < DIFF_SAMPLE)
+            out->sample[i - first] = now[i];
+        now[i] = old[i];
+    }
+}
+
+/* false: a string instruction is to go on. */
+static bool record(int number, const greg_t *g)
+{
+    const struct diff_case *ran = &native.cases[*native.progress];
+    struct diff_outcome *out = &native.outcomes[*native.progress];
+    out->steps++;
+    out->vector = (uint32_t)g[GREG_TRAPNO];
+    if (ran->repeats && number == SIGTRAP && out->vector == EXC_DB &&
+        (uint64_t)g[GREG_RIP] == ran->before.rip && out->steps < DIFF_STEPS_MAX)
+        return false;
+    for (unsigned i = 0; i < 16; i++)
+        out->after.r[i] = (uint64_t)g[greg_of[i]];
+    out->after.rip = (uint64_t)g[GREG_RIP];
+    out->after.rflags = (uint64_t)g[GREG_EFL];
+    out->code = (uint32_t)g[GREG_ERR];
+    out->cr2 = (uint64_t)g[GREG_CR2];
+    out->signal = (int16_t)(number == SIGSYS ? number : 0);
+    put_code(ran, true);
+    find_changes(out);
+    out->done = true;
+    return true;
+}
+
+static void prepare(greg_t *g)
+{
+    const struct diff_case *next = &native.cases[*native.progress];
+    uint64_t cs = next->mode == DIFF_64 ? DIFF_CS64 : next->mode == DIFF_32 ? DIFF_CS32 : DIFF_CS16;
+    uint16_t data = next->mode == DIFF_16 ? DIFF_DS16 : DIFF_DS;
+    put_code(next, false);
+    for (unsigned i = 0; i < 16; i++)
+        g[greg_of[i]] = (greg_t)next->before.r[i];
+    g[GREG_RIP] = (greg_t)next->before.rip;
+    g[GREG_EFL] = (greg_t)next->before.rflags;
+    g[GREG_CSGSFS] = (greg_t)(cs | (uint64_t)data << 48);
+    __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"(data));
+}
+
+/* RFLAGS.AC may be set: nothing may be misaligned before it is cleared. NT and ID, which the return does not load, would
+ * stay for the next case. */
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    __asm__ volatile("pushfq\n\tandq $~0x244000, (%%rsp)\n\tpopfq" : : : "memory", "cc");
+    ucontext_t *uc = context;
+    greg_t *g = uc->uc_mcontext.gregs;
+    (void)info;
+    if (native.running) {
+        if (!record(number, g))
+            return;
+        ++*native.progress;
+    }
+    native.running = true;
+    if (*native.progress == native.count)
+        (void)raw_syscall(SYS_exit_group, 0, 0, 0);
+    uc->uc_flags |= STRICT_SS;
+    prepare(g);
+}
+
+/* --- the child --- */
+
+static void sandbox(void)
+{
+    static struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    static struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        _exit(2);
+    if (raw_syscall(SYS_arch_prctl, ARCH_SET_GS, (long)DIFF_GS_BASE, 0) != 0 ||
+        raw_syscall(SYS_arch_prctl, ARCH_SET_FS, (long)DIFF_FS_BASE, 0) != 0 ||
+        raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)(uintptr_t)&program) != 0)
+        (void)raw_syscall(SYS_exit_group, 2, 0, 0);
+}
+
+static void child_main(void)
+{
+    static const int signals[] = { SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGBUS, SIGSYS };
+    stack_t stack = { .ss_sp = native.stack, .ss_size = sizeof(native.stack) };
+    struct sigaction action = { .sa_sigaction = on_signal,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    bool ok = sigaltstack(&stack, NULL) == 0;
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        ok = sigaction(signals[i], &action, NULL) == 0 && ok;
+    memcpy((void *)(uintptr_t)DIFF_DATA, native.data, DIFF_DATA_BYTES);
+    ok = ok && mprotect((void *)(uintptr_t)(DIFF_DATA + DIFF_RW_BYTES),
+                        DIFF_DATA_BYTES - DIFF_RW_BYTES, PROT_READ) == 0;
+    if (!ok)
+        _exit(2);
+    sandbox();
+    __asm__ volatile("ud2");
+}
+
+static void start_child(void)
+{
+    native.child = fork();
+    if (native.child == 0) {
+        child_main();
+        _exit(2);
+    }
+    if (native.child < 0) {
+        perror("fork");
+        exit(EXIT_FAILURE);
+    }
+}
+
+/* --- the parent --- */
+
+static bool make_ldt(void)
+{
+    struct user_desc code = { .entry_number = 0,
+                              .base_addr = (unsigned)(DIFF_CODE - DIFF_CODE16),
+                              .limit = 0xffff,
+                              .contents = MODIFY_LDT_CONTENTS_CODE };
+    struct user_desc data = { .entry_number = 1,
+                              .base_addr = (unsigned)DIFF_DATA,
+                              .limit = 0xffff };
+    return syscall(SYS_modify_ldt, 1, &code, sizeof(code)) == 0 &&
+           syscall(SYS_modify_ldt, 1, &data, sizeof(data)) == 0;
+}
+
+/* Is selector 23h a 32-bit code segment that we may enter? */
+static bool has_32bit(void)
+{
+    uint32_t rights = DIFF_CS32;
+    bool valid;
+    __asm__("lar %0, %0" : "+r"(rights), "=@ccz"(valid));
+    return valid && (rights & 0x0060f800) == 0x0040f800; /* D, not L, DPL 3 code */
+}
+
+static bool map_at(uint64_t address, size_t bytes, int protection)
+{
+    return mmap((void *)(uintptr_t)address, bytes, protection,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                0) == (void *)(uintptr_t)address;
+}
+
+bool native_setup(void)
+{
+    if (!map_at(DIFF_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) ||
+        !map_at(DIFF_DATA, DIFF_DATA_BYTES, PROT_READ | PROT_WRITE))
+        return false;
+    memset((void *)(uintptr_t)DIFF_CODE, 0x90, 4096);
+    native.progress = (volatile unsigned *)native_shared(sizeof(*native.progress));
+    native.modes[DIFF_64] = true;
+    native.modes[DIFF_32] = has_32bit();
+    native.modes[DIFF_16] = native.modes[DIFF_32] && make_ldt();
+    return native.progress != NULL;
+}
+
+bool native_has_mode(unsigned mode)
+{
+    return native.modes[mode];
+}
+
+bool native_follows_amd(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(0, &eax, &ebx, &ecx, &edx) || ebx != signature_AMD_ebx)
+        return false;
+    (void)__get_cpuid(1, &eax, &ebx, &ecx, &edx);
+    return ((eax >> 8) & 15) + ((eax >> 20) & 255) >= 0x19;
+}
+
+struct diff_case *native_shared(unsigned long bytes)
+{
+    void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return ptr == MAP_FAILED ? NULL : ptr;
+}
+
+void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, unsigned count,
+                  const uint8_t *data)
+{
+    memset(outcomes, 0, count * sizeof(*outcomes));
+    *native.progress = 0;
+    native.cases = cases;
+    native.outcomes = outcomes;
+    native.count = count;
+    native.data = data;
+    (void)fflush(NULL);
+    start_child();
+}
+
+/* The child's end. A child that hangs is killed, and so says what hung. */
+static int wait_for_child(void)
+{
+    int status = 0;
+    for (unsigned ms = 0; waitpid(native.child, &status, WNOHANG) == 0; ms++) {
+        struct timespec pause = { .tv_nsec = 1000000 };
+        (void)nanosleep(&pause, NULL);
+        if (ms == BATCH_SECONDS * 1000)
+            (void)kill(native.child, SIGKILL);
+    }
+    return status;
+}
+
+void native_finish(struct diff_outcome *outcomes)
+{
+    for (;;) {
+        int status = wait_for_child();
+        if (*native.progress >= native.count)
+            return;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+            fprintf(stderr, "differential: the sandbox cannot be made\n");
+            exit(EXIT_FAILURE);
+        }
+        outcomes[*native.progress].signal = (int16_t)(WIFSIGNALED(status) ? WTERMSIG(status) : -1);
+        if (++*native.progress >= native.count)
+            return;
+        start_child();
+    }
+}
+#else
+#include <stddef.h>
+
+bool native_setup(void)
+{
+    return false;
+}
+
+bool native_has_mode(unsigned mode)
+{
+    (void)mode;
+    return false;
+}
+
+bool native_follows_amd(void)
+{
+    return false;
+}
+
+struct diff_case *native_shared(unsigned long bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, unsigned count,
+                  const uint8_t *data)
+{
+    (void)cases;
+    (void)outcomes;
+    (void)count;
+    (void)data;
+}
+
+void native_finish(struct diff_outcome *outcomes)
+{
+    (void)outcomes;
+}
+#endif
