@@ -40,8 +40,8 @@ static enum pacifica_status refuse(const struct boot_plan *plan)
             "a Multiboot header must lie in the first 8 KiB of the file (Multiboot 2: 32 KiB)",
             "the ELF image has neither a Multiboot header nor a PVH note");
     if (is_firmware(source))
-        return diag_set(plan->diag, PACIFICA_EUNSUPPORTED, source->kernel_name, known,
-                        "firmware images: not emulated yet");
+        return diag_set(plan->diag, PACIFICA_EFORMAT, source->kernel_name, "-bios starts it",
+                        "this is firmware, not a kernel");
     return diag_set(plan->diag, PACIFICA_EFORMAT, source->kernel_name, known,
                     source->kernel_len ? "the image is of no known kind" : "the image is empty");
 }

@@ -204,6 +204,24 @@ class Options(CliTest):
             self.assertIn("foo", result.err)
 
 
+class Machine(CliTest):
+    def test_processors(self):
+        for count in ("1", "2", "64", "4,cores=2,threads=1", "1,maxcpus=8"):
+            self.assertEqual(self.boot(images.exit_with(0), "-smp", count).status, 1)
+
+    def test_pc_testdev(self):
+        self.assertEqual(self.boot(images.exit_with(0), "-device", "pc-testdev").status, 1)
+        self.refused("pacifica: -device: 'iobase=0xe8' is no property of this device",
+                     "-device", "pc-testdev,iobase=0xe8")
+
+    def test_seed_decides_what_rdrand_gives(self):
+        code = b"\x0f\xc7\xf0" + b"\x66\xba\xf4\0\x24\x7f\xee\xf4"  # rdrand eax; mov dx, f4; and al, 7f; out dx, al
+        given = [self.boot(code, *arguments).status for arguments in ((), (), ("-seed", "1"), ("-seed", "2"))]
+        self.assertEqual(given[0], given[1])
+        self.assertEqual(len(set(given[1:])), 3)
+        self.assertTrue(all(status & 1 for status in given))
+
+
 class Firmware(CliTest):
     def rom(self, code, size=4096, at=-16):
         """A ROM of HLT with `code` (16-bit) at `at` from its end: the reset vector if nothing is said."""

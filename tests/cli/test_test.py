@@ -170,8 +170,9 @@ class Expectations(TestCommand):
 
     def test_machine(self):
         self.verdict(images.multiboot(images.print_cmdline() + images.exit_with(0)),
-                     "exit 0\nappend \"one two\"\nmemory 8\nsmp 1\nseed 5\ncpu max\nserial rom one two\n")
+                     "exit 0\nappend \"one two\"\nmemory 8\nsmp 3\nseed 5\ncpu max\nserial rom one two\n")
         self.verdict(images.multiboot(b"\xe6\xe9\xb0\x0a\xe6\xe9" + images.exit_with(0)), "exit 0\ndebugcon 0xe9\n")
+        self.verdict(images.multiboot(images.exit_with(0)), "exit 0\ndevice pc-testdev\n")
         self.verdict(images.multiboot(b"\xb0\x41\xe6\xe9\xb0\x0a\xe6\xe9" + images.exit_with(0)),
                      "exit 0\ndebugcon 0xe9\nserial A\n")
 

@@ -128,6 +128,46 @@ class Checks(unittest.TestCase):
         self.write_rows("events 7.2.4: reason\n", "pitfalls 1.1-1.2, events 7.2.3")
         self.assert_fails("there is no row events 7.2.4", "check-rows")
 
+    def peers(self, ours, theirs, rows):
+        """check-peers with two programs that print what is given, on one ROM."""
+        for name, text in (("pacifica", ours), ("qemu-system-x86_64", theirs)):
+            self.write(f"bin/{name}", f"#!/bin/sh\ncat <<'END'\n{text}END\n")
+            os.chmod(os.path.join(self.top, "bin", name), 0o755)
+        self.write("test-roms/a/rom.expect", "exit 0\ntap\n")
+        self.write("out/a/rom.elf", "")
+        self.write("test-roms/peers.def", rows)
+        env = {**os.environ, "PATH": os.path.join(self.top, "bin") + os.pathsep + os.environ["PATH"]}
+        done = subprocess.run([sys.executable, "-B", os.path.join(self.top, "tools", "check-peers"),
+                               os.path.join(self.top, "bin", "pacifica"), os.path.join(self.top, "out")],
+                              capture_output=True, text=True, cwd=self.top, env=env)
+        return done.returncode, done.stdout
+
+    def test_peers_agree(self):
+        text = "ok 1 - one\nok 2 - two # SKIP no such thing\n1..2\n"
+        self.assertEqual(self.peers(text, text, "")[0], 0)
+        self.assertEqual(self.peers(text, "ok 1 - one\n1..1\n", "")[0], 0)  # what CPUID does not report is absent
+        self.assertEqual(self.peers(text, "ok 1 - one\nnot ok 2 - two\n1..2\n", "")[0], 0)
+
+    def test_peers_difference_without_row_fails(self):
+        ours, theirs = "ok 1 - one [x]\n1..1\n", "not ok 1 - one [x]\n1..1\n"
+        status, out = self.peers(ours, theirs, "a/rom | other | both | reason\n")
+        self.assertEqual(status, 1)
+        self.assertIn("a/rom | one [x] | ours: ok, QEMU's: not ok", out)
+        self.assertIn("peers.def:1: no such difference here", out)
+        self.assertEqual(self.peers(ours, theirs, "# x\na/* | one [x] | pacifica | reason\n")[0], 0)
+
+    def test_peers_early_end_is_a_difference(self):
+        ours, theirs = "ok 1 - one\nok 2 - two\n1..2\n", "ok 1 - one\n"
+        status, out = self.peers(ours, theirs, "")
+        self.assertEqual(status, 1)
+        self.assertIn("a/rom | (end) | ours: exit status 0, QEMU's: exit status 0, 1 points absent", out)
+        self.assertEqual(self.peers(ours, theirs, "a/rom | (end) | qemu | reason\n")[0], 0)
+
+    def test_peers_malformed_row_fails(self):
+        text = "ok 1 - one\n1..1\n"
+        for row in ("a/rom | one | me | reason", "a/rom | one | both", "a/rom one both reason"):
+            self.assertEqual(self.peers(text, text, row + "\n")[0], 1, row)
+
     def compile(self, source):
         self.write("h.c", source)
         subprocess.run(["cc", "-O2", "-c", "h.c", "-o", "h.o"], cwd=self.top, check=True)
