@@ -60,13 +60,21 @@ struct memory {
 /* The backing page of an address outside the plain parts, for reads or for writes (a ROM's page too), or MEMORY_NONE. */
 uint64_t memory_route(const struct memory *memory, uint64_t spa, bool write);
 
-EMU_INLINE uint64_t memory_page(const struct memory *memory, uint64_t spa, bool write)
+/* The page of RAM that reads and writes reach alike, where nothing but the address decides; else MEMORY_NONE. */
+EMU_INLINE uint64_t memory_plain_page(const struct memory *memory, uint64_t spa)
 {
     if (EMU_LIKELY(spa < memory->plain_low && spa - MEMORY_HOLE >= MEMORY_HOLE_END - MEMORY_HOLE))
         return spa >> PAGE_SHIFT;
     if (spa - MEMORY_HIGH < memory->plain_high)
         return (spa - MEMORY_HIGH + MEMORY_LOW_END) >> PAGE_SHIFT;
-    return memory_route(memory, spa, write);
+    return MEMORY_NONE;
+}
+
+EMU_INLINE uint64_t memory_page(const struct memory *memory, uint64_t spa, bool write)
+{
+    uint64_t page = memory_plain_page(memory, spa);
+
+    return EMU_LIKELY(page != MEMORY_NONE) ? page : memory_route(memory, spa, write);
 }
 
 /* memory_backing(), inline. */

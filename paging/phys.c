@@ -154,11 +154,15 @@ void phys_write(struct memory *memory, uint64_t spa, unsigned size, uint64_t val
 uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len)
 {
     size_t offset = (size_t)(spa % PAGE_BYTES);
-    uint64_t page = memory_page_of(memory, spa);
+    uint64_t page = memory_plain_page(memory, spa);
 
-    if (page >= memory->ram_pages || len > PAGE_BYTES - offset ||
-        page != memory_write_page_of(memory, spa))
+    if (len > PAGE_BYTES - offset)
         return NULL;
+    if (EMU_UNLIKELY(page == MEMORY_NONE)) {
+        page = memory_route(memory, spa, false);
+        if (page >= memory->ram_pages || page != memory_route(memory, spa, true))
+            return NULL;
+    }
     return memory_native(memory, page) + offset;
 }
 
