@@ -124,7 +124,15 @@ EMU_MUST_USE enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t n
  * the host state is not legal (shutdown). If the loaded RFLAGS.TF is 1 the caller owes the host a single-step #DB. */
 EMU_MUST_USE enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2);
 
-/* As svm_vmexit() for an instruction intercept: nRIP = RIP + insn_len. */
+/* Where the instruction at RIP ends. CHOICE: 32 bits outside 64-bit mode, also in 16-bit code: what follows an instruction
+ * that ends at FFFFh is 10000h, beyond the limit, as it is when nothing intercepts it. APM vol 2, 15.7.1. */
+static inline uint64_t svm_next_rip(const struct vcpu *cpu, unsigned insn_len)
+{
+    uint64_t rip = cpu->r[REG_RIP] + insn_len;
+    return cpu_long64(cpu) ? rip : (uint32_t)rip;
+}
+
+/* As svm_vmexit() for an instruction intercept, with nRIP. */
 EMU_MUST_USE enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1,
                                        uint64_t info2, unsigned insn_len);
 

@@ -103,7 +103,8 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     regs->shadow_next = false;
     regs->halted = false;
     cpu_update_mode(cpu);
-    cpu->monitor.armed = cpu->monitor.waiting = false; /* CHOICE: as at VMRUN; the manual does not say */
+    cpu->monitor.armed = cpu->monitor.waiting =
+        false; /* CHOICE: as at VMRUN; the manual does not say */
     cpu_attention(cpu);
     return STEP_VMEXIT;
 }
@@ -163,9 +164,8 @@ enum step svm_vmexit(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t i
 enum step svm_vmexit_insn(struct vcpu *cpu, uint64_t code, uint64_t info1, uint64_t info2,
                           unsigned insn_len)
 {
-    uint64_t nrip = cpu->r[REG_RIP] + insn_len;
-    if (!cpu_long64(cpu))
-        nrip = (uint32_t)nrip;
-    return vmexit(cpu,
-                  &(struct exit){ .code = code, .info1 = info1, .info2 = info2, .nrip = nrip });
+    return vmexit(cpu, &(struct exit){ .code = code,
+                                       .info1 = info1,
+                                       .info2 = info2,
+                                       .nrip = svm_next_rip(cpu, insn_len) });
 }

@@ -46,7 +46,7 @@ static enum step check_port(struct vcpu *cpu, const struct insn *in, uint16_t po
     if (step != STEP_NEXT)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_IOIO_PROT) && svm_io_intercepted(cpu, port, size))
-        return svm_vmexit_insn(cpu, VMEXIT_IOIO, info, cpu_rip(cpu) + in->len, in->len);
+        return svm_vmexit_insn(cpu, VMEXIT_IOIO, info, svm_next_rip(cpu, in->len), in->len);
     return STEP_NEXT;
 }
 

@@ -36,7 +36,7 @@ enum step insn_vmrun(struct vcpu *cpu, const struct insn *in)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_VMRUN))
         return svm_vmexit_insn(cpu, VMEXIT_VMRUN, 0, 0, in->len);
-    return svm_vmrun(cpu, spa, cpu_rip(cpu) + in->len);
+    return svm_vmrun(cpu, spa, svm_next_rip(cpu, in->len));
 }
 
 enum step insn_vmload(struct vcpu *cpu, const struct insn *in)
@@ -63,11 +63,11 @@ enum step insn_vmsave(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* Legal at every privilege level; without an intercept there is nobody to call. */
+/* Legal at every privilege level and in every mode; without an intercept there is nobody to call. APM vol 2, 15.18
+ * "VMMCALL Instruction"; vol 3, "VMMCALL". */
 enum step insn_vmmcall(struct vcpu *cpu, const struct insn *in)
 {
-    bool exists = (cpu->regs.efer & EFER_SVME) && cpu_protected(cpu);
-    if (exists && svm_intercepts(cpu, INTERCEPT_VMMCALL))
+    if ((cpu->regs.efer & EFER_SVME) && svm_intercepts(cpu, INTERCEPT_VMMCALL))
         return svm_vmexit_insn(cpu, VMEXIT_VMMCALL, 0, 0, in->len);
     return cpu_raise(cpu, EXC_UD);
 }
