@@ -32,7 +32,6 @@ enum step delivery_legacy(struct vcpu *cpu, struct delivery *d)
     struct stack_frame frame;
     struct descriptor ss;
     enum step step = STEP_NEXT;
-    stack.supervisor = d->cpl < 3;
     if (inner) {
         uint32_t esp;
         step = segment_inner_stack(cpu, d->cpl, &ss, &esp);

@@ -29,7 +29,7 @@ enum step delivery_long(struct vcpu *cpu, struct delivery *d)
     if (step != STEP_NEXT)
         return step;
 
-    struct stack stack = { .rsp = rsp & ~0xfull, .width = 8, .supervisor = d->cpl < 3 };
+    struct stack stack = { .rsp = rsp & ~0xfull, .width = 8, .supervisor = d->cpl < cpu->regs.cpl };
     struct stack_frame frame;
     frame_init(&frame, 8);
     frame_push(&frame, cpu->regs.seg[SEG_SS].selector);

@@ -75,36 +75,80 @@ static bool flat_fits(const struct vcpu *cpu, const struct stack *stack,
            paging_is_canonical(stack->rsp - 1, la57);
 }
 
-enum step stack_reserve(struct vcpu *cpu, const struct stack *stack,
-                        const struct stack_frame *frame)
+/* Supervisor rights, but AC as the program left it: what an implicit access lacks only while AC opens user pages. */
+static bool lends_level(const struct vcpu *cpu, const struct stack *stack)
 {
-    unsigned bytes = frame_bytes(frame);
-    bool fits = stack->width == 8 ? flat_fits(cpu, stack, frame) : words_fit(cpu, stack, frame);
-    if (!fits)
-        return cpu_raise_code(cpu, EXC_SS, stack->code);
-    uint64_t bottom = linear_below(stack, bytes);
-    if (stack->width == 8 || bottom + bytes - 1 == linear_below(stack, 1))
-        return stack_check(cpu, bottom, bytes, stack->supervisor);
-    for (unsigned n = 1; n <= frame->count; n++) { /* around the end of the stack or of 4 GiB */
-        uint64_t la = linear_below(stack, n * frame->slot), room = (UINT64_C(1) << 32) - la;
-        unsigned first = room < frame->slot ? (unsigned)room : frame->slot;
-        enum step step = stack_check(cpu, la, first, stack->supervisor);
-        if (step == STEP_NEXT && first < frame->slot)
-            step = stack_check(cpu, 0, frame->slot - first, stack->supervisor);
+    return stack->supervisor && (cpu->rflags & FLAG_AC) && (cpu->regs.cr4 & CR4_SMAP);
+}
+
+static void set_level(struct vcpu *cpu, uint8_t cpl)
+{
+    cpu->regs.cpl = cpl;
+    cpu->context_stale = true;
+}
+
+/* A word is one access; a 32-bit stack may wrap around at 4 GiB. */
+static enum step check_word(struct vcpu *cpu, uint64_t la, unsigned size, unsigned width,
+                            bool supervisor)
+{
+    uint64_t room = width == 8 ? size : (UINT64_C(1) << 32) - la;
+    unsigned first = room < size ? (unsigned)room : size;
+    enum step step = stack_check(cpu, la, first, supervisor);
+    return step == STEP_NEXT && first < size ? stack_check(cpu, 0, size - first, supervisor) : step;
+}
+
+/* In the order of the pushes: CR2 is the first word that cannot be written. */
+static enum step check_pages(struct vcpu *cpu, const struct stack *stack,
+                             const struct stack_frame *frame, bool supervisor)
+{
+    uint64_t known = UINT64_MAX; /* a page that may be written */
+    for (unsigned n = 1; n <= frame->count; n++) {
+        uint64_t la = linear_below(stack, n * frame->slot);
+        if ((la | 0xfff) == known && (la & 0xfff) + frame->slot <= 0x1000)
+            continue;
+        enum step step = check_word(cpu, la, frame->slot, stack->width, supervisor);
         if (step != STEP_NEXT)
             return step;
+        known = la | 0xfff;
     }
     return STEP_NEXT;
 }
 
-enum step stack_write(struct vcpu *cpu, const struct stack *stack, const struct stack_frame *frame)
+enum step stack_reserve(struct vcpu *cpu, const struct stack *stack,
+                        const struct stack_frame *frame)
+{
+    bool fits = stack->width == 8 ? flat_fits(cpu, stack, frame) : words_fit(cpu, stack, frame);
+    if (!fits)
+        return cpu_raise_code(cpu, EXC_SS, stack->code);
+    if (!lends_level(cpu, stack))
+        return check_pages(cpu, stack, frame, stack->supervisor);
+    uint8_t cpl = cpu->regs.cpl;
+    set_level(cpu, 0);
+    enum step step = check_pages(cpu, stack, frame, false);
+    set_level(cpu, cpl);
+    return step;
+}
+
+static enum step write_words(struct vcpu *cpu, const struct stack *stack,
+                             const struct stack_frame *frame, bool supervisor)
 {
     enum step step = STEP_NEXT;
     for (unsigned i = 0; i < frame->count && step == STEP_NEXT; i++) {
         uint64_t la = linear_below(stack, (i + 1) * frame->slot);
         uint64_t word = frame->words[i] & (UINT64_MAX >> (64 - 8 * frame->slot));
-        step = stack->supervisor ? mem_store_sys(cpu, la, frame->slot, word)
-                                 : mem_store_la(cpu, la, frame->slot, word);
+        step = supervisor ? mem_store_sys(cpu, la, frame->slot, word)
+                          : mem_store_la(cpu, la, frame->slot, word);
     }
+    return step;
+}
+
+enum step stack_write(struct vcpu *cpu, const struct stack *stack, const struct stack_frame *frame)
+{
+    if (!lends_level(cpu, stack))
+        return write_words(cpu, stack, frame, stack->supervisor);
+    uint8_t cpl = cpu->regs.cpl;
+    set_level(cpu, 0);
+    enum step step = write_words(cpu, stack, frame, false);
+    set_level(cpu, cpl);
     return step;
 }

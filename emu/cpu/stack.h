@@ -38,9 +38,10 @@ static inline unsigned frame_bytes(const struct stack_frame *frame)
 struct stack {
     struct segment ss;
     uint64_t rsp;
-    unsigned width;  /* bytes of rSP that count: 8 (flat, 64-bit), 4 or 2 */
-    bool supervisor; /* as in stack_check() */
-    uint32_t code;   /* error code of #SS when the frame does not fit */
+    unsigned width; /* bytes of rSP that count: 8 (flat, 64-bit), 4 or 2 */
+    bool
+        supervisor; /* a stack of a level 0-2 that is about to be entered; else the current level's rights */
+    uint32_t code; /* error code of #SS when the frame does not fit */
 };
 
 /* The stack that SS:rSP name now; #SS(0). */
@@ -49,7 +50,7 @@ struct stack stack_current(const struct vcpu *cpu);
 /* An inner stack outside long mode: its width is that of `ss`, #SS names its selector. */
 struct stack stack_inner(const struct segment *ss, uint32_t esp);
 
-/* Does the frame fit: limits or canonical form, and every page? Nothing is written. */
+/* Does the frame fit: limits or canonical form, and every page, in the order of the pushes? Nothing is written. */
 EMU_MUST_USE enum step stack_reserve(struct vcpu *cpu, const struct stack *stack,
                                      const struct stack_frame *frame);
 

@@ -285,7 +285,7 @@ WITH_KIT(stack_page_fault_writes_nothing)
     ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
     ck_assert_uint_eq(k->delivered.a & 0xff, EXC_PF);
     ck_assert_uint_eq(k->delivered.b, PF_RW);
-    ck_assert_uint_eq(k->cpu->regs.cr2, PAGED_LA + 0x1010 - 40);
+    ck_assert_uint_eq(k->cpu->regs.cr2, PAGED_LA + 0xff8); /* the first push there */
     ck_assert_uint_eq(kit_get(k, PAGED_LA + 0x1000, 8), 0x5a5a);
     uint64_t rsp = k->cpu->r[REG_RSP];
     ck_assert_uint_eq(kit_get(k, rsp + 32, 8), PAGED_LA + 0x1010); /* RSP of before */
@@ -300,6 +300,41 @@ WITH_KIT(inner_stack_is_a_supervisor_access)
     ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
     ck_assert_uint_eq(k->delivered.a & 0xff, VECTOR);
     ck_assert_uint_eq(k->cpu->r[REG_RSP], PAGED_LA + 0x800 - 40);
+}
+
+/* SMAP: the pushes are explicit accesses of the new level, with AC as it was; the tables are not. */
+WITH_KIT(ac_opens_user_stacks_to_the_pushes)
+{
+    for (unsigned inner = 0; inner < 2; inner++)
+        for (unsigned ac = 0; ac < 2; ac++) {
+            kit_mode(k, MODE_LONG64, inner ? 3 : 0);
+            k->cpu->regs.cr4 |= CR4_SMAP;
+            kit_put(k, 0x3000, 8, 0x83); /* tables in supervisor pages */
+            kit_put(k, TSS_SPA + 4, 8, PAGED_LA + 0x800);
+            kit_put(k, TSS_SPA + 0x24, 8, 0x1ff000);
+            kit_idt(k, EXC_PF, 14, 0, 1);
+            k->cpu->r[REG_RSP] = PAGED_LA + 0x800;
+            cpu_set_rflags(k->cpu, ac ? FLAG_AC : 0);
+            paging_flush_all(k->cpu->paging);
+            ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
+            ck_assert_uint_eq(k->delivered.a & 0xff, ac ? VECTOR : EXC_PF);
+            ck_assert_uint_eq(k->cpu->regs.cpl, 0);
+            if (ac)
+                ck_assert_uint_eq(k->cpu->r[REG_RSP], PAGED_LA + 0x800 - 40);
+            else
+                ck_assert_uint_eq(k->delivered.b, PF_P | PF_RW);
+        }
+}
+
+/* rows: events 3.2.9 */
+WITH_KIT(cr2_is_the_first_push_that_fails)
+{
+    k->cpu->r[REG_RSP] = PAGED_LA + 0x1010; /* neither page is there: the upper one comes first */
+    kit_page(k, 0, 0);
+    kit_page(k, 1, 0);
+    kit_idt(k, EXC_PF, 14, 0, 1);
+    ck_assert_int_eq(take_intr(k, VECTOR), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->regs.cr2, PAGED_LA + 0x1008);
 }
 
 /* rows: events 13.9 */
@@ -524,6 +559,8 @@ int main(void)
     tcase_add_test(lm, int3_needs_gate_dpl_icebp_does_not);
     tcase_add_test(lm, gate_not_present_is_np);
     tcase_add_test(lm, type_bits_of_the_last_dword_are_not_checked);
+    tcase_add_test(lm, ac_opens_user_stacks_to_the_pushes);
+    tcase_add_test(lm, cr2_is_the_first_push_that_fails);
     tcase_add_test(lm, gate_code_segment_is_checked);
     tcase_add_test(lm, inner_level_takes_rsp_from_the_tss);
     tcase_add_test(lm, inner_level_one_uses_rsp1_and_null_ss_rpl_1);
