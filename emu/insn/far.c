@@ -23,19 +23,27 @@ static enum step read_far_pointer(struct vcpu *cpu, const struct insn *in, uint1
     return step;
 }
 
-/* Push CS and the return address of a CALL that stays on its stack: both fit, or nothing is pushed. */
-static enum step push_return(struct vcpu *cpu, const struct insn *in, unsigned size)
-{
-    struct stack stack = stack_current(cpu);
+/* CS and the return address of a CALL that stays on its stack: both fit, or nothing is pushed. */
+struct return_push {
+    struct stack stack;
     struct stack_frame frame;
-    frame_init(&frame, size);
-    frame_push(&frame, cpu->regs.seg[SEG_CS].selector);
-    frame_push(&frame, cpu_rip(cpu) + in->len);
-    enum step step = stack_reserve(cpu, &stack, &frame);
+};
+
+static enum step reserve_return(struct vcpu *cpu, const struct insn *in, unsigned size,
+                                struct return_push *push)
+{
+    push->stack = stack_current(cpu);
+    frame_init(&push->frame, size);
+    frame_push(&push->frame, cpu->regs.seg[SEG_CS].selector);
+    frame_push(&push->frame, cpu_rip(cpu) + in->len);
+    return stack_reserve(cpu, &push->stack, &push->frame);
+}
+
+static enum step push_return(struct vcpu *cpu, const struct return_push *push)
+{
+    enum step step = stack_write(cpu, &push->stack, &push->frame);
     if (step == STEP_NEXT)
-        step = stack_write(cpu, &stack, &frame);
-    if (step == STEP_NEXT)
-        cpu->r[REG_RSP] = stack_pointer_after(&stack, &frame);
+        cpu->r[REG_RSP] = stack_pointer_after(&push->stack, &push->frame);
     return step;
 }
 
@@ -58,9 +66,12 @@ enum step far_enter(struct vcpu *cpu, const struct insn *in, struct descriptor *
 {
     if (!segment_may_enter(cpu, &cs->seg, offset))
         return cpu_raise_code(cpu, EXC_GP, 0);
-    enum step step = descriptor_mark(cpu, cs, TYPE_ACCESSED);
+    struct return_push push;
+    enum step step = call ? reserve_return(cpu, in, size, &push) : STEP_NEXT;
+    if (step == STEP_NEXT)
+        step = descriptor_mark(cpu, cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && call)
-        step = push_return(cpu, in, size);
+        step = push_return(cpu, &push);
     if (step != STEP_NEXT)
         return step;
     cpu->r[REG_RIP] = offset;
@@ -93,7 +104,10 @@ static enum step real_transfer(struct vcpu *cpu, const struct insn *in, uint16_t
 {
     if (offset > cpu->regs.seg[SEG_CS].limit)
         return cpu_raise_code(cpu, EXC_GP, 0);
-    enum step step = call ? push_return(cpu, in, in->op_size) : STEP_NEXT;
+    struct return_push push;
+    enum step step = call ? reserve_return(cpu, in, in->op_size, &push) : STEP_NEXT;
+    if (step == STEP_NEXT && call)
+        step = push_return(cpu, &push);
     if (step != STEP_NEXT)
         return step;
     cpu->r[REG_RIP] = offset;

@@ -55,7 +55,7 @@ WITH_KIT(direct_transfers_check_the_code_segment)
         }
 }
 
-/* rows: events 9.1.5, 9.1.6 */
+/* rows: events 9.1.5, 9.1.6, 13.9 */
 WITH_KIT(direct_call_checks_the_target_before_it_pushes)
 {
     mode_prot32(k, 0);
@@ -63,8 +63,10 @@ WITH_KIT(direct_call_checks_the_target_before_it_pushes)
     k->cpu->regs.seg[SEG_SS] = segment_unpack(DOWN, kit_gdt_raw(k, DOWN));
     kit_gdt(k, SPARE, kit_descriptor(0, 0x1233, 0x49b));
     kit_raised(k, EXEC(k, "\x9a\x34\x12\x00\x00\x68\x01"), EXC_GP, 0);
+    kit_gdt(k, SPARE, kit_descriptor(0, 0x1233, 0x49a));
     kit_raised(k, EXEC(k, "\x9a\x33\x12\x00\x00\x68\x01"), EXC_SS, 0);
     ck_assert_uint_eq(k->cpu->r[REG_RSP], 4);
+    ck_assert_uint_eq(kit_gdt_raw(k, SPARE) >> 40 & 1, 0); /* not accessed */
 }
 
 /* rows: events 9.1.6, 9.1.7 */
