@@ -34,8 +34,8 @@ set(PACIFICA_ROM_CFLAGS
     --param=min-pagesize=0 -m64 -mno-red-zone -mgeneral-regs-only -fno-pic -no-pie -fcf-protection=none
     -I${PACIFICA_ROM_INCLUDE})
 set(PACIFICA_ROM_LIB_SOURCES
-    boot.S trap_stubs.S svm_run.S modes_asm.S
-    rom.c serial.c tap.c trap.c apic.c paging.c svm.c modes.c)
+    boot.S trap_stubs.S svm_run.S modes_asm.S smp_start.S
+    rom.c serial.c tap.c trap.c apic.c paging.c svm.c modes.c smp.c)
 
 # `pacifica test` wants what is expected of a ROM beside it. A file that is new makes CMake run again.
 file(GLOB_RECURSE PACIFICA_ROM_EXPECTATIONS CONFIGURE_DEPENDS ${PACIFICA_ROM_ROOT}/*.expect)

@@ -7,10 +7,8 @@
 #define PIC2_DATA 0xa1
 #define APIC_SVR_ENABLE 0x100u
 #define APIC_DIVIDE_BY_1 0x0bu
-#define ICR_SELF 0x40000u
-#define ICR_NMI 0x400u
-#define ICR_ASSERT 0x4000u
 #define ICR_PENDING 0x1000u
+#define CPUID_X2APIC (1u << 21)
 
 void pic_mask_all(void)
 {
@@ -27,7 +25,55 @@ void apic_init(void)
 
 void apic_self_ipi(uint8_t vector)
 {
-    apic_write(APIC_ICR_LOW, ICR_SELF | ICR_ASSERT | vector);
+    apic_write(APIC_ICR_LOW, ICR_TO_SELF | ICR_ASSERT | vector);
+    while ((apic_read(APIC_ICR_LOW) & ICR_PENDING) != 0)
+        ;
+}
+
+bool apic_is_x2(void)
+{
+    return (rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD) != 0;
+}
+
+uint32_t apic_get(uint32_t reg)
+{
+    return apic_is_x2() ? (uint32_t)rdmsr(MSR_X2APIC(reg)) : apic_read(reg);
+}
+
+void apic_set(uint32_t reg, uint32_t value)
+{
+    if (apic_is_x2())
+        wrmsr(MSR_X2APIC(reg), value);
+    else
+        apic_write(reg, value);
+}
+
+bool apic_has_x2(void)
+{
+    return (cpuid(1, 0).ecx & CPUID_X2APIC) != 0;
+}
+
+void apic_enter_x2(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_AE | APIC_BASE_EXTD);
+}
+
+void apic_leave_x2(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE) & ~(uint64_t)(APIC_BASE_AE | APIC_BASE_EXTD);
+
+    wrmsr(MSR_APIC_BASE, base);
+    wrmsr(MSR_APIC_BASE, base | APIC_BASE_AE);
+}
+
+void apic_send(uint32_t dest, uint32_t icr)
+{
+    if (apic_is_x2()) {
+        wrmsr(MSR_X2APIC(APIC_ICR_LOW), (uint64_t)dest << 32 | icr | ICR_ASSERT);
+        return;
+    }
+    apic_write(APIC_ICR_HIGH, dest << 24);
+    apic_write(APIC_ICR_LOW, icr | ICR_ASSERT);
     while ((apic_read(APIC_ICR_LOW) & ICR_PENDING) != 0)
         ;
 }
