@@ -81,7 +81,7 @@ static bool same_registers(const struct diff_case *ran, const struct diff_outcom
 {
     for (unsigned i = 0; i < 16; i++) {
         uint64_t differ = a->after.r[i] ^ b->after.r[i];
-        if (ran->mode == DIFF_16 && i == REG_RSP && a->after.r[i] >> 32) {
+        if (ran->ss != DIFF_DS && i == REG_RSP && a->after.r[i] >> 32) {
             specials[UPPER_RSP].count++; /* left there by Linux's way back to a 16-bit stack */
             differ = (uint32_t)differ;
         }

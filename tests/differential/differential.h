@@ -1,9 +1,8 @@
 /* The native oracle: one instruction on the workstation's own processor and here, from the same state.
  *
- * Linear addresses are the same on both sides. One page of code, DIFF_DATA_PAGES pages of data of which the last is
- * read-only, and nothing around them; in 16-bit segments CS begins DIFF_CODE16 bytes below the code, and the others begin
- * at the data. RFLAGS.TF is set, so that a #DB ends each instruction; string instructions go on for DIFF_STEPS_MAX
- * iterations. */
+ * Linear addresses are the same on both sides: one page of code, and 64 KiB of which some are data (diff_page_of()). In
+ * 16-bit code CS begins DIFF_CODE16 bytes below the code. The segments of segments.def begin at the data. RFLAGS.TF is set,
+ * so that a #DB ends each instruction; string instructions go on for DIFF_STEPS_MAX iterations. */
 #ifndef TESTS_DIFFERENTIAL_H
 #define TESTS_DIFFERENTIAL_H
 
@@ -15,9 +14,9 @@
 #define DIFF_CODE UINT64_C(0x10000000)
 #define DIFF_CODE16 0xf000u
 #define DIFF_DATA UINT64_C(0x20000000)
-#define DIFF_DATA_PAGES 4u
+#define DIFF_DATA_PAGES 5u /* that exist: 0-2 and 15 can be written, 3 only read */
 #define DIFF_DATA_BYTES (DIFF_DATA_PAGES * 4096u)
-#define DIFF_RW_BYTES (DIFF_DATA_BYTES - 4096u)
+#define DIFF_READ_ONLY 3u
 #define DIFF_NOWHERE UINT64_C(0x30000000) /* 64 KiB where nothing is mapped */
 #define DIFF_FS_BASE (DIFF_DATA + 0x800)
 #define DIFF_GS_BASE (DIFF_DATA + 0x1000)
@@ -31,7 +30,18 @@
 #define DIFF_DS 0x2bu
 #define DIFF_CS64 0x33u
 #define DIFF_CS16 0x07u
-#define DIFF_DS16 0x0fu
+
+/* The data segments of segments.def: LDT entries behind that of CS. */
+enum diff_segment {
+#define SEGMENT(name, limit, contents, big, writable) DIFF_SEGMENT_##name,
+#include "tests/differential/segments.def"
+#undef SEGMENT
+    DIFF_SEGMENTS
+};
+static inline uint16_t diff_selector(unsigned segment)
+{
+    return (uint16_t)((segment + 1) << 3 | 7);
+}
 
 enum diff_mode { DIFF_64, DIFF_32, DIFF_16, DIFF_MODES };
 
@@ -45,7 +55,8 @@ struct diff_case {
     uint8_t bytes[DIFF_CODE_BYTES];
     uint16_t mnemonic; /* 0: no instruction */
     uint8_t mode;      /* enum diff_mode */
-    bool repeats;      /* a string instruction with a repeat prefix */
+    uint16_t ds, es, ss;
+    bool repeats; /* a string instruction with a repeat prefix */
 };
 
 /* What an instruction did. vector is 1 (#DB) when it just completed. */
@@ -60,18 +71,33 @@ struct diff_outcome {
     uint8_t sample[DIFF_SAMPLE];
 };
 
-/* Hash of changed bytes, the same on both sides. */
-static inline uint64_t diff_hash(const uint8_t *ptr, uint32_t len)
+/* What of the data became different: `now` is not the same as `old`. */
+static inline void diff_describe(struct diff_outcome *out, const uint8_t *old, const uint8_t *now)
 {
-    uint64_t hash = len;
-    for (uint32_t i = 0; i < len; i++)
-        hash = (hash ^ ptr[i]) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash;
+    uint32_t first = 0, last = DIFF_DATA_BYTES;
+    while (now[first] == old[first])
+        first++;
+    while (now[last - 1] == old[last - 1])
+        last--;
+    out->first = first;
+    out->changed = last - first;
+    out->hash = last - first;
+    for (uint32_t i = first; i < last; i++) {
+        out->hash = (out->hash ^ now[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        if (i - first < DIFF_SAMPLE)
+            out->sample[i - first] = now[i];
+    }
 }
 
 static inline enum cpu_mode diff_cpu_mode(unsigned mode)
 {
     return mode == DIFF_64 ? MODE_LONG64 : mode == DIFF_32 ? MODE_COMPAT32 : MODE_COMPAT16;
+}
+
+/* Where data page n lies: which of the 64 KiB's sixteen pages. */
+static inline unsigned diff_page_of(unsigned n)
+{
+    return n < 4 ? n : 15;
 }
 
 /* Linear address of CS:0. */
@@ -102,11 +128,11 @@ void generate_case(const struct diff_forms *forms, struct diff_random *random, u
 bool native_setup(void);
 bool native_has_mode(unsigned mode);
 bool native_follows_amd(void);
-/* Run cases [0, count) from the memory `data`; both arrays are shared with the child that does it. */
+/* Run cases [0, count) from the memory `data`. The child that does it has a copy of them; `outcomes` is shared with it. */
 void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, unsigned count,
                   const uint8_t *data);
 void native_finish(struct diff_outcome *outcomes);
-struct diff_case *native_shared(unsigned long bytes); /* zeroed */
+void *native_shared(unsigned long bytes); /* zeroed */
 
 /* --- emulated.c --- */
 struct diff_emulated;

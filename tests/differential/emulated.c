@@ -87,8 +87,8 @@ static void make_pages(struct diff_emulated *e)
     put(e, LOW_PD_SPA + 8 * (DIFF_DATA >> 21), DATA_PT_SPA | user);
     put(e, CODE_PT_SPA, CODE_SPA | user);
     for (unsigned i = 0; i < DIFF_DATA_PAGES; i++)
-        put(e, DATA_PT_SPA + 8 * i,
-            (DATA_SPA + 4096 * i) | (i + 1 < DIFF_DATA_PAGES ? user : user_read) | 1ull << 63);
+        put(e, DATA_PT_SPA + 8 * diff_page_of(i),
+            (DATA_SPA + 4096 * i) | (i == DIFF_READ_ONLY ? user_read : user) | 1ull << 63);
 }
 
 static struct segment segment(uint16_t selector, uint64_t base, uint32_t limit, uint16_t attr)
@@ -155,27 +155,46 @@ void emulated_data(struct diff_emulated *e, const uint8_t *data)
 
 /* --- one case --- */
 
-static void load_segments(struct vcpu *cpu, unsigned mode)
+static struct segment data_segment(uint16_t selector)
+{
+    enum { DATA = 0, STACK = 4 }; /* bit 2 of the type: expand-down */
+    static const struct segment segments[DIFF_SEGMENTS] = {
+#define SEGMENT(name, limit_, contents, big, writable) \
+    [DIFF_SEGMENT_##name] = { .base = DIFF_DATA,       \
+                              .limit = limit_,         \
+                              .attr = 0x0f1 | (contents) | (writable) << 1 | (big) << 10 },
+#include "tests/differential/segments.def"
+#undef SEGMENT
+    };
+    if (selector == DIFF_DS)
+        return segment(DIFF_DS, 0, UINT32_MAX, 0xcf3);
+    struct segment data = segments[(selector >> 3) - 1];
+    data.selector = selector;
+    return data;
+}
+
+static void load_segments(struct vcpu *cpu, const struct diff_case *wanted)
 {
     struct segment *seg = cpu->regs.seg;
     const struct segment none = { 0 };
-    struct segment data = segment(DIFF_DS, 0, UINT32_MAX, 0xcf3);
-    if (mode == DIFF_16)
-        data = segment(DIFF_DS16, DIFF_DATA, 0xffff, 0x0f3);
+    unsigned mode = wanted->mode;
     seg[SEG_CS] = mode == DIFF_64   ? segment(DIFF_CS64, 0, UINT32_MAX, 0xafb)
                   : mode == DIFF_32 ? segment(DIFF_CS32, 0, UINT32_MAX, 0xcfb)
                                     : segment(DIFF_CS16, diff_code_base(mode), 0xffff, 0x0fb);
-    seg[SEG_SS] = seg[SEG_DS] = seg[SEG_ES] = data;
+    seg[SEG_SS] = data_segment(wanted->ss);
+    seg[SEG_DS] = data_segment(wanted->ds);
+    seg[SEG_ES] = data_segment(wanted->es);
     seg[SEG_FS] = seg[SEG_GS] = none;
     seg[SEG_FS].base = DIFF_FS_BASE;
     seg[SEG_GS].base = DIFF_GS_BASE;
     cpu->regs.cpl = 3;
 }
 
-static void load_state(struct diff_emulated *e, const struct diff_state *state, unsigned mode)
+static void load_state(struct diff_emulated *e, const struct diff_state *state,
+                       const struct diff_case *wanted)
 {
     struct vcpu *cpu = e->cpu;
-    load_segments(cpu, mode);
+    load_segments(cpu, wanted);
     memcpy(cpu->r, state->r, sizeof(state->r));
     cpu->r[REG_RIP] = state->rip;
     cpu_set_rflags(cpu, state->rflags);
@@ -221,18 +240,10 @@ static void put_code(struct diff_emulated *e, uint64_t rip, unsigned mode, const
 static void find_changes(struct diff_emulated *e, struct diff_outcome *out)
 {
     uint8_t *now = memory_ptr(e->memory, DATA_SPA, 1);
-    uint32_t first = 0, last = DIFF_RW_BYTES;
-    if (memcmp(now, e->data, DIFF_RW_BYTES) == 0)
+    if (memcmp(now, e->data, DIFF_DATA_BYTES) == 0)
         return;
-    while (now[first] == e->data[first])
-        first++;
-    while (now[last - 1] == e->data[last - 1])
-        last--;
-    out->first = first;
-    out->changed = last - first;
-    out->hash = diff_hash(now + first, last - first);
-    memcpy(out->sample, now + first, last - first < DIFF_SAMPLE ? last - first : DIFF_SAMPLE);
-    memcpy(now + first, e->data + first, last - first);
+    diff_describe(out, e->data, now);
+    memcpy(now + out->first, e->data + out->first, out->changed);
 }
 
 void emulated_run(struct diff_emulated *e, const struct diff_case *wanted, struct diff_outcome *out)
@@ -242,7 +253,7 @@ void emulated_run(struct diff_emulated *e, const struct diff_case *wanted, struc
     e->cpu->regs.cr2 = 0;
     put_code(e, wanted->before.rip, wanted->mode, wanted->bytes);
     do {
-        load_state(e, &state, wanted->mode);
+        load_state(e, &state, wanted);
         out->done = run_to_handler(e, out);
         out->steps++;
         state = out->after;

@@ -21,6 +21,8 @@ static bool looks_excluded(const uint8_t *bytes)
 
 /* --- bytes ------------------------------------------------------------------------------------------ */
 
+#define RW_BYTES 0x3000u /* at the start of the data */
+
 struct draft {
     uint8_t bytes[DIFF_CODE_BYTES + 40];
     unsigned len;
@@ -101,7 +103,7 @@ static void draft_garbage(struct draft *d, struct diff_random *random)
 /* A linear address to aim at: mostly in the data, often at the edge of a page, sometimes where nothing is. */
 static uint64_t aim(struct diff_random *random, unsigned mode)
 {
-    uint64_t page = DIFF_DATA + 4096 * (uint64_t)random_below(random, DIFF_DATA_PAGES + 1);
+    uint64_t page = DIFF_DATA + 4096 * (uint64_t)random_below(random, 5);
     switch (random_below(random, 32)) {
     case 0: return DIFF_DATA - 8 + random_below(random, 16);
     case 1: return DIFF_NOWHERE + random_below(random, 0x8000);
@@ -121,8 +123,9 @@ static uint64_t aim(struct diff_random *random, unsigned mode)
     case 11:
     case 12:
     case 13:
-    case 14: return DIFF_DATA + 16 * (uint64_t)random_below(random, DIFF_RW_BYTES / 16 - 1);
-    default: return DIFF_DATA + 0x100 + random_below(random, DIFF_RW_BYTES - 0x200);
+    case 14: return DIFF_DATA + 16 * (uint64_t)random_below(random, RW_BYTES / 16 - 1);
+    case 15: return DIFF_DATA + 0xfff0 + random_below(random, 16);
+    default: return DIFF_DATA + 0x100 + random_below(random, RW_BYTES - 0x200);
     }
 }
 
@@ -139,13 +142,22 @@ static bool is_harmless(uint64_t la, unsigned mode)
     return la >> 47 != 0 ? !vsyscall : la > UINT64_C(0x00007ffffffff000);
 }
 
-static uint64_t segment_base(unsigned mode, unsigned seg)
+static uint64_t segment_base(const struct diff_case *made, unsigned seg)
 {
-    if (mode == DIFF_16)
-        return seg == SEG_CS ? DIFF_CODE - DIFF_CODE16 : seg >= SEG_FS ? 0 : DIFF_DATA;
-    if (mode == DIFF_64 && seg >= SEG_FS)
-        return seg == SEG_FS ? DIFF_FS_BASE : DIFF_GS_BASE;
-    return 0;
+    if (made->mode == DIFF_64)
+        return seg == SEG_FS ? DIFF_FS_BASE : seg == SEG_GS ? DIFF_GS_BASE : 0;
+    uint16_t selector = seg == SEG_DS ? made->ds : seg == SEG_ES ? made->es : made->ss;
+    if (seg == SEG_CS)
+        return diff_code_base(made->mode);
+    return seg >= SEG_FS || selector == DIFF_DS ? 0 : DIFF_DATA;
+}
+
+/* Is the stack pointer SP? */
+static bool small_stack(const struct diff_case *made)
+{
+    unsigned segment = (made->ss >> 3) - 1u;
+    return made->ss != DIFF_DS && segment != DIFF_SEGMENT_WHOLE_BIG &&
+           segment != DIFF_SEGMENT_DOWN_BIG;
 }
 
 static uint64_t effective(const struct insn *in, const struct diff_state *state)
@@ -157,10 +169,15 @@ static uint64_t effective(const struct insn *in, const struct diff_state *state)
     return (base + (index << in->scale) + (uint64_t)in->disp) & size_mask(in->addr_size);
 }
 
-static uint64_t to_linear(unsigned mode, unsigned seg, uint64_t off)
+static uint64_t to_linear(const struct diff_case *made, unsigned seg, uint64_t off)
 {
-    uint64_t la = segment_base(mode, seg) + off;
-    return mode == DIFF_64 ? la : (uint32_t)la;
+    uint64_t la = segment_base(made, seg) + off;
+    return made->mode == DIFF_64 ? la : (uint32_t)la;
+}
+
+static bool reaches_harmless(const struct diff_case *made, unsigned seg, uint64_t off)
+{
+    return is_harmless(to_linear(made, seg, off), made->mode);
 }
 
 /* Change a register, or the displacement in the bytes, so that the operand lies at `off`. */
@@ -206,11 +223,26 @@ static bool is_string(const struct insn *in)
 
 /* --- the state ----------------------------------------------------------------------------------------- */
 
+/* Linux's flat segment, or mostly one of the LDT. A stack can be written. */
+static void draw_segments(struct diff_random *random, struct diff_case *made)
+{
+    uint16_t *const selectors[] = { &made->ds, &made->es, &made->ss };
+    bool flat = made->mode == DIFF_64 || !native_has_mode(DIFF_16) ||
+                (made->mode == DIFF_32 && random_chance(random, 60));
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned segment = DIFF_SEGMENT_WHOLE;
+        if (random_chance(random, 50))
+            segment = random_below(random, i == 2 ? DIFF_SEGMENT_READ_ONLY : DIFF_SEGMENTS);
+        *selectors[i] = flat ? DIFF_DS : diff_selector(segment);
+    }
+}
+
 static void draw_state(struct diff_random *random, struct diff_case *made)
 {
     struct diff_state *state = &made->before;
     uint64_t mask = made->mode == DIFF_64 ? UINT64_MAX : UINT32_MAX;
-    uint64_t stack = segment_base(made->mode, SEG_SS);
+    draw_segments(random, made);
+    uint64_t stack = segment_base(made, SEG_SS);
     for (unsigned i = 0; i < 16; i++)
         state->r[i] = i < 8 || made->mode == DIFF_64 ? random_edge(random) & mask : 0;
     state->r[REG_RSP] = random_chance(random, 75)
@@ -218,7 +250,7 @@ static void draw_state(struct diff_random *random, struct diff_case *made)
                             : aim(random, made->mode) - stack;
     if (random_chance(random, 60))
         state->r[REG_RBP] = state->r[REG_RSP] + random_below(random, 256) - 128u;
-    if (made->mode == DIFF_16) { /* only SP counts, the rest must survive */
+    if (small_stack(made)) { /* only SP counts, the rest must survive */
         state->r[REG_RSP] = (state->r[REG_RSP] & 0xffff) | (random_bits(random) & 0xffff0000);
         if (random_chance(random, 50))
             state->r[REG_RBP] |= random_bits(random) & 0xffff0000;
@@ -244,8 +276,8 @@ static void aim_strings(const struct insn *in, struct diff_random *random, struc
     uint64_t si = aim(random, made->mode), di = aim(random, made->mode);
     if (random_chance(random, 30))
         di = si + random_below(random, 64) - 32;
-    state->r[REG_RSI] = si - segment_base(made->mode, in->seg);
-    state->r[REG_RDI] = di - segment_base(made->mode, SEG_ES);
+    state->r[REG_RSI] = si - segment_base(made, in->seg);
+    state->r[REG_RDI] = di - segment_base(made, SEG_ES);
     state->r[REG_RCX] = random_chance(random, 90) ? random_below(random, 20) : random_edge(random);
     static const uint8_t used[] = { REG_RSI, REG_RDI, REG_RCX };
     for (unsigned i = 0; i < 3; i++)
@@ -333,8 +365,8 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
     if (is_string(in))
         aim_strings(in, random, made);
     if (in->mnemonic == ZYDIS_MNEMONIC_XLAT)
-        state->r[REG_RBX] = aim(random, made->mode) - segment_base(made->mode, in->seg) -
-                            (uint8_t)state->r[REG_RAX];
+        state->r[REG_RBX] =
+            aim(random, made->mode) - segment_base(made, in->seg) - (uint8_t)state->r[REG_RAX];
     if (made->mode != DIFF_64)
         state->r[REG_RBX] &= UINT32_MAX;
     if (has_memory(in)) {
@@ -342,7 +374,7 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
         if (in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B && random_chance(random, 75))
             target &= ~UINT64_C(15);
         tame_bit_offset(in, random, state);
-        aim_operand(in, d, state, target - segment_base(made->mode, in->seg));
+        aim_operand(in, d, state, target - segment_base(made, in->seg));
         if (made->mode != DIFF_64)
             for (unsigned i = 0; i < 8; i++)
                 state->r[i] &= UINT32_MAX;
@@ -355,29 +387,23 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
 static bool is_safe(const struct insn *in, const struct diff_case *made)
 {
     const struct diff_state *state = &made->before;
-    unsigned mode = made->mode;
-    uint64_t width = mode == DIFF_64 ? UINT64_MAX : mode == DIFF_32 ? UINT32_MAX : UINT16_MAX;
-    if (!is_harmless(to_linear(mode, SEG_SS, state->r[REG_RSP] & width), mode))
+    uint64_t stack = made->mode == DIFF_64 ? UINT64_MAX
+                     : small_stack(made)   ? UINT16_MAX
+                                           : UINT32_MAX;
+    uint64_t mask = size_mask(in->addr_size);
+    if (!reaches_harmless(made, SEG_SS, state->r[REG_RSP] & stack))
         return false;
     if ((in->mnemonic == ZYDIS_MNEMONIC_LEAVE || in->mnemonic == ZYDIS_MNEMONIC_ENTER) &&
-        !is_harmless(to_linear(mode, SEG_SS, state->r[REG_RBP] & width), mode))
+        !reaches_harmless(made, SEG_SS, state->r[REG_RBP] & stack))
         return false;
     if (in->mnemonic == ZYDIS_MNEMONIC_XLAT &&
-        !is_harmless(
-            to_linear(mode, in->seg,
-                      (state->r[REG_RBX] + (uint8_t)state->r[REG_RAX]) & size_mask(in->addr_size)),
-            mode))
+        !reaches_harmless(made, in->seg, (state->r[REG_RBX] + (uint8_t)state->r[REG_RAX]) & mask))
         return false;
-    if (is_string(in)) {
-        uint64_t si = state->r[REG_RSI] & size_mask(in->addr_size);
-        uint64_t di = state->r[REG_RDI] & size_mask(in->addr_size);
-        return is_harmless(to_linear(mode, in->seg, si), mode) &&
-               is_harmless(to_linear(mode, SEG_ES, di), mode);
-    }
-    if (!has_memory(in))
-        return true;
-    uint64_t off = effective(in, state), bits = bit_offset(in, state);
-    return is_harmless(to_linear(mode, in->seg, (off + bits) & size_mask(in->addr_size)), mode);
+    if (is_string(in))
+        return reaches_harmless(made, in->seg, state->r[REG_RSI] & mask) &&
+               reaches_harmless(made, SEG_ES, state->r[REG_RDI] & mask);
+    return !has_memory(in) ||
+           reaches_harmless(made, in->seg, (effective(in, state) + bit_offset(in, state)) & mask);
 }
 
 /* VEX, EVEX and XOP lead to much that is not offered here. */

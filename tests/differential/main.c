@@ -159,8 +159,8 @@ int main(int argc, char **argv)
     run.random.state = options.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     run.forms = forms_new();
     run.emulated = emulated_new();
-    run.cases = native_shared(DIFF_BATCH * sizeof(*run.cases));
-    run.outcomes = (struct diff_outcome *)(void *)native_shared(DIFF_BATCH * sizeof(*run.outcomes));
+    run.cases = calloc(DIFF_BATCH, sizeof(*run.cases));
+    run.outcomes = native_shared(DIFF_BATCH * sizeof(*run.outcomes));
     run.here = calloc(DIFF_BATCH, sizeof(*run.here));
     if (!run.forms || !run.emulated || !run.cases || !run.outcomes || !run.here || !options.modes) {
         (void)fputs("differential: cannot begin\n", stderr);
@@ -181,6 +181,7 @@ int main(int argc, char **argv)
     forms_free(run.forms);
     emulated_free(run.emulated);
     free(run.here);
+    free(run.cases);
     if (run.mismatches && !native_follows_amd()) {
         printf("not an AMD processor of family 19h: what differs is told, and no failure\n");
         return EXIT_SUCCESS;

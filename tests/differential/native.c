@@ -44,6 +44,7 @@ static struct {
     bool running;
     pid_t child;
     uint8_t stack[1 << 16];
+    uint8_t now[DIFF_DATA_BYTES];
 } native;
 
 /* --- in the child's handler: no thread-local storage, for FS is the test's --- */
@@ -58,6 +59,11 @@ static long raw_syscall(long number, long a, long b, long c)
     return result;
 }
 
+static uint8_t *data_page(unsigned n)
+{
+    return (uint8_t *)(uintptr_t)(DIFF_DATA + 4096 * diff_page_of(n));
+}
+
 static void put_code(const struct diff_case *ran, bool clear)
 {
     uint8_t *at = (uint8_t *)(uintptr_t)(diff_code_base(ran->mode) + ran->before.rip);
@@ -66,25 +72,22 @@ static void put_code(const struct diff_case *ran, bool clear)
         at[i] = clear ? 0x90 : ran->bytes[i];
 }
 
+/* The pages as they are, one behind the other; and as they were again. */
 static void find_changes(struct diff_outcome *out)
 {
-    uint8_t *now = (uint8_t *)(uintptr_t)DIFF_DATA;
-    const uint8_t *old = native.data;
-    uint32_t first = 0, last = DIFF_RW_BYTES;
-    if (memcmp(now, old, DIFF_RW_BYTES) == 0)
-        return;
-    while (now[first] == old[first])
-        first++;
-    while (now[last - 1] == old[last - 1])
-        last--;
-    out->first = first;
-    out->changed = last - first;
-    out->hash = diff_hash(now + first, last - first);
-    for (uint32_t i = first; i < last; i++) {
-        if (i - first < DIFF_SAMPLE)
-            out->sample[i - first] = now[i];
-        now[i] = old[i];
+    bool changed = false;
+    for (unsigned n = 0; n < DIFF_DATA_PAGES; n++) {
+        uint8_t *page = data_page(n);
+        if (memcmp(page, native.data + 4096 * n, 4096) == 0)
+            continue;
+        if (!changed)
+            memcpy(native.now, native.data, DIFF_DATA_BYTES);
+        changed = true;
+        memcpy(native.now + 4096 * n, page, 4096);
+        memcpy(page, native.data + 4096 * n, 4096);
     }
+    if (changed)
+        diff_describe(out, native.data, native.now);
 }
 
 /* false: a string instruction is to go on. */
@@ -114,14 +117,13 @@ static void prepare(greg_t *g)
 {
     const struct diff_case *next = &native.cases[*native.progress];
     uint64_t cs = next->mode == DIFF_64 ? DIFF_CS64 : next->mode == DIFF_32 ? DIFF_CS32 : DIFF_CS16;
-    uint16_t data = next->mode == DIFF_16 ? DIFF_DS16 : DIFF_DS;
     put_code(next, false);
     for (unsigned i = 0; i < 16; i++)
         g[greg_of[i]] = (greg_t)next->before.r[i];
     g[GREG_RIP] = (greg_t)next->before.rip;
     g[GREG_EFL] = (greg_t)next->before.rflags;
-    g[GREG_CSGSFS] = (greg_t)(cs | (uint64_t)data << 48);
-    __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"(data));
+    g[GREG_CSGSFS] = (greg_t)(cs | (uint64_t)next->ss << 48);
+    __asm__ volatile("movw %0, %%ds\n\tmovw %1, %%es" : : "r"(next->ds), "r"(next->es));
 }
 
 /* RFLAGS.AC may be set: nothing may be misaligned before it is cleared. NT and ID, which the return does not load, would
@@ -175,9 +177,9 @@ static void child_main(void)
     bool ok = sigaltstack(&stack, NULL) == 0;
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         ok = sigaction(signals[i], &action, NULL) == 0 && ok;
-    memcpy((void *)(uintptr_t)DIFF_DATA, native.data, DIFF_DATA_BYTES);
-    ok = ok && mprotect((void *)(uintptr_t)(DIFF_DATA + DIFF_RW_BYTES),
-                        DIFF_DATA_BYTES - DIFF_RW_BYTES, PROT_READ) == 0;
+    for (unsigned n = 0; n < DIFF_DATA_PAGES; n++)
+        memcpy(data_page(n), native.data + 4096 * n, 4096);
+    ok = ok && mprotect(data_page(DIFF_READ_ONLY), 4096, PROT_READ) == 0;
     if (!ok)
         _exit(2);
     sandbox();
@@ -205,11 +207,21 @@ static bool make_ldt(void)
                               .base_addr = (unsigned)(DIFF_CODE - DIFF_CODE16),
                               .limit = 0xffff,
                               .contents = MODIFY_LDT_CONTENTS_CODE };
-    struct user_desc data = { .entry_number = 1,
-                              .base_addr = (unsigned)DIFF_DATA,
-                              .limit = 0xffff };
-    return syscall(SYS_modify_ldt, 1, &code, sizeof(code)) == 0 &&
-           syscall(SYS_modify_ldt, 1, &data, sizeof(data)) == 0;
+    struct user_desc data[DIFF_SEGMENTS] = {
+#define SEGMENT(name, limit_, contents_, big, writable)                    \
+    [DIFF_SEGMENT_##name] = { .entry_number = DIFF_SEGMENT_##name + 1,     \
+                              .base_addr = (unsigned)DIFF_DATA,            \
+                              .limit = limit_,                             \
+                              .seg_32bit = big,                            \
+                              .contents = MODIFY_LDT_CONTENTS_##contents_, \
+                              .read_exec_only = !(writable) },
+#include "tests/differential/segments.def"
+#undef SEGMENT
+    };
+    bool ok = syscall(SYS_modify_ldt, 1, &code, sizeof(code)) == 0;
+    for (unsigned i = 0; i < DIFF_SEGMENTS; i++)
+        ok = ok && syscall(SYS_modify_ldt, 1, &data[i], sizeof(data[i])) == 0;
+    return ok;
 }
 
 /* Is selector 23h a 32-bit code segment that we may enter? */
@@ -230,11 +242,13 @@ static bool map_at(uint64_t address, size_t bytes, int protection)
 
 bool native_setup(void)
 {
-    if (!map_at(DIFF_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) ||
-        !map_at(DIFF_DATA, DIFF_DATA_BYTES, PROT_READ | PROT_WRITE))
+    bool mapped = map_at(DIFF_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    for (unsigned n = 0; n < DIFF_DATA_PAGES; n++)
+        mapped = mapped && map_at(DIFF_DATA + 4096 * diff_page_of(n), 4096, PROT_READ | PROT_WRITE);
+    if (!mapped)
         return false;
     memset((void *)(uintptr_t)DIFF_CODE, 0x90, 4096);
-    native.progress = (volatile unsigned *)native_shared(sizeof(*native.progress));
+    native.progress = native_shared(sizeof(*native.progress));
     native.modes[DIFF_64] = true;
     native.modes[DIFF_32] = has_32bit();
     native.modes[DIFF_16] = native.modes[DIFF_32] && make_ldt();
@@ -255,7 +269,7 @@ bool native_follows_amd(void)
     return ((eax >> 8) & 15) + ((eax >> 20) & 255) >= 0x19;
 }
 
-struct diff_case *native_shared(unsigned long bytes)
+void *native_shared(unsigned long bytes)
 {
     void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return ptr == MAP_FAILED ? NULL : ptr;
@@ -322,7 +336,7 @@ bool native_follows_amd(void)
     return false;
 }
 
-struct diff_case *native_shared(unsigned long bytes)
+void *native_shared(unsigned long bytes)
 {
     (void)bytes;
     return NULL;
