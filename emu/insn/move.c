@@ -152,6 +152,17 @@ enum step insn_clflush(struct vcpu *cpu, const struct insn *in)
     return step == STEP_NEXT ? mem_touch(cpu, la, ACCESS_READ) : step;
 }
 
+/* CLZERO: the 64 bytes of the line that rAX points into become 0. Faults are those of a store to the byte it names. */
+enum step insn_clzero(struct vcpu *cpu, const struct insn *in)
+{
+    uint64_t off = reg_read(cpu, REG_RAX * 8, in->addr_size), la;
+    enum step step = mem_linear(cpu, (enum seg)in->seg, off, 1, ACCESS_WRITE, &la);
+    la &= ~UINT64_C(63);
+    for (unsigned i = 0; i < 64 && step == STEP_NEXT; i += 8)
+        step = mem_store_la(cpu, la + i, 8, 0);
+    return step;
+}
+
 enum step insn_ud(struct vcpu *cpu, const struct insn *in)
 {
     (void)in;

@@ -341,6 +341,23 @@ WITH_KIT(invd_loses_nothing)
     ck_assert_int_eq(RUN(k, "\x0f\x08"), EXC_GP);
 }
 
+/* rows: pitfalls 9.9 */
+WITH_KIT(clzero_clears_the_line_of_rax)
+{
+    for (unsigned i = 0; i < 192; i++)
+        kit_put(k, DATA_SPA + i, 1, 0xff);
+    k->cpu->r[REG_RAX] = DATA_SPA + 64 + 13;
+    ck_assert_int_eq(RUN(k, "\x0f\x01\xfc"), NOTHING);
+    for (unsigned i = 0; i < 192; i++)
+        ck_assert_uint_eq(kit_get(k, DATA_SPA + i, 1), i / 64 == 1 ? 0 : 0xff);
+    kit_page(k, 2, (PAGED_LA + 0x2000) | 5);
+    k->cpu->r[REG_RAX] = PAGED_LA + 0x2010;
+    ck_assert_int_eq(RUN(k, "\x0f\x01\xfc"), EXC_PF);
+    kit_mode(k, MODE_LONG64, 0);
+    k->cpu->r[REG_RAX] = NONCANON;
+    ck_assert_int_eq(RUN(k, "\x0f\x01\xfc"), EXC_GP);
+}
+
 /* rows: pitfalls 8.5 */
 WITH_KIT(a_locked_access_may_cross_pages_and_checks_both_first)
 {
@@ -423,6 +440,7 @@ int main(void)
     tcase_add_test(all, a_store_into_the_next_instruction_is_seen_without_a_jump);
     tcase_add_test(all, a_changed_table_entry_is_not_seen_before_it_is_flushed);
     tcase_add_test(all, invd_loses_nothing);
+    tcase_add_test(all, clzero_clears_the_line_of_rax);
     tcase_add_test(all, a_locked_access_may_cross_pages_and_checks_both_first);
     tcase_add_test(all, legacy_opcodes_are_ud_in_64_bit_mode);
     tcase_add_test(all, opcode_82h_is_80h_in_legacy_modes);

@@ -367,8 +367,8 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
     if (in->mnemonic == ZYDIS_MNEMONIC_XLAT)
         state->r[REG_RBX] =
             aim(random, made->mode) - segment_base(made, in->seg) - (uint8_t)state->r[REG_RAX];
-    if (made->mode != DIFF_64)
-        state->r[REG_RBX] &= UINT32_MAX;
+    if (in->mnemonic == ZYDIS_MNEMONIC_CLZERO)
+        state->r[REG_RAX] = aim(random, made->mode) - segment_base(made, in->seg);
     if (has_memory(in)) {
         uint64_t target = aim(random, made->mode);
         if (in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B && random_chance(random, 75))
@@ -398,6 +398,9 @@ static bool is_safe(const struct insn *in, const struct diff_case *made)
         return false;
     if (in->mnemonic == ZYDIS_MNEMONIC_XLAT &&
         !reaches_harmless(made, in->seg, (state->r[REG_RBX] + (uint8_t)state->r[REG_RAX]) & mask))
+        return false;
+    if (in->mnemonic == ZYDIS_MNEMONIC_CLZERO &&
+        !reaches_harmless(made, in->seg, state->r[REG_RAX] & mask))
         return false;
     if (is_string(in))
         return reaches_harmless(made, in->seg, state->r[REG_RSI] & mask) &&
