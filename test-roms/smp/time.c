@@ -128,16 +128,18 @@ static void mwait_for_store(void *arg)
         __asm__ volatile("monitor" : : "a"(watched), "c"(0), "d"(0) : "memory");
         if (watched[0] == 0)
             __asm__ volatile("mwait" : : "a"(0), "c"(0) : "memory");
-        woken++;
     }
+    woken = 1;
 }
 
 static void mwait_open(void *arg)
 {
     (void)arg;
-    __asm__ volatile("monitor" : : "a"(watched), "c"(0), "d"(0) : "memory");
     phase = 1;
-    __asm__ volatile("sti\n\tmwait\n\tcli" : : "a"(0), "c"(0) : "memory");
+    while (ticks[1] == 0) { /* MWAIT may return without a reason */
+        __asm__ volatile("monitor" : : "a"(watched), "c"(0), "d"(0) : "memory");
+        __asm__ volatile("sti\n\tmwait\n\tnop\n\tcli" : : "a"(0), "c"(0) : "memory");
+    }
     woken++;
 }
 
