@@ -2,7 +2,7 @@
 
 A row is named `DOCUMENT SECTION.K`: `pitfalls 3.17` is the row with that number; `events 8.2.6` is row 6 of the table in
 section 8.2, by the number in its first column if that column is headed #, else by its place. A second table in a section
-continues counting by place. The names with a subject of a few words are in tests/rows.list, so that a checkout without the
+continues counting by place. A section that has words but no table is one row: `svmop 16.1`. The names with a subject of a few words are in tests/rows.list, so that a checkout without the
 specification can be checked too.
 
 A test cites rows in a comment above it: `rows: pitfalls 3.17, 3.18, events 8.2.3-8.2.9`. A list that goes on in the next
@@ -36,17 +36,23 @@ def key(row):
 
 
 def tables(text):
-    """Section, heads and rows of each table."""
-    section, block = "", []
-    for line in [*text.splitlines(), ""]:
+    """Section, heads and rows of each table. The words of a section without one are a table, too."""
+    section, title, block, words, seen = "", "", [], False, False
+    for line in [*text.splitlines(), "# 0. end "]:
         if line.startswith("|"):
             block.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
             continue
         if len(block) > 2:
             yield section, block[0], block[2:]
+            seen = True
         block = []
-        found = re.match(r"#+ (\d+(?:\.\d+)*)\.? ", line)
-        section = found.group(1) if found else section
+        found = re.match(r"#+ (\d+(?:\.\d+)*)\.? (.*)", line)
+        if not found:
+            words = words or bool(re.match(r"\w", line))
+            continue
+        if section and words and not seen:
+            yield section, [""], [[title]]
+        section, title, words, seen = found.group(1), found.group(2), False, False
 
 
 def shorten(words):

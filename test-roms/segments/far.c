@@ -311,7 +311,7 @@ static void test_return(void)
     /* rows: events 8.2.6 */
     modes_begin(MODE_PROT32_USER, f_ret)->regs[M_BX] = SEL_CODE32;
     RUN_FAULT(f_ret, EXC_GP, SEL_CODE32, "RET to a higher privilege is #GP(CS)");
-    /* rows: events 8.2.10, events 8.2.15, events 8.2.16, pitfalls 3.9 */
+    /* rows: events 8.2.10, events 8.2.15, events 8.2.16, events 9.3.1, pitfalls 3.9 */
     m = ret(f_ret8, SEL_USER_CODE32, target, SEL_USER_DATA, (uintptr_t)modes_user_stack);
     m->es = SEL_USER_DATA;
     modes_set(modes_free(1), code_segment(0x9f));

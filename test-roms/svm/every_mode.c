@@ -202,6 +202,7 @@ static void test_paged_real(bool nested)
 
 /* ---- legacy paging ------------------------------------------------------------------------------- */
 
+/* rows: svmop 15.3.1, 15.6.1 */
 static void test_paging(bool nested)
 {
     struct modes_state *m = modes_begin(MODE_PROT32, e_read32);

@@ -282,7 +282,7 @@ WITH_KIT(iret_with_iopl_below_3)
     }
 }
 
-/* rows: events 8.1.6, 8.3.6 */
+/* rows: events 8.1.6, 8.3.6, 8.4.1 */
 WITH_KIT(iret_from_level_0_enters_v86)
 {
     static const uint8_t segs[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };

@@ -299,7 +299,7 @@ START_TEST(effective_page_is_the_smaller)
 }
 END_TEST
 
-/* rows: pitfalls 4.4 */
+/* rows: pitfalls 4.4, svmop 15.3.1 */
 START_TEST(guest_pae_reads_pdptes_on_demand)
 {
     kit.regime.mode = WALK_PAE;
