@@ -191,8 +191,9 @@ WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 /* rows: pitfalls 5.3, events 12.6 */
 WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
-    const uint64_t valid = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
-                           CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE;
+    const uint64_t valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
+                           CR4_PGE | CR4_PCE | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP |
+                           CR4_SMAP | CR4_PKE;
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_LONG64, 0);
         if (bit == 12)
