@@ -32,6 +32,7 @@ static ZydisMachineMode machine_mode(enum cpu_mode mode)
     case MODE_REAL:
     case MODE_V86: return ZYDIS_MACHINE_MODE_REAL_16;
     case MODE_PROT16: return ZYDIS_MACHINE_MODE_LEGACY_16;
+    case MODE_REAL32:
     case MODE_PROT32: return ZYDIS_MACHINE_MODE_LEGACY_32;
     case MODE_COMPAT16: return ZYDIS_MACHINE_MODE_LONG_COMPAT_16;
     case MODE_COMPAT32: return ZYDIS_MACHINE_MODE_LONG_COMPAT_32;
@@ -274,6 +275,13 @@ static ZyanStatus without_lock(const ZydisDecoder *decoder, const uint8_t *bytes
     return ZYAN_SUCCESS(status) && !is_alternative_cr8(from) ? ZYDIS_STATUS_ILLEGAL_LOCK : status;
 }
 
+/* VEX, EVEX, XOP: not in real mode, of which Zydis knows only the 16-bit kind. */
+static bool is_extended(const ZydisDecodedInstruction *from)
+{
+    return from->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+           from->encoding != ZYDIS_INSTRUCTION_ENCODING_3DNOW;
+}
+
 enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
                                struct insn *out)
 {
@@ -301,6 +309,8 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     /* Zydis may know that it will be too long before it runs out of bytes; the processor needs fifteen of them. */
     if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return len >= INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_SHORT;
+    if (mode == MODE_REAL32 && ZYAN_SUCCESS(status) && is_extended(&from))
+        return DECODE_INVALID;
     if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(
                                    &decoder, &context, &from, operands, from.operand_count)))
         return DECODE_INVALID;

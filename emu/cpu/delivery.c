@@ -154,7 +154,7 @@ enum step delivery_through_idt(struct vcpu *cpu, const struct event *event, uint
     struct delivery d = { .event = event, .return_rip = return_rip };
     enum step step;
     d.flags = (cpu_rflags(cpu) & ~(uint64_t)FLAG_RF) | (rf ? FLAG_RF : 0);
-    if (cpu->mode == MODE_REAL)
+    if (!(cpu->regs.cr0 & CR0_PE))
         return real_mode(cpu, &d);
     step = cpu->mode == MODE_V86 ? v86_mode(cpu, &d) : protected_mode(cpu, &d);
     if (step == STEP_RAISED)

@@ -60,7 +60,7 @@ static uint64_t flags_after(struct vcpu *cpu)
 {
     uint64_t cleared = FLAG_TF | FLAG_RF;
     cleared |= has_virtual_if(cpu) ? FLAG_VIF : FLAG_IF;
-    if (cpu->mode == MODE_REAL)
+    if (!(cpu->regs.cr0 & CR0_PE))
         cleared |= FLAG_AC;
     return cpu_rflags(cpu) & ~cleared;
 }

@@ -168,7 +168,13 @@ void vcpu_stop(struct vcpu *cpu, int reason)
 
 static bool is_16bit(const struct vcpu *cpu)
 {
-    return cpu->mode != MODE_LONG64 && cpu->mode != MODE_PROT32 && cpu->mode != MODE_COMPAT32;
+    switch (cpu->mode) {
+    case MODE_LONG64:
+    case MODE_PROT32:
+    case MODE_COMPAT32:
+    case MODE_REAL32: return false;
+    default: return true;
+    }
 }
 
 /* Links within a page look neither at the CS limit nor cut a target to 16 bits: not every offset of the page would pass. */

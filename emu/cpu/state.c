@@ -37,7 +37,7 @@ void cpu_update_mode(struct vcpu *cpu)
     const struct cpu_regs *regs = &cpu->regs;
     uint16_t cs = regs->seg[SEG_CS].attr;
     if (!(regs->cr0 & CR0_PE))
-        cpu->mode = MODE_REAL;
+        cpu->mode = cs & SEG_ATTR_DB ? MODE_REAL32 : MODE_REAL;
     else if (cpu->rflags & FLAG_VM)
         cpu->mode = MODE_V86;
     else if (!(regs->efer & EFER_LMA))

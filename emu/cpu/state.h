@@ -350,7 +350,8 @@ enum cpu_mode {
     MODE_PROT32,
     MODE_COMPAT16,
     MODE_COMPAT32,
-    MODE_LONG64
+    MODE_LONG64,
+    MODE_REAL32 /* real mode whose CS is still a 32-bit segment: PE was cleared there */
 };
 
 struct vcpu {
@@ -444,7 +445,7 @@ void cpu_reset(struct vcpu *cpu);
 
 static inline bool cpu_protected(const struct vcpu *cpu)
 {
-    return cpu->mode != MODE_REAL && cpu->mode != MODE_V86;
+    return cpu->mode != MODE_REAL && cpu->mode != MODE_V86 && cpu->mode != MODE_REAL32;
 }
 
 static inline bool cpu_long64(const struct vcpu *cpu)

@@ -56,7 +56,8 @@ void info_list(const struct pacifica_output *output)
 const char *info_mode_name(const struct vcpu *cpu)
 {
     switch (cpu->mode) {
-    case MODE_REAL: return cpu->regs.cr0 & CR0_PG ? "paged real mode" : "real mode";
+    case MODE_REAL:
+    case MODE_REAL32: return cpu->regs.cr0 & CR0_PG ? "paged real mode" : "real mode";
     case MODE_V86: return "virtual-8086 mode";
     case MODE_PROT16: return "16-bit protected mode";
     case MODE_PROT32: return "32-bit protected mode";

@@ -12,6 +12,7 @@ static unsigned code_bits(const struct vcpu *cpu)
 {
     switch (cpu->mode) {
     case MODE_LONG64: return 64;
+    case MODE_REAL32:
     case MODE_PROT32:
     case MODE_COMPAT32: return 32;
     default: return 16;

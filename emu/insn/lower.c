@@ -573,6 +573,7 @@ static uint8_t native_size(enum cpu_mode mode)
     switch (mode) {
     case MODE_LONG64: return 8;
     case MODE_PROT32:
+    case MODE_REAL32:
     case MODE_COMPAT32: return 4;
     default: return 2;
     }

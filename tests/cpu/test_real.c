@@ -203,6 +203,27 @@ WITH_KIT(gp_and_df_beyond_the_table_shut_down)
 }
 
 /* rows: events 7.1.3 */
+/* PE was cleared in 32-bit code: CS keeps its D bit until something loads other attributes. */
+WITH_KIT(a_32_bit_code_segment_stays_one_in_real_mode)
+{
+    mode_real(k);
+    k->cpu->regs.seg[SEG_CS].attr |= SEG_ATTR_DB;
+    cpu_update_mode(k->cpu);
+    ck_assert(!cpu_protected(k->cpu));
+    ck_assert_int_eq(EXEC(k, "\xb8\x78\x56\x34\x12"), STEP_NEXT); /* MOV EAX */
+    ck_assert_uint_eq(k->cpu->r[REG_RAX], 0x12345678);
+    struct insn in;
+    const uint8_t vex[15] = { 0xc4, 0xe2, 0x70, 0xf2, 0xc1 }; /* ANDN is not in real mode */
+    ck_assert_int_eq(decode_insn(vex, sizeof(vex), k->cpu->mode, &in), DECODE_INVALID);
+    const uint8_t les[15] = { 0xc4, 0x00 };
+    ck_assert_int_eq(decode_insn(les, sizeof(les), k->cpu->mode, &in), DECODE_OK);
+    kit_raised(k, EXEC(k, "\x0f\x00\xd8"), EXC_UD, NO_CODE); /* LTR */
+    ck_assert_int_eq(EXEC(k, "\xea\x34\x12\x00\x00\x07\x60"), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].base, 0x60070);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], 0x1234);
+    ck_assert_int_eq(k->cpu->mode, MODE_REAL32);
+}
+
 WITH_KIT(idtr_base_is_honoured_and_cs_limit_tested)
 {
     mode_real(k);
@@ -364,7 +385,8 @@ CHECK_MAIN("real", segment_loads_keep_limit_and_attributes, unreal_segment_reach
            iret_beyond_the_cs_limit_is_gp_and_leaves_nmis_masked, interrupt_pushes_flags_cs_ip,
            real_mode_pushes_no_error_code, int_n_pushes_the_next_ip, vector_beyond_the_table_is_gp,
            gp_and_df_beyond_the_table_shut_down, idtr_base_is_honoured_and_cs_limit_tested,
-           frames_wrap_around_the_small_stack, odd_stack_pointer_cannot_take_the_wrap,
+           a_32_bit_code_segment_stays_one_in_real_mode, frames_wrap_around_the_small_stack,
+           odd_stack_pointer_cannot_take_the_wrap,
            far_call_wraps_around_the_small_stack_or_changes_nothing,
            large_stack_survives_in_real_mode, protected_mode_instructions_are_ud,
            lgdt_and_lidt_work, paged_real_mode_translates, fast_calls_in_real_mode)
