@@ -103,8 +103,8 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
     regs->shadow_next = false;
     regs->halted = false;
     cpu_update_mode(cpu);
-    cpu->monitor.armed = cpu->monitor.waiting =
-        false; /* CHOICE: as at VMRUN; the manual does not say */
+    /* CHOICE: no line is watched any more, as after VMRUN; the manual does not say. */
+    cpu->monitor.armed = cpu->monitor.waiting = false;
     cpu_attention(cpu);
     return STEP_VMEXIT;
 }

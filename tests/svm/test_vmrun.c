@@ -214,6 +214,37 @@ START_TEST(vmrun_forces_cpl_in_real_and_v86_mode)
 }
 END_TEST
 
+/* Elsewhere the mode could come about later, at a level that it does not have. */
+START_TEST(vmrun_drops_vm_where_virtual_8086_mode_cannot_be)
+{
+    static const struct {
+        uint64_t cr0, efer, cr4;
+        bool v86;
+        enum cpu_mode mode;
+    } rows[] = {
+        { CR0_PE, EFER_SVME, 0, true, MODE_V86 },
+        { CR0_PE | CR0_PG, EFER_SVME, 0, true, MODE_V86 },
+        { CR0_PE, EFER_SVME | EFER_LME, 0, true, MODE_V86 },
+        { 0, EFER_SVME, 0, false, MODE_REAL },
+        { CR0_PG, EFER_SVME, 0, false, MODE_REAL },
+        { CR0_PE | CR0_PG, EFER_SVME | EFER_LME, CR4_PAE, false, MODE_LONG64 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *w = world_new();
+        VMCB_SET(w->vmcb, EFER, rows[i].efer);
+        VMCB_SET(w->vmcb, CR0, rows[i].cr0);
+        VMCB_SET(w->vmcb, CR4, rows[i].cr4);
+        VMCB_SET(w->vmcb, RFLAGS, 0x20002);
+        VMCB_SET(w->vmcb, CPL, 1);
+        world_enter(w);
+        ck_assert_int_eq(w->cpu->mode, rows[i].mode);
+        ck_assert_uint_eq(w->cpu->rflags, rows[i].v86 ? 0x20002 : 2);
+        ck_assert_uint_eq(w->cpu->regs.cpl, rows[i].v86 ? 3 : rows[i].mode == MODE_REAL ? 0 : 1);
+        world_free(w);
+    }
+}
+END_TEST
+
 START_TEST(vmrun_loads_the_control_area)
 {
     struct world *w = world_new();
@@ -623,6 +654,7 @@ int main(void)
     tcase_add_test(tc, vmrun_forces_fixed_bits);
     tcase_add_test(tc, vmrun_computes_lma);
     tcase_add_test(tc, vmrun_forces_cpl_in_real_and_v86_mode);
+    tcase_add_test(tc, vmrun_drops_vm_where_virtual_8086_mode_cannot_be);
     tcase_add_test(tc, vmrun_loads_the_control_area);
     tcase_add_test(tc, vmrun_ends_the_shadow_of_the_host);
     tcase_add_test(tc, vmrun_remembers_the_interrupt_flag_of_the_host);
