@@ -3,6 +3,7 @@
 
 #include "emu/cpu/event.h"
 #include "emu/cpu/flags.h"
+#include "emu/insn/insn.h"
 
 #include <Zydis/Mnemonic.h>
 
@@ -61,23 +62,7 @@ static bool has_branched(struct vcpu *cpu, const struct insn *in)
     case ZYDIS_MNEMONIC_JCXZ:
     case ZYDIS_MNEMONIC_JECXZ:
     case ZYDIS_MNEMONIC_JRCXZ: return !loop_goes_on(cpu, in);
-    case ZYDIS_MNEMONIC_JO:
-    case ZYDIS_MNEMONIC_JNO:
-    case ZYDIS_MNEMONIC_JB:
-    case ZYDIS_MNEMONIC_JNB:
-    case ZYDIS_MNEMONIC_JZ:
-    case ZYDIS_MNEMONIC_JNZ:
-    case ZYDIS_MNEMONIC_JBE:
-    case ZYDIS_MNEMONIC_JNBE:
-    case ZYDIS_MNEMONIC_JS:
-    case ZYDIS_MNEMONIC_JNS:
-    case ZYDIS_MNEMONIC_JP:
-    case ZYDIS_MNEMONIC_JNP:
-    case ZYDIS_MNEMONIC_JL:
-    case ZYDIS_MNEMONIC_JNL:
-    case ZYDIS_MNEMONIC_JLE:
-    case ZYDIS_MNEMONIC_JNLE: return flags_condition(cpu, in->cc);
-    default: return false;
+    default: return in->body == insn_jcc && flags_condition(cpu, in->cc);
     }
 }
 
