@@ -46,13 +46,16 @@ struct leaf {
 
 enum descent { END_LEAF, END_ABSENT, END_RESERVED, END_NPF };
 
-EMU_INLINE uint64_t entry_load(struct memory *memory, uint64_t spa, unsigned bytes)
+/* A walk without effects leaves devices alone, which may notice that they are read: their entries count as ones, like those
+ * where nothing is. */
+EMU_INLINE uint64_t entry_load(const struct walker *w, unsigned how, uint64_t spa, unsigned bytes)
 {
-    uint64_t page = memory_page_of(memory, spa), entry = 0;
+    uint64_t page = memory_page_of(w->memory, spa), entry = 0;
 
     if (EMU_UNLIKELY(page == MEMORY_NONE))
-        return phys_read(memory, spa, bytes);
-    memcpy(&entry, memory_native(memory, page) + spa % PAGE_BYTES, bytes);
+        return (how & HOW_FULL) && !w->fill_ad ? UINT64_MAX >> (64 - 8 * bytes)
+                                               : phys_read(w->memory, spa, bytes);
+    memcpy(&entry, memory_native(w->memory, page) + spa % PAGE_BYTES, bytes);
     return entry;
 }
 
@@ -152,7 +155,7 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
             leaf->gpa = address;
             return END_NPF;
         }
-        entry = entry_load(w->memory, spa, 8);
+        entry = entry_load(w, how, spa, 8);
         if (how & HOW_FULL)
             log_entry(w, how & HOW_GUEST, level, address, spa, entry);
         if (EMU_UNLIKELY(!(entry & ENTRY_P)))
@@ -189,7 +192,7 @@ EMU_INLINE enum descent descend_pae(struct walker *w, const struct walk_regime *
         leaf->gpa = address;
         return END_NPF;
     }
-    pdpte = entry_load(w->memory, spa, 8);
+    pdpte = entry_load(w, how, spa, 8);
     if (how & HOW_FULL)
         log_entry(w, how & HOW_GUEST, 3, address, spa, pdpte);
     if (!(pdpte & ENTRY_P))
@@ -219,7 +222,7 @@ EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *r
             leaf->gpa = address;
             return END_NPF;
         }
-        entry = entry_load(w->memory, spa, 4);
+        entry = entry_load(w, how, spa, 4);
         if (how & HOW_FULL)
             log_entry(w, how & HOW_GUEST, shift == 22 ? 2 : 1, address, spa, entry);
         if (!(entry & ENTRY_P))

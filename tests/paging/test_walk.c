@@ -417,6 +417,36 @@ START_TEST(tables_outside_ram_read_as_ones)
 }
 END_TEST
 
+static uint64_t device_read(void *self, uint64_t spa, unsigned size)
+{
+    (void)spa;
+    (void)size;
+    ++*(unsigned *)self;
+    return 0;
+}
+
+/* Only the processor reads tables from devices, where reading may change something. */
+START_TEST(walks_without_effects_read_no_device)
+{
+    static const struct mmio_ops ops = { .read = device_read };
+    static const enum walk_mode modes[] = { WALK_4LEVEL, WALK_PAE, WALK_32 };
+    unsigned reads = 0;
+    struct walk_log log;
+    memory_set_mmio(kit.memory, &ops, &reads);
+    kit.regime.root = 0xa0000;
+    for (unsigned i = 0; i < 3; i++) {
+        kit.regime.mode = modes[i];
+        reads = 0;
+        (void)walk(kit.memory, &kit.regime, LA, READ, false);
+        (void)walk_explain(kit.memory, &kit.regime, LA, READ, &log);
+        ck_assert_uint_eq(reads, 0);
+        ck_assert_uint_eq(log.step[0].entry, modes[i] == WALK_32 ? UINT32_MAX : UINT64_MAX);
+        assert_fault(kit_translate(&kit, LA, READ), 0);
+        ck_assert_uint_eq(reads, 1);
+    }
+}
+END_TEST
+
 /* Two levels of 4-byte entries. */
 static void set32(uint64_t spa, uint32_t entry)
 {
@@ -589,6 +619,7 @@ int main(void)
     tcase_add_test(tc, dirty_in_read_only_page_without_wp);
     tcase_add_test(tc, accessed_bits_are_writes_to_memory);
     tcase_add_test(tc, tables_outside_ram_read_as_ones);
+    tcase_add_test(tc, walks_without_effects_read_no_device);
     tcase_add_test(tc, legacy_two_levels);
     tcase_add_test(tc, legacy_large_pages_need_pse);
     tcase_add_test(tc, pae_reads_pdptes_on_demand);
