@@ -80,9 +80,7 @@ void guest_write_code(struct reader *in, unsigned count, bool padded, uint8_t *c
 /* Fill the memory of a new machine and set its CPU to the guest's first instruction. */
 void guest_make(struct reader *in, struct pacifica_machine *machine);
 
-/* The same for guests that begin in any mode (modes.c), and their code (modes_code.c): `bits` 16, 32 or 64. */
+/* The same for guests that begin in any mode (modes.c). */
 void modes_make(struct reader *in, struct pacifica_machine *machine);
-void modes_write_code(struct reader *in, unsigned count, unsigned bits, uint8_t *code,
-                      unsigned room);
 
 #endif

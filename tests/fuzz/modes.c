@@ -1,276 +1,8 @@
-/* The memory and the first state of guests that begin in any mode. */
-#include <string.h>
-
+/* The first state of guests that begin in any mode. */
 #include "emu/cpu/control.h"
 #include "emu/cpu/segment.h"
-#include "tests/fuzz/guest.h"
-
-/* Besides the places of guest.h. */
-enum modes_place {
-    PD32_SPA = 0x9000,
-    PT32_SPA = 0xa000,
-    PAE_PDPT_SPA = 0xb000,
-    LDT_SPA = 0xb800,
-    HANDLER16_SPA = 0xc000, /* 16 bytes each */
-    HANDLER32_SPA = 0xd000,
-    HANDLER64_SPA = 0xe000,
-    HANDLER_REAL_SPA = 0xf000, /* 8 bytes each */
-    CODE16_SPA = 0x10000,
-    CODE32_SPA = 0x11000,
-    CODE64_SPA = 0x12000,
-    TSS_BYTES = 0x100,
-    TSS_COUNT = 8
-};
-
-/* Entries of the GDT; the LDT holds the same. */
-enum entry {
-    E_CODE64 = 1,
-    E_DATA,
-    E_CODE32,
-    E_DATA3,
-    E_CODE64_3,
-    E_CODE32_3,
-    E_TSS, /* and the next: its upper half in long mode */
-    E_LDT = 9,
-    E_CODE16 = 11,
-    E_DATA16,
-    E_CODE16_3,
-    E_DATA16_3,
-    E_OTHERS,
-    E_GATES = 32,
-    E_COUNT = 64
-};
-
-enum begin {
-    BEGIN_REAL,
-    BEGIN_UNREAL,
-    BEGIN_PROT16,
-    BEGIN_PROT32,
-    BEGIN_V86,
-    BEGIN_PSE,
-    BEGIN_PAE,
-    BEGIN_COMPAT16,
-    BEGIN_COMPAT32,
-    BEGIN_LONG64,
-    BEGIN_COUNT
-};
-
-static void store(struct pacifica_machine *machine, uint64_t spa, unsigned bytes, uint64_t value)
-{
-    phys_write(machine->memory, spa, bytes, value);
-}
-
-/* --- page tables -------------------------------------------------------------------------------- */
-
-/* The first 2 MiB to themselves by 4 KiB pages, the next by a large page, and the first again at 4 or 6 MiB. */
-static void make_page_tables(struct pacifica_machine *machine)
-{
-    store(machine, PML4_SPA, 8, PDPT_SPA | 7);
-    store(machine, PDPT_SPA, 8, PD_SPA | 7);
-    for (unsigned i = 0; i < 4; i++)
-        store(machine, PAE_PDPT_SPA + 8 * i, 8, PD_SPA | 1);
-    store(machine, PD_SPA, 8, PT_SPA | 7);
-    store(machine, PD_SPA + 8, 8, 0x87);
-    store(machine, PD_SPA + 24, 8, PT_SPA | 7);
-    store(machine, PD32_SPA, 4, PT32_SPA | 7);
-    store(machine, PD32_SPA + 4, 4, 0x87);
-    store(machine, PD32_SPA + 8, 4, PT32_SPA | 7);
-    for (uint64_t i = 0; i < 512; i++) {
-        store(machine, PT_SPA + 8 * i, 8, i << 12 | 7);
-        store(machine, PT32_SPA + 4 * i, 4, i << 12 | 7);
-    }
-}
-
-/* --- descriptors ---------------------------------------------------------------------------------- */
-
-static uint64_t descriptor(uint32_t base, uint32_t limit20, uint32_t attr)
-{
-    return (limit20 & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xff) << 40 |
-           (uint64_t)(limit20 & 0xf0000) << 32 | (uint64_t)(attr & 0xf00) << 44 |
-           (uint64_t)(base >> 24) << 56;
-}
-
-static uint64_t gate(unsigned selector, uint32_t offset, unsigned type, unsigned dpl,
-                     unsigned count)
-{
-    return (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)count << 32 |
-           (uint64_t)(type | dpl << 5 | 0x80) << 40 | (uint64_t)(offset >> 16) << 48;
-}
-
-/* What stands in the tables: type, base, limit. */
-static const struct {
-    uint8_t at;
-    uint16_t attr;
-    uint32_t base, limit20;
-} segments[] = {
-    { E_CODE64, 0xa9b, 0, 0xfffff },
-    { E_DATA, 0xc93, 0, 0xfffff },
-    { E_CODE32, 0xc9b, 0, 0xfffff },
-    { E_DATA3, 0xcf3, 0, 0xfffff },
-    { E_CODE64_3, 0xafb, 0, 0xfffff },
-    { E_CODE32_3, 0xcfb, 0, 0xfffff },
-    { E_TSS, 0x089, TSS_SPA, 0x2068 },
-    { E_LDT, 0x082, LDT_SPA, 8 * E_COUNT - 1 },
-    { E_CODE16, 0x09b, CODE16_SPA, 0xffff },
-    { E_DATA16, 0x093, 0, 0xffff },
-    { E_CODE16_3, 0x0fb, CODE16_SPA, 0xffff },
-    { E_DATA16_3, 0x0f3, 0x30000, 0xffff },
-    { E_OTHERS, 0xc9f, 0, 0xfffff }, /* conforming */
-    { E_OTHERS + 1, 0x09f, CODE16_SPA, 0xffff },
-    { E_OTHERS + 2, 0xc1b, 0, 0xfffff }, /* not present */
-    { E_OTHERS + 3, 0xc91, 0, 0xfffff }, /* read-only */
-    { E_OTHERS + 4, 0xc99, 0, 0xfffff }, /* execute-only */
-    { E_OTHERS + 5, 0xc97, 0, 0x2f },    /* expand-down */
-    { E_OTHERS + 6, 0x097, 0x30000, 0xfff },
-    { E_OTHERS + 7, 0x493, DATA_SPA, 0xfff }, /* small */
-    { E_OTHERS + 8, 0xcbb, 0, 0xfffff },      /* level 1 */
-    { E_OTHERS + 9, 0xcb3, 0, 0xfffff },
-    { E_OTHERS + 10, 0x0db, CODE16_SPA, 0xffff }, /* level 2 */
-    { E_OTHERS + 11, 0x0d3, 0x30000, 0xffff },
-    { E_OTHERS + 12, 0xc90, 0, 0xfffff }, /* not accessed */
-    { E_OTHERS + 13, 0xe9b, 0, 0xfffff }, /* L and D */
-};
-
-/* The tasks behind E_GATES: TSS 1 to 7, of 32 bits where odd. */
-static void make_tasks(struct pacifica_machine *machine, uint64_t table)
-{
-    for (unsigned i = 1; i < TSS_COUNT; i++) {
-        uint32_t at = TSS_SPA + i * TSS_BYTES;
-        bool wide = i & 1;
-        store(machine, table + 8 * (E_GATES + i), 8,
-              descriptor(at, TSS_BYTES - 1, wide ? 0x0e9 : 0x0e1));
-        store(machine, table + 8 * (E_GATES + 8 + i), 8, gate(8 * (E_GATES + i), 0, 5, 3, 0));
-    }
-    unsigned to32 = 8 * E_CODE32, to16 = 8 * E_CODE16;
-    for (unsigned i = 0; i < 8; i++) {
-        bool wide = i & 1;
-        store(machine, table + 8 * (E_GATES + 16 + i), 8,
-              gate(wide ? to32 : to16, wide ? CODE32_SPA + 16 * i : 16 * i, wide ? 12 : 4,
-                   i & 2 ? 3 : 0, i));
-    }
-}
-
-static void make_gdt(struct pacifica_machine *machine)
-{
-    for (unsigned t = 0; t < 2; t++) {
-        uint64_t table = t ? LDT_SPA : GDT_SPA;
-        for (unsigned i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
-            store(machine, table + 8 * segments[i].at, 8,
-                  descriptor(segments[i].base, segments[i].limit20, segments[i].attr));
-        make_tasks(machine, table);
-    }
-}
-
-static void make_tss32(struct pacifica_machine *machine, uint64_t at, unsigned n, uint64_t cr3)
-{
-    static const uint8_t selector[6] = { E_DATA, E_CODE32, E_DATA, E_DATA, 0, 0 };
-    for (unsigned cpl = 0; cpl < 3; cpl++) {
-        store(machine, at + 4 + 8 * cpl, 4, RSP0 - 0x200 * cpl);
-        store(machine, at + 8 + 8 * cpl, 2,
-              cpl == 0   ? 8 * E_DATA
-              : cpl == 1 ? 8 * (E_OTHERS + 9) + 1
-                         : 8 * (E_OTHERS + 11) + 2);
-    }
-    store(machine, at + 0x1c, 4, cr3);
-    store(machine, at + 0x20, 4, CODE32_SPA + 0x10 * n);
-    store(machine, at + 0x24, 4, n == 5 ? 0x20202 : 2);
-    store(machine, at + 0x38, 4, STACK - 0x100 * n);
-    for (unsigned i = 0; i < 6; i++)
-        store(machine, at + 0x48 + 4 * i, 2, n == 5 ? 0x1000u : 8u * selector[i]);
-    store(machine, at + 0x60, 2, n & 2 ? 8 * E_LDT : 0);
-    store(machine, at + 0x64, 2, n == 3);
-    store(machine, at + 0x66, 2, 0x88);
-}
-
-static void make_tss16(struct pacifica_machine *machine, uint64_t at, unsigned n)
-{
-    for (unsigned cpl = 0; cpl < 3; cpl++) {
-        store(machine, at + 2 + 4 * cpl, 2, 0x1000 - 0x100 * cpl);
-        store(machine, at + 4 + 4 * cpl, 2, cpl == 0 ? 8 * E_DATA16 : 8 * (E_OTHERS + 11) + cpl);
-    }
-    store(machine, at + 0x0e, 2, 0x10 * n);
-    store(machine, at + 0x10, 2, 2);
-    store(machine, at + 0x1a, 2, 0xff0 - 0x100 * n);
-    store(machine, at + 0x22, 2, 8 * E_DATA16);
-    store(machine, at + 0x24, 2, 8 * E_CODE16);
-    store(machine, at + 0x26, 2, 8 * E_DATA16);
-    store(machine, at + 0x28, 2, 8 * E_DATA16);
-}
-
-static void make_tss(struct pacifica_machine *machine, bool long_mode, uint64_t cr3)
-{
-    for (unsigned n = 0; n < TSS_COUNT; n++) {
-        uint64_t at = TSS_SPA + n * TSS_BYTES;
-        if (n > 0 && !(n & 1))
-            make_tss16(machine, at, n);
-        else
-            make_tss32(machine, at, n, cr3);
-    }
-    if (!long_mode)
-        return;
-    for (unsigned i = 0; i < 3; i++)
-        store(machine, TSS_SPA + 4 + 8 * i, 8, RSP0);
-    for (unsigned i = 0; i < 7; i++)
-        store(machine, TSS_SPA + 0x24 + 8 * i, 8, IST1);
-}
-
-/* --- handlers: they go on at the next byte ------------------------------------------------------------ */
-
-static bool has_error_code(unsigned vector)
-{
-    return vector == EXC_DF || (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_AC;
-}
-
-static void put(struct pacifica_machine *machine, uint64_t at, const char *bytes, unsigned len)
-{
-    (void)phys_write_block(machine->memory, at, bytes, len);
-}
-#define PUT(machine, at, bytes) put((machine), (at), bytes, sizeof(bytes) - 1)
-
-static void make_handler(struct pacifica_machine *machine, unsigned vector)
-{
-    uint64_t at16 = HANDLER16_SPA + 16 * vector, at32 = HANDLER32_SPA + 16 * vector;
-    uint64_t at64 = HANDLER64_SPA + 16 * vector, real = HANDLER_REAL_SPA + 8 * vector;
-    if (has_error_code(vector)) {
-        PUT(machine, at16, "\x83\xc4\x02"); /* add sp, 2 */
-        PUT(machine, at32, "\x83\xc4\x04");
-        PUT(machine, at64, "\x48\x83\xc4\x08");
-        at16 += 3, at32 += 3, at64 += 4;
-    }
-    PUT(machine, at16,
-        "\x55\x89\xe5\xff\x46\x02\x5d\xcf"); /* inc word [bp + 2] of the frame; iret */
-    PUT(machine, real, "\x55\x89\xe5\xff\x46\x02\x5d\xcf");
-    PUT(machine, at32, "\xff\x04\x24\xcf");
-    PUT(machine, at64, "\x48\xff\x04\x24\x48\xcf");
-}
-
-/* One of six kinds of gate for each class of vectors. */
-static void make_idt(struct reader *in, struct pacifica_machine *machine, bool long_mode)
-{
-    uint8_t kind[8];
-    for (unsigned i = 0; i < 8; i++)
-        kind[i] = read8(in);
-    for (unsigned v = 0; v < 256; v++) {
-        unsigned what = kind[v < 32 ? v & 3 : 4 + (v & 3)], dpl = what & 0x40 ? 3 : 0;
-        make_handler(machine, v);
-        store(machine, 4 * v, 4, HANDLER_REAL_SPA + 8 * v); /* the interrupt table of real mode */
-        if (long_mode) {
-            store(machine, IDT_SPA + 16 * v, 8,
-                  gate(8 * E_CODE64, HANDLER64_SPA + 16 * v, 14 | (what & 1), dpl,
-                       what & 0x30 ? 0 : 1));
-            continue;
-        }
-        unsigned type = what % 8 == 7 ? 5 : what % 8 >= 5 ? 6 : 14;
-        uint64_t to =
-            type == 5   ? gate(8 * (E_GATES + 1 + v % 7), 0, 5, dpl, 0)
-            : type == 6 ? gate(8 * E_CODE16, HANDLER16_SPA - CODE16_SPA + 16 * v,
-                               6 | (what >> 3 & 1), dpl, 0)
-                        : gate(8 * E_CODE32, HANDLER32_SPA + 16 * v, 14 | (what >> 3 & 1), dpl, 0);
-        store(machine, IDT_SPA + 8 * v, 8, to);
-    }
-}
-
-/* --- the CPU ---------------------------------------------------------------------------------------------- */
+#include "svm/vmcb.h"
+#include "tests/fuzz/modes.h"
 
 static void set_segment(struct vcpu *cpu, enum seg seg, uint16_t selector)
 {
@@ -298,27 +30,11 @@ static void set_protected_segments(struct vcpu *cpu, unsigned bits, unsigned cpl
     unsigned data = bits == 16 ? (cpl ? E_DATA16_3 : E_DATA16) : (cpl ? E_DATA3 : E_DATA);
     for (int s = SEG_ES; s <= SEG_GS; s++)
         set_segment(cpu, (enum seg)s, (uint16_t)(8 * (s == SEG_CS ? code : data) | cpl));
+    set_segment(cpu, SEG_FS, (uint16_t)(8 * (cpl ? E_DATA3 : E_DATA) | cpl)); /* all of memory */
     set_segment(cpu, SEG_TR, 8 * E_TSS);
     cpu->regs.seg[SEG_TR].attr |= 2; /* busy */
     set_segment(cpu, SEG_LDTR, 8 * E_LDT);
     cpu->regs.cpl = (uint8_t)cpl;
-}
-
-static unsigned bits_of(enum begin begin)
-{
-    switch (begin) {
-    case BEGIN_PROT32:
-    case BEGIN_PSE:
-    case BEGIN_PAE:
-    case BEGIN_COMPAT32: return 32;
-    case BEGIN_LONG64: return 64;
-    default: return 16;
-    }
-}
-
-static bool is_long(enum begin begin)
-{
-    return begin >= BEGIN_COMPAT16;
 }
 
 static void set_paging(struct vcpu *cpu, enum begin begin, unsigned control)
@@ -327,20 +43,31 @@ static void set_paging(struct vcpu *cpu, enum begin begin, unsigned control)
     bool pae = begin >= BEGIN_PAE;
     cpu->regs.cr0 = CR0_ET | CR0_NE | (begin > BEGIN_UNREAL ? CR0_PE : 0) | (paged ? CR0_PG : 0) |
                     (control & 2 ? CR0_WP : 0) | (control & 4 ? CR0_AM : 0);
-    cpu->regs.cr3 = is_long(begin) ? PML4_SPA : pae ? PAE_PDPT_SPA : PD32_SPA;
+    cpu->regs.cr3 = begin_is_long(begin) ? PML4_SPA : pae ? PAE_PDPT_SPA : PD32_SPA;
     cpu->regs.cr4 = CR4_PSE | (pae ? CR4_PAE : 0) | (control & 8 ? CR4_VME | CR4_PVI : 0) |
                     (control & 16 ? CR4_DE : 0) | (control & 32 ? CR4_PGE : 0) |
                     (control & 64 ? CR4_UMIP : 0);
     cpu->regs.efer = EFER_SCE | EFER_SVME | (control & 128 ? EFER_NXE : 0) |
-                     (is_long(begin) ? EFER_LME | EFER_LMA : 0);
+                     (begin_is_long(begin) ? EFER_LME | EFER_LMA : 0);
 }
 
-static void set_cpu(struct reader *in, struct vcpu *cpu, enum begin begin)
+static void set_msrs(struct vcpu *cpu)
 {
-    unsigned control = (unsigned)read_bytes(in, 2), bits = bits_of(begin);
+    cpu->msr.star = (uint64_t)(8 * E_CODE32) << 48 | (uint64_t)(8 * E_CODE64) << 32 | CODE32_SPA;
+    cpu->msr.lstar = CODE64_SPA + 0x100;
+    cpu->msr.cstar = CODE64_SPA + 0x110;
+    cpu->msr.sysenter_cs = 8 * E_CODE32;
+    cpu->msr.sysenter_eip = CODE32_SPA + 0x200;
+    cpu->msr.sysenter_esp = RSP0;
+    cpu->msr.vm_hsave_pa = cpu->index ? HSAVE_OTHERS_SPA + 0x1000 * cpu->index : HSAVE_SPA;
+    cpu->msr.smbase = SMBASE_SPA;
+}
+
+/* All but the general registers. */
+static void set_mode(struct vcpu *cpu, enum begin begin, unsigned control)
+{
+    unsigned bits = begin_bits(begin);
     unsigned cpl = begin > BEGIN_UNREAL && (control & 0x300) == 0x300 ? 3 : 0;
-    for (unsigned i = 0; i < 8; i++)
-        cpu->r[i] = guest_number32(in);
     cpu->r[REG_RSP] = bits == 16 ? 0xf00u - 0x80 * cpu->index : STACK - 0x80 * cpu->index;
     cpu->r[REG_RIP] = bits == 16 ? 0 : bits == 32 ? CODE32_SPA : CODE64_SPA;
     set_paging(cpu, begin, control);
@@ -358,19 +85,27 @@ static void set_cpu(struct reader *in, struct vcpu *cpu, enum begin begin)
                           begin == BEGIN_V86 ? 0xf3 : 0x93);
     if (begin <= BEGIN_UNREAL)
         cpu->regs.cpl = 0;
-    cpu->msr.star = (uint64_t)(8 * E_CODE32) << 48 | (uint64_t)(8 * E_CODE64) << 32 | CODE32_SPA;
-    cpu->msr.lstar = CODE64_SPA + 0x100;
-    cpu->msr.cstar = CODE64_SPA + 0x110;
-    cpu->msr.sysenter_cs = 8 * E_CODE32;
-    cpu->msr.sysenter_eip = CODE32_SPA + 0x200;
-    cpu->msr.sysenter_esp = RSP0;
-    cpu->msr.vm_hsave_pa = HSAVE_SPA;
-    cpu->msr.smbase = 0x30000;
-    cpu->regs.wait_sipi = false;
     cpu_update_mode(cpu);
 }
 
+static void set_cpu(struct reader *in, struct vcpu *cpu, enum begin begin, bool waits)
+{
+    unsigned control = (unsigned)read_bytes(in, 2);
+    for (unsigned i = 0; i < 8; i++)
+        cpu->r[i] = guest_number32(in);
+    set_mode(cpu, begin, control);
+    set_msrs(cpu);
+    cpu->regs.wait_sipi = waits && cpu->index != 0;
+}
 /* --- the input's changes ------------------------------------------------------------------------------------ */
+
+static void change_vmcb(struct reader *in, struct pacifica_machine *machine, unsigned which)
+{
+    const struct vmcb_field_info *field = &vmcb_fields[which % VMCB_FIELD_COUNT];
+    unsigned bytes = field->bytes < 8 ? field->bytes : 8;
+    uint64_t spa = VMCB_SPA + field->offset, bit = UINT64_C(1) << (read8(in) & 63);
+    modes_store(machine, spa, bytes, phys_read(machine->memory, spa, bytes) ^ bit);
+}
 
 static void change_one(struct reader *in, struct pacifica_machine *machine)
 {
@@ -389,38 +124,79 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
     case 0:
     case 1:
     case 2:
-        store(machine, spa, 1, phys_read(machine->memory, spa, 1) ^ 1u << (read8(in) & 7));
+        modes_store(machine, spa, 1, phys_read(machine->memory, spa, 1) ^ 1u << (read8(in) & 7));
         break;
-    case 3: store(machine, spa, 1, read8(in)); break;
-    case 4: store(machine, spa & ~UINT64_C(7), 8, read_bytes(in, 8)); break;
+    case 3: modes_store(machine, spa, 1, read8(in)); break;
+    case 4: modes_store(machine, spa & ~UINT64_C(7), 8, read_bytes(in, 8)); break;
     case 5:
         regs->dr[which & 3] = guest_number32(in);
         regs->dr[7] = 0x400 | read_bytes(in, 4);
         break;
     case 6: regs->seg[which % SEG_COUNT].limit = guest_number32(in); break;
-    default: regs->seg[which % SEG_COUNT].attr ^= (uint16_t)(1u << (what & 15) & 0x4ff); break;
+    default:
+        if (what & 0x10)
+            change_vmcb(in, machine, which);
+        else
+            regs->seg[which % SEG_COUNT].attr ^= (uint16_t)(1u << (what & 15) & 0x4ff);
+        break;
     }
+}
+
+/* --- all of it ----------------------------------------------------------------------------------------------- */
+
+/* What modes_make() does, by bits of its third byte. */
+enum { SMM_CODE = 1, VMRUN_FIRST = 2, WAIT_SIPI = 4, INNER_CODE = 0x10 };
+
+static void make_code(struct reader *in, struct pacifica_machine *machine, enum begin outer,
+                      enum begin inner, unsigned how)
+{
+    static const unsigned bits[] = { 16, 32, 64 };
+    for (unsigned i = 0; i < 3; i++) {
+        bool first = bits[i] == begin_bits(outer);
+        uint32_t at = CODE16_SPA + CODE_BYTES * i;
+        struct modes_code code = { .bits = bits[i],
+                                   .count = first ? 50 : 10,
+                                   .room = INNER_AT,
+                                   .code = memory_ptr(machine->memory, at, CODE_BYTES),
+                                   .la = at,
+                                   .paged = outer >= BEGIN_PSE,
+                                   .vmrun = how & VMRUN_FIRST };
+        modes_write_code(in, &code);
+        if (!(how & (VMRUN_FIRST | INNER_CODE)) || bits[i] != begin_bits(inner))
+            continue;
+        code.count = 30;
+        code.code += INNER_AT;
+        code.la += INNER_AT;
+        code.vmrun = false;
+        code.paged = inner >= BEGIN_PSE;
+        modes_write_code(in, &code);
+    }
+    const struct modes_code code = { .bits = 16,
+                                     .count = how & SMM_CODE ? 6 : 0,
+                                     .room = 0x200,
+                                     .code = memory_ptr(machine->memory, SMM_CODE_SPA, CODE_BYTES),
+                                     .la = SMM_CODE_SPA,
+                                     .smm = true };
+    modes_write_code(in, &code);
 }
 
 void modes_make(struct reader *in, struct pacifica_machine *machine)
 {
-    enum begin begin = read8(in) % BEGIN_COUNT;
-    unsigned changes = read8(in), smm = read8(in);
-    uint64_t cr3 = begin >= BEGIN_PAE ? PAE_PDPT_SPA : PD32_SPA;
+    unsigned begins = read8(in);
+    enum begin outer = begins % BEGIN_COUNT, inner;
+    unsigned changes = read8(in), how = read8(in);
+    struct vcpu *cpu = machine->cpu[0];
     changes = changes < 0x60 ? 0 : changes < 0xc0 ? changes % 4 : changes % 16;
-    make_page_tables(machine);
-    make_gdt(machine);
-    make_tss(machine, is_long(begin), cr3);
-    make_idt(in, machine, is_long(begin));
+    inner = how & (VMRUN_FIRST | INNER_CODE) ? read8(in) % BEGIN_COUNT : outer;
+    modes_make_tables(in, machine, outer);
+    /* The guest's state is made in the first CPU, which then gets its own. */
+    set_mode(cpu, inner, how & VMRUN_FIRST ? (unsigned)read_bytes(in, 2) : 0);
+    cpu->r[REG_RIP] += INNER_AT;
+    cpu->r[REG_RSP] -= 0x400;
+    modes_make_guest(in, machine, outer);
     for (unsigned i = 0; i < machine->cpu_count; i++)
-        set_cpu(in, machine->cpu[i], begin);
-    store(machine, 0x38000, 4, 0xaa0f0000u >> (smm & 1 ? 16 : 0)); /* RSM, or DATA_SPA as it is */
+        set_cpu(in, machine->cpu[i], outer, how & WAIT_SIPI);
     while (changes-- > 0)
         change_one(in, machine);
-    static const unsigned bits[] = { 16, 32, 64 };
-    for (unsigned i = 0; i < 3; i++) {
-        bool first = bits[i] == bits_of(begin);
-        modes_write_code(in, first ? 60 : 12, bits[i],
-                         memory_ptr(machine->memory, CODE16_SPA + 0x1000 * i, 4096), 0x1000);
-    }
+    make_code(in, machine, outer, inner, how);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/ioapic.h"
 #include "paging/paging.h"
 #include "tests/fuzz/guest.h"
 
@@ -22,8 +23,8 @@ struct outside {
     struct pacifica_machine *machine;
     struct deadline deadline;
     uint64_t period;
-    uint8_t what;
-    bool level;
+    uint8_t what; /* bits 3:0; 7:4: the line */
+    bool again, level;
     unsigned count;
 };
 
@@ -34,6 +35,18 @@ struct way {
     const struct pacifica_trace_options *trace; /* NULL: none */
     uint32_t probes;                            /* 1 << enum probe_kind */
     unsigned drop_every, slices;
+};
+
+static void to_nowhere(void *self, const void *bytes, size_t size)
+{
+    (void)self;
+    (void)bytes;
+    (void)size;
+}
+
+static const struct pacifica_device devices[] = {
+    { .kind = PACIFICA_DEVICE_PC_TESTDEV },
+    { .kind = PACIFICA_DEVICE_DEBUGCON, .port = 0x402, .output = { .write = to_nowhere } },
 };
 
 struct final {
@@ -50,18 +63,25 @@ static void happen(void *self, uint64_t now_ns)
 {
     struct outside *o = self;
     struct vcpu *cpu = o->machine->cpu[o->count % o->machine->cpu_count];
+    unsigned irq = o->what >> 4;
     o->level = !o->level;
-    switch (o->what < 4 ? o->what : 4 + (o->what & 7)) {
+    switch (o->what & 15) {
     case 0: cpu->pins.smi = true; break;
     case 1: cpu->pins.init = true; break;
-    case 2:
-    case 4: cpu->pins.nmi = true; break;
-    case 3:
-    case 5: lapic_set_lint(apics_cpu(o->machine->apics, 0), o->what >> 3 & 1, o->level); break;
-    default: pic_set_irq(o->machine->pic, o->what >> 3 & 15, o->level); break;
+    case 2: cpu->pins.nmi = true; break;
+    case 3: lapic_set_lint(apics_cpu(o->machine->apics, cpu->index), irq & 1, o->level); break;
+    case 4: cpu->pins.mc = true; break;
+    case 5:
+        cpu->pins.sipi = true;
+        cpu->pins.sipi_vector = (uint8_t)(0x10 | irq);
+        break;
+    default:
+        pic_set_irq(o->machine->pic, irq, o->level);
+        ioapic_set_irq(o->machine->ioapic, irq, o->level);
+        break;
     }
     cpu_attention(cpu);
-    if ((o->what & 0x80 || o->level) && ++o->count < EVENTS_MAX)
+    if (o->again && ++o->count < EVENTS_MAX)
         clock_arm(&o->machine->clock, &o->deadline, now_ns + o->period);
 }
 
@@ -72,6 +92,7 @@ static void arm_outside(struct outside *o, struct reader *in)
     o->period = 1 + read8(in);
     o->deadline = (struct deadline){ .when_ns = CLOCK_NEVER, .fire = happen, .self = o };
     const uint8_t mask = read8(in);
+    o->again = o->period & 1;
     bus_port_ops.write(o->machine->bus, 0x21, 1, mask & 0xfb);
     bus_port_ops.write(o->machine->bus, 0xa1, 1, mask);
     if (when)
@@ -134,6 +155,16 @@ static int run_sliced(struct pacifica_machine *machine, const struct way *way, u
     return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(cpu, &limits) : stop;
 }
 
+/* What is told of a state, whatever it is; telling changes nothing. */
+static void tell_info(struct pacifica_machine *machine)
+{
+    static const char *const requests[] = { "registers", "tlb", "mem", "mtrr", "walk 0x200123" };
+    const struct pacifica_output nowhere = { .write = to_nowhere };
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        for (unsigned n = 0; n < sizeof(requests) / sizeof(requests[0]); n++)
+            (void)pacifica_machine_info(machine, i, requests[n], &nowhere, NULL);
+}
+
 /* Make the guest and run it. false: no memory for a machine. */
 static bool run_way(struct reader in, const struct ways_guest *guest, const struct way *way,
                     uint64_t steps, struct final *final)
@@ -146,6 +177,8 @@ static bool run_way(struct reader in, const struct ways_guest *guest, const stru
     struct reader slices = in;
     options.ram_bytes = GUEST_RAM;
     options.cpus = guest->cpus;
+    options.devices = devices;
+    options.device_count = sizeof(devices) / sizeof(devices[0]);
     if (pacifica_machine_new(&options, &machine, NULL) != PACIFICA_OK)
         return false;
     outside.machine = machine;
@@ -155,6 +188,8 @@ static bool run_way(struct reader in, const struct ways_guest *guest, const stru
         (void)pacifica_trace_attach(machine, way->trace, &trace, NULL);
     probes_attach(&machine->probes, &client);
     final->stop = run_sliced(machine, way, steps, slices);
+    if (way->trace)
+        tell_info(machine);
     note_final(machine, final);
     probes_detach(&machine->probes, &client);
     pacifica_trace_free(trace);
@@ -197,13 +232,6 @@ static void tell(const struct final *a, const struct final *b)
             (void)fprintf(stderr, "  RAM %x%03x: %02x, %02x\n", page, at, a->ram[page][at],
                           b->ram[page][at]);
         }
-}
-
-static void to_nowhere(void *self, const void *bytes, size_t size)
-{
-    (void)self;
-    (void)bytes;
-    (void)size;
 }
 
 static void to_stderr(void *self, const void *bytes, size_t size)
