@@ -7,35 +7,46 @@
 
 #define LA (PAGING_WINDOW + 0x2000)
 
-MODE_CODE64(e_15, ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
-MODE_CODE64(e_16, "e_16_insn: .byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,"
-                  "0x66,0x90");
-MODE_CODE16(e_16in16, "e_16in16_insn: .byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,"
-                      "0x66,0x66,0x90");
+MODE_CODE64(e_15,
+            ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
+MODE_CODE64(
+    e_16, "e_16_insn: .byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,"
+          "0x66,0x90");
+MODE_CODE16(e_16in16,
+            "e_16in16_insn: .byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,"
+            "0x66,0x66,0x90");
 MODE_CODE64(e_rex_last, "movq $-1, %rax\n .byte 0x48, 0x66, 0xff, 0xc0"); /* REX.W, 66, INC AX */
-MODE_CODE64(e_rex_two, "movq $-1, %rax\n .byte 0x48, 0x40, 0xff, 0xc0");  /* the last REX counts: INC EAX */
+MODE_CODE64(e_rex_two,
+            "movq $-1, %rax\n .byte 0x48, 0x40, 0xff, 0xc0"); /* the last REX counts: INC EAX */
 MODE_CODE64(e_seg_two, "movl $0x1234, 0x600\n .byte 0x64, 0x3e\n movl 0x600, %eax"); /* FS, DS */
 MODE_CODE64(e_seg_fs, "movl $0x1234, 0x610\n .byte 0x3e, 0x64\n movl 0x600, %eax");
-MODE_CODE32(e_seg_last, "movl $0x1234, 0x600\n .byte 0x26, 0x3e\n movl 0x600, %eax"); /* null ES, DS */
+MODE_CODE32(e_seg_last,
+            "movl $0x1234, 0x600\n .byte 0x26, 0x3e\n movl 0x600, %eax"); /* null ES, DS */
 MODE_CODE64(e_nop, "movq $-1, %rax\n nop");
 MODE_CODE64(e_xchg, "movq $1, %rax\n movq $2, %r8\n .byte 0x49, 0x90"); /* XCHG R8, RAX */
 MODE_CODE64(e_xchg32, "movq $-1, %rax\n movl $2, %r8d\n .byte 0x41, 0x90");
-MODE_CODE64(e_pause, "movq $-1, %rax\n movq $2, %r8\n .byte 0xf3, 0x41, 0x90"); /* PAUSE also with REX.B */
-MODE_CODE64(e_mod, ".byte 0x0f, 0x20, 0x00\n movq %cr0, %rbx"); /* mod = 00: MOV RAX, CR0 */
+MODE_CODE64(e_pause,
+            "movq $-1, %rax\n movq $2, %r8\n .byte 0xf3, 0x41, 0x90"); /* PAUSE also with REX.B */
+MODE_CODE64(e_mod, ".byte 0x0f, 0x20, 0x00\n movq %cr0, %rbx");        /* mod = 00: MOV RAX, CR0 */
 MODE_CODE64(e_cr1, "e_cr1_insn: .byte 0x0f, 0x20, 0xc8");
 MODE_CODE64(e_cr5, "e_cr5_insn: .byte 0x0f, 0x22, 0xe8");
 MODE_CODE64(e_cr9, "e_cr9_insn: .byte 0x44, 0x0f, 0x20, 0xc8");
 MODE_CODE64(e_ud0, "e_ud0_insn: .byte 0x0f, 0xff, 0xc0");
 MODE_CODE64(e_ud1, "e_ud1_insn: .byte 0x0f, 0xb9, 0xc0");
-MODE_CODE64(e_address32, "movabsq $0x100000600, %rbx\n movl $0x4321, 0x600\n .byte 0x67\n movl (%rbx), %eax");
-MODE_CODE64(e_rep32, "movabsq $0x1700000002, %rcx\n movabsq $0x1700000600, %rdi\n .byte 0x67\n rep stosb");
+MODE_CODE64(e_address32,
+            "movabsq $0x100000600, %rbx\n movl $0x4321, 0x600\n .byte 0x67\n movl (%rbx), %eax");
+MODE_CODE64(e_rep32,
+            "movabsq $0x1700000002, %rcx\n movabsq $0x1700000600, %rdi\n .byte 0x67\n rep stosb");
 MODE_CODE64(e_rep32_none, "movabsq $0x1700000000, %rcx\n .byte 0x67\n rep stosb");
 MODE_CODE64(e_lahf, "movb $0xd5, %ah\n sahf\n movb $0, %ah\n lahf");
-MODE_CODE32(e_bound, "movl $1, 0x600\n movl $5, 0x604\n movl $3, %eax\n .byte 0x62, 0x05\n .long 0x600");
+MODE_CODE32(e_bound,
+            "movl $1, 0x600\n movl $5, 0x604\n movl $3, %eax\n .byte 0x62, 0x05\n .long 0x600");
 MODE_CODE32(e_lds, "movl $0x1234, 0x600\n movw $0x10, 0x604\n .byte 0xc5, 0x1d\n .long 0x600");
 MODE_CODE16(e_vex16, "e_vex16_insn: .byte 0xc5, 0xf8, 0x77"); /* VEX or LDS with a register */
 MODE_CODE64(e_wbnoinvd, ".byte 0xf3, 0x0f, 0x09");
-MODE_CODE64(e_bsf, "movl $8, %eax\n .byte 0xf3, 0x0f, 0xbc, 0xd8\n setz %cl"); /* BSF, or TZCNT: the same here */
+MODE_CODE64(
+    e_bsf,
+    "movl $8, %eax\n .byte 0xf3, 0x0f, 0xbc, 0xd8\n setz %cl"); /* BSF, or TZCNT: the same here */
 
 #define UD64(name, bytes) MODE_CODE64(name, #name "_insn: .byte " bytes)
 UD64(u_82, "0x82, 0xc0, 0x01");
@@ -88,8 +99,9 @@ LOCK(n_nop, "0x90");
 LOCK(n_jmp, "0xeb, 0x00");
 LOCK(n_lea, "0x8d, 0x03");
 LOCK(n_bad_address, "0x88, 0x01");
-MODE_CODE64(l_cr8, "movl $5, %eax\n movq %rax, %cr8\n .byte 0xf0, 0x0f, 0x20, 0xc0\n movq %rax, %rbx\n"
-                   "xorl %eax, %eax\n movq %rax, %cr8"); /* LOCK MOV RAX, CR0 is CR8 */
+MODE_CODE64(l_cr8,
+            "movl $5, %eax\n movq %rax, %cr8\n .byte 0xf0, 0x0f, 0x20, 0xc0\n movq %rax, %rbx\n"
+            "xorl %eax, %eax\n movq %rax, %cr8"); /* LOCK MOV RAX, CR0 is CR8 */
 
 static uint64_t memory[2];
 
@@ -122,8 +134,7 @@ static void test_length(void)
     page[4095] = 0;
     modes_begin(MODE_LONG, (const char *)(LA + 4093));
     e = modes_run();
-    tap_ok(e.vector == EXC_PF && e.cr2 == LA + 4096 && e.ip == LA + 4093 &&
-               (e.error & PF_P) == 0,
+    tap_ok(e.vector == EXC_PF && e.cr2 == LA + 4096 && e.ip == LA + 4093 && (e.error & PF_P) == 0,
            "an instruction that goes on there: CR2 is the second page, RIP the instruction");
     page[4094] = 0x0f;
     page[4095] = 0x0b;
@@ -217,25 +228,33 @@ static void test_missing(void)
 struct lock {
     const char *code, *insn, *end, *what;
 };
-#define ROW(name, what)                             \
-    {                                               \
-        name, name##_insn, name##_end, what         \
+#define ROW(name, what)                     \
+    {                                       \
+        name, name##_insn, name##_end, what \
     }
 
 static void test_lock(void)
 {
     static const struct lock legal[] = {
-        ROW(l_add, "ADD"),   ROW(l_or, "OR"),     ROW(l_adc, "ADC"), ROW(l_sbb, "SBB"),
-        ROW(l_and, "AND"),   ROW(l_sub, "SUB"),   ROW(l_xor, "XOR"), ROW(l_not, "NOT"),
-        ROW(l_neg, "NEG"),   ROW(l_inc, "INC"),   ROW(l_dec, "DEC"), ROW(l_xchg, "XCHG"),
+        ROW(l_add, "ADD"),   ROW(l_or, "OR"),           ROW(l_adc, "ADC"),
+        ROW(l_sbb, "SBB"),   ROW(l_and, "AND"),         ROW(l_sub, "SUB"),
+        ROW(l_xor, "XOR"),   ROW(l_not, "NOT"),         ROW(l_neg, "NEG"),
+        ROW(l_inc, "INC"),   ROW(l_dec, "DEC"),         ROW(l_xchg, "XCHG"),
         ROW(l_xadd, "XADD"), ROW(l_cmpxchg, "CMPXCHG"), ROW(l_cmpxchg8b, "CMPXCHG8B"),
-        ROW(l_bts, "BTS"),   ROW(l_btr, "BTR"),   ROW(l_btc, "BTC"),
+        ROW(l_bts, "BTS"),   ROW(l_btr, "BTR"),         ROW(l_btc, "BTC"),
     };
     static const struct lock illegal[] = {
-        ROW(n_cmp, "CMP"),   ROW(n_bt, "BT"),       ROW(n_test, "TEST"),
-        ROW(n_mov, "MOV to memory"), ROW(n_load, "MOV from memory"),
-        ROW(n_add_load, "ADD to a register"), ROW(n_register, "ADD of registers"),
-        ROW(n_shift, "SHL"), ROW(n_push, "PUSH"), ROW(n_nop, "NOP"), ROW(n_jmp, "JMP"),
+        ROW(n_cmp, "CMP"),
+        ROW(n_bt, "BT"),
+        ROW(n_test, "TEST"),
+        ROW(n_mov, "MOV to memory"),
+        ROW(n_load, "MOV from memory"),
+        ROW(n_add_load, "ADD to a register"),
+        ROW(n_register, "ADD of registers"),
+        ROW(n_shift, "SHL"),
+        ROW(n_push, "PUSH"),
+        ROW(n_nop, "NOP"),
+        ROW(n_jmp, "JMP"),
         ROW(n_lea, "LEA"),
     };
 

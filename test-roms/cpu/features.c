@@ -16,16 +16,21 @@ MODE_CODE64(f_use, "wrfsbase %rbx\n movl %fs:8, %eax");
 MODE_CODE64(f_null, "wrfsbase %rbx\n xorl %eax, %eax\n movw %ax, %fs\n rdfsbase %rax");
 MODE_CODE64(f_load, "wrfsbase %rbx\n movl $0x10, %eax\n movw %ax, %fs\n rdfsbase %rax");
 MODE_CODE64(f_rdpid, "movq $-1, %rax\n rdpid %rax");
-MODE_CODE64(f_rdrand, "pushq $0x8d6\n popfq\n rdrand %rax\n pushfq\n popq %rcx\n rdrand %rbx\n movq $-1, %rdx\n rdrand %edx");
+MODE_CODE64(f_rdrand, "pushq $0x8d6\n popfq\n rdrand %rax\n pushfq\n popq %rcx\n rdrand %rbx\n "
+                      "movq $-1, %rdx\n rdrand %edx");
 MODE_CODE64(f_rdseed, "pushq $0x8d6\n popfq\n rdseed %rax\n pushfq\n popq %rcx");
-MODE_CODE64(f_monitor, "movl $0x600, %eax\n xorl %ecx, %ecx\n xorl %edx, %edx\n f_monitor_insn: monitor");
-MODE_CODE64(f_mwait_ecx, "movl $0x600, %eax\n xorl %ecx, %ecx\n xorl %edx, %edx\n monitor\n movl $0x600, %ebx\n"
-                         "movl $1, (%rbx)\n movl $2, %ecx\n xorl %eax, %eax\n f_mwait_ecx_insn: mwait");
-MODE_CODE64(f_monitor_bad, "movq %rbx, %rax\n xorl %ecx, %ecx\n xorl %edx, %edx\n f_monitor_bad_insn: monitor");
+MODE_CODE64(f_monitor,
+            "movl $0x600, %eax\n xorl %ecx, %ecx\n xorl %edx, %edx\n f_monitor_insn: monitor");
+MODE_CODE64(f_mwait_ecx,
+            "movl $0x600, %eax\n xorl %ecx, %ecx\n xorl %edx, %edx\n monitor\n movl $0x600, %ebx\n"
+            "movl $1, (%rbx)\n movl $2, %ecx\n xorl %eax, %eax\n f_mwait_ecx_insn: mwait");
+MODE_CODE64(f_monitor_bad,
+            "movq %rbx, %rax\n xorl %ecx, %ecx\n xorl %edx, %edx\n f_monitor_bad_insn: monitor");
 MODE_CODE64(f_clzero, "movq %rbx, %rax\n f_clzero_insn: .byte 0x0f, 0x01, 0xfc");
 MODE_CODE64(f_xgetbv, "xorl %ecx, %ecx\n f_xgetbv_insn: xgetbv");
 MODE_CODE64(f_lmsle, "movl $0xc0000080, %ecx\n rdmsr\n orl $0x2000, %eax\n f_lmsle_insn: wrmsr");
-MODE_CODE64(f_lzcnt, "movl $1, %eax\n lzcntl %eax, %ebx\n xorl %ecx, %ecx\n lzcntl %ecx, %edx\n setc %cl");
+MODE_CODE64(f_lzcnt,
+            "movl $1, %eax\n lzcntl %eax, %ebx\n xorl %ecx, %ecx\n lzcntl %ecx, %edx\n setc %cl");
 MODE_CODE64(f_popcnt, "movl $0xf0f01, %eax\n popcntl %eax, %ebx");
 MODE_CODE64(f_movbe, "movl $0x12345678, 0x600\n movbel 0x600, %eax");
 MODE_CODE64(f_cpuid_swapgs, "f_cpuid_swapgs_insn: swapgs");
@@ -150,10 +155,8 @@ static void test_others(void)
     } else {
         tap_skip("no RDPID", "RDPID");
     }
-    /* rows: pitfalls 9.6 */
     FAULT(MODE_LONG, f_xgetbv, EXC_UD, 0, "XGETBV with CR4.OSXSAVE=0 is #UD");
     if (has(0x80000008, EBX, 20)) {
-        /* rows: pitfalls 3.3, events 12.8 */
         FAULT(MODE_LONG, f_lmsle, EXC_GP, 0, "no LMSLE: its bit in EFER is #GP(0)");
     } else {
         tap_skip("LMSLE", "its bit in EFER is reserved");

@@ -16,30 +16,41 @@
 #define ALL_FLAGS "pushq $0x8d7\n popfq\n"
 MODE_CODE64(o_zero32, ONES "addl $0, %eax\n movl %ebx, %ebx");
 MODE_CODE64(o_keep16, ONES "addw $1, %ax\n movb $0, %bl");
-MODE_CODE64(o_cmov, "movq $-1, %rax\n xorl %ecx, %ecx\n cmovnzl %ecx, %eax"); /* ZF = 1: not taken */
+MODE_CODE64(o_cmov,
+            "movq $-1, %rax\n xorl %ecx, %ecx\n cmovnzl %ecx, %eax"); /* ZF = 1: not taken */
 MODE_CODE64(o_bsf, "movq $-1, %rax\n xorl %ecx, %ecx\n bsfq %rcx, %rax");
 MODE_CODE64(o_shift0, ALL_FLAGS "movb $64, %cl\n movl $5, %eax\n shlq %cl, %rax");
-MODE_CODE64(o_shift33, "movb $33, %cl\n movl $1, %eax\n shll %cl, %eax\n movl $1, %ebx\n shlq %cl, %rbx");
+MODE_CODE64(o_shift33,
+            "movb $33, %cl\n movl $1, %eax\n shll %cl, %eax\n movl $1, %ebx\n shlq %cl, %rbx");
 MODE_CODE64(o_rotate, ALL_FLAGS "movl $0x80000000, %eax\n roll $1, %eax");
 MODE_CODE64(o_rcl8, "movb $9, %cl\n movb $0x5a, %al\n stc\n rclb %cl, %al\n setc %bl\n"
                     "movb $18, %cl\n clc\n rclb %cl, %al");
 MODE_CODE64(o_rcr16, "movb $17, %cl\n movw $0x1234, %ax\n stc\n rcrw %cl, %ax\n setc %bl");
-MODE_CODE64(o_bt, "movq $-9, %rcx\n movl $0x602, %ebx\n movl $0, 0x600\n btsq %rcx, (%rbx)\n movl 0x5f8, %eax\n"
-                  "movq 0x5fa, %rdx");
+MODE_CODE64(
+    o_bt,
+    "movq $-9, %rcx\n movl $0x602, %ebx\n movl $0, 0x600\n btsq %rcx, (%rbx)\n movl 0x5f8, %eax\n"
+    "movq 0x5fa, %rdx");
 MODE_CODE64(o_bt_imm, "movq $0, 0x600\n btsl $33, 0x600\n movq 0x600, %rax");
 MODE_CODE64(o_cmpxchg_ro, "o_cmpxchg_ro_insn: cmpxchgl %ecx, (%rbx)");
 MODE_CODE64(o_cmpxchg8b_ro, "o_cmpxchg8b_ro_insn: cmpxchg8b (%rbx)");
-MODE_CODE64(o_cmpxchg_fail, "movq $-1, %rax\n movl $5, 0x600\n movl $7, %ecx\n cmpxchgl %ecx, 0x600\n setz %bl");
+MODE_CODE64(o_cmpxchg_fail,
+            "movq $-1, %rax\n movl $5, 0x600\n movl $7, %ecx\n cmpxchgl %ecx, 0x600\n setz %bl");
 MODE_CODE64(o_cmpxchg16b, "o_cmpxchg16b_insn: cmpxchg16b 8(%rbx)");
 MODE_CODE64(o_push_rsp, "movq %rsp, %rbx\n pushq %rsp\n popq %rax\n subq %rbx, %rax");
-MODE_CODE64(o_pop_rsp, "movq %rsp, %rbx\n pushq $0x1234\n popq %rsp\n movq %rsp, %rax\n movq %rbx, %rsp");
+MODE_CODE64(o_pop_rsp,
+            "movq %rsp, %rbx\n pushq $0x1234\n popq %rsp\n movq %rsp, %rax\n movq %rbx, %rsp");
 MODE_CODE64(o_pop_mem, "movq %rsp, %rbx\n pushq $0\n pushq $0x55\n popq (%rsp)\n popq %rax");
 MODE_CODE64(o_div, "o_div_insn: divl %ecx");
-MODE_CODE64(o_idiv_min, "movabsq $0x8000000000000000, %rax\n cqto\n movq $-1, %rcx\n o_idiv_min_insn: idivq %rcx");
+MODE_CODE64(
+    o_idiv_min,
+    "movabsq $0x8000000000000000, %rax\n cqto\n movq $-1, %rcx\n o_idiv_min_insn: idivq %rcx");
 MODE_CODE64(o_idiv8, "movw $0x8000, %ax\n movb $-1, %cl\n o_idiv8_insn: idivb %cl");
-MODE_CODE64(o_enter_level, "movq %rsp, %rbp\n movq %rsp, %rbx\n enter $0, $33\n subq %rsp, %rbx\n leave");
-MODE_CODE64(o_enter_fault, "movq %rbx, %rsp\n movl $0x77, %ebp\n o_enter_fault_insn: enter $0x800, $0");
-MODE_CODE64(o_rep0, ALL_FLAGS "xorl %ecx, %ecx\n " ALL_FLAGS "movabsq $0x0000009000000000, %rdi\n rep stosb");
+MODE_CODE64(o_enter_level,
+            "movq %rsp, %rbp\n movq %rsp, %rbx\n enter $0, $33\n subq %rsp, %rbx\n leave");
+MODE_CODE64(o_enter_fault,
+            "movq %rbx, %rsp\n movl $0x77, %ebp\n o_enter_fault_insn: enter $0x800, $0");
+MODE_CODE64(o_rep0, ALL_FLAGS "xorl %ecx, %ecx\n " ALL_FLAGS
+                              "movabsq $0x0000009000000000, %rdi\n rep stosb");
 MODE_CODE64(o_xadd, "movl $21, %eax\n xaddl %eax, %eax");
 MODE_CODE64(o_push_fs, "movq $-1, %rax\n pushq %rax\n popq %rcx\n pushq %fs\n popq %rax");
 MODE_CODE64(o_in, "movq $-1, %rax\n inl $0x80, %eax");

@@ -56,7 +56,8 @@ MODE_CODE64(b_user_dr, "b_user_dr_insn: movq %dr7, %rax");
 MODE_CODE64(b_ss, "movw %ss, %ax\n movw %ax, (%rbx)\n b_ss_0: movw (%rbx), %ss\n b_ss_1: nop\n"
                   "b_ss_2: nop");
 AT(b_ss_2);
-MODE_CODE64(b_ss_int3, "movw %ss, %ax\n movw %ax, 0x600\n movw 0x600, %ss\n int3\n b_ss_int3_1: nop");
+MODE_CODE64(b_ss_int3,
+            "movw %ss, %ax\n movw %ax, 0x600\n movw 0x600, %ss\n int3\n b_ss_int3_1: nop");
 AT(b_ss_int3_1);
 MODE_CODE64(b_ss_fault, "movw %ss, %ax\n movw %ax, 0x600\n movw 0x600, %ss\n"
                         "b_ss_fault_insn: movl (%rcx), %eax");
@@ -89,9 +90,9 @@ static struct modes_state *begin(const char *code, uint64_t dr0, uint64_t dr7)
 static void hits(const char *at, uint64_t causes, const char *what)
 {
     struct mode_event e = modes_run();
-    bool passed = at != NULL ? e.vector == EXC_DB && e.ip == (uintptr_t)at &&
-                                   (e.dr6 & DR6_CAUSES) == causes
-                             : e.vector == EXC_UD;
+    bool passed =
+        at != NULL ? e.vector == EXC_DB && e.ip == (uintptr_t)at && (e.dr6 & DR6_CAUSES) == causes
+                   : e.vector == EXC_UD;
 
     tap_ok(passed, "%s", what);
     if (!passed)
@@ -140,8 +141,8 @@ static void test_execute(void)
            "RF is clear for the one behind it");
 }
 
-static void data(const char *code, const char *at, uint64_t offset, unsigned kind,
-                 unsigned length, int64_t access, bool hit, const char *what)
+static void data(const char *code, const char *at, uint64_t offset, unsigned kind, unsigned length,
+                 int64_t access, bool hit, const char *what)
 {
     begin(code, (uintptr_t)watched + 16 + offset, local(0, kind, length))->regs[M_BX] =
         (uintptr_t)watched + 16 + (uint64_t)access;
@@ -284,8 +285,8 @@ static void test_shadow(void)
     tap_ok(e.vector == EXC_DB && e.ip == (uintptr_t)b_ss_2,
            "MOV SS from watched memory: #DB after the next instruction");
     begin(b_ss_int3, 0x600, DR7_ONE);
-    modes_idt_gate64(EXC_BP)[0] = modes_gate(SEL_CODE64, (uint32_t)(uintptr_t)int3_handler,
-                                             0x8e | SEG_DPL(3), 0);
+    modes_idt_gate64(EXC_BP)[0] =
+        modes_gate(SEL_CODE64, (uint32_t)(uintptr_t)int3_handler, 0x8e | SEG_DPL(3), 0);
     modes_resume[EXC_DB] = RESUME;
     write_dr7(local(0, ACCESS, 1));
     modes_run();

@@ -20,14 +20,14 @@ struct first {
     unsigned class; /* 0 benign, 1 contributory, 2 page fault */
     const char *name;
 };
-#define FIRST(code, vector, class, name)                 \
-    {                                                    \
-        code, code##_insn, vector, class, name           \
+#define FIRST(code, vector, class, name)       \
+    {                                          \
+        code, code##_insn, vector, class, name \
     }
 static const struct first firsts[] = {
-    FIRST(b_int, 0x40, 0, "INT"),    FIRST(b_ud, EXC_UD, 0, "#UD"), FIRST(b_db, EXC_DB, 0, "ICEBP"),
-    FIRST(b_de, EXC_DE, 1, "#DE"),   FIRST(b_gp, EXC_GP, 1, "#GP"), FIRST(b_np, EXC_NP, 1, "#NP"),
-    FIRST(b_ss, EXC_SS, 1, "#SS"),   FIRST(b_pf, EXC_PF, 2, "#PF"),
+    FIRST(b_int, 0x40, 0, "INT"),  FIRST(b_ud, EXC_UD, 0, "#UD"), FIRST(b_db, EXC_DB, 0, "ICEBP"),
+    FIRST(b_de, EXC_DE, 1, "#DE"), FIRST(b_gp, EXC_GP, 1, "#GP"), FIRST(b_np, EXC_NP, 1, "#NP"),
+    FIRST(b_ss, EXC_SS, 1, "#SS"), FIRST(b_pf, EXC_PF, 2, "#PF"),
 };
 
 static void prepare(const struct first *f)
@@ -43,8 +43,7 @@ static void contributory(const struct first *f)
     struct mode_event e;
 
     prepare(f);
-    modes_idt_gate64(f->vector)[0] =
-        modes_gate(modes_free(0), 0, 0x8e | SEG_DPL(3), 0);
+    modes_idt_gate64(f->vector)[0] = modes_gate(modes_free(0), 0, 0x8e | SEG_DPL(3), 0);
     e = modes_run();
     tap_ok(is_double ? e.vector == EXC_DF && e.error == 0
                      : e.vector == EXC_GP && (e.error & ~7u) == modes_free(0),

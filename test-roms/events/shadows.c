@@ -13,19 +13,22 @@
 #define AT(name) extern const char name[]
 MODE_CODE64(h_sti, "sti\n h_sti_1: nop\n h_sti_2: nop\n cli");
 MODE_CODE64(h_sti_sti, "sti\n sti\n h_sti_sti_1: nop\n cli");
-MODE_CODE64(h_sti_ss, "movw %ss, %ax\n sti\n movw %ax, %ss\n h_sti_ss_1: nop\n h_sti_ss_2: nop\n cli");
+MODE_CODE64(h_sti_ss,
+            "movw %ss, %ax\n sti\n movw %ax, %ss\n h_sti_ss_1: nop\n h_sti_ss_2: nop\n cli");
 MODE_CODE64(h_popf, "pushfq\n orl $0x200, (%rsp)\n popfq\n h_popf_1: nop\n cli");
 MODE_CODE64(h_hlt, "sti\n hlt\n h_hlt_1: cli");
-MODE_CODE64(h_step, "pushfq\n orl $0x100, (%rsp)\n popfq\n sti\n h_step_1: nop\n nop\n pushq $2\n popfq");
-MODE_CODE64(h_nmi_intr, "movl $0xfee00300, %edi\n sti\n movl $0x4400, (%rdi)\n h_nmi_intr_1: nop\n cli");
+MODE_CODE64(h_step,
+            "pushfq\n orl $0x100, (%rsp)\n popfq\n sti\n h_step_1: nop\n nop\n pushq $2\n popfq");
+MODE_CODE64(h_nmi_intr,
+            "movl $0xfee00300, %edi\n sti\n movl $0x4400, (%rdi)\n h_nmi_intr_1: nop\n cli");
 MODE_CODE64(h_break, "sti\n nop\n h_break_1: nop\n cli");
 MODE_CODE64(h_iret, SEND_NMI "nop\n h_iret_1: nop");
 MODE_CODE64(h_ac, "pushfq\n orl $0x40000, (%rsp)\n popfq\n h_ac_insn: movl 1(%rbx), %eax");
 MODE_CODE64(h_ac_stack, "pushfq\n orl $0x40000, (%rsp)\n popfq\n leaq 4(%rbx), %rsp\n"
                         "h_ac_stack_insn: popq %rax");
 MODE_CODE64(h_rep, "movl $0x600, %edi\n movl $100, %ecx\n sti\n cld\n h_rep_insn: rep stosb\n cli");
-AT(h_sti_2), h_sti_sti_1[], h_sti_ss_2[], h_popf_1[], h_hlt_1[], h_step_1[], h_nmi_intr_1[],
-    h_break_1[];
+AT(h_sti_2), h_sti_sti_1[], h_sti_ss_2[], h_popf_1[], h_hlt_1[], h_step_1[],
+    h_nmi_intr_1[], h_break_1[];
 
 /* The NMI's own code for the test of a faulting IRETQ. */
 MODE_CODE64(nmi_code, "incl nmi_seen\n cmpl $1, nmi_seen\n jne 1f\n" SEND_NMI
@@ -118,8 +121,7 @@ static void test_nmi(void)
     /* rows: events 6.2, 8.2.17, pitfalls 3.14, 10.8 */
     nmi_seen = nmi_before = nmi_after = 0;
     begin(h_iret);
-    modes_idt_gate64(EXC_NMI)[0] =
-        modes_gate(SEL_CODE64, (uint32_t)(uintptr_t)nmi_code, 0x8e, 0);
+    modes_idt_gate64(EXC_NMI)[0] = modes_gate(SEL_CODE64, (uint32_t)(uintptr_t)nmi_code, 0x8e, 0);
     modes_idt_gate64(EXC_GP)[0] = modes_gate(SEL_CODE64, (uint32_t)(uintptr_t)gp_code, 0x8e, 0);
     apic_write(APIC_ICR_HIGH, apic_read(APIC_ID) & 0xff000000u);
     RUN_PASS(h_iret, "an NMI in the handler of an NMI");

@@ -64,10 +64,10 @@ static void traps(const char *const at[], unsigned n, const char *what)
         rom_printf("#   vector %u at %lx, dr6 %lx\n", modes_event(i).vector, modes_event(i).ip,
                    modes_event(i).dr6);
 }
-#define TRAPS(what, ...)                                              \
-    do {                                                              \
-        static const char *const at[] = { __VA_ARGS__ };              \
-        traps(at, sizeof at / sizeof at[0], what);                    \
+#define TRAPS(what, ...)                                 \
+    do {                                                 \
+        static const char *const at[] = { __VA_ARGS__ }; \
+        traps(at, sizeof at / sizeof at[0], what);       \
     } while (0)
 
 static struct modes_state *begin(enum mode mode, const char *code)

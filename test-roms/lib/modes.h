@@ -70,7 +70,7 @@ struct mode_event {
 /* Code that ends by UD2 at <name>_end. 16-bit code and its data are in .low. `name_insn` may be a label
  * in the text. */
 #define MODE_CODE(section, bits, name, text)                                                    \
-    extern const char name[], name##_insn[], name##_end[];                                                     \
+    extern const char name[], name##_insn[], name##_end[];                                      \
     __asm__(".pushsection " section "\n.code" #bits "\n.globl " #name ", " #name "_end\n" #name \
             ":\n" text "\n" #name "_end: ud2\n.code64\n.popsection")
 #define MODE_CODE16(name, text) MODE_CODE(".low, \"awx\", @progbits", 16, name, text)

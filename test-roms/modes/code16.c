@@ -4,28 +4,45 @@
 #include "test-roms/lib/rom.h"
 #include "test-roms/lib/tap.h"
 
-MODE_CODE16(c_push, "movl %esp, %ebx\n pushw $1\n movl %esp, %ecx\n popw %ax\n pushl $1\n movl %esp, %edx\n popl %eax\n"
+MODE_CODE16(c_push, "movl %esp, %ebx\n pushw $1\n movl %esp, %ecx\n popw %ax\n pushl $1\n movl "
+                    "%esp, %edx\n popl %eax\n"
                     "subl %ebx, %ecx\n subl %ebx, %edx");
-MODE_CODE16(c_address, "movl $0x1ffff, %ebx\n movl $0x10601, %esi\n movb $0x5a, 0x600\n xorl %eax, %eax\n"
-                       "movb (%bx, %si), %al\n leaw 4(%bx, %si), %cx\n leal (%ebx, %esi), %edx");
+MODE_CODE16(c_address,
+            "movl $0x1ffff, %ebx\n movl $0x10601, %esi\n movb $0x5a, 0x600\n xorl %eax, %eax\n"
+            "movb (%bx, %si), %al\n leaw 4(%bx, %si), %cx\n leal (%ebx, %esi), %edx");
 MODE_CODE16(c_bp, "movw $0x600, %bp\n movb $0x77, 0x603\n movb 3(%bp), %al\n movw $0x600, %di\n"
                   "movb 3(%bp, %di), %ah");
-MODE_CODE16(c_partial, "movl $-1, %eax\n movw $0x1234, %ax\n movl $-1, %ecx\n xorw %cx, %cx\n movl $-1, %edx\n"
-                       "cwtl\n movw $0x8000, %ax\n cwtd");
-MODE_CODE16(c_loop, "movl $0x10003, %ecx\n xorl %eax, %eax\n 1: incw %ax\n loop 1b\n movl $0x20000, %edx\n"
-                    "xchgl %ecx, %edx\n jcxz 2f\n movw $99, %ax\n 2:");
-MODE_CODE16(c_string, "cld\n movl $0x70600, %edi\n movl $0x70003, %ecx\n movb $0x42, %al\n rep stosb\n"
-                      "movl $0x600, %esi\n lodsw");
-MODE_CODE16(c_call, "movw %sp, %bx\n call 1f\n movw $5, %dx\n jmp 2f\n 1: movw %sp, %cx\n subw %bx, %cx\n ret\n 2:");
-MODE_CODE16(c_ret_imm, "movw %sp, %bx\n pushw $1\n pushw $2\n call 1f\n subw %sp, %bx\n jmp 2f\n 1: ret $4\n 2:");
-MODE_CODE16(c_pusha, "movw %sp, %bp\n movw $1, %ax\n pushaw\n movw -2(%bp), %cx\n movw %cx, 0x600\n movw %sp, 0x602\n"
-                     "popaw\n movw %sp, %si\n movw 0x602, %dx\n subw %bp, %dx\n subw %bp, %si\n movw 0x600, %ax");
-MODE_CODE16(c_enter, "movw %sp, %bx\n movw $0x1111, %bp\n enterw $8, $0\n movw (%bp), %ax\n movw %sp, %cx\n leavew\n"
-                     "subw %bx, %cx\n movw %bp, %dx");
-MODE_CODE16(c_wide, "movl $0x12345678, %eax\n bswapl %eax\n imull $3, %eax, %ecx\n shldl $8, %eax, %edx");
-MODE_CODE16(c_far, "movw %sp, %bx\n pushw %cs\n call 1f\n jmp 2f\n 1: movw $7, %cx\n lretw\n 2: subw %sp, %bx");
+MODE_CODE16(c_partial,
+            "movl $-1, %eax\n movw $0x1234, %ax\n movl $-1, %ecx\n xorw %cx, %cx\n movl $-1, %edx\n"
+            "cwtl\n movw $0x8000, %ax\n cwtd");
+MODE_CODE16(c_loop,
+            "movl $0x10003, %ecx\n xorl %eax, %eax\n 1: incw %ax\n loop 1b\n movl $0x20000, %edx\n"
+            "xchgl %ecx, %edx\n jcxz 2f\n movw $99, %ax\n 2:");
+MODE_CODE16(c_string,
+            "cld\n movl $0x70600, %edi\n movl $0x70003, %ecx\n movb $0x42, %al\n rep stosb\n"
+            "movl $0x600, %esi\n lodsw");
+MODE_CODE16(c_call, "movw %sp, %bx\n call 1f\n movw $5, %dx\n jmp 2f\n 1: movw %sp, %cx\n subw "
+                    "%bx, %cx\n ret\n 2:");
+MODE_CODE16(
+    c_ret_imm,
+    "movw %sp, %bx\n pushw $1\n pushw $2\n call 1f\n subw %sp, %bx\n jmp 2f\n 1: ret $4\n 2:");
+MODE_CODE16(
+    c_pusha,
+    "movw %sp, %bp\n movw $1, %ax\n pushaw\n movw -2(%bp), %cx\n movw %cx, 0x600\n movw %sp, "
+    "0x602\n"
+    "popaw\n movw %sp, %si\n movw 0x602, %dx\n subw %bp, %dx\n subw %bp, %si\n movw 0x600, %ax");
+MODE_CODE16(
+    c_enter,
+    "movw %sp, %bx\n movw $0x1111, %bp\n enterw $8, $0\n movw (%bp), %ax\n movw %sp, %cx\n leavew\n"
+    "subw %bx, %cx\n movw %bp, %dx");
+MODE_CODE16(c_wide,
+            "movl $0x12345678, %eax\n bswapl %eax\n imull $3, %eax, %ecx\n shldl $8, %eax, %edx");
+MODE_CODE16(
+    c_far,
+    "movw %sp, %bx\n pushw %cs\n call 1f\n jmp 2f\n 1: movw $7, %cx\n lretw\n 2: subw %sp, %bx");
 MODE_CODE16(c_xlat, "movb $0x66, 0x607\n movw $0x600, %bx\n movb $7, %al\n xlatb");
-MODE_CODE16(c_bcd, "movw $0x0079, %ax\n addb $0x35, %al\n daa\n movb %al, %bl\n movw $9, %ax\n addb $9, %al\n aaa\n"
+MODE_CODE16(c_bcd, "movw $0x0079, %ax\n addb $0x35, %al\n daa\n movb %al, %bl\n movw $9, %ax\n "
+                   "addb $9, %al\n aaa\n"
                    "movw %ax, %cx\n movb $77, %al\n aam\n movw %ax, %dx\n aad\n movw %ax, %si");
 MODE_CODE16(c_rex, "movw $5, %ax\n .byte 0x48, 0x48"); /* DEC AX twice */
 
@@ -33,9 +50,12 @@ static const struct {
     enum mode mode;
     const char *name;
 } modes[] = {
-    { MODE_REAL, "real" },          { MODE_V86, "v86" },
-    { MODE_PROT16, "protected" },   { MODE_PROT16_USER, "protected, CPL 3" },
-    { MODE_COMPAT16, "compatibility" }, { MODE_COMPAT16_USER, "compatibility, CPL 3" },
+    { MODE_REAL, "real" },
+    { MODE_V86, "v86" },
+    { MODE_PROT16, "protected" },
+    { MODE_PROT16_USER, "protected, CPL 3" },
+    { MODE_COMPAT16, "compatibility" },
+    { MODE_COMPAT16_USER, "compatibility, CPL 3" },
 };
 
 static unsigned now;

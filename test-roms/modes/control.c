@@ -11,8 +11,8 @@
 #define CR4_LA57 UINT64_C(0x1000)
 
 /* MOV of EAX or RAX, and reading back into EBX. */
-#define WRITE_READ(name, reg)                                                                  \
-    MODE_CODE32(name##32, #name "32_insn: movl %eax, %" #reg "\n movl %" #reg ", %ebx");       \
+#define WRITE_READ(name, reg)                                                            \
+    MODE_CODE32(name##32, #name "32_insn: movl %eax, %" #reg "\n movl %" #reg ", %ebx"); \
     MODE_CODE64(name##64, #name "64_insn: movq %rax, %" #reg "\n movq %" #reg ", %rbx")
 WRITE_READ(cr0_, cr0);
 WRITE_READ(cr2_, cr2);
@@ -70,8 +70,7 @@ static void test_cr0(void)
     REFUSES(MODE_PROT32, cr0_32, CR0_PG | CR0_ET, "CR0: PG=1 with PE=0 is #GP(0)");
     REFUSES(MODE_PROT32, cr0_32, cr0 | CR0_NW, "CR0: NW=1 with CD=0 is #GP(0)");
     TAKES(MODE_PROT32, cr0_32, cr0 | CR0_CD, cr0 | CR0_CD, "CR0: CD=1 with NW=0");
-    TAKES(MODE_PROT32, cr0_32, cr0 | CR0_CD | CR0_NW, cr0 | CR0_CD | CR0_NW,
-          "CR0: CD=1 with NW=1");
+    TAKES(MODE_PROT32, cr0_32, cr0 | CR0_CD | CR0_NW, cr0 | CR0_CD | CR0_NW, "CR0: CD=1 with NW=1");
     REFUSES(MODE_LONG, cr0_64, here | UINT64_C(1) << 32, "CR0: bit 32 is #GP(0)");
     REFUSES(MODE_LONG, cr0_64, here | UINT64_C(1) << 63, "CR0: bit 63 is #GP(0)");
     REFUSES(MODE_LONG, cr0_64, here & ~CR0_PG, "CR0: clearing PG in 64-bit mode is #GP(0)");

@@ -11,8 +11,8 @@
 #define IOPL(n) (UINT64_C(0x1000) * (n))
 
 /* The same text in 32-bit and 64-bit code. */
-#define BOTH(name, text)                                                 \
-    MODE_CODE32(name##32, #name "32_insn: " text);                       \
+#define BOTH(name, text)                           \
+    MODE_CODE32(name##32, #name "32_insn: " text); \
     MODE_CODE64(name##64, #name "64_insn: " text)
 BOTH(hlt, "hlt");
 BOTH(clts, "clts");
@@ -48,8 +48,8 @@ struct pair {
     const char *code32, *insn32, *end32, *code64, *insn64, *end64;
     const char *what;
 };
-#define PAIR(name, what)                                                          \
-    {                                                                             \
+#define PAIR(name, what)                                                                   \
+    {                                                                                      \
         name##32, name##32_insn, name##32_end, name##64, name##64_insn, name##64_end, what \
     }
 
@@ -60,8 +60,8 @@ static void expect(enum mode mode, const struct pair *p, bool passes, unsigned v
     const char *at = is64 ? passes ? p->end64 : p->insn64 : passes ? p->end32 : p->insn32;
     struct mode_event e = modes_run();
 
-    tap_ok(e.vector == (passes ? EXC_UD : vector) && e.error == 0 && e.ip == (uintptr_t)at,
-           "%s %s", p->what, how);
+    tap_ok(e.vector == (passes ? EXC_UD : vector) && e.error == 0 && e.ip == (uintptr_t)at, "%s %s",
+           p->what, how);
     if (e.ip != (uintptr_t)at)
         rom_printf("#   vector %u at %lx, want %p\n", e.vector, e.ip, (const void *)at);
 }
@@ -78,11 +78,21 @@ static const enum mode user_modes[] = { MODE_PROT32_USER, MODE_COMPAT32_USER, MO
 static void test_cpl(void)
 {
     static const struct pair gp[] = {
-        PAIR(hlt, "HLT"),         PAIR(clts, "CLTS"),         PAIR(lmsw, "LMSW"),
-        PAIR(lgdt, "LGDT"),       PAIR(lidt, "LIDT"),         PAIR(lldt, "LLDT"),
-        PAIR(ltr, "LTR"),         PAIR(invd, "INVD"),         PAIR(wbinvd, "WBINVD"),
-        PAIR(rdmsr, "RDMSR"),     PAIR(wrmsr, "WRMSR"),       PAIR(invlpg, "INVLPG"),
-        PAIR(read_cr, "MOV from CR"), PAIR(write_cr, "MOV to CR"), PAIR(read_dr, "MOV from DR"),
+        PAIR(hlt, "HLT"),
+        PAIR(clts, "CLTS"),
+        PAIR(lmsw, "LMSW"),
+        PAIR(lgdt, "LGDT"),
+        PAIR(lidt, "LIDT"),
+        PAIR(lldt, "LLDT"),
+        PAIR(ltr, "LTR"),
+        PAIR(invd, "INVD"),
+        PAIR(wbinvd, "WBINVD"),
+        PAIR(rdmsr, "RDMSR"),
+        PAIR(wrmsr, "WRMSR"),
+        PAIR(invlpg, "INVLPG"),
+        PAIR(read_cr, "MOV from CR"),
+        PAIR(write_cr, "MOV to CR"),
+        PAIR(read_dr, "MOV from DR"),
     };
     static const struct pair ud[] = {
         PAIR(clac, "CLAC"),
@@ -142,8 +152,8 @@ static void test_ports(void)
         ports(user_modes[m], &ins, 8, true, "with its bit clear");
         begin(user_modes[m], &in);
         modes_open_ports();
-        modes_gdt[MSEL_TSS / 8] =
-            (modes_gdt[MSEL_TSS / 8] & ~UINT64_C(0xffff)) | (0x88 + 0x10); /* the bit's byte is last */
+        modes_gdt[MSEL_TSS / 8] = (modes_gdt[MSEL_TSS / 8] & ~UINT64_C(0xffff)) |
+                                  (0x88 + 0x10); /* the bit's byte is last */
         expect(user_modes[m], &in, false, EXC_GP, "at the end of the TSS: two bytes are read");
     }
 }

@@ -165,8 +165,7 @@ static void test_gate(void)
     RUN_FAULT(v_int, EXC_GP, 0x40 * 8 + 2, "INT by a gate with DPL 0 is #GP(vector)");
     /* rows: events 7.2.10 */
     world(v_int, 3, false);
-    modes_set(modes_free(0),
-              modes_descriptor(0, 0xfffff, SEG_CODE | SEG_DPL(3), SEG_G | SEG_BIG));
+    modes_set(modes_free(0), modes_descriptor(0, 0xfffff, SEG_CODE | SEG_DPL(3), SEG_G | SEG_BIG));
     *modes_idt_gate(0x40) = modes_gate(modes_free(0), modes_stub(0x40), 0xee, 0);
     RUN_FAULT(v_int, EXC_GP, modes_free(0), "a handler with DPL 3 is #GP(selector)");
     world(v_int, 3, false);

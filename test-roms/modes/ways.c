@@ -6,40 +6,53 @@
 #include "test-roms/lib/rom.h"
 #include "test-roms/lib/tap.h"
 
-
 /* EBP: CR3 of long mode. All leave by UD2 in the mode they came to, or at their end. */
-#define TO_LONG                                                                                 \
-    "movl %cr4, %eax\n orb $0x20, %al\n movl %eax, %cr4\n movl %ebp, %cr3\n"                    \
+#define TO_LONG                                                              \
+    "movl %cr4, %eax\n orb $0x20, %al\n movl %eax, %cr4\n movl %ebp, %cr3\n" \
     "movl $0xc0000080, %ecx\n rdmsr\n orl $0x100, %eax\n wrmsr\n"
-#define OUT_OF_LONG                                                                             \
-    "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl $0xc0000080, %ecx\n rdmsr\n"     \
+#define OUT_OF_LONG                                                                         \
+    "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl $0xc0000080, %ecx\n rdmsr\n" \
     "andl $0xfffffeff, %eax\n wrmsr\n"
 
-MODE_CODE16(w_real_long, "movl $0x76543210, %edi\n" TO_LONG "movl %cr0, %eax\n orl $0x80000001, %eax\n"
-                         "movl %eax, %cr0\n ljmpl $0x08, $1f\n.code64\n"
-                         "1: movabsq $0x1122334455667788, %rax\n shrq $32, %rax\n movq %rax, %rbx\n"
-                         "pushq $0x38\n pushq $2f\n lretq\n.code16\n"
-                         "2:" OUT_OF_LONG "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0, $3f\n"
-                         "3: movw $0, %ax\n movw %ax, %ds\n movw %ax, %ss");
-MODE_CODE16(w_prot_real, "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n movw %cs, %bx\n ljmp $0, $1f\n"
-                         "1: movw %cs, %cx\n xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %ss\n movl %cr0, %eax\n"
-                         "orb $1, %al\n movl %eax, %cr0\n ljmp $0x38, $2f\n 2: movw %cs, %dx\n movw $0x40, %ax\n"
-                         "movw %ax, %ss\n movw %ax, %ds");
+MODE_CODE16(w_real_long,
+            "movl $0x76543210, %edi\n" TO_LONG "movl %cr0, %eax\n orl $0x80000001, %eax\n"
+            "movl %eax, %cr0\n ljmpl $0x08, $1f\n.code64\n"
+            "1: movabsq $0x1122334455667788, %rax\n shrq $32, %rax\n movq %rax, %rbx\n"
+            "pushq $0x38\n pushq $2f\n lretq\n.code16\n"
+            "2:" OUT_OF_LONG "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0, $3f\n"
+            "3: movw $0, %ax\n movw %ax, %ds\n movw %ax, %ss");
+MODE_CODE16(w_prot_real,
+            "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n movw %cs, %bx\n ljmp $0, $1f\n"
+            "1: movw %cs, %cx\n xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %ss\n movl %cr0, %eax\n"
+            "orb $1, %al\n movl %eax, %cr0\n ljmp $0x38, $2f\n 2: movw %cs, %dx\n movw $0x40, %ax\n"
+            "movw %ax, %ss\n movw %ax, %ds");
 /* Between PE = 1 and the far JMP the code is still 16-bit, with the segment of real mode. */
-MODE_CODE16(w_before_jump, "lgdtl modes_gdtr\n movl %cr0, %eax\n orb $1, %al\n movl %eax, %cr0\n movw %cs, %bx\n movl $5, %ecx\n"
+MODE_CODE16(w_before_jump, "lgdtl modes_gdtr\n movl %cr0, %eax\n orb $1, %al\n movl %eax, %cr0\n "
+                           "movw %cs, %bx\n movl $5, %ecx\n"
                            "movw 0x600, %dx\n andb $0xfe, %al\n movl %eax, %cr0");
-MODE_CODE32(w_pse_pae, "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl %cr4, %ecx\n xorl $0x30, %ecx\n"
-                       "movl %ecx, %cr4\n movl %ebx, %cr3\n btsl $31, %eax\n movl %eax, %cr0\n movl (%esi), %edi");
-MODE_CODE32(w_rounds, "movl $3, %esi\n xorl %edi, %edi\n"
-                      "1:" TO_LONG "movl %cr0, %eax\n btsl $31, %eax\n movl %eax, %cr0\n ljmp $0x08, $2f\n.code64\n"
-                      "2: incq %rdi\n pushq $0x30\n pushq $3f\n lretq\n.code32\n"
-                      "3:" OUT_OF_LONG "movl %cr4, %eax\n andb $0xdf, %al\n movl %eax, %cr4\n decl %esi\n jnz 1b");
+MODE_CODE32(
+    w_pse_pae,
+    "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl %cr4, %ecx\n xorl $0x30, %ecx\n"
+    "movl %ecx, %cr4\n movl %ebx, %cr3\n btsl $31, %eax\n movl %eax, %cr0\n movl (%esi), %edi");
+MODE_CODE32(w_rounds,
+            "movl $3, %esi\n xorl %edi, %edi\n"
+            "1:" TO_LONG
+            "movl %cr0, %eax\n btsl $31, %eax\n movl %eax, %cr0\n ljmp $0x08, $2f\n.code64\n"
+            "2: incq %rdi\n pushq $0x30\n pushq $3f\n lretq\n.code32\n"
+            "3:" OUT_OF_LONG
+            "movl %cr4, %eax\n andb $0xdf, %al\n movl %eax, %cr4\n decl %esi\n jnz 1b");
 /* Paging off in compatibility mode leaves long mode; LME = 1 and PG = 1 brings it back, still in compatibility. */
-MODE_CODE32(w_off_on, "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl $0xc0000080, %ecx\n rdmsr\n"
-                      "movl %eax, %ebx\n movl %cr0, %eax\n btsl $31, %eax\n movl %eax, %cr0\n rdmsr\n movl %eax, %esi");
-MODE_CODE32(w_hidden, "movw $0x80, %ax\n movw %ax, %fs\n movl $0, (%ebx)\n movl $0, 4(%ebx)\n movl %fs:0, %eax");
-MODE_CODE16(w_cs_kept, "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0, $1f\n"
-                       "1: xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %ss\n w_cs_kept_insn: movb %cs:(%ebx), %al");
+MODE_CODE32(w_off_on,
+            "movl %cr0, %eax\n btrl $31, %eax\n movl %eax, %cr0\n movl $0xc0000080, %ecx\n rdmsr\n"
+            "movl %eax, %ebx\n movl %cr0, %eax\n btsl $31, %eax\n movl %eax, %cr0\n rdmsr\n movl "
+            "%eax, %esi");
+MODE_CODE32(
+    w_hidden,
+    "movw $0x80, %ax\n movw %ax, %fs\n movl $0, (%ebx)\n movl $0, 4(%ebx)\n movl %fs:0, %eax");
+MODE_CODE16(
+    w_cs_kept,
+    "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0, $1f\n"
+    "1: xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %ss\n w_cs_kept_insn: movb %cs:(%ebx), %al");
 
 static void test_direct(void)
 {
@@ -48,7 +61,8 @@ static void test_direct(void)
 
     /* rows: pitfalls 5.1, 5.8, events 12.1 */
     m->regs[M_BP] = read_cr3();
-    e = RUN_PASS(w_real_long, "real mode, PE and PG set at once, 64-bit mode, 16-bit compatibility, real mode");
+    e = RUN_PASS(w_real_long,
+                 "real mode, PE and PG set at once, 64-bit mode, 16-bit compatibility, real mode");
     tap_eq(modes_reg(M_BX), 0x11223344, "the 64-bit code ran");
     tap_eq(modes_reg(M_DI), 0x76543210, "a register passed through");
     tap_ok(e.real, "real mode at the end");

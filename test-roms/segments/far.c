@@ -13,8 +13,9 @@ MODE_CODE32(f_jump, "f_jump_insn: ljmp *" POINTER);
 MODE_CODE64(g_call, "g_call_insn: lcall *" POINTER);
 MODE_CODE64(g_jump, "g_jump_insn: ljmp *" POINTER);
 MODE_CODE32(f_ret, "pushl %ebx\n pushl %eax\n f_ret_insn: lret");
-MODE_CODE32(f_ret8, "pushl %edx\n pushl %ecx\n pushl $0x1111\n pushl $0x2222\n pushl %ebx\n pushl %eax\n"
-                    "f_ret8_insn: lret $8");
+MODE_CODE32(f_ret8,
+            "pushl %edx\n pushl %ecx\n pushl $0x1111\n pushl $0x2222\n pushl %ebx\n pushl %eax\n"
+            "f_ret8_insn: lret $8");
 MODE_CODE64(g_ret, "pushq %rdx\n pushq %rcx\n pushq %rbx\n pushq %rax\n g_ret_insn: lretq");
 /* Where they lead. */
 MODE_CODE32(target, "movl %esp, %ebp\n movw %cs, %ax\n movl (%ebp), %ebx\n movl 4(%ebp), %ecx\n"
@@ -50,8 +51,7 @@ static void both(enum mode mode, uint16_t selector, uint64_t descriptor, unsigne
 
     for (unsigned i = 0; i < 2; i++) {
         const char *code = is_long ? i ? g_jump : g_call : i ? f_jump : f_call;
-        const char *insn =
-            is_long ? i ? g_jump_insn : g_call_insn : i ? f_jump_insn : f_call_insn;
+        const char *insn = is_long ? i ? g_jump_insn : g_call_insn : i ? f_jump_insn : f_call_insn;
         struct mode_event e;
 
         far_to(mode, code, selector, target);

@@ -114,7 +114,8 @@ static void test_outer(void)
 /* What the code at `there` finds in its flags: all that can be set asked for. */
 static void flags(enum mode mode, const char *code, uint64_t start, uint64_t want, const char *what)
 {
-    const uint64_t asked = STATUS | RFLAGS_ONE | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_AC | ID | VIF | VIP;
+    const uint64_t asked =
+        STATUS | RFLAGS_ONE | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_AC | ID | VIF | VIP;
     struct modes_state *m =
         iret(mode, code, mode == MODE_PROT32 ? SEL_CODE32 : SEL_USER_CODE32, asked, 0);
     struct mode_event e;
@@ -132,8 +133,8 @@ static void test_flags(void)
     struct mode_event e;
 
     /* rows: events 8.3.1, events 8.3.2, events 8.3.3, events 8.3.4, events 8.3.5 */
-    flags(MODE_PROT32, i_same, 0,
-          STATUS | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_AC | ID | VIF | VIP, "CPL 0 loads all flags");
+    flags(MODE_PROT32, i_same, 0, STATUS | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_AC | ID | VIF | VIP,
+          "CPL 0 loads all flags");
     flags(MODE_PROT32, i_word, 0, STATUS | RFLAGS_IF | RFLAGS_IOPL,
           "16-bit operand size loads the low half");
     flags(MODE_PROT32_USER, i_same, 0, STATUS | RFLAGS_AC | ID,

@@ -138,8 +138,7 @@ static void test_types(void)
     /* rows: events 13.11 */
     REFUSES(wr4, descriptor(0xfffff, 0x91, SEG_BIG | SEG_G), 0x500,
             "a write to read-only data is #GP(0)");
-    REFUSES(rmw4, descriptor(0xfffff, 0x91, SEG_BIG | SEG_G), 0x500,
-            "so is a read-modify-write");
+    REFUSES(rmw4, descriptor(0xfffff, 0x91, SEG_BIG | SEG_G), 0x500, "so is a read-modify-write");
     READS(rd4, descriptor(0xfffff, 0x91, SEG_BIG | SEG_G), 0x500, "it can be read");
     REFUSES(wr4, descriptor(0xfffff, 0x9b, SEG_BIG | SEG_G), 0x500, "a write to code is #GP(0)");
     READS(rd4, descriptor(0xfffff, 0x9b, SEG_BIG | SEG_G), 0x500, "readable code can be read");

@@ -5,11 +5,9 @@
 #include "test-roms/lib/rom.h"
 #include "test-roms/lib/tap.h"
 
-#define LOAD(seg)                                                               \
-    MODE_CODE32(load_##seg, "load_" #seg "_insn: movw %ax, %" #seg              \
-                            "\n movw %" #seg ", %bx\n");                        \
-    MODE_CODE64(long_##seg, "long_" #seg "_insn: movw %ax, %" #seg              \
-                            "\n movw %" #seg ", %bx\n")
+#define LOAD(seg)                                                                               \
+    MODE_CODE32(load_##seg, "load_" #seg "_insn: movw %ax, %" #seg "\n movw %" #seg ", %bx\n"); \
+    MODE_CODE64(long_##seg, "long_" #seg "_insn: movw %ax, %" #seg "\n movw %" #seg ", %bx\n")
 LOAD(ds);
 LOAD(es);
 LOAD(fs);

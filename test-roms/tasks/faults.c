@@ -28,8 +28,8 @@ static void refused(uint64_t descriptor, unsigned vector, uint64_t error, const 
         task_begin(MODE_PROT32, code[i], next);
         modes_set(SEL_NEXT, descriptor);
         e = modes_run();
-        passed = passed && e.vector == vector && e.error == error &&
-                 e.ip == (uintptr_t)insn[i] && e.handler_tr == MSEL_TSS;
+        passed = passed && e.vector == vector && e.error == error && e.ip == (uintptr_t)insn[i] &&
+                 e.handler_tr == MSEL_TSS;
     }
     tap_ok(passed, "%s", what);
 }

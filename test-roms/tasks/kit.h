@@ -6,7 +6,7 @@
 #include "test-roms/lib/rom.h"
 #include "test-roms/lib/tap.h"
 
-#define SEL_NEXT MSEL_FREE       /* the TSS of the second task; known to the assembly texts as 0x80 */
+#define SEL_NEXT MSEL_FREE /* the TSS of the second task; known to the assembly texts as 0x80 */
 #define SEL_GATE (MSEL_FREE + 8) /* a task gate to it: 0x88 */
 #define TSS16_BYTES 0x2c
 #define NT UINT64_C(0x4000)
