@@ -69,7 +69,7 @@ static void test_lar(void)
 {
     /* rows: events 13.7 */
     YES(MODE_PROT32, s_lar, sel, seg(0x93), "LAR of data");
-    tap_eq(modes_reg(M_BX), 0x00cf9300 & 0xf0ff00, "gives the rights");
+    tap_eq(modes_reg(M_BX) & 0xf0ff00, 0xc09300, "gives the rights");
     YES(MODE_PROT32, s_lsl, sel, seg(0x93), "LSL of data");
     tap_eq(modes_reg(M_BX), 0xffffffff, "gives the limit in bytes");
     YES(MODE_PROT32, s_lsl, sel, modes_descriptor(0, 0x12345, 0x93, 0), "LSL with G=0");
