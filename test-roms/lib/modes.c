@@ -216,7 +216,7 @@ struct modes_state *modes_begin(enum mode mode, const char *code)
         .cr0 = is_long ? read_cr0() : CR0_ET | CR0_NE | CR0_MP | (real ? 0 : CR0_PE),
         .cr3 = is_long ? read_cr3() : 0,
         .cr4 = is_long ? read_cr4() : 0,
-        .efer = is_long ? rdmsr(MSR_EFER) : 0,
+        .efer = is_long ? rdmsr(MSR_EFER) : rdmsr(MSR_EFER) & EFER_SVME, /* a guest must keep it */
         .gdtr = { sizeof modes_gdt - 1, (uintptr_t)modes_gdt },
         .idtr = { real      ? 0x3ff
                   : is_long ? 4095
