@@ -28,6 +28,8 @@ void clock_cancel(struct vclock *clock, struct deadline *d)
 void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns)
 {
     clock_cancel(clock, d);
+    if (when_ns > CLOCK_LAST)
+        return;
     struct deadline **at = &clock->first;
     while (*at && (*at)->when_ns <= when_ns)
         at = &(*at)->next;

@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 #define CLOCK_NEVER UINT64_MAX
+#define CLOCK_LAST \
+    (UINT64_C(1)   \
+     << 62) /* 146 years: so that sums of times do not overflow, no deadline comes later */
 
 /* A deadline belongs to its device; zero-initialise, set fire and self once. */
 struct deadline {
@@ -41,7 +44,7 @@ static inline uint64_t clock_now_ns(struct vclock *clock)
 }
 
 /* Queue `d` for `when_ns`, moving it if it was queued. A time in the past fires at the next
- * instruction boundary. */
+ * instruction boundary; one behind CLOCK_LAST never does, and is not queued. */
 void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns);
 void clock_cancel(struct vclock *clock, struct deadline *d);
 

@@ -141,6 +141,25 @@ WITH_KIT(halt_passes_time_to_the_deadline)
     ck_assert_uint_ge(vcpu_now_ns(k->cpu), 5000000);
 }
 
+/* Devices add to the time: it must not overflow while a guest waits for what lies centuries ahead. */
+WITH_KIT(time_has_an_end_that_no_deadline_passes)
+{
+    struct deadline d = { .fire = fire, .self = k };
+    CODE(k, "\xf4");
+    k->cpu->rflags |= FLAG_IF;
+    clock_arm(&k->clock, &d, CLOCK_LAST + 1);
+    ck_assert(!d.queued);
+    ck_assert_uint_eq(clock_next_ns(&k->clock), CLOCK_NEVER);
+    run_to_halt(k);
+    ck_assert_int_eq(k->acks, 0);
+    clock_arm(&k->clock, &d, CLOCK_LAST);
+    run_to_halt(k);
+    ck_assert_int_eq(k->acks, 1);
+    ck_assert_uint_ge(vcpu_now_ns(k->cpu), CLOCK_LAST);
+    clock_arm(&k->clock, &d, UINT64_MAX); /* what was queued is not any more */
+    ck_assert(!d.queued);
+}
+
 WITH_KIT(fault_loop_that_retires_nothing_is_limited_by_steps)
 {
     CODE(k, "\x0f\x0b");
@@ -404,6 +423,7 @@ int main(void)
     tcase_add_test(tc, devices_see_the_time_of_each_iteration);
     tcase_add_test(tc, movs_reads_its_element_before_it_looks_the_destination_up);
     tcase_add_test(tc, halt_passes_time_to_the_deadline);
+    tcase_add_test(tc, time_has_an_end_that_no_deadline_passes);
     tcase_add_test(tc, fault_loop_that_retires_nothing_is_limited_by_steps);
     tcase_add_test(tc, sti_shadow_covers_one_instruction);
     tcase_add_test(tc, sti_with_if_set_makes_no_shadow);
