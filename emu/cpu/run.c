@@ -265,11 +265,13 @@ static enum step run_block(struct vcpu *cpu, bool exact)
                 link->target = entry + 1;
                 link->charge = block->insns;
             }
-            if (cpu->mode == MODE_LONG64)
+            if (cpu->mode == MODE_LONG64) {
                 *jump_slot(cpu, cpu->r[REG_RIP]) = (struct jump_entry){ .rip = cpu->r[REG_RIP],
                                                                         .key = cpu->jump_key,
                                                                         .target = entry + 1,
                                                                         .charge = block->insns };
+                run->jumped = true;
+            }
         }
         if (exact && probes_want(cpu->probes, PROBE_INSN))
             probes_fire(cpu->probes,
@@ -302,16 +304,6 @@ static bool monitor_ended(const struct vcpu *cpu)
 bool vcpu_is_idle(const struct vcpu *cpu)
 {
     return (cpu->regs.halted || cpu->regs.wait_sipi) && !event_pending(cpu) && !monitor_ended(cpu);
-}
-
-/* The rest of the turn passes without this vCPU. Without an end it is the group that waits. */
-static int end_turn(struct vcpu *cpu)
-{
-    const struct vcpu_group *group = cpu->run->group;
-    uint64_t now = vcpu_now_ns(cpu);
-    if (group->end_ns != CLOCK_NEVER && now < group->end_ns)
-        cpu->skipped_ns += group->end_ns - now;
-    return PACIFICA_STOP_NONE;
 }
 
 /* A vCPU in HLT or MWAIT for which something has come. An event that goes away unseen (a spurious interrupt) is a step, so that
@@ -403,8 +395,10 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
                 continue;
         }
         if (cpu->regs.halted || cpu->regs.wait_sipi) {
-            if (vcpu_is_idle(cpu))
-                return end_turn(cpu);
+            if (vcpu_is_idle(cpu)) {
+                group_pass_time(run->group);
+                return PACIFICA_STOP_NONE;
+            }
             wake(cpu);
             continue;
         }
@@ -425,8 +419,10 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
         }
         if (EMU_UNLIKELY(cpu->yield)) {
             cpu->yield = false;
-            if (!run->group->alone)
-                return end_turn(cpu);
+            if (!run->group->alone) {
+                group_pass_time(run->group);
+                return PACIFICA_STOP_NONE;
+            }
         }
     }
 }

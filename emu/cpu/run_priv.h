@@ -21,8 +21,9 @@ struct vcpu_group {
     uint64_t now_ns;  /* between two rounds: the time of the vCPU that is behind all others */
     bool between;     /* no vCPU runs: now_ns is the time */
     bool alone;     /* at most one vCPU had work when this round began: PAUSE gives nothing away */
+    bool idle;      /* none had */
     unsigned skips; /* rounds in a row in which no vCPU did anything */
-    uint64_t other_steps; /* steps of all vCPUs but the current one */
+    uint64_t other_steps; /* during a turn: steps of all vCPUs but the current one */
     uint64_t next_drop;   /* steps: see run_limits.drop_fast_every */
 };
 
@@ -30,6 +31,7 @@ struct run_state {
     struct vcpu_group *group;
     struct block_cache *cache; /* the group's */
     bool woken;                /* an event was seen in HLT and nothing has run since */
+    bool jumped;               /* something was put into jumps since they were cleared */
     struct jump_entry jumps[JUMP_ENTRIES];
 
     /* The current fetch page: what the instruction TLB last answered, good while `fetch_key` is the context. */
@@ -48,6 +50,9 @@ void group_take_clock(
     struct vcpu_group *group); /* the clock reads the running vCPU's time from now on */
 /* All decoded code and what leads to it goes. Not while a chain runs. */
 void group_forget_code(struct vcpu_group *group);
+
+/* The vCPU has nothing to do until the end of its turn. Of a round in which nobody has, that goes for all of them. */
+void group_pass_time(struct vcpu_group *group);
 
 /* Is the vCPU waiting for something from outside (HLT, MWAIT, wait for SIPI) that has not come? */
 bool vcpu_is_idle(const struct vcpu *cpu);

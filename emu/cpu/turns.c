@@ -10,7 +10,6 @@
 #include "emu/cpu/event.h"
 #include "emu/cpu/run_priv.h"
 #include "emu/cpu/smm.h"
-#include "emu/cpu/smm.h"
 #include "emu/insn/lower.h"
 #include "paging/paging.h"
 
@@ -85,7 +84,9 @@ void group_forget_code(struct vcpu_group *group)
     (void)block_cache_reclaim(group->cache, true);
     for (unsigned i = 0; i < group->count; i++) {
         struct run_state *run = group->cpu[i]->run;
-        memset(run->jumps, 0, sizeof(run->jumps));
+        if (run->jumped)
+            memset(run->jumps, 0, sizeof(run->jumps));
+        run->jumped = false;
         run->jumps[0].rip = 1; /* RIP 0 would find an empty slot; no other slot is asked about it */
         run->fetch_la = UINT64_MAX;
         run->link = NULL;
@@ -165,6 +166,7 @@ static int next_round(struct vcpu_group *group)
     unsigned busy = busy_vcpus(group);
     uint64_t next = clock_next_ns(clock);
     group->alone = busy <= 1;
+    group->idle = busy == 0;
     group->end_ns = next;
     if (busy != 0) {
         group->skips = 0;
@@ -177,17 +179,40 @@ static int next_round(struct vcpu_group *group)
     return PACIFICA_STOP_NONE;
 }
 
-static struct vcpu *begin_turn(struct vcpu_group *group)
+/* Without an end it is the group that waits. */
+static void skip_to_end(const struct vcpu_group *group, struct vcpu *cpu)
+{
+    uint64_t now = vcpu_now_ns(cpu);
+    if (group->end_ns != CLOCK_NEVER && now < group->end_ns)
+        cpu->skipped_ns += group->end_ns - now;
+}
+
+void group_pass_time(struct vcpu_group *group)
+{
+    if (!group->idle) {
+        skip_to_end(group, group->cpu[group->current]);
+        return;
+    }
+    for (unsigned i = 0; i < group->count; i++)
+        skip_to_end(group, group->cpu[i]);
+}
+
+/* The outside has woken a vCPU in a round that all were to wait through, maybe without an end: it is over. */
+static void end_idle_round(struct vcpu_group *group)
+{
+    if (!group->idle || busy_vcpus(group) == 0)
+        return;
+    group->idle = false;
+    group->end_ns = slowest_ns(group);
+}
+
+static struct vcpu *begin_turn(struct vcpu_group *group, uint64_t all_steps)
 {
     struct vcpu *cpu = group->cpu[group->current];
     if (group->turn)
         group->turn(group->turn_self, cpu->index);
     smm_view(cpu);
-    group->other_steps = 0;
-    for (unsigned i = 0; i < group->count; i++)
-        if (i != group->current)
-            group->other_steps += vcpu_steps(group->cpu[i]);
-    smm_view(cpu);
+    group->other_steps = all_steps - vcpu_steps(cpu);
     cpu->run->link = NULL; /* who ran before may have changed anything */
     cpu_attention(cpu);
     return cpu;
@@ -196,12 +221,16 @@ static struct vcpu *begin_turn(struct vcpu_group *group)
 int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct vcpu_group *group = cpu->run->group;
+    uint64_t all_steps = group_steps(cpu);
     for (unsigned i = 0; i < group->count; i++)
         group->cpu[i]->context_stale = true; /* a client of PROBE_MEM may have come or gone */
+    end_idle_round(group);
     for (;;) {
-        int stop = run_turn(begin_turn(group), limits);
+        struct vcpu *current = begin_turn(group, all_steps);
+        int stop = run_turn(current, limits);
         if (stop != PACIFICA_STOP_NONE)
             return stop;
+        all_steps = group->other_steps + vcpu_steps(current);
         if (++group->current == group->count) {
             group->current = 0;
             stop = next_round(group);

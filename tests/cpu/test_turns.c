@@ -86,6 +86,19 @@ WITH_TWO(halted_processors_without_a_deadline_are_halted_for_ever)
     ck_assert_uint_eq(group_insns(k->cpu), 2);
 }
 
+/* What ends a halt from outside a run starts a round, not an endless turn: the one that spins comes to its end by the other. */
+WITH_TWO(a_halted_machine_goes_on_in_slices)
+{
+    PUT(k, CODE_SPA,
+        "\xf4\x80\x3c\x25\x00\x80\x01\x00\x00\x74\xf6\xf4"); /* hlt; 1: cmp byte [SHARED], 0; je 1b; hlt */
+    PUT(k, AP_CODE,
+        "\xf4\xc6\x04\x25\x00\x80\x01\x00\x01\xf4"); /* hlt; mov byte [SHARED], 1; hlt */
+    ck_assert_int_eq(run_steps(k, MAX_STEPS), PACIFICA_STOP_HALTED);
+    k->cpu->regs.halted = ap->regs.halted = false;
+    ck_assert_int_eq(run_steps(k, MAX_STEPS), PACIFICA_STOP_HALTED);
+    ck_assert_uint_lt(cpu_insns(k->cpu), 2 * 10000 + 10);
+}
+
 /* Both: 1: mov rbx, [SHARED]; rdtsc; shl rdx, 32; or rax, rdx; cmp rax, rbx; jb bad; mov [SHARED], rax; dec ecx; jnz 1b; hlt;
  * bad: mov byte [SHARED + 8], 1; hlt. The turns are cut at odd places by the step limit. */
 #define TSC_LOOP                                                                           \
@@ -200,6 +213,30 @@ WITH_TWO(deadlines_fire_when_all_have_reached_them)
     }
 }
 
+static void ring_and_stop(void *self, uint64_t now_ns)
+{
+    struct alarm *alarm = self;
+    alarm->fired_ns = now_ns;
+    clock_arm(&alarm->k->clock, &alarm->deadline, now_ns + 1000000000);
+    vcpu_stop(alarm->ap, PACIFICA_STOP_REQUEST);
+}
+
+/* Where nobody has work time passes for all at once. A run that is stopped in between finds nobody ahead of the others, and who is
+ * woken from outside then does not wait for somebody who has slept on. */
+WITH_TWO(time_that_all_wait_for_passes_for_all_at_once)
+{
+    struct alarm alarm = { .k = k, .ap = ap };
+    alarm.deadline = (struct deadline){ .fire = ring_and_stop, .self = &alarm };
+    PUT(k, CODE_SPA, "\xf4");
+    PUT(k, AP_CODE, "\xf4");
+    clock_arm(&k->clock, &alarm.deadline, 1000000000);
+    ck_assert_int_eq(run_steps(k, MAX_STEPS), PACIFICA_STOP_REQUEST);
+    ck_assert_uint_eq(alarm.fired_ns, 1000000000);
+    ck_assert_uint_eq(vcpu_now_ns(k->cpu), vcpu_now_ns(ap));
+    ck_assert_int_eq(run_steps(k, MAX_STEPS), PACIFICA_STOP_REQUEST);
+    ck_assert_uint_eq(alarm.fired_ns, 2000000000);
+}
+
 /* --- however it is cut --- */
 
 static void mix(void *self, uint64_t word)
@@ -267,6 +304,7 @@ int main(void)
     tcase_add_test(tc, each_gets_the_same_slice_of_time);
     tcase_add_test(tc, a_processor_that_waits_for_sipi_does_nothing);
     tcase_add_test(tc, halted_processors_without_a_deadline_are_halted_for_ever);
+    tcase_add_test(tc, a_halted_machine_goes_on_in_slices);
     tcase_add_test(tc, no_clock_goes_back_from_one_processor_to_another);
     tcase_add_test(tc, pause_gives_the_turn_away);
     tcase_add_test(tc, spinning_without_pause_costs_no_more_than_the_time);
@@ -274,6 +312,7 @@ int main(void)
     tcase_add_test(tc, mwait_ends_when_the_other_processor_writes_the_line);
     tcase_add_test(tc, code_changed_by_another_processor_is_seen);
     tcase_add_test(tc, deadlines_fire_when_all_have_reached_them);
+    tcase_add_test(tc, time_that_all_wait_for_passes_for_all_at_once);
     tcase_add_test(tc, how_a_run_is_cut_changes_nothing);
     tcase_add_test(tc, a_group_takes_no_more_than_its_count);
     suite_add_tcase(suite, tc);
