@@ -67,6 +67,7 @@ enum save_offset {
     SAVE_IO_RESTART = 0x0c8,
     SAVE_HALT_RESTART = 0x0c9,
     SAVE_NMI_MASK = 0x0ca,
+    SAVE_CPL = 0x0cb,
     SAVE_EFER = 0x0d0,
     SAVE_SVM_GUEST = 0x0d8,
     SAVE_SVM_VMCB = 0x0e0,
@@ -220,6 +221,7 @@ static void save_special(struct vcpu *cpu, uint8_t *area)
     /* CHOICE: MWAIT is no halt state: RSM goes on behind it. */
     area[SAVE_HALT_RESTART] = cpu->regs.halted && !cpu->monitor.waiting;
     area[SAVE_NMI_MASK] = cpu->regs.nmi_masked;
+    area[SAVE_CPL] = cpu->regs.cpl;
     vmcb_store(area, SAVE_REVISION, 4, SMM_REVISION);
     vmcb_store(area, SAVE_SMBASE, 4, cpu->msr.smbase);
 }
@@ -352,8 +354,10 @@ static void load_segments(struct vcpu *cpu, const uint8_t *area)
     regs->idtr.base = vmcb_canonical(get(area, SAVE_IDTR + 8), bits);
 }
 
-/* CHOICE: the area has no field for CPL: it is SS.DPL, or the guest's as SMI found it. */
-static uint8_t find_cpl(const struct vcpu *cpu)
+/* CHOICE: table 10-1 has no field for CPL, and no segment tells it: SYSRET leaves SS.DPL alone, and CS has a selector of real
+ * mode until the first far jump. It stands in a reserved byte, where the VMCB has it in the same layout. A guest's is
+ * the one that SMI found. */
+static uint8_t find_cpl(const struct vcpu *cpu, const uint8_t *area)
 {
     if (!(cpu->regs.cr0 & CR0_PE))
         return 0;
@@ -361,7 +365,7 @@ static uint8_t find_cpl(const struct vcpu *cpu)
         return 3;
     if (cpu->svm->suspended.valid)
         return cpu->svm->suspended.cpl;
-    return cpu->regs.seg[SEG_SS].attr >> SEG_ATTR_DPL_SHIFT & 3;
+    return area[SAVE_CPL] & 3;
 }
 
 static void load_registers(struct vcpu *cpu, const uint8_t *area)
@@ -383,7 +387,7 @@ static void load_registers(struct vcpu *cpu, const uint8_t *area)
         cpu->r[i] = get(area, SAVE_RAX - 8 * i);
     cpu->r[REG_RIP] = get(area, SAVE_RIP);
     cpu_set_rflags(cpu, rflags);
-    regs->cpl = find_cpl(cpu);
+    regs->cpl = find_cpl(cpu, area);
 }
 
 /* Restart of the port access; or, if it is not restarted, the #DB trap that SMI came before; or the halt state.

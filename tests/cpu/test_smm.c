@@ -277,6 +277,29 @@ WITH_KIT(rsm_returns_to_every_mode)
     check_round_trip(k, "real mode, an unreal segment");
 }
 
+/* SYSRET leaves the DPL of SS at the 0 that SYSCALL gave it: it does not tell the level. */
+WITH_KIT(rsm_returns_to_level_3_behind_sysret)
+{
+    struct vcpu *cpu = k->cpu;
+    cpu->msr.star = 0x0013000800000000;
+    ck_assert_int_eq(EXEC(k, "\x0f\x05"), STEP_JUMP);
+    ck_assert_int_eq(EXEC(k, "\x48\x0f\x07"), STEP_JUMP);
+    ck_assert_uint_eq(cpu->regs.cpl, 3);
+    ck_assert_uint_eq(segment_dpl(&cpu->regs.seg[SEG_SS]), 0);
+    check_round_trip(k, "level 3 behind SYSRET");
+}
+
+/* Before the first far jump CS holds a selector of real mode, whose low bits are no level. */
+WITH_KIT(rsm_returns_to_level_0_behind_the_switch_to_protected_mode)
+{
+    struct vcpu *cpu = k->cpu;
+    enter_real_mode(cpu);
+    cpu->regs.seg[SEG_CS].selector = 0x1003;
+    cpu->regs.cr0 |= CR0_PE;
+    cpu_update_mode(cpu);
+    check_round_trip(k, "protected mode before the far jump");
+}
+
 WITH_KIT(rsm_keeps_rf_and_does_not_step)
 {
     struct vcpu *cpu = k->cpu;
@@ -548,6 +571,8 @@ int main(void)
         smi_waits_for_gif_and_for_the_end_of_a_shadow,
         rsm_outside_smm_is_ud,
         rsm_returns_to_every_mode,
+        rsm_returns_to_level_3_behind_sysret,
+        rsm_returns_to_level_0_behind_the_switch_to_protected_mode,
         rsm_keeps_rf_and_does_not_step,
         rsm_repairs_what_it_may,
         rsm_shuts_down_on_invalid_state,
