@@ -51,7 +51,8 @@ static void test_registers(void)
     tap_eq(apic_read(APIC_TPR), 0, "TPR is 0");
     tap_eq(apic_read(APIC_LDR), 0, "LDR is 0");
     tap_eq(apic_read(APIC_DFR), 0xffffffff, "DFR is all ones");
-    tap_eq(apic_read(APIC_TIMER_INITIAL) | apic_read(APIC_TIMER_CURRENT), 0, "the timer stands at 0");
+    tap_eq(apic_read(APIC_TIMER_INITIAL) | apic_read(APIC_TIMER_CURRENT), 0,
+           "the timer stands at 0");
     for (unsigned i = 0; i < 6; i++)
         masked = masked && apic_read(lvt[i]) == APIC_LVT_MASKED;
     tap_ok(masked, "all local vectors are masked");
@@ -167,7 +168,8 @@ static void test_nesting(void)
     irq_window();
     tap_ok(apic_vector_bit(APIC_ISR, 0x71) && apic_vector_bit(APIC_ISR, 0x81), "two in service");
     apic_eoi();
-    tap_ok(apic_vector_bit(APIC_ISR, 0x71) && !apic_vector_bit(APIC_ISR, 0x81), "EOI ends the highest");
+    tap_ok(apic_vector_bit(APIC_ISR, 0x71) && !apic_vector_bit(APIC_ISR, 0x81),
+           "EOI ends the highest");
     apic_eoi();
     tap_eq(apic_read(APIC_PPR), 0, "and then the other");
     apic_eoi();

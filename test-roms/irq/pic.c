@@ -48,11 +48,11 @@ static void test_edge(void)
 {
     start(0, hook_eoi);
     line(5, true);
-    tap_eq(pic_irr(PIC1), 0x20, "edge: the request is in IRR");
+    tap_eq(pic_irr(PIC1) & 0x20, 0x20, "edge: the request is in IRR");
     irq_window();
     tap_ok(CAME(V(5)), "and comes with the vector base + 5");
     tap_eq(isr_seen, 0x20, "in its handler ISR has it");
-    tap_eq(pic_irr(PIC1), 0, "and IRR no more, though the line is high");
+    tap_eq(pic_irr(PIC1) & 0x20, 0, "and IRR no more, though the line is high");
     tap_eq(pic_isr(PIC1), 0, "after EOI ISR is empty");
     irq_window();
     tap_ok(NOTHING(), "an edge comes once");
@@ -96,7 +96,8 @@ static void test_priority(void)
     line(1, true);
     for (unsigned i = 0; i < 6; i++)
         irq_window();
-    tap_ok(CAME(V(1), V(9), V(14), V(3), V(5), V(7)), "the lowest number first, the slave's in place of 2");
+    tap_ok(CAME(V(1), V(9), V(14), V(3), V(5), V(7)),
+           "the lowest number first, the slave's in place of 2");
     start(0, NULL);
     line(12, true);
     irq_window();
@@ -130,7 +131,8 @@ static void test_nesting(void)
     line(5, true);
     irq_window();
     irq_window();
-    tap_ok(CAME(V(5), V(3), V(10), V(6)), "higher priorities interrupt a handler, lower ones wait for its EOI");
+    tap_ok(CAME(V(5), V(3), V(10), V(6)),
+           "higher priorities interrupt a handler, lower ones wait for its EOI");
 
     start(0, NULL);
     line(11, true);
@@ -210,7 +212,8 @@ static void test_rotation(void)
     line(5, true);
     for (unsigned i = 0; i < 3; i++)
         irq_window();
-    tap_ok(CAME(V(5), V(3), V(4)), "set priority: the one named is the lowest, the next the highest");
+    tap_ok(CAME(V(5), V(3), V(4)),
+           "set priority: the one named is the lowest, the next the highest");
 
     start(0, NULL);
     line(3, true);

@@ -202,7 +202,8 @@ static void test_mode3(void)
     low = until(true, 1000);
     tap_ok(near(low, 100), "mode 3: low for half of the count");
     tap_ok(near(until(false, 1000), 100), "mode 3: high for the other half");
-    tap_ok(near(rises(2000) * 200, 2000) || near(rises(2000) * 200, 1800), "mode 3: a period is N ticks");
+    tap_ok(near(rises(2000) * 200, 2000) || near(rises(2000) * 200, 1800),
+           "mode 3: a period is N ticks");
     tap_eq(count() & 1, 0, "mode 3: it counts by two");
     gate(false);
     tap_ok(out(), "mode 3: GATE low makes OUT high");

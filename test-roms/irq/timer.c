@@ -105,7 +105,8 @@ static void test_divide(void)
 {
     static const struct {
         uint8_t value, shift;
-    } d[] = { { 0xb, 0 }, { 0x0, 1 }, { 0x1, 2 }, { 0x2, 3 }, { 0x3, 4 }, { 0x8, 5 }, { 0x9, 6 }, { 0xa, 7 } };
+    } d[] = { { 0xb, 0 }, { 0x0, 1 }, { 0x1, 2 }, { 0x2, 3 },
+              { 0x3, 4 }, { 0x8, 5 }, { 0x9, 6 }, { 0xa, 7 } };
     uint32_t whole = counted(0xb);
 
     for (unsigned i = 1; i < 8; i++) {
@@ -140,7 +141,8 @@ static void test_deadline(void)
         return;
     }
     set(APIC_LVT_DEADLINE | VECTOR, 0xb, 0);
-    tap_eq(apic_read(APIC_LVT_TIMER), APIC_LVT_DEADLINE | VECTOR, "TSC-deadline mode can be chosen");
+    tap_eq(apic_read(APIC_LVT_TIMER), APIC_LVT_DEADLINE | VECTOR,
+           "TSC-deadline mode can be chosen");
     at = rdtsc() + 50000;
     wrmsr(MSR_TSC_DEADLINE, at);
     tap_eq(rdmsr(MSR_TSC_DEADLINE), at, "the deadline can be read while it is ahead");

@@ -32,19 +32,19 @@ static void on_nmi(struct trap_frame *frame)
 
 /* With a request pending and IF=0, run `code`; it must come at the label 9 in it. AX and RDX are free, RBX is the stack
  * pointer. */
-#define TAKEN_AT(code, what)                                                                         \
-    do {                                                                                             \
-        uint64_t want;                                                                               \
-        taken = 0;                                                                                   \
-        apic_self_ipi(VECTOR);                                                                       \
-        __asm__ volatile("movq %%rsp, %%rbx\n\tleaq 9f(%%rip), %0\n\tmovl %%ss, %%eax\n\t" code      \
-                         "\n\tcli\n\tmovq %%rbx, %%rsp"                                              \
-                         : "=&r"(want)                                                               \
-                         :                                                                           \
-                         : "rax", "rbx", "rdx", "memory", "cc");                                     \
-        if (!tap_ok(taken == 1 && rip_seen == want, "%s", what))                                     \
-            rom_printf("#   %u came, at %lx, want %lx\n", taken, rip_seen, want);                    \
-        irq_window();                                                                                \
+#define TAKEN_AT(code, what)                                                                    \
+    do {                                                                                        \
+        uint64_t want;                                                                          \
+        taken = 0;                                                                              \
+        apic_self_ipi(VECTOR);                                                                  \
+        __asm__ volatile("movq %%rsp, %%rbx\n\tleaq 9f(%%rip), %0\n\tmovl %%ss, %%eax\n\t" code \
+                         "\n\tcli\n\tmovq %%rbx, %%rsp"                                         \
+                         : "=&r"(want)                                                          \
+                         :                                                                      \
+                         : "rax", "rbx", "rdx", "memory", "cc");                                \
+        if (!tap_ok(taken == 1 && rip_seen == want, "%s", what))                                \
+            rom_printf("#   %u came, at %lx, want %lx\n", taken, rip_seen, want);               \
+        irq_window();                                                                           \
     } while (0)
 
 static void test_boundaries(void)
@@ -53,17 +53,21 @@ static void test_boundaries(void)
     TAKEN_AT("sti\n\tnop\n\t9: nop\n\tnop", "STI: after the next instruction");
     TAKEN_AT("sti\n\tsti\n\t9: nop\n\tnop", "STI, STI: the second has no shadow");
     /* rows: pitfalls 6.2, events 6.8 */
-    TAKEN_AT("sti\n\tmovl %%eax, %%ss\n\tnop\n\t9: nop", "STI, MOV SS: after the instruction behind MOV SS");
+    TAKEN_AT("sti\n\tmovl %%eax, %%ss\n\tnop\n\t9: nop",
+             "STI, MOV SS: after the instruction behind MOV SS");
     TAKEN_AT("pushfq\n\torl $0x200, (%%rsp)\n\tpopfq\n\t9: nop", "POPF: at once");
-    TAKEN_AT("pushq %%rax\n\tpushq %%rbx\n\tpushfq\n\torl $0x200, (%%rsp)\n\tmovl %%cs, %%edx\n\tpushq %%rdx\n\t"
+    TAKEN_AT("pushq %%rax\n\tpushq %%rbx\n\tpushfq\n\torl $0x200, (%%rsp)\n\tmovl %%cs, "
+             "%%edx\n\tpushq %%rdx\n\t"
              "leaq 9f(%%rip), %%rdx\n\tpushq %%rdx\n\tiretq\n\t9: nop\n\tnop",
              "IRET: before the first instruction behind it");
-    TAKEN_AT("movl $15, %%edx\n\tmovq %%rdx, %%cr8\n\tsti\n\tnop\n\tnop\n\txorl %%edx, %%edx\n\tmovq %%rdx, %%cr8\n\t"
+    TAKEN_AT("movl $15, %%edx\n\tmovq %%rdx, %%cr8\n\tsti\n\tnop\n\tnop\n\txorl %%edx, "
+             "%%edx\n\tmovq %%rdx, %%cr8\n\t"
              "9: nop\n\tnop",
              "MOV CR8 that lets it through: at once");
-    TAKEN_AT("movl $15, %%edx\n\tmovq %%rdx, %%cr8\n\tsti\n\tnop\n\tnop\n\tmovl $0xfee00080, %%edx\n\t"
-             "movl $0, (%%rdx)\n\t9: nop\n\tnop",
-             "a store to TPR: at once");
+    TAKEN_AT(
+        "movl $15, %%edx\n\tmovq %%rdx, %%cr8\n\tsti\n\tnop\n\tnop\n\tmovl $0xfee00080, %%edx\n\t"
+        "movl $0, (%%rdx)\n\t9: nop\n\tnop",
+        "a store to TPR: at once");
     /* rows: events 6.10, pitfalls 6.24 */
     TAKEN_AT("sti\n\thlt\n\t9: nop", "STI, HLT: behind HLT");
     taken = 0;
@@ -129,7 +133,8 @@ static void test_halt(void)
     begin = rdtsc();
     wait_for_interrupt();
     end = rdtsc();
-    tap_ok(taken == 1 && end - begin >= 40000, "HLT: what TPR holds back does not end it, the timer does");
+    tap_ok(taken == 1 && end - begin >= 40000,
+           "HLT: what TPR holds back does not end it, the timer does");
     tap_ok(apic_vector_bit(APIC_IRR, LOWER), "the other one is still pending");
     apic_write(APIC_TPR, 0);
     irq_window();

@@ -80,21 +80,24 @@ static void test_transitions(void)
 /* What can be read and written with 0, of the first 40h: the manual's table, as one bit a register. */
 static void test_map(void)
 {
-    static const uint64_t readable = UINT64_C(1) << 0x02 | UINT64_C(1) << 0x03 | UINT64_C(1) << 0x08 |
-                                     UINT64_C(1) << 0x0a | UINT64_C(1) << 0x0d | UINT64_C(1) << 0x0f |
-                                     UINT64_C(0xffffff) << 0x10 | UINT64_C(1) << 0x28 |
-                                     UINT64_C(1) << 0x30 | UINT64_C(0x3f) << 0x32 | UINT64_C(3) << 0x38 |
-                                     UINT64_C(1) << 0x3e;
-    static const uint64_t writable = UINT64_C(1) << 0x08 | UINT64_C(1) << 0x0b | UINT64_C(1) << 0x0f |
-                                     UINT64_C(1) << 0x28 | UINT64_C(0x3f) << 0x32 | UINT64_C(1) << 0x38 |
-                                     UINT64_C(1) << 0x3e;
+    static const uint64_t readable =
+        UINT64_C(1) << 0x02 | UINT64_C(1) << 0x03 | UINT64_C(1) << 0x08 | UINT64_C(1) << 0x0a |
+        UINT64_C(1) << 0x0d | UINT64_C(1) << 0x0f | UINT64_C(0xffffff) << 0x10 |
+        UINT64_C(1) << 0x28 | UINT64_C(1) << 0x30 | UINT64_C(0x3f) << 0x32 | UINT64_C(3) << 0x38 |
+        UINT64_C(1) << 0x3e;
+    static const uint64_t writable =
+        UINT64_C(1) << 0x08 | UINT64_C(1) << 0x0b | UINT64_C(1) << 0x0f | UINT64_C(1) << 0x28 |
+        UINT64_C(0x3f) << 0x32 | UINT64_C(1) << 0x38 | UINT64_C(1) << 0x3e;
     const uint64_t unsaid = UINT64_C(1) << 0x09 | UINT64_C(1) << 0x30 | UINT64_C(1) << 0x3f;
     uint64_t r = 0, w = 0;
 
     for (unsigned n = 0; n < 0x40; n++) {
         r |= (uint64_t)reads(REG(n)) << n;
         if ((unsaid >> n & 1) == 0)
-            w |= (uint64_t)writes(REG(n), n == 0x0f ? 0x1ff : n >= 0x32 && n < 0x38 ? 0x10000 : 0) << n;
+            w |= (uint64_t)writes(REG(n), n == 0x0f               ? 0x1ff
+                                          : n >= 0x32 && n < 0x38 ? 0x10000
+                                                                  : 0)
+                 << n;
     }
     tap_eq(r & ~unsaid, readable & ~unsaid, "which registers can be read");
     tap_eq(w, writable, "which registers can be written");

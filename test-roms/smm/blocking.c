@@ -32,8 +32,9 @@ static void open(void)
 }
 
 /* Each looks at the counters in SMM after it has asked. */
-SMM_CODE(ask_nmi, "movl $0xfee00300, %edi\n movl $0, 0x10(%edi)\n movl $0x4400, (%edi)\n nop\n nop\n"
-                  "movl $nmis, %eax\n movl (%eax), %eax\n movl %eax, 48(%ebx)\n");
+SMM_CODE(ask_nmi,
+         "movl $0xfee00300, %edi\n movl $0, 0x10(%edi)\n movl $0x4400, (%edi)\n nop\n nop\n"
+         "movl $nmis, %eax\n movl (%eax), %eax\n movl %eax, 48(%ebx)\n");
 SMM_CODE(ask_intr, "movl $0xfee00300, %edi\n movl $0x44051, (%edi)\n nop\n nop\n");
 SMM_CODE(ask_smi, "cmpl $1, (%ebx)\n jne 1f\n outb %al, $0xb2\n nop\n nop\n movl (%ebx), %eax\n"
                   "movl %eax, 48(%ebx)\n 1:");
@@ -71,7 +72,8 @@ static void test_nmi_nested(void)
     smm_reset();
     SMM_USE(ask_nmi);
     apic_self_nmi();
-    tap_eq(smm_field(SAVE_NMI_MASK, 1), 1, "SMI in an NMI handler: the area says that NMIs are blocked");
+    tap_eq(smm_field(SAVE_NMI_MASK, 1), 1,
+           "SMI in an NMI handler: the area says that NMIs are blocked");
     tap_eq(seen_in_nmi, 1, "RSM leaves them blocked");
     tap_eq(nmis, 2, "until the handler's IRET");
     trap_set_handler(EXC_NMI, on_nmi);
@@ -161,7 +163,8 @@ static void test_halt(void)
     smi_later(20000);
     interrupt_later(200);
     __asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
-    tap_ok(smm_seen.entries == 1 && taken == 0, "auto-halt restart cleared: RSM goes on behind HLT");
+    tap_ok(smm_seen.entries == 1 && taken == 0,
+           "auto-halt restart cleared: RSM goes on behind HLT");
     while (taken == 0)
         open();
 }
@@ -173,7 +176,8 @@ static void test_halt_closed(void)
     SMM_USE(ask_nmi);
     smi_later(20000);
     __asm__ volatile("cli\n\thlt" : : : "memory");
-    tap_ok(smm_seen.entries == 1 && nmis == 1, "HLT with IF=0: SMI, and the NMI that it sent ends HLT");
+    tap_ok(smm_seen.entries == 1 && nmis == 1,
+           "HLT with IF=0: SMI, and the NMI that it sent ends HLT");
 }
 
 /* ---- shadows, single step -------------------------------------------------------------------------------------- */
@@ -195,11 +199,12 @@ static void test_step(void)
     steps = 0;
     trap_set_handler(EXC_DB, on_step);
     smm_reset();
-    __asm__ volatile("leaq 1f(%%rip), %0\n\tpushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\toutb %%al, $0xb2\n\t1: "
-                     "pushfq\n\tandl $~0x100, (%%rsp)\n\tpopfq"
-                     : "=&r"(behind)
-                     :
-                     : "memory", "cc");
+    __asm__ volatile(
+        "leaq 1f(%%rip), %0\n\tpushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\toutb %%al, $0xb2\n\t1: "
+        "pushfq\n\tandl $~0x100, (%%rsp)\n\tpopfq"
+        : "=&r"(behind)
+        :
+        : "memory", "cc");
     tap_eq(smm_seen.entries, 1, "TF and an OUT that makes SMI: SMM does not step");
     tap_ok(steps == 4 && step_rip[0] == behind, "the step of the OUT comes behind RSM, once");
     trap_set_handler(EXC_DB, NULL);

@@ -29,8 +29,8 @@ static void test_entry(void)
            "CR0: PE, EM, TS and PG are cleared");
     tap_eq(smm_seen.cr4, 0, "CR4 is 0");
     tap_eq(smm_seen.efer, 0, "EFER is 0");
-    tap_eq(smm_seen.eflags & ~(uint32_t)(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF |
-                                         RFLAGS_OF),
+    tap_eq(smm_seen.eflags &
+               ~(uint32_t)(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF),
            2, "EFLAGS is 2: IF=0");
     tap_eq(smm_seen.dr7, 0x400, "DR7 is 400");
     tap_eq(smm_seen.cr3, read_cr3(), "CR3 is not changed");
@@ -47,7 +47,8 @@ static void test_area(void)
     uint16_t tr, cs;
     bool right = true;
 
-    __asm__ volatile("sgdt %0\n\tsidt %1\n\tstr %2\n\tmovw %%cs, %3" : "=m"(gdtr), "=m"(idtr), "=r"(tr), "=r"(cs));
+    __asm__ volatile("sgdt %0\n\tsidt %1\n\tstr %2\n\tmovw %%cs, %3"
+                     : "=m"(gdtr), "=m"(idtr), "=r"(tr), "=r"(cs));
     smm_reset();
     write_dr6(0xffff4ff0);
     for (unsigned i = 0; i < 16; i++)
@@ -72,15 +73,18 @@ static void test_area(void)
     tap_ok(segment(SAVE_CS, cs, 0) && (smm_field(SAVE_CS + 2, 2) & 0x2ff) == 0x29b,
            "CS with its attributes");
     tap_ok(smm_field(SAVE_SS, 2) == SEL_DATA && smm_field(SAVE_DS, 2) == SEL_DATA, "SS and DS");
-    tap_ok(smm_field(SAVE_GDTR + 4, 2) == gdtr.limit && smm_field(SAVE_GDTR + 8, 8) == gdtr.base, "GDTR");
-    tap_ok(smm_field(SAVE_IDTR + 4, 2) == idtr.limit && smm_field(SAVE_IDTR + 8, 8) == idtr.base, "IDTR");
+    tap_ok(smm_field(SAVE_GDTR + 4, 2) == gdtr.limit && smm_field(SAVE_GDTR + 8, 8) == gdtr.base,
+           "GDTR");
+    tap_ok(smm_field(SAVE_IDTR + 4, 2) == idtr.limit && smm_field(SAVE_IDTR + 8, 8) == idtr.base,
+           "IDTR");
     tap_ok(segment(SAVE_TR, tr, (uintptr_t)trap_tss()), "TR");
     tap_eq(smm_field(SAVE_REVISION, 4), 0x30064, "revision: AMD64, I/O restart, SMBASE relocation");
     tap_eq(smm_field(SAVE_SMBASE, 4), SMBASE_RESET, "SMBASE");
     tap_eq(smm_field(SAVE_IO_DWORD, 4) >> 16, APM_PORT, "I/O trap: the port");
     tap_eq(smm_field(SAVE_IO_DWORD, 4) & 0x7f, 0x12, "a byte, OUT, valid");
     tap_eq(smm_field(SAVE_IO_RIP, 8), rip_behind - 1, "the OUT itself");
-    tap_eq(smm_field(SAVE_HALT_RESTART, 1) | smm_field(SAVE_NMI_MASK, 1), 0, "neither HLT nor NMI blocking");
+    tap_eq(smm_field(SAVE_HALT_RESTART, 1) | smm_field(SAVE_NMI_MASK, 1), 0,
+           "neither HLT nor NMI blocking");
     write_dr6(0xffff0ff0);
 }
 
@@ -113,7 +117,10 @@ static void test_changes(void)
     tap_eq(value, 0xe15e, "and RIP");
     smm_reset();
     smm_patch(SAVE_RFLAGS, (uint32_t)(RFLAGS_ONE | RFLAGS_CF | RFLAGS_DF));
-    __asm__ volatile("outb %%al, $0xb2\n\tpushfq\n\tpopq %0\n\tcld" : "=r"(value) : "a"(0) : "memory", "cc");
+    __asm__ volatile("outb %%al, $0xb2\n\tpushfq\n\tpopq %0\n\tcld"
+                     : "=r"(value)
+                     : "a"(0)
+                     : "memory", "cc");
     tap_eq(value & (RFLAGS_CF | RFLAGS_DF), RFLAGS_CF | RFLAGS_DF, "and RFLAGS");
 }
 
@@ -172,7 +179,8 @@ static void test_modes(void)
                 (smm_field(SAVE_EFER, 8) >> 10 & 1) == modes[i].lma &&
                 (smm_field(SAVE_RFLAGS, 8) >> 17 & 1) == modes[i].vm &&
                 smm_field(SAVE_REG(1), 4) == 0x12345678;
-        tap_ok(smm_seen.entries == 1 && saved, "SMI from %s: the mode is in the area", modes[i].name);
+        tap_ok(smm_seen.entries == 1 && saved, "SMI from %s: the mode is in the area",
+               modes[i].name);
         tap_ok(modes_done(&e, modes[i].end) && modes_reg(M_DX) == 0x600d &&
                    modes_reg(M_CX) == 0x12345678,
                "RSM goes back to %s", modes[i].name);

@@ -52,8 +52,8 @@ extern uint8_t smm_area[SMM_AREA_BYTES];
 uint64_t smm_field(unsigned at, unsigned bytes);
 
 /* Code for the handler to call; DS is flat, EBX points to smm_seen. */
-#define SMM_CODE(name, text)                                                                \
-    extern const uint8_t name[], name##_end[];                                              \
+#define SMM_CODE(name, text)                                                                  \
+    extern const uint8_t name[], name##_end[];                                                \
     __asm__(".pushsection .text\n.code16\n.globl " #name ", " #name "_end\n" #name ":\n" text \
             "\nret\n" #name "_end:\n.code64\n.popsection")
 #define SMM_USE(name) smm_use(name, name##_end)

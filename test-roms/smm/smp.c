@@ -73,7 +73,8 @@ static void test_ipi(void)
     smm_reset();
     smp_run(1, smi_here, NULL);
     smp_wait(1);
-    tap_ok(smm_seen.entries == 1 && smm_seen.id == 1, "port B2h: SMI goes to the processor that writes it");
+    tap_ok(smm_seen.entries == 1 && smm_seen.id == 1,
+           "port B2h: SMI goes to the processor that writes it");
 
     smm_reset();
     start(halt);
@@ -141,7 +142,8 @@ static void test_waiting(void)
         smp_delay(SMP_A_WHILE / 10);
     smp_run(1, smi_here, NULL);
     smp_wait(1);
-    tap_ok(smm_seen.entries == 1 && smm_seen.id == 1, "a processor that was started anew takes SMI");
+    tap_ok(smm_seen.entries == 1 && smm_seen.id == 1,
+           "a processor that was started anew takes SMI");
 }
 
 int rom_main(void)

@@ -63,13 +63,19 @@ static void test_high(void)
 
 /* ---- ASeg and TSeg ---------------------------------------------------------------------------------------------- */
 
-SMM_CODE(write_aseg, "movl $0xa0100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl $0x600dcafe, (%edi)\n"
-                     "movl (%edi), %eax\n movl %eax, 52(%ebx)");
+SMM_CODE(
+    write_aseg,
+    "movl $0xa0100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl $0x600dcafe, (%edi)\n"
+    "movl (%edi), %eax\n movl %eax, 52(%ebx)");
 SMM_CODE(read_aseg, "movl $0xa0100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)");
-SMM_CODE(write_tseg, "movl $0x800100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl $0x600dcafe, (%edi)\n"
-                     "movl (%edi), %eax\n movl %eax, 52(%ebx)");
-SMM_CODE(read_tseg, "movl $0x800100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl 0x200000(%edi), %eax\n"
-                    "movl %eax, 52(%ebx)");
+SMM_CODE(
+    write_tseg,
+    "movl $0x800100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl $0x600dcafe, (%edi)\n"
+    "movl (%edi), %eax\n movl %eax, 52(%ebx)");
+SMM_CODE(
+    read_tseg,
+    "movl $0x800100, %edi\n movl (%edi), %eax\n movl %eax, 48(%ebx)\n movl 0x200000(%edi), %eax\n"
+    "movl %eax, 52(%ebx)");
 
 static void test_aseg(void)
 {
@@ -117,7 +123,8 @@ static void test_tseg(void)
     tap_eq(*at(TSEG + 0x100), 0x600dcafe, "TE=0: it is memory as any other");
 }
 
-SMM_CODE(copy_there, "movl $0x38000, %esi\n movl $0xa8000, %edi\n movl $0x800, %ecx\n cld\n addr32 rep movsl");
+SMM_CODE(copy_there,
+         "movl $0x38000, %esi\n movl $0xa8000, %edi\n movl $0x800, %ecx\n cld\n addr32 rep movsl");
 
 static void test_handler_in_aseg(void)
 {

@@ -83,7 +83,8 @@ static void test_physical(const char *mode, uint32_t everybody)
 {
     for (unsigned i = 0; i < n; i++)
         tap_eq(send(i, ICR_FIXED | VECTOR), 1u << i, "%s: fixed to processor %u only", mode, i);
-    tap_eq(send(everybody, ICR_FIXED | VECTOR), all(), "%s: destination of all ones: everybody", mode);
+    tap_eq(send(everybody, ICR_FIXED | VECTOR), all(), "%s: destination of all ones: everybody",
+           mode);
     tap_eq(send(0, ICR_TO_SELF | VECTOR), 1, "%s: shorthand self", mode);
     tap_eq(send(0, ICR_TO_ALL | VECTOR), all(), "%s: shorthand all including self", mode);
     tap_eq(send(0, ICR_TO_OTHERS | VECTOR), all() & ~1u, "%s: shorthand all excluding self", mode);
@@ -151,8 +152,7 @@ static void test_lowest(void)
     }
     apic_set(APIC_TPR, 0);
     set = send(0xff, ICR_LOGICAL | ICR_LOWEST | VECTOR);
-    tap_ok(set != 0 && (set & (set - 1)) == 0 && set != 1u << 31,
-           "of equals exactly one takes it");
+    tap_ok(set != 0 && (set & (set - 1)) == 0 && set != 1u << 31, "of equals exactly one takes it");
     set = send(1u << (n - 1), ICR_LOGICAL | ICR_LOWEST | VECTOR);
     tap_eq(set, 1u << (n - 1), "the destination limits who may");
 }

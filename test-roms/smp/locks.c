@@ -238,11 +238,12 @@ static void test_tickets(void)
 /* LOCK OR, AND, BTC, NEG, NOT and DEC of neighbours in one doubleword do not disturb each other. */
 static void toggle(volatile void *at, unsigned cpu)
 {
-    __asm__ volatile("lock orb $0x80, (%0)\n\tlock andb $0x7f, (%0)\n\tlock notb (%0)\n\tlock notb (%0)\n\t"
-                     "lock negb (%0)\n\tlock decb (%0)\n\tlock notb (%0)"
-                     :
-                     : "r"((volatile uint8_t *)at + cpu)
-                     : "memory", "cc");
+    __asm__ volatile(
+        "lock orb $0x80, (%0)\n\tlock andb $0x7f, (%0)\n\tlock notb (%0)\n\tlock notb (%0)\n\t"
+        "lock negb (%0)\n\tlock decb (%0)\n\tlock notb (%0)"
+        :
+        : "r"((volatile uint8_t *)at + cpu)
+        : "memory", "cc");
 }
 
 static void test_neighbours(void)

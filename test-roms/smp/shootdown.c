@@ -165,7 +165,7 @@ static void caller(void *arg)
         while (phase < p)
             cpu_pause();
         cpuid(0, 0); /* serializes */
-        seen[cpu] = seen[cpu] << 8 | ((uint32_t (*)(void))(uintptr_t)code)();
+        seen[cpu] = seen[cpu] << 8 | ((uint32_t(*)(void))(uintptr_t)code)();
         __atomic_add_fetch(&acks, 1, __ATOMIC_SEQ_CST);
     }
 }
@@ -204,16 +204,16 @@ static void spin(void *arg)
 {
     (void)arg;
     phase = 1;
-    seen[1] = ((uint32_t (*)(void))(uintptr_t)loop_code)();
+    seen[1] = ((uint32_t(*)(void))(uintptr_t)loop_code)();
 }
 
 static void test_loop(void)
 {
-    const uint8_t bytes[] = { 0x31, 0xc0,       /* xorl %eax, %eax */
-                              0xff, 0xc0,       /* 1: incl %eax */
-                              0xf3, 0x90,       /* pause */
-                              0xeb, 0xfa,       /* jmp 1b */
-                              0xb8, 1, 2, 0, 0, /* movl $0x201, %eax */
+    const uint8_t bytes[] = { 0x31, 0xc0,          /* xorl %eax, %eax */
+                              0xff, 0xc0,          /* 1: incl %eax */
+                              0xf3, 0x90,          /* pause */
+                              0xeb, 0xfa,          /* jmp 1b */
+                              0xb8, 1,    2, 0, 0, /* movl $0x201, %eax */
                               0xc3 };
 
     memcpy(loop_code, bytes, sizeof bytes);
