@@ -69,6 +69,7 @@ __asm__(".text\n"
         "3:\n"
         "smc_prefix_target:\n\tincl %eax\n\tdecl %ecx\n\tjnz 2b\n\tret\n");
 
+/* rows: pitfalls 8.1 */
 static void test_exact(void)
 {
     tap_eq(smc_next(), 7, "a store into the next instruction is seen by it");
@@ -81,6 +82,7 @@ static void test_exact(void)
 }
 
 /* Two linear addresses of one page: a store through one is seen by code that runs at the other. */
+/* rows: pitfalls 8.1, 8.8 */
 static void test_alias(void)
 {
     uint8_t *alias = (uint8_t *)(PAGING_WINDOW + 0x600000);

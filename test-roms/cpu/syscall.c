@@ -59,6 +59,7 @@ static struct trap_result user(void (*code)(void))
                          0, 0);
 }
 
+/* rows: events 11.1, pitfalls 3.15 */
 static void test_enable(void)
 {
     struct trap_result r;
@@ -71,6 +72,7 @@ static void test_enable(void)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
 }
 
+/* rows: events 11.3, 11.4, 11.5, 11.6, 11.7, pitfalls 3.16 */
 static void test_round_trip(void)
 {
     struct trap_result r;
@@ -101,6 +103,7 @@ static void kernel_non_canonical(void)
     __asm__ volatile("movabsq $0x800000000000, %rcx\n\tsysretq");
 }
 
+/* rows: events 11.2, 11.8, pitfalls 3.17 */
 static void test_checks(void)
 {
     struct trap_result r;

@@ -69,6 +69,7 @@ static void expect(unsigned pcid, uint64_t la, uint32_t want, const char *what)
     tap_eq(read_at(la), want, "%s", what);
 }
 
+/* rows: pitfalls 4.16, svmop 14.5, 14.19 */
 static void test_tags(void)
 {
     stale();
@@ -88,6 +89,7 @@ static void test_tags(void)
     expect(2, LA, OLD, "and leaves another one");
 }
 
+/* rows: svmop 14.11 */
 static void test_invpcid(void)
 {
     stale();

@@ -58,6 +58,7 @@ static void pass(void (*body)(void *), const char *what)
     tap_eq(r.vector, EXC_NONE, "%s passes", what);
 }
 
+/* rows: pitfalls 4.9 */
 static void test_smep(void)
 {
     pass(do_fetch, "a fetch at CPL 0 from a user page with SMEP=0");
@@ -92,6 +93,7 @@ static void split_gdt(void)
     __asm__ volatile("lgdt %0" : : "m"(moved));
 }
 
+/* rows: pitfalls 4.9 */
 static void test_smap(void)
 {
     struct trap_result r;

@@ -61,6 +61,7 @@ static void expect(uint64_t la, uint32_t want, const char *what)
     tap_eq(read_at(la), want, "%s", what);
 }
 
+/* rows: pitfalls 4.14, svmop 14.9 */
 static void test_invlpg(void)
 {
     struct trap_result r;
@@ -78,6 +79,7 @@ static void test_invlpg(void)
     tap_ok(r.vector == EXC_PF && r.error == 0, "until INVLPG");
 }
 
+/* rows: pitfalls 4.15, svmop 14.5 */
 static void test_mov_cr3(void)
 {
     stale(0);
@@ -100,6 +102,7 @@ static void test_mov_cr3(void)
     expect(LA, NEW, "with CR4.PGE=0 the G bit means nothing");
 }
 
+/* rows: pitfalls 4.13, svmop 14.17 */
 static void test_rights(void)
 {
     volatile uint64_t *e;
@@ -126,6 +129,7 @@ static void test_rights(void)
     expect(LA, NEW, "a page that appears is seen without a flush");
 }
 
+/* rows: pitfalls 4.7 */
 static void test_accessed(void)
 {
     volatile uint64_t *e;
@@ -167,6 +171,7 @@ static uint64_t call(uint64_t la)
     return ((uint64_t(*)(void))la)();
 }
 
+/* rows: pitfalls 8.8 */
 static void test_code(void)
 {
     static const uint8_t one[] = { 0xb8, 1, 0, 0, 0, 0xc3 }, two[] = { 0xb8, 2, 0, 0, 0, 0xc3 };

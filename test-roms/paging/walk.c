@@ -101,6 +101,7 @@ static void set(unsigned level, uint64_t bits)
     flush();
 }
 
+/* rows: pitfalls 4.1, 4.2, 4.5, 4.6, events 4.2, 4.7, 4.8 */
 static void test_rights(void)
 {
     void *la = (void *)LA;
@@ -135,6 +136,7 @@ static void test_rights(void)
     }
 }
 
+/* rows: pitfalls 4.3, events 4.9 */
 static void test_reserved(void)
 {
     unsigned width = cpu_maxphyaddr();
@@ -179,6 +181,7 @@ static uint64_t bits(unsigned level)
     return *entry(level) & (PAGE_A | PAGE_D);
 }
 
+/* rows: pitfalls 4.7 */
 static void test_accessed_dirty(void)
 {
     void *la = (void *)LA;
@@ -232,6 +235,7 @@ static void test_large(void)
     tap_eq(*e & (PAGE_A | PAGE_D), PAGE_A | PAGE_D, "a write sets D in its PDPE");
 }
 
+/* rows: pitfalls 4.11, 4.12, events 3.2.9 */
 static void test_crossing(void)
 {
     uint64_t next = LA + PAGE_4K;

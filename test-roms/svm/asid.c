@@ -74,6 +74,7 @@ static void expect(unsigned guest, const char *code, uint8_t control, uint64_t l
         rom_printf("#   read %lx %lx %lx\n", cpu->rbx, cpu->rcx, cpu->rdx);
 }
 
+/* rows: svmop 14.1, 14.19, 14.20 */
 static void test_tags(void)
 {
     stale();
@@ -115,6 +116,7 @@ static void test_code(void)
     tap_eq(g[0].rbx, 64, "but after one");
 }
 
+/* rows: svmop 14.1, 14.2, 14.3, 14.4 */
 static void test_tlb_control(void)
 {
     stale();
@@ -135,6 +137,7 @@ static void test_tlb_control(void)
     tap_eq(svm_get8(&g[1], VMCB_TLB_CONTROL), 0, "TLB_CONTROL is not written by the processor");
 }
 
+/* rows: svmop 14.10 */
 static void test_invlpga(void)
 {
     stale();
@@ -149,6 +152,7 @@ static void test_invlpga(void)
 }
 
 /* The guest changes its own table: INVLPG by the guest and INVLPGA by the host show the new page. */
+/* rows: svmop 14.9, 14.10 */
 static void test_guest_tables(void)
 {
     uint64_t root = (uintptr_t)paging_root();
@@ -176,6 +180,7 @@ static void test_guest_tables(void)
 }
 
 /* The host has entries of its own under ASID 0, at the same addresses. */
+/* rows: svmop 14.2, 14.3 */
 static void test_host(void)
 {
     uint64_t *root = paging_root();

@@ -80,6 +80,7 @@ static void reads(uint32_t want, const char *what)
 }
 
 /* CR0.PG=0: a linear address is a guest physical one. */
+/* rows: svmop 15.1.3, 15.1.4, 15.2.4 */
 static void test_unpaged(void)
 {
     const uint64_t at = WINDOW + 8;
@@ -114,6 +115,7 @@ static void test_unpaged(void)
 }
 
 /* Two levels: 4 MiB pages to themselves. */
+/* rows: svmop 15.1.2, 15.2.2 */
 static void test_32bit(void)
 {
     for (uint32_t i = 0; i < 1024; i++)
@@ -140,6 +142,7 @@ static void test_32bit(void)
 }
 
 /* PAE: the host's own directories serve, four PDPTEs point to them. */
+/* rows: svmop 15.1.2, 15.2.2, 15.2.7, pitfalls 4.4 */
 static void test_pae(void)
 {
     uint64_t *pdp = (uint64_t *)(paging_root()[0] & PAGE_ADDRESS);
@@ -169,6 +172,7 @@ static void test_pae(void)
 }
 
 /* Four levels with PCIDs: the same tables under PCID 1 and 2. */
+/* rows: svmop 14.5, 14.10 */
 static void test_pcid(void)
 {
     uint64_t root = (uintptr_t)paging_root();
@@ -215,6 +219,7 @@ static void test_pcid(void)
 }
 
 /* Five levels in the guest, four in the nested tables. */
+/* rows: svmop 15.1.2, 15.2.13, 15.2.14 */
 static void test_five_levels(void)
 {
     const uint64_t high = UINT64_C(1) << 48; /* canonical with five levels only */

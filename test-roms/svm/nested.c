@@ -46,6 +46,7 @@ static void expect_npf(uint64_t info1, uint64_t gpa, const char *what)
     tap_eq(svm_get(&g, VMCB_EXITINFO2), gpa, "%s: EXITINFO2 is the guest physical address", what);
 }
 
+/* rows: svmop 15.2.3, 15.2.5, 15.2.8, 15.2.9, 15.2.12 */
 static void test_final(void)
 {
     static const struct {
@@ -88,6 +89,7 @@ static void test_final(void)
     tap_eq(svm_run(&g), VMEXIT_VMMCALL, "read, NX: passes");
 }
 
+/* rows: svmop 15.2.2 */
 static void test_tables(void)
 {
     /* Where the walk for an address below 1 GiB reads the guest's tables. */
@@ -121,6 +123,7 @@ static void test_tables(void)
 }
 
 /* The guest's own fault comes first; it does not touch what the nested tables say of the target. */
+/* rows: svmop 15.2.6, 15.2.7, 15.2.8 */
 static void test_order(void)
 {
     const uint64_t window = PAGING_WINDOW + UINT64_C(0x7000000);
@@ -179,6 +182,7 @@ static void test_delivery(void)
     }
 }
 
+/* rows: svmop 15.2.10 */
 static void test_accessed_dirty(void)
 {
     volatile uint64_t *data, *table;
@@ -201,6 +205,7 @@ static void test_accessed_dirty(void)
     tap_eq(*data & (PAGE_A | PAGE_D), PAGE_A, "a fetch sets A in the nested leaf");
 }
 
+/* rows: svmop 15.2.2, 15.2.10 */
 static void test_guest_accessed(void)
 {
     const uint64_t window = PAGING_WINDOW + UINT64_C(0x7000000);
@@ -221,6 +226,7 @@ static void test_guest_accessed(void)
 }
 
 /* The guest's address is not the host's: two nested tables, one guest physical address. */
+/* rows: svmop 15.1.1, 15.2.11 */
 static void test_translation(void)
 {
     static uint64_t other[512] __attribute__((aligned(4096)));
