@@ -7,16 +7,17 @@
 enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool supervisor)
 {
     const struct access access = { .kind = ACCESS_WRITE, .supervisor = supervisor };
-    uint64_t last = la + bytes - 1;
-    for (uint64_t at = la;; at = (at | 0xfff) + 1) {
+    bool wraps = !cpu_long64(cpu) && la >> 32 == 0; /* at 4 GiB */
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t at = wraps ? (uint32_t)(la + done) : la + done;
         struct walk_result walked = paging_translate(cpu->paging, mem_regime(cpu), at, access);
         if (walked.status == WALK_FAULT)
             return cpu_raise_page_fault(cpu, at, walked.code);
         if (walked.status == WALK_NPF)
             return cpu_raise_npf(cpu, walked.info1, walked.gpa);
-        if ((at | 0xfff) >= (last | 0xfff))
-            return STEP_NEXT;
+        done += 0x1000 - (at & 0xfff);
     }
+    return STEP_NEXT;
 }
 
 static uint64_t width_mask(const struct stack *stack)
@@ -87,16 +88,6 @@ static void set_level(struct vcpu *cpu, uint8_t cpl)
     cpu->context_stale = true;
 }
 
-/* A word is one access; a 32-bit stack may wrap around at 4 GiB. */
-static enum step check_word(struct vcpu *cpu, uint64_t la, unsigned size, unsigned width,
-                            bool supervisor)
-{
-    uint64_t room = width == 8 ? size : (UINT64_C(1) << 32) - la;
-    unsigned first = room < size ? (unsigned)room : size;
-    enum step step = stack_check(cpu, la, first, supervisor);
-    return step == STEP_NEXT && first < size ? stack_check(cpu, 0, size - first, supervisor) : step;
-}
-
 /* In the order of the pushes: CR2 is the first word that cannot be written. */
 static enum step check_pages(struct vcpu *cpu, const struct stack *stack,
                              const struct stack_frame *frame, bool supervisor)
@@ -106,7 +97,7 @@ static enum step check_pages(struct vcpu *cpu, const struct stack *stack,
         uint64_t la = linear_below(stack, n * frame->slot);
         if ((la | 0xfff) == known && (la & 0xfff) + frame->slot <= 0x1000)
             continue;
-        enum step step = check_word(cpu, la, frame->slot, stack->width, supervisor);
+        enum step step = stack_check(cpu, la, frame->slot, supervisor);
         if (step != STEP_NEXT)
             return step;
         known = la | 0xfff;

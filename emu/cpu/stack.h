@@ -6,7 +6,8 @@
 
 /* May [la, la + bytes) be written? STEP_NEXT, or STEP_RAISED with #PF or a nested page fault for the lowest faulting
  * page. supervisor: an implicit supervisor access (CPL 0-2 after the transfer), else one of the current CPL. `la` is
- * canonical. Nothing is written; A and D bits and the TLB change as for the stores themselves. */
+ * canonical, and wraps around at 4 GiB as 32-bit segments do. Nothing is written; A and D bits and the TLB change as for
+ * the stores themselves. */
 EMU_MUST_USE enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool supervisor);
 
 /* Words to be pushed, in the order of the pushes: at most those of a call gate with 31 parameters. Made by frame_init():

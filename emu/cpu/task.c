@@ -143,7 +143,7 @@ static enum step probe_all(struct vcpu *cpu, const struct task_switch *how,
     if (step == STEP_NEXT && !leaves_old(how))
         step = probe(cpu, &tss->seg, 0, 2, true);
     if (step == STEP_NEXT && leaves_old(how))
-        step = stack_check(cpu, old_descriptor(cpu) + 5ull, 1, true);
+        step = stack_check(cpu, old_descriptor(cpu) + 5, 1, true);
     if (step == STEP_NEXT && how->cause != TASK_IRET)
         step = stack_check(cpu, (uint32_t)(tss->la + 5), 1, true);
     return step;
