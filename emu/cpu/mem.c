@@ -17,8 +17,7 @@ static const struct fast_entry no_fast[FAST_ENTRIES] = {
     [FAST_ENTRIES - 1] = { .rtag = FAST_TAG_NONE, .wtag = FAST_TAG_NONE },
 };
 
-/* APM vol 2, 8.2.17 "#AC-Alignment-Check Exception (Vector 17)". */
-static bool alignment_checked(const struct vcpu *cpu)
+bool mem_alignment_checked(const struct vcpu *cpu)
 {
     return cpu->regs.cpl == 3 && (cpu->regs.cr0 & CR0_AM) && (cpu->rflags & FLAG_AC);
 }
@@ -63,7 +62,7 @@ static void regime_rebuild(struct vcpu *cpu)
 
     struct fast_entry *bank = paging_bank(cpu->paging, regime);
     cpu->bank = bank;
-    bool slow = alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM) ||
+    bool slow = mem_alignment_checked(cpu) || probes_want(cpu->probes, PROBE_MEM) ||
                 (debug_armed(cpu) && debug_watches_data(cpu));
     cpu->fast = slow ? (struct fast_entry *)(uintptr_t)no_fast : bank;
     cpu->context_stale = false;
@@ -197,7 +196,7 @@ static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct 
                            struct mem_rmw *at)
 {
     if (!access.supervisor && (size & (size - 1)) == 0 && (la & (size - 1)) != 0 &&
-        alignment_checked(cpu))
+        mem_alignment_checked(cpu))
         return cpu_raise_code(cpu, EXC_AC, 0);
 
     unsigned in_page = 4096 - (unsigned)(la & 4095);

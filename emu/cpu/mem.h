@@ -17,6 +17,9 @@ EMU_MUST_USE enum step mem_linear(struct vcpu *cpu, enum seg seg, uint64_t off, 
 /* Effective offset of the memory operand, cut to the address size. */
 uint64_t mem_offset(const struct vcpu *cpu, const struct insn *in);
 
+/* Are accesses of the current level checked for alignment? APM vol 2, 8.2.17 "#AC-Alignment-Check Exception (Vector 17)". */
+bool mem_alignment_checked(const struct vcpu *cpu);
+
 /* Loads and stores of 1-8 bytes (any size) at seg:off, zero-extended; page crossings are checked on both pages before
  * anything is written. */
 EMU_MUST_USE enum step mem_load(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,

@@ -140,6 +140,8 @@ static enum step check_destination(struct vcpu *cpu, uint64_t off, const struct 
                                    uint64_t *la)
 {
     enum step step = mem_linear(cpu, SEG_ES, off, s->size, ACCESS_WRITE, la);
+    if (step == STEP_NEXT && (*la & (s->size - 1)) != 0 && mem_alignment_checked(cpu))
+        return cpu_raise_code(cpu, EXC_AC, 0);
     return step == STEP_NEXT ? stack_check(cpu, *la, s->size, false) : step;
 }
 

@@ -215,6 +215,20 @@ WITH_KIT(ins_checks_its_destination_before_the_port)
     ck_assert_uint_eq(k->cpu->r[REG_RDI], PAGED_LA + 0xffe);
 }
 
+/* rows: pitfalls 9.1 */
+WITH_KIT(ins_checks_alignment_before_the_port)
+{
+    kit_mode(k, MODE_LONG64, 3);
+    k->cpu->regs.cr0 |= CR0_AM;
+    k->cpu->rflags |= FLAG_IOPL | FLAG_AC;
+    cpu_update_mode(k->cpu);
+    k->cpu->r[REG_RDI] = DATA_SPA + 2;
+    kit_raised(k, EXEC(k, "\x6d"), EXC_AC, 0);
+    ck_assert_uint_eq(k->reads, 0);
+    ck_assert_int_eq(EXEC(k, "\x66\x6d"), STEP_NEXT); /* INSW */
+    ck_assert_uint_eq(k->reads, 1);
+}
+
 static void rep(struct kit *k, uint64_t count, int32_t budget)
 {
     k->cpu->r[REG_RIP] = CODE_SPA;
@@ -315,6 +329,7 @@ int main(void)
     tcase_add_test(all, rep_with_rcx_0_does_not_exit);
     tcase_add_test(all, strings_move_one_element);
     tcase_add_test(all, ins_checks_its_destination_before_the_port);
+    tcase_add_test(all, ins_checks_alignment_before_the_port);
     tcase_add_test(all, rep_charges_each_iteration_after_the_first);
     tcase_add_test(all, rep_stops_when_the_budget_is_used_up);
     tcase_add_test(all, rep_with_tf_or_attention_does_one_iteration);
