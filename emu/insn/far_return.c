@@ -1,16 +1,16 @@
 /* Far RET, and what IRET shares with it. APM vol 3, "RET (Far)"; vol 2, 4.11.5 "Return Control Transfers". */
 #include "emu/insn/far_priv.h"
 
+/* CHOICE: the selector is read first, as on Zen 4: its fault comes before that of the offset. */
 enum step far_pop_pointer(struct vcpu *cpu, uint64_t rsp, unsigned size, uint64_t *offset,
                           uint16_t *selector)
 {
     uint64_t value;
-    enum step step = stack_load(cpu, rsp, size, offset);
-    if (step == STEP_NEXT)
-        step = stack_load(cpu, rsp + size, size, &value);
-    if (step == STEP_NEXT)
-        *selector = (uint16_t)value;
-    return step;
+    enum step step = stack_load(cpu, rsp + size, size, &value);
+    if (step != STEP_NEXT)
+        return step;
+    *selector = (uint16_t)value;
+    return stack_load(cpu, rsp, size, offset);
 }
 
 /* --- protected and long mode --- */
@@ -52,10 +52,13 @@ static enum step check_return_ss(struct vcpu *cpu, struct far_return *ret)
 
 enum step far_return_finish(struct vcpu *cpu, struct far_return *ret)
 {
-    enum step step = ret->new_stack ? check_return_ss(cpu, ret) : STEP_NEXT;
+    /* CHOICE: RIP comes behind SS, but before it where 64-bit IRET stays at its level: as on Zen 4. */
+    bool enters = segment_may_enter(cpu, &ret->cs.seg, ret->rip);
+    enum step step =
+        ret->new_stack && (enters || ret->outer) ? check_return_ss(cpu, ret) : STEP_NEXT;
     if (step != STEP_NEXT)
         return step;
-    if (!segment_may_enter(cpu, &ret->cs.seg, ret->rip))
+    if (!enters)
         return cpu_raise_code(cpu, EXC_GP, 0);
     step = descriptor_mark(cpu, &ret->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && ret->new_stack && (ret->ss.seg.attr & SEG_ATTR_P))
@@ -108,7 +111,8 @@ static enum step ret_real(struct vcpu *cpu, const struct insn *in)
     return STEP_JUMP;
 }
 
-/* imm16 bytes of parameters are released from both stacks. */
+/* imm16 bytes of parameters are released from both stacks. CHOICE: the other level's stack is read as soon as the RPL tells of
+ * another level, before the selector is looked at, as on Zen 4. */
 enum step insn_ret_far(struct vcpu *cpu, const struct insn *in)
 {
     if (!cpu_protected(cpu))
@@ -117,14 +121,14 @@ enum step insn_ret_far(struct vcpu *cpu, const struct insn *in)
     uint64_t rsp = cpu->r[REG_RSP];
     struct far_return ret = { 0 };
     enum step step = far_pop_pointer(cpu, rsp, size, &ret.rip, &ret.cs_selector);
-    if (step == STEP_NEXT)
-        step = far_return_check_cs(cpu, &ret);
-    if (step == STEP_NEXT && ret.outer) {
+    if (step == STEP_NEXT && SELECTOR_RPL(ret.cs_selector) != cpu->regs.cpl) {
         ret.new_stack = true;
         rsp += 2 * size + release;
         step = far_pop_pointer(cpu, rsp, size, &ret.rsp, &ret.ss_selector);
         ret.rsp += release;
     }
+    if (step == STEP_NEXT)
+        step = far_return_check_cs(cpu, &ret);
     if (step == STEP_NEXT)
         step = far_return_finish(cpu, &ret);
     if (step != STEP_NEXT)

@@ -3,12 +3,12 @@
 #include "emu/cpu/task.h"
 #include "emu/insn/far_priv.h"
 
-/* RIP, CS and RFLAGS from the stack. */
+/* RIP, CS and RFLAGS from the stack. CHOICE: RFLAGS is read first, as on Zen 4: its fault comes before theirs. */
 static enum step read_frame(struct vcpu *cpu, unsigned size, struct far_return *ret)
 {
     uint64_t rsp = cpu->r[REG_RSP];
-    enum step step = far_pop_pointer(cpu, rsp, size, &ret->rip, &ret->cs_selector);
-    return step == STEP_NEXT ? stack_load(cpu, rsp + 2 * size, size, &ret->flags) : step;
+    enum step step = stack_load(cpu, rsp + 2 * size, size, &ret->flags);
+    return step == STEP_NEXT ? far_pop_pointer(cpu, rsp, size, &ret->rip, &ret->cs_selector) : step;
 }
 
 static unsigned iopl(const struct vcpu *cpu)
@@ -117,11 +117,13 @@ static enum step iret_protected(struct vcpu *cpu, unsigned size)
         return step;
     if ((ret.flags & FLAG_VM) && size == 4 && cpu->regs.cpl == 0 && !cpu_long_mode(cpu))
         return iret_to_v86(cpu, &ret);
-    step = far_return_check_cs(cpu, &ret);
-    /* In 64-bit mode SS:RSP are always there, at any operand size. */
-    ret.new_stack = ret.outer || cpu_long64(cpu);
-    if (step == STEP_NEXT && ret.new_stack)
+    /* In 64-bit mode SS:RSP are always there, at any operand size. CHOICE: otherwise they are read as soon as the RPL tells of
+     * another level, before the selector is looked at, as on Zen 4. */
+    ret.new_stack = SELECTOR_RPL(ret.cs_selector) != cpu->regs.cpl || cpu_long64(cpu);
+    if (ret.new_stack)
         step = far_pop_pointer(cpu, cpu->r[REG_RSP] + 3 * size, size, &ret.rsp, &ret.ss_selector);
+    if (step == STEP_NEXT)
+        step = far_return_check_cs(cpu, &ret);
     if (step == STEP_NEXT)
         step = far_return_finish(cpu, &ret);
     if (step != STEP_NEXT)

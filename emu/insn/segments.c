@@ -100,7 +100,7 @@ enum step insn_fsgsbase(struct vcpu *cpu, const struct insn *in)
         return STEP_NEXT;
     }
     uint64_t value = reg_read(cpu, in->op[0].reg, in->op[0].size);
-    if (!cpu_base_canonical(cpu, value))
+    if (!paging_is_canonical(value, cpu->regs.cr4 & CR4_LA57)) /* not as WRMSR: seen on Zen 4 */
         return cpu_raise_code(cpu, EXC_GP, 0);
     *base = value;
     return STEP_NEXT;
@@ -152,8 +152,8 @@ enum step insn_lar(struct vcpu *cpu, const struct insn *in)
         look_at(cpu, in, 1, cpu_long_mode(cpu) ? TYPES_LAR_LONG : TYPES_LAR_LEGACY, &d, &found);
     if (step != STEP_NEXT)
         return step;
-    if (found) /* bits 19:16 are undefined: 0 */
-        reg_write(cpu, in->op[0].reg, in->op[0].size, d.raw >> 32 & 0x00f0ff00);
+    if (found) /* CHOICE: bits 19:16, undefined, are those of the limit, as on Zen 4 */
+        reg_write(cpu, in->op[0].reg, in->op[0].size, d.raw >> 32 & 0x00ffff00);
     set_zf(cpu, found);
     return STEP_NEXT;
 }

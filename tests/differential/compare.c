@@ -30,15 +30,29 @@ static const struct mask masks[] = {
 static uint64_t masked[MASK_COUNT];
 
 /* Rules that look at more than the instruction. */
-enum special { UPPER_HALF, UPPER_RSP, RF_BETWEEN, UNDEFINED_LENGTH, PARTIAL_POPA, SPECIAL_COUNT };
+enum special {
+    UPPER_HALF,
+    UPPER_RSP,
+    RF_BETWEEN,
+    UNDEFINED_LENGTH,
+    PARTIAL_POPA,
+    NULL_RPL,
+    FAR_PUSH,
+    SPECIAL_COUNT
+};
 static struct {
     const char *rule, *why;
     uint64_t count;
 } specials[SPECIAL_COUNT] = {
     [UPPER_HALF] = { "present_bit_of_upper_half", "Linux, sanitize_error_code()", 0 },
     [UPPER_RSP] = { "upper_half_of_rsp_of_16_bit", "Linux, espfix64", 0 },
-    [RF_BETWEEN] = { "rf_of_db_between_iterations",
+    [RF_BETWEEN] = { "rf_of_db_after_iret_or_iteration",
                      "KVM intercepts #DB and pushes the RF of its #VMEXIT; APM vol 2, 3.1.6", 0 },
+    [NULL_RPL] = { "rpl_of_null_selectors",
+                   "Linux's IRET to the handler makes them 0: APM vol 3, \"IRET\"", 0 },
+    [FAR_PUSH] = { "faults_and_pushes_of_far_call",
+                   "APM vol 3, \"CALL (Far)\": Zen 4 pushes first, with the new code's stack width",
+                   0 },
     [PARTIAL_POPA] = { "registers_of_faulting_popa",
                        "APM vol 3, \"POPA\": Zen 4 keeps what was popped before the fault", 0 },
     [UNDEFINED_LENGTH] = { "length_of_no_instruction",
@@ -76,12 +90,23 @@ static bool same_exception(const struct diff_outcome *a, const struct diff_outco
     return (!has_code(a->vector) || differ == 0) && (a->vector != EXC_PF || a->cr2 == b->cr2);
 }
 
+static bool same_selectors(const uint16_t *native, const uint16_t *emulated)
+{
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
+        bool null = native[i] == 0 && emulated[i] < 4 && i != SEG_CS && i != SEG_SS;
+        specials[NULL_RPL].count += null && emulated[i] != 0;
+        if (native[i] != emulated[i] && !null)
+            return false;
+    }
+    return true;
+}
+
 static bool same_registers(const struct diff_case *ran, const struct diff_outcome *a,
                            const struct diff_outcome *b)
 {
     for (unsigned i = 0; i < 16; i++) {
         uint64_t differ = a->after.r[i] ^ b->after.r[i];
-        if (ran->ss != DIFF_DS && i == REG_RSP && a->after.r[i] >> 32) {
+        if (ran->before.seg[SEG_SS] != DIFF_DS && i == REG_RSP && a->after.r[i] >> 32) {
             specials[UPPER_RSP].count++; /* left there by Linux's way back to a 16-bit stack */
             differ = (uint32_t)differ;
         }
@@ -93,7 +118,8 @@ static bool same_registers(const struct diff_case *ran, const struct diff_outcom
         if (differ)
             return false;
     }
-    return a->after.rip == b->after.rip;
+    return a->after.rip == b->after.rip && same_selectors(a->after.seg, b->after.seg) &&
+           a->after.fs_base == b->after.fs_base && a->after.gs_base == b->after.gs_base;
 }
 
 /* #UD on one side, and on the other a fault because it wanted to see more: the end of the page, or a sixteenth byte. */
@@ -115,14 +141,39 @@ static bool undefined_length(const struct diff_case *ran, const struct diff_outc
     return more->vector == EXC_PF && (more->code & 0x10) && more->cr2 == DIFF_CODE + 4096;
 }
 
+static bool same_memory(const struct diff_outcome *native, const struct diff_outcome *emulated)
+{
+    return native->changed == emulated->changed && native->first == emulated->first &&
+           native->hash == emulated->hash;
+}
+
+/* A far CALL that faults may have pushed already, or fault on the stack first. */
+static bool faulting_far_call(const struct diff_case *ran, const struct diff_outcome *native,
+                              const struct diff_outcome *emulated)
+{
+    struct insn in;
+    if (ran->mnemonic != ZYDIS_MNEMONIC_CALL || !native->done || native->vector == EXC_DB ||
+        (emulated->vector != EXC_GP && emulated->vector != EXC_SS) || emulated->code != 0)
+        return false;
+    return decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) == DECODE_OK &&
+           leaves_segment(&in);
+}
+
 bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *native,
                       const struct diff_outcome *emulated)
 {
     uint64_t flags = COMPARED_FLAGS & ~(uint64_t)flags_masked(ran);
-    if (ran->repeats && native->vector == EXC_DB && (ran->before.rflags & FLAG_RF) &&
-        native->after.rip == ran->before.rip) {
+    bool between =
+        ran->repeats && (ran->before.rflags & FLAG_RF) && native->after.rip == ran->before.rip;
+    bool loaded = ran->mnemonic == ZYDIS_MNEMONIC_IRET || ran->mnemonic == ZYDIS_MNEMONIC_IRETD ||
+                  ran->mnemonic == ZYDIS_MNEMONIC_IRETQ;
+    if (native->vector == EXC_DB && (between || loaded)) {
         specials[RF_BETWEEN].count++;
         flags &= ~(uint64_t)FLAG_RF;
+    }
+    if (faulting_far_call(ran, native, emulated)) {
+        specials[FAR_PUSH].count++;
+        return true;
     }
     if (undefined_length(ran, native, emulated)) {
         specials[UNDEFINED_LENGTH].count++;
@@ -132,8 +183,7 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
         return false;
     return same_exception(native, emulated) && same_registers(ran, native, emulated) &&
            !((native->after.rflags ^ emulated->after.rflags) & flags) &&
-           native->changed == emulated->changed && native->first == emulated->first &&
-           native->hash == emulated->hash && native->steps == emulated->steps;
+           same_memory(native, emulated) && native->steps == emulated->steps;
 }
 
 void compare_print_masks(void)
@@ -194,10 +244,16 @@ void compare_describe(const struct diff_case *ran, const struct diff_outcome *na
     print_instruction(ran);
     for (unsigned i = 0; i < 16; i++)
         print_value(names[i], ran->before.r[i], native->after.r[i], emulated->after.r[i]);
-    fprintf(stderr, "  rcx %016llx  rsi %016llx  rdi %016llx  rflags %llx\n",
-            (unsigned long long)ran->before.r[REG_RCX], (unsigned long long)ran->before.r[REG_RSI],
-            (unsigned long long)ran->before.r[REG_RDI], (unsigned long long)ran->before.rflags);
+    fprintf(stderr, "  rsp %016llx  rcx %016llx  rsi %016llx  rdi %016llx  rflags %llx\n",
+            (unsigned long long)ran->before.r[REG_RSP], (unsigned long long)ran->before.r[REG_RCX],
+            (unsigned long long)ran->before.r[REG_RSI], (unsigned long long)ran->before.r[REG_RDI],
+            (unsigned long long)ran->before.rflags);
     print_value("rip", ran->before.rip, native->after.rip, emulated->after.rip);
+    static const char *const segments[6] = { "es", "cs", "ss", "ds", "fs", "gs" };
+    for (unsigned i = 0; i < 6; i++)
+        print_value(segments[i], ran->before.seg[i], native->after.seg[i], emulated->after.seg[i]);
+    print_value("fs.base", DIFF_FS_BASE, native->after.fs_base, emulated->after.fs_base);
+    print_value("gs.base", DIFF_GS_BASE, native->after.gs_base, emulated->after.gs_base);
     print_value("rflags", ran->before.rflags, native->after.rflags, emulated->after.rflags);
     print_value("vector", EXC_DB, native->vector, emulated->vector);
     print_value("code", 0, native->code, emulated->code);

@@ -31,9 +31,9 @@
 #define DIFF_CS64 0x33u
 #define DIFF_CS16 0x07u
 
-/* The data segments of segments.def: LDT entries behind that of CS. */
+/* The segments of segments.def: LDT entries behind that of CS. */
 enum diff_segment {
-#define SEGMENT(name, limit, contents, big, writable) DIFF_SEGMENT_##name,
+#define SEGMENT(name, limit, contents, big, bit1, present) DIFF_SEGMENT_##name,
 #include "tests/differential/segments.def"
 #undef SEGMENT
     DIFF_SEGMENTS
@@ -47,7 +47,8 @@ enum diff_mode { DIFF_64, DIFF_32, DIFF_16, DIFF_MODES };
 
 struct diff_state {
     uint64_t r[16]; /* in the order of enum reg */
-    uint64_t rip, rflags;
+    uint64_t rip, rflags, fs_base, gs_base;
+    uint16_t seg[6]; /* selectors, in the order of enum seg */
 };
 
 struct diff_case {
@@ -55,8 +56,7 @@ struct diff_case {
     uint8_t bytes[DIFF_CODE_BYTES];
     uint16_t mnemonic; /* 0: no instruction */
     uint8_t mode;      /* enum diff_mode */
-    uint16_t ds, es, ss;
-    bool repeats; /* a string instruction with a repeat prefix */
+    bool repeats;      /* a string instruction with a repeat prefix */
 };
 
 /* What an instruction did. vector is 1 (#DB) when it just completed. */
@@ -124,10 +124,23 @@ void forms_print(const struct diff_forms *forms);
 void generate_case(const struct diff_forms *forms, struct diff_random *random, unsigned mode,
                    const uint8_t *data, struct diff_case *made);
 
+/* --- selectors.c: for instructions on segment registers; see struct far_tables --- */
+struct insn;
+bool uses_selectors(const struct insn *in);
+bool leaves_segment(const struct insn *in); /* far transfers and IRET */
+void fill_selectors(struct diff_random *random, uint8_t *data);
+/* Let `in` meet interesting selectors. `len`: of the instruction in `bytes`, which may change; *target: of its memory operand. */
+void aim_selectors(const struct insn *in, struct diff_random *random, struct diff_case *made,
+                   uint8_t *bytes, uint64_t *target);
+
 /* --- native.c: false where the workstation cannot run the mode --- */
 bool native_setup(void);
 bool native_has_mode(unsigned mode);
 bool native_follows_amd(void);
+/* Can the child load segment registers and put FS and GS right again? */
+bool native_loads_segments(void);
+/* What LAR and LSL say of a GDT entry to level 3: attributes as in struct segment. false: nothing. */
+bool native_descriptor(uint16_t selector, uint16_t *attr, uint32_t *limit);
 /* Run cases [0, count) from the memory `data`. The child that does it has a copy of them; `outcomes` is shared with it. */
 void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, unsigned count,
                   const uint8_t *data);

@@ -23,6 +23,7 @@ enum place {
     GDT_SPA = 0x8000,
     IDT_SPA = 0x9000,
     TSS_SPA = 0xb000,
+    LDT_SPA = 0xc000,
     STACK_SPA = 0xe000, /* its top */
     HANDLER_SPA = 0x10000,
     CODE_SPA = 0x20000,
@@ -31,6 +32,7 @@ enum place {
 #define SYSTEM_LA UINT64_C(0xffff800000000000)
 #define KERNEL_CS 0x10u
 #define TSS_SELECTOR 0x40u
+#define LDT_SELECTOR 0x50u
 
 struct diff_emulated {
     struct memory *memory;
@@ -96,6 +98,54 @@ static struct segment segment(uint16_t selector, uint64_t base, uint32_t limit, 
     return (struct segment){ .selector = selector, .base = base, .limit = limit, .attr = attr };
 }
 
+/* The descriptors of the LDT, as modify_ldt() makes them. */
+static struct segment ldt_segment(unsigned entry)
+{
+    static const struct segment segments[DIFF_SEGMENTS] = {
+#define SEGMENT(name, limit_, contents, big, bit1, present) \
+    [DIFF_SEGMENT_##                                        \
+        name] = { .base = DIFF_DATA,                        \
+                  .limit = limit_,                          \
+                  .attr = 0x071 | (contents) << 2 | (bit1) << 1 | (present) << 7 | (big) << 10 },
+#include "tests/differential/segments.def"
+#undef SEGMENT
+    };
+    struct segment found =
+        entry == 0 ? segment(0, diff_code_base(DIFF_16), 0xffff, 0x0fb) : segments[entry - 1];
+    found.selector = (uint16_t)(entry << 3 | 7);
+    return found;
+}
+
+static struct segment data_segment(uint16_t selector)
+{
+    return selector == DIFF_DS ? segment(DIFF_DS, 0, UINT32_MAX, 0xcf3)
+                               : ldt_segment(selector >> 3);
+}
+
+static uint64_t descriptor(const struct segment *s)
+{
+    uint64_t limit = s->attr & SEG_ATTR_G ? s->limit >> 12 : s->limit;
+    return (limit & 0xffff) | (s->base & 0xffffff) << 16 | (uint64_t)(s->attr & 0xff) << 40 |
+           (limit & 0xf0000) << 32 | (uint64_t)(s->attr & 0xf00) << 44 |
+           (s->base >> 24 & 0xff) << 56;
+}
+
+/* What level 3 can see of Linux's GDT stands here too; the rest is as good as a segment of level 0. */
+static void make_descriptors(struct diff_emulated *e)
+{
+    for (uint16_t selector = 8; selector < 0x80; selector += 8) {
+        struct segment seg = segment(selector, 0, UINT32_MAX, 0xc93);
+        if (!native_descriptor(selector | 3, &seg.attr, &seg.limit))
+            seg.attr = selector >= 0x60 && selector < 0x78 ? 0 : 0xc93; /* TLS: empty */
+        put(e, GDT_SPA + selector, descriptor(&seg));
+    }
+    put(e, GDT_SPA + KERNEL_CS, UINT64_C(0x00af9b000000ffff));
+    for (unsigned i = 0; i <= DIFF_SEGMENTS; i++) {
+        struct segment seg = ldt_segment(i);
+        put(e, LDT_SPA + 8 * i, descriptor(&seg));
+    }
+}
+
 static void make_registers(struct vcpu *cpu)
 {
     struct cpu_regs *regs = &cpu->regs;
@@ -107,7 +157,8 @@ static void make_registers(struct vcpu *cpu)
     regs->idtr = (struct table_register){ .base = SYSTEM_LA + IDT_SPA, .limit = 0xfff };
     /* The I/O map begins behind the limit: there are no ports. */
     regs->seg[SEG_TR] = segment(TSS_SELECTOR, SYSTEM_LA + TSS_SPA, 0x67, 0x8b);
-    regs->seg[SEG_LDTR] = (struct segment){ 0 };
+    regs->seg[SEG_LDTR] =
+        segment(LDT_SELECTOR, SYSTEM_LA + LDT_SPA, 8 * (DIFF_SEGMENTS + 1) - 1, 0x82);
 }
 
 struct diff_emulated *emulated_new(void)
@@ -129,7 +180,7 @@ struct diff_emulated *emulated_new(void)
     }
     make_gates(e);
     make_pages(e);
-    put(e, GDT_SPA + KERNEL_CS, UINT64_C(0x00af9b000000ffff));
+    make_descriptors(e);
     put(e, TSS_SPA + 4, SYSTEM_LA + STACK_SPA);
     put(e, TSS_SPA + 0x60, UINT64_C(0x0068) << 48);
     for (unsigned i = 0; i < 4096; i += 8)
@@ -155,35 +206,18 @@ void emulated_data(struct diff_emulated *e, const uint8_t *data)
 
 /* --- one case --- */
 
-static struct segment data_segment(uint16_t selector)
-{
-    enum { DATA = 0, STACK = 4 }; /* bit 2 of the type: expand-down */
-    static const struct segment segments[DIFF_SEGMENTS] = {
-#define SEGMENT(name, limit_, contents, big, writable) \
-    [DIFF_SEGMENT_##name] = { .base = DIFF_DATA,       \
-                              .limit = limit_,         \
-                              .attr = 0x0f1 | (contents) | (writable) << 1 | (big) << 10 },
-#include "tests/differential/segments.def"
-#undef SEGMENT
-    };
-    if (selector == DIFF_DS)
-        return segment(DIFF_DS, 0, UINT32_MAX, 0xcf3);
-    struct segment data = segments[(selector >> 3) - 1];
-    data.selector = selector;
-    return data;
-}
-
 static void load_segments(struct vcpu *cpu, const struct diff_case *wanted)
 {
     struct segment *seg = cpu->regs.seg;
     const struct segment none = { 0 };
+    const uint16_t *selector = wanted->before.seg;
     unsigned mode = wanted->mode;
     seg[SEG_CS] = mode == DIFF_64   ? segment(DIFF_CS64, 0, UINT32_MAX, 0xafb)
                   : mode == DIFF_32 ? segment(DIFF_CS32, 0, UINT32_MAX, 0xcfb)
                                     : segment(DIFF_CS16, diff_code_base(mode), 0xffff, 0x0fb);
-    seg[SEG_SS] = data_segment(wanted->ss);
-    seg[SEG_DS] = data_segment(wanted->ds);
-    seg[SEG_ES] = data_segment(wanted->es);
+    seg[SEG_SS] = data_segment(selector[SEG_SS]);
+    seg[SEG_DS] = data_segment(selector[SEG_DS]);
+    seg[SEG_ES] = data_segment(selector[SEG_ES]);
     seg[SEG_FS] = seg[SEG_GS] = none;
     seg[SEG_FS].base = DIFF_FS_BASE;
     seg[SEG_GS].base = DIFF_GS_BASE;
@@ -220,6 +254,12 @@ static bool run_to_handler(struct diff_emulated *e, struct diff_outcome *out)
     out->after.rip = phys_read(e->memory, frame, 8);
     out->after.rflags = phys_read(e->memory, frame + 16, 8);
     out->after.r[REG_RSP] = phys_read(e->memory, frame + 24, 8);
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+        out->after.seg[i] = cpu->regs.seg[i].selector;
+    out->after.seg[SEG_CS] = (uint16_t)phys_read(e->memory, frame + 8, 8);
+    out->after.seg[SEG_SS] = (uint16_t)phys_read(e->memory, frame + 32, 8);
+    out->after.fs_base = cpu->regs.seg[SEG_FS].base;
+    out->after.gs_base = cpu->regs.seg[SEG_GS].base;
     out->cr2 = cpu->regs.cr2;
     return true;
 }

@@ -24,21 +24,12 @@ static bool excluded_mnemonic(uint16_t mnemonic)
     }
 }
 
-/* Far transfers and loads of segment registers need the workstation's descriptor tables; INT 80h is a system call. */
+/* Selectors need a child that can put its own segments right again; INT 80h is a system call. */
 static bool excluded_form(const struct insn *in)
 {
-    unsigned reg = in->modrm >> 3 & 7;
-    switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_MOV:
-    case ZYDIS_MNEMONIC_POP: return in->op[0].kind == OPERAND_SEG;
-    case ZYDIS_MNEMONIC_INT: return (uint8_t)in->imm == 0x80;
-    case ZYDIS_MNEMONIC_CALL:
-    case ZYDIS_MNEMONIC_JMP:
-        return in->opcode == 0x9a || in->opcode == 0xea ||
-               (in->opcode == 0xff && (reg == 3 || reg == 5));
-    case ZYDIS_MNEMONIC_RET: return in->opcode == 0xca || in->opcode == 0xcb;
-    default: return false;
-    }
+    if (uses_selectors(in))
+        return !native_loads_segments();
+    return in->mnemonic == ZYDIS_MNEMONIC_INT && (uint8_t)in->imm == 0x80;
 }
 
 /* Is it in the table, and does the model offer it? */

@@ -146,7 +146,7 @@ static uint64_t segment_base(const struct diff_case *made, unsigned seg)
 {
     if (made->mode == DIFF_64)
         return seg == SEG_FS ? DIFF_FS_BASE : seg == SEG_GS ? DIFF_GS_BASE : 0;
-    uint16_t selector = seg == SEG_DS ? made->ds : seg == SEG_ES ? made->es : made->ss;
+    uint16_t selector = made->before.seg[seg];
     if (seg == SEG_CS)
         return diff_code_base(made->mode);
     return seg >= SEG_FS || selector == DIFF_DS ? 0 : DIFF_DATA;
@@ -155,8 +155,8 @@ static uint64_t segment_base(const struct diff_case *made, unsigned seg)
 /* Is the stack pointer SP? */
 static bool small_stack(const struct diff_case *made)
 {
-    unsigned segment = (made->ss >> 3) - 1u;
-    return made->ss != DIFF_DS && segment != DIFF_SEGMENT_WHOLE_BIG &&
+    unsigned segment = (made->before.seg[SEG_SS] >> 3) - 1u;
+    return made->before.seg[SEG_SS] != DIFF_DS && segment != DIFF_SEGMENT_WHOLE_BIG &&
            segment != DIFF_SEGMENT_DOWN_BIG;
 }
 
@@ -226,14 +226,20 @@ static bool is_string(const struct insn *in)
 /* Linux's flat segment, or mostly one of the LDT. A stack can be written. */
 static void draw_segments(struct diff_random *random, struct diff_case *made)
 {
-    uint16_t *const selectors[] = { &made->ds, &made->es, &made->ss };
+    made->before.seg[SEG_CS] = made->mode == DIFF_64   ? DIFF_CS64
+                               : made->mode == DIFF_32 ? DIFF_CS32
+                                                       : DIFF_CS16;
+    made->before.fs_base = DIFF_FS_BASE;
+    made->before.gs_base = DIFF_GS_BASE;
+    static const uint8_t registers[] = { SEG_DS, SEG_ES, SEG_SS };
     bool flat = made->mode == DIFF_64 || !native_has_mode(DIFF_16) ||
                 (made->mode == DIFF_32 && random_chance(random, 60));
     for (unsigned i = 0; i < 3; i++) {
         unsigned segment = DIFF_SEGMENT_WHOLE;
         if (random_chance(random, 50))
-            segment = random_below(random, i == 2 ? DIFF_SEGMENT_READ_ONLY : DIFF_SEGMENTS);
-        *selectors[i] = flat ? DIFF_DS : diff_selector(segment);
+            segment =
+                random_below(random, i == 2 ? DIFF_SEGMENT_READ_ONLY : DIFF_SEGMENT_NOT_PRESENT);
+        made->before.seg[registers[i]] = flat ? DIFF_DS : diff_selector(segment);
     }
 }
 
@@ -374,12 +380,15 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
         if (in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B && random_chance(random, 75))
             target &= ~UINT64_C(15);
         tame_bit_offset(in, random, state);
+        aim_selectors(in, random, made, d->bytes, &target);
         aim_operand(in, d, state, target - segment_base(made, in->seg));
         if (made->mode != DIFF_64)
             for (unsigned i = 0; i < 8; i++)
                 state->r[i] &= UINT32_MAX;
         la = target;
     }
+    if (!has_memory(in) && uses_selectors(in))
+        aim_selectors(in, random, made, d->bytes, &la);
     favour(in, random, made, data, la);
 }
 
@@ -442,6 +451,8 @@ static bool try_case(const struct form_list *list, struct diff_random *random, u
     if (status == DECODE_OK) {
         if (!may_run(&in))
             return false;
+        if (leaves_segment(&in) && made->before.seg[SEG_SS] != DIFF_DS)
+            return false; /* Linux does not come back from 64-bit code with a 16-bit stack */
         place(&in, &d, random, made, data); /* and perhaps change a displacement */
         if (decode(&d, mode, &in) != DECODE_OK || !may_run(&in) || !is_safe(&in, made))
             return false;

@@ -119,12 +119,26 @@ struct run {
     uint64_t mismatches;
 };
 
+/* A difference, and what lay on the stack. */
+static void tell(const struct run *run, unsigned i)
+{
+    const struct diff_case *ran = &run->cases[i];
+    compare_describe(ran, &run->outcomes[i], &run->here[i]);
+    uint64_t at = ran->before.r[REG_RSP];
+    at -= ran->before.seg[SEG_SS] == DIFF_DS ? DIFF_DATA : 0;
+    fprintf(stderr, "  stack:");
+    for (unsigned n = 0; n < 40 && at < 0x4000 - 40; n++)
+        fprintf(stderr, "%s%02x", n % 4 ? "" : " ", run->data[at + n]);
+    fprintf(stderr, "\n");
+}
+
 static void run_batch(struct run *run, const struct options *options, unsigned count)
 {
     for (unsigned i = 0; i < DIFF_DATA_BYTES; i += 8) {
         uint64_t value = random_edge(&run->random);
         memcpy(run->data + i, &value, 8);
     }
+    fill_selectors(&run->random, run->data);
     for (unsigned i = 0; i < count; i++)
         generate_case(run->forms, &run->random, choose_mode(&run->random, options->modes),
                       run->data, &run->cases[i]);
@@ -139,7 +153,7 @@ static void run_batch(struct run *run, const struct options *options, unsigned c
             continue;
         differing[run->cases[i].mnemonic]++;
         if (run->mismatches++ < options->reported)
-            compare_describe(&run->cases[i], &run->outcomes[i], &run->here[i]);
+            tell(run, i);
     }
 }
 

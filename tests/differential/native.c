@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -29,13 +30,15 @@
 /* Places in gregset_t; <sys/ucontext.h> names them for _GNU_SOURCE only, with names that state.h has too. */
 enum greg { GREG_RSP = 15, GREG_RIP, GREG_EFL, GREG_CSGSFS, GREG_ERR, GREG_TRAPNO, GREG_CR2 = 22 };
 static const uint8_t greg_of[16] = { 13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7 };
+#define HWCAP2_FSGSBASE 2u
 #define STRICT_SS 6u /* uc_flags: UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 
-#define BATCH_SECONDS 60
+#define HANG_SECONDS 5
 
 /* What the handler needs. The child has it by itself; `progress` points into shared memory. */
 static struct {
     bool modes[DIFF_MODES];
+    bool fsgsbase;
     volatile unsigned *progress; /* the case that runs */
     const struct diff_case *cases;
     struct diff_outcome *outcomes;
@@ -90,6 +93,34 @@ static void find_changes(struct diff_outcome *out)
         diff_describe(out, native.data, native.now);
 }
 
+static void read_segments(struct diff_state *state, uint64_t cs_ss)
+{
+    __asm__ volatile("movw %%ds, %0" : "=r"(state->seg[SEG_DS]));
+    __asm__ volatile("movw %%es, %0" : "=r"(state->seg[SEG_ES]));
+    __asm__ volatile("movw %%fs, %0" : "=r"(state->seg[SEG_FS]));
+    __asm__ volatile("movw %%gs, %0" : "=r"(state->seg[SEG_GS]));
+    state->seg[SEG_CS] = (uint16_t)cs_ss;
+    state->seg[SEG_SS] = (uint16_t)(cs_ss >> 48);
+    state->fs_base = DIFF_FS_BASE;
+    state->gs_base = DIFF_GS_BASE;
+    if (native.fsgsbase) {
+        __asm__ volatile("rdfsbase %0" : "=r"(state->fs_base));
+        __asm__ volatile("rdgsbase %0" : "=r"(state->gs_base));
+    }
+}
+
+static void load_segments(const struct diff_state *state)
+{
+    __asm__ volatile("movw %0, %%ds" : : "r"(state->seg[SEG_DS]));
+    __asm__ volatile("movw %0, %%es" : : "r"(state->seg[SEG_ES]));
+    if (!native.fsgsbase)
+        return;
+    __asm__ volatile("movw %0, %%fs" : : "r"((uint16_t)0));
+    __asm__ volatile("movw %0, %%gs" : : "r"((uint16_t)0));
+    __asm__ volatile("wrfsbase %0" : : "r"(state->fs_base));
+    __asm__ volatile("wrgsbase %0" : : "r"(state->gs_base));
+}
+
 /* false: a string instruction is to go on. */
 static bool record(int number, const greg_t *g)
 {
@@ -104,6 +135,7 @@ static bool record(int number, const greg_t *g)
         out->after.r[i] = (uint64_t)g[greg_of[i]];
     out->after.rip = (uint64_t)g[GREG_RIP];
     out->after.rflags = (uint64_t)g[GREG_EFL];
+    read_segments(&out->after, (uint64_t)g[GREG_CSGSFS]);
     out->code = (uint32_t)g[GREG_ERR];
     out->cr2 = (uint64_t)g[GREG_CR2];
     out->signal = (int16_t)(number == SIGSYS ? number : 0);
@@ -116,14 +148,13 @@ static bool record(int number, const greg_t *g)
 static void prepare(greg_t *g)
 {
     const struct diff_case *next = &native.cases[*native.progress];
-    uint64_t cs = next->mode == DIFF_64 ? DIFF_CS64 : next->mode == DIFF_32 ? DIFF_CS32 : DIFF_CS16;
     put_code(next, false);
     for (unsigned i = 0; i < 16; i++)
         g[greg_of[i]] = (greg_t)next->before.r[i];
     g[GREG_RIP] = (greg_t)next->before.rip;
     g[GREG_EFL] = (greg_t)next->before.rflags;
-    g[GREG_CSGSFS] = (greg_t)(cs | (uint64_t)next->ss << 48);
-    __asm__ volatile("movw %0, %%ds\n\tmovw %1, %%es" : : "r"(next->ds), "r"(next->es));
+    g[GREG_CSGSFS] = (greg_t)(next->before.seg[SEG_CS] | (uint64_t)next->before.seg[SEG_SS] << 48);
+    load_segments(&next->before);
 }
 
 /* RFLAGS.AC may be set: nothing may be misaligned before it is cleared. NT and ID, which the return does not load, would
@@ -208,19 +239,20 @@ static bool make_ldt(void)
                               .limit = 0xffff,
                               .contents = MODIFY_LDT_CONTENTS_CODE };
     struct user_desc data[DIFF_SEGMENTS] = {
-#define SEGMENT(name, limit_, contents_, big, writable)                    \
-    [DIFF_SEGMENT_##name] = { .entry_number = DIFF_SEGMENT_##name + 1,     \
-                              .base_addr = (unsigned)DIFF_DATA,            \
-                              .limit = limit_,                             \
-                              .seg_32bit = big,                            \
-                              .contents = MODIFY_LDT_CONTENTS_##contents_, \
-                              .read_exec_only = !(writable) },
+#define SEGMENT(name, limit_, contents_, big, bit1, present)           \
+    [DIFF_SEGMENT_##name] = { .entry_number = DIFF_SEGMENT_##name + 1, \
+                              .base_addr = (unsigned)DIFF_DATA,        \
+                              .limit = limit_,                         \
+                              .seg_32bit = big,                        \
+                              .contents = contents_,                   \
+                              .read_exec_only = !(bit1),               \
+                              .seg_not_present = !(present) },
 #include "tests/differential/segments.def"
 #undef SEGMENT
     };
-    bool ok = syscall(SYS_modify_ldt, 1, &code, sizeof(code)) == 0;
+    bool ok = syscall(SYS_modify_ldt, 0x11, &code, sizeof(code)) == 0;
     for (unsigned i = 0; i < DIFF_SEGMENTS; i++)
-        ok = ok && syscall(SYS_modify_ldt, 1, &data[i], sizeof(data[i])) == 0;
+        ok = ok && syscall(SYS_modify_ldt, 0x11, &data[i], sizeof(data[i])) == 0;
     return ok;
 }
 
@@ -240,14 +272,27 @@ static bool map_at(uint64_t address, size_t bytes, int protection)
                 0) == (void *)(uintptr_t)address;
 }
 
+/* One of Linux's segments has the processor's number in its limit, which LSL shows. */
+static void pin_to_processor(void)
+{
+    unsigned cpu;
+    uint64_t mask[16] = { 0 };
+    if (syscall(SYS_getcpu, &cpu, NULL, NULL) != 0 || cpu >= 64 * 16)
+        return;
+    mask[cpu / 64] = UINT64_C(1) << cpu % 64;
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask);
+}
+
 bool native_setup(void)
 {
+    pin_to_processor();
     bool mapped = map_at(DIFF_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
     for (unsigned n = 0; n < DIFF_DATA_PAGES; n++)
         mapped = mapped && map_at(DIFF_DATA + 4096 * diff_page_of(n), 4096, PROT_READ | PROT_WRITE);
     if (!mapped)
         return false;
     memset((void *)(uintptr_t)DIFF_CODE, 0x90, 4096);
+    native.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
     native.progress = native_shared(sizeof(*native.progress));
     native.modes[DIFF_64] = true;
     native.modes[DIFF_32] = has_32bit();
@@ -258,6 +303,22 @@ bool native_setup(void)
 bool native_has_mode(unsigned mode)
 {
     return native.modes[mode];
+}
+
+bool native_loads_segments(void)
+{
+    return native.fsgsbase && native.modes[DIFF_16];
+}
+
+bool native_descriptor(uint16_t selector, uint16_t *attr, uint32_t *limit)
+{
+    uint32_t rights = selector, size = selector;
+    bool valid, has_limit;
+    __asm__("lar %0, %0" : "+r"(rights), "=@ccz"(valid));
+    __asm__("lsl %0, %0" : "+r"(size), "=@ccz"(has_limit));
+    *attr = (uint16_t)((rights >> 8 & 0xff) | (rights >> 12 & 0xf00));
+    *limit = has_limit ? size : 0;
+    return valid;
 }
 
 bool native_follows_amd(void)
@@ -292,10 +353,14 @@ void native_start(const struct diff_case *cases, struct diff_outcome *outcomes, 
 static int wait_for_child(void)
 {
     int status = 0;
+    unsigned seen = 0;
     for (unsigned ms = 0; waitpid(native.child, &status, WNOHANG) == 0; ms++) {
         struct timespec pause = { .tv_nsec = 1000000 };
         (void)nanosleep(&pause, NULL);
-        if (ms == BATCH_SECONDS * 1000)
+        if (*native.progress != seen)
+            ms = 0;
+        seen = *native.progress;
+        if (ms == HANG_SECONDS * 1000)
             (void)kill(native.child, SIGKILL);
     }
     return status;
@@ -333,6 +398,19 @@ bool native_has_mode(unsigned mode)
 
 bool native_follows_amd(void)
 {
+    return false;
+}
+
+bool native_loads_segments(void)
+{
+    return false;
+}
+
+bool native_descriptor(uint16_t selector, uint16_t *attr, uint32_t *limit)
+{
+    (void)selector;
+    (void)attr;
+    (void)limit;
     return false;
 }
 
