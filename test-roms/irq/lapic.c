@@ -264,6 +264,46 @@ static void test_base(void)
     tap_eq(apic_read(APIC_VERSION) & 0xff0000, 0x50000, "and come back");
 }
 
+/* ---- the extended register space. APM vol 2, 16.3.5 to 16.3.7, 16.7 ---------------------------------------------- */
+
+#define EXT_FEATURE 0x400
+#define EXT_CONTROL 0x410
+#define SPECIFIC_EOI 0x420
+#define IER 0x480
+
+static void test_extended(void)
+{
+    if ((cpuid_checked(0x80000001u, 0).ecx & 8) == 0) {
+        tap_skip("no extended space", "extended APIC registers");
+        return;
+    }
+    start();
+    irq_hook = NULL;
+    tap_ok((apic_read(APIC_VERSION) >> 31) != 0, "the version tells of the extended space");
+    tap_eq(apic_read(EXT_FEATURE) & 3, 3, "interrupt enable registers and specific EOI");
+    apic_write(IER + 0x20, 0);
+    tap_eq(apic_read(IER + 0x20), 0xffffffff, "IER cannot be written before it is allowed to");
+    apic_write(EXT_CONTROL, 3);
+    apic_write(IER + 0x20, 0xffffffff & ~(1u << 5)); /* vector 45 */
+    apic_self_ipi(0x45);
+    apic_self_ipi(0x46);
+    irq_window();
+    tap_ok(CAME(0x46), "a vector that is not enabled does not interrupt");
+    tap_ok(apic_vector_bit(APIC_IRR, 0x45), "it stays in IRR");
+    apic_eoi();
+    apic_write(IER + 0x20, 0xffffffff);
+    irq_window();
+    tap_ok(CAME(0x45), "until it is enabled");
+    apic_self_ipi(0x55);
+    irq_window();
+    irq_forget();
+    apic_write(SPECIFIC_EOI, 0x45);
+    tap_ok(!apic_vector_bit(APIC_ISR, 0x45) && apic_vector_bit(APIC_ISR, 0x55),
+           "specific EOI ends the vector it names");
+    apic_eoi();
+    apic_write(EXT_CONTROL, 0);
+}
+
 static void write_base(void *arg)
 {
     wrmsr(MSR_APIC_BASE, *(uint64_t *)arg);
@@ -296,6 +336,7 @@ int rom_main(void)
     test_errors();
     test_disable();
     test_base();
+    test_extended();
     test_faults();
     tap_done();
 }

@@ -12,15 +12,16 @@
 #define PAGE_LOW 0x1202000u
 #define PAGE_HIGH 0x1203000u
 #define LA 0x80000000u
+#define CR4_PSE 0x10u
 #define PWU (PAGE_P | PAGE_W | PAGE_U)
 
 #define CLOSE "inb $0x92, %al\n andb $0xfc, %al\n outb %al, $0x92\n"
 #define OPEN "inb $0x92, %al\n andb $0xfe, %al\n orb $2, %al\n outb %al, $0x92\n"
 
 /* EBX, ECX, EDX: what is read with the line closed, open after INVLPG, and closed again after INVLPG. */
-MODE_CODE32(walks, CLOSE "movl 0x80000000, %ebx\n" OPEN
-                         "invlpg 0x80000000\n movl 0x80000000, %ecx\n" CLOSE
-                         "invlpg 0x80000000\n movl 0x80000000, %edx\n movl $7, 0x80000004\n" OPEN);
+MODE_CODE32(walks,
+            CLOSE "movl 0x80000000, %ebx\n" OPEN "invlpg 0x80000000\n movl 0x80000000, %ecx\n" CLOSE
+                  "invlpg 0x80000000\n movl 0x80000000, %edx\n movl $7, 0x80000004\n" OPEN);
 /* The page itself: its frame has bit 20. */
 MODE_CODE32(frames, CLOSE "movl 0x80000000, %ebx\n movl $0x55, 0x80000004\n" OPEN
                           "invlpg 0x80000000\n movl 0x80000000, %ecx\n");
@@ -54,7 +55,8 @@ int rom_main(void)
     tap_eq(modes_reg(M_BX), 0xaaaa, "off: the walk takes the table without bit 20");
     tap_eq(modes_reg(M_CX), 0xbbbb, "on: the table that the PDE names");
     tap_eq(modes_reg(M_DX), 0xaaaa, "off again");
-    tap_ok((*at(TABLE) & (PAGE_A | PAGE_D)) == (PAGE_A | PAGE_D), "A and D are set in the table that was used");
+    tap_ok((*at(TABLE) & (PAGE_A | PAGE_D)) == (PAGE_A | PAGE_D),
+           "A and D are set in the table that was used");
     tap_eq(*at(TABLE_ABOVE) & (PAGE_A | PAGE_D), PAGE_A, "and only there");
     tap_eq(*at(PAGE_LOW + 4), 7, "the store went through it");
 
