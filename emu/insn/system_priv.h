@@ -11,10 +11,10 @@ static inline uint64_t decode_assist(const struct vcpu *cpu, uint64_t info)
     return cpu_has(cpu, CPU_FEATURE_DECODEASSISTS) ? info : 0;
 }
 
-/* SGDT, SIDT, SLDT, STR and SMSW at level 3 with CR4.UMIP = 1. APM vol 2, 6.10 "User-Mode Instruction Prevention". */
+/* SGDT, SIDT, SLDT, STR and SMSW outside level 0 with CR4.UMIP = 1. APM vol 2, 3.1.3 "CR4 Register", chapter 6. */
 static inline bool umip_forbids(const struct vcpu *cpu)
 {
-    return (cpu->regs.cr4 & CR4_UMIP) && cpu->regs.cpl == 3;
+    return (cpu->regs.cr4 & CR4_UMIP) && cpu->regs.cpl != 0;
 }
 
 /* A body whose results go to EDX:EAX: both upper halves are cleared. */

@@ -379,7 +379,10 @@ WITH_KIT(table_stores_obey_umip_loads_need_cpl_0)
         else
             kit_raised(k, kit_exec(k, rows[i].bytes, 3), EXC_GP, 0);
         k->cpu->regs.cr4 |= CR4_UMIP;
-        kit_raised(k, kit_exec(k, rows[i].bytes, 3), EXC_GP, 0);
+        for (uint8_t cpl = 1; cpl <= 3; cpl++) {
+            k->cpu->regs.cpl = cpl;
+            kit_raised(k, kit_exec(k, rows[i].bytes, 3), EXC_GP, 0);
+        }
     }
 }
 
