@@ -38,7 +38,8 @@ static bool cr0_may_start_paging(const struct vcpu *cpu)
     if (!(regs->efer & EFER_LME))
         return true;
     unsigned tss = regs->seg[SEG_TR].attr & (SEG_ATTR_TYPE | SEG_ATTR_S);
-    /* Long mode has no 16-bit TSS: types 1 and 3. APM vol 2, 14.6.2 "Consistency Checks". */
+    /* CHOICE: a 16-bit TSS (types 1 and 3), which long mode does not have, is refused too; the manual's list of
+     * consistency checks (14.6.2) does not have that one. */
     return (regs->cr4 & CR4_PAE) && !(regs->seg[SEG_CS].attr & SEG_ATTR_L) && tss != 1 && tss != 3;
 }
 

@@ -49,6 +49,8 @@ void cpu_update_mode(struct vcpu *cpu)
     cpu->context_stale = true;
 }
 
+/* CHOICE: segments are accessed, and TR is a busy 32-bit TSS, as on the machines we are compatible with. Table 14-2 has the
+ * accessed bits clear and a busy 16-bit TSS. */
 static struct segment reset_segment(uint16_t attr)
 {
     return (struct segment){ .attr = attr, .limit = 0xffff };
