@@ -77,17 +77,18 @@ enum step insn_cmpxchg8b(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* RDX:RAX with sixteen bytes, which must be aligned: #GP(0) before any translation. So both halves are in one page. */
+/* RDX:RAX with sixteen bytes, which must be aligned: #GP(0) before anything else is said of the address. So both halves are in
+ * one page. */
 enum step insn_cmpxchg16b(struct vcpu *cpu, const struct insn *in)
 {
     enum seg seg = (enum seg)in->seg;
     uint64_t off = mem_offset(cpu, in), la, low, high;
     struct mem_rmw rmw_low, rmw_high;
+    if ((off + (seg >= SEG_FS ? cpu->regs.seg[seg].base : 0)) & 15) /* exists in 64-bit mode only */
+        return cpu_raise_code(cpu, EXC_GP, 0);
     enum step step = mem_linear(cpu, seg, off, 16, ACCESS_WRITE, &la);
     if (step != STEP_NEXT)
         return step;
-    if (la & 15)
-        return cpu_raise_code(cpu, EXC_GP, 0);
     step = mem_rmw_begin(cpu, seg, off, 8, &rmw_low, &low);
     if (step == STEP_NEXT)
         step = mem_rmw_begin(cpu, seg, (off + 8) & size_mask(in->addr_size), 8, &rmw_high, &high);

@@ -311,6 +311,16 @@ START_TEST(of_two_faults_of_call_the_stack_comes_first)
 }
 END_TEST
 
+/* rows: pitfalls 2.10 */
+START_TEST(cmpxchg16b_checks_alignment_before_the_canonical_form)
+{
+    cpu->r[REG_RSP] = (UINT64_C(1) << 60) + 8;
+    rig_expect_fault(rig, EXEC(rig, 0x48, 0x0f, 0xc7, 0x0c, 0x24), EXC_GP, 0); /* [RSP] */
+    cpu->r[REG_RSP] = UINT64_C(1) << 60;
+    rig_expect_fault(rig, EXEC(rig, 0x48, 0x0f, 0xc7, 0x0c, 0x24), EXC_SS, 0);
+}
+END_TEST
+
 /* --- legacy modes ---------------------------------------------------------------------------------------- */
 
 /* ARPL writes only when it changes the destination. */
@@ -360,6 +370,7 @@ int main(void)
     tcase_add_test(tcase, push_of_a_segment_register_writes_the_full_width);
     tcase_add_test(tcase, repeat_prefixes_decide_for_loope_and_loopne);
     tcase_add_test(tcase, cmps_reads_its_second_operand_first);
+    tcase_add_test(tcase, cmpxchg16b_checks_alignment_before_the_canonical_form);
     tcase_add_test(tcase, of_two_faults_of_call_the_stack_comes_first);
     suite_add_tcase(suite, tcase);
     TCase *legacy = tcase_create("32-bit");
