@@ -58,9 +58,9 @@ static int chip_request(const struct chip *chip)
     uint8_t in_service = chip->isr;
     if (chip->special_mask)
         in_service &= (uint8_t)~chip->imr;
-    if (chip->sfnm && chip->master) /* the slave itself may interrupt again */
-        in_service &= (uint8_t) ~(1u << CASCADE);
-    return want < chip_priority(chip, in_service) ? (int)chip_input(chip, want) : -1;
+    unsigned input = chip_input(chip, want), serving = chip_priority(chip, in_service);
+    bool again = chip->sfnm && chip->master && input == CASCADE; /* the slave that is served */
+    return want < serving || (again && want == serving) ? (int)input : -1;
 }
 
 static void chip_line(struct chip *chip, unsigned input, bool level)

@@ -343,6 +343,24 @@ START_TEST(pic_slave_interrupts_again_only_in_special_fully_nested_mode)
 }
 END_TEST
 
+/* "Special fully nested mode": only the slave that is served is let through, not what has less priority. */
+START_TEST(pic_special_fully_nested_mode_opens_nothing_for_lower_inputs)
+{
+    struct pair p;
+    pair_open_with(&p, 0x11, 0x01);
+    pic_set_irq(p.pic, 12, true);
+    ck_assert_int_eq(pic_acknowledge(p.pic), 0x2c);
+    pic_set_irq(p.pic, 3, true);
+    ck_assert(!p.out);
+    pic_set_irq(p.pic, 1, true);
+    ck_assert(p.out);
+    ck_assert_int_eq(pic_acknowledge(p.pic), 0x21);
+    pic_set_irq(p.pic, 9, true); /* the slave has less priority than what is served now */
+    ck_assert(!p.out);
+    kit_close(&p.kit);
+}
+END_TEST
+
 START_TEST(pic_poll_is_an_acknowledge)
 {
     struct pair p;
@@ -399,5 +417,6 @@ CHECK_MAIN("pic", pic_reset_masks_everything, pic_firmware_init_gives_pc_vectors
            pic_elcr_bits_of_fixed_edge_inputs_stay_zero, pic_specific_eoi,
            pic_automatic_eoi_and_its_rotation, pic_rotation_by_eoi_and_by_command,
            pic_special_mask_mode_lets_lower_inputs_through,
-           pic_slave_interrupts_again_only_in_special_fully_nested_mode, pic_poll_is_an_acknowledge,
+           pic_slave_interrupts_again_only_in_special_fully_nested_mode,
+           pic_special_fully_nested_mode_opens_nothing_for_lower_inputs, pic_poll_is_an_acknowledge,
            pic_read_selection_stays, pic_connect_tells_a_high_output)
