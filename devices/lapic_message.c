@@ -144,7 +144,7 @@ void lapic_send(struct lapic *lapic)
         lapic_error(lapic, ESR_SENT_VECTOR);
         return;
     }
-    if ((icr & ICR_LEVEL) && !(icr & ICR_ASSERT)) {
+    if ((icr & ICR_LEVEL) && !(icr & ICR_ASSERT) && message.type != MT_STARTUP) {
         if (message.type != MT_INIT) /* INIT level de-assert: only for APICs of long ago */
             lapic_tell(
                 lapic, PROBE_GUEST_ERROR,

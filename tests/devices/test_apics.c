@@ -128,9 +128,11 @@ START_TEST(apics_signals_reach_their_processors)
     static const struct {
         uint32_t low;
         enum apic_signal what;
-    } row[] = { { 0x4200, APIC_SMI },  { 0x4400, APIC_NMI },
-                { 0x4500, APIC_INIT }, { 0xc500, APIC_INIT }, /* level, assert */
-                { 0x4612, APIC_SIPI }, { 0x0612, APIC_SIPI } };
+    } row[] = {
+        { 0x4200, APIC_SMI },  { 0x4400, APIC_NMI },  { 0x4500, APIC_INIT },
+        { 0xc500, APIC_INIT }, /* level, assert */
+        { 0x4612, APIC_SIPI }, { 0x0612, APIC_SIPI }, { 0x8612, APIC_SIPI }
+    }; /* table 16-4: neither trigger mode nor level matter to it */
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         struct local l;
         local_open_many(&l, 3); /* software-disabled APICs take them, too: 16.3.1 */
