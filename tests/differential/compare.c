@@ -151,9 +151,12 @@ static bool same_memory(const struct diff_outcome *native, const struct diff_out
 static bool faulting_far_call(const struct diff_case *ran, const struct diff_outcome *native,
                               const struct diff_outcome *emulated)
 {
+    bool access =
+        emulated->vector == EXC_PF ||
+        ((emulated->vector == EXC_GP || emulated->vector == EXC_SS) && emulated->code == 0);
     struct insn in;
     if (ran->mnemonic != ZYDIS_MNEMONIC_CALL || !native->done || native->vector == EXC_DB ||
-        (emulated->vector != EXC_GP && emulated->vector != EXC_SS) || emulated->code != 0)
+        !access)
         return false;
     return decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) == DECODE_OK &&
            leaves_segment(&in);
