@@ -6,6 +6,7 @@
 #include "emu/cpu/mem.h"
 #include "emu/cpu/monitor.h"
 #include "emu/cpu/run_priv.h"
+#include "emu/cpu/smm.h"
 #include "emu/cpu/trap.h"
 #include "emu/insn/hot.h"
 #include "emu/insn/lower.h"
@@ -149,6 +150,8 @@ void vcpu_reset(struct vcpu *cpu)
     svm_reset(cpu->svm);
     control_reset(cpu);
     paging_reset(cpu->paging);
+    if (vcpu_current(cpu) == cpu)
+        smm_view(cpu); /* an image may be loaded before the next turn */
     group_forget_code(cpu->run->group);
     cpu->leave = STEP_JUMP;
     trap_reset(cpu);

@@ -2,6 +2,7 @@
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
+#include "emu/cpu/smm.h"
 #include "emu/debug/info.h"
 
 enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine, unsigned cpu_index,
@@ -12,7 +13,12 @@ enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine, uns
     if (cpu_index >= machine->cpu_count)
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "there is no processor %u",
                         cpu_index);
-    return info_write(machine->cpu[cpu_index], request, output, diag);
+    /* Memory as this processor sees it, for so long. */
+    struct vcpu *cpu = machine->cpu[cpu_index];
+    smm_view(cpu);
+    enum pacifica_status status = info_write(cpu, request, output, diag);
+    smm_view(machine_current(machine));
+    return status;
 }
 
 void pacifica_info_list(const struct pacifica_output *output)

@@ -1,6 +1,8 @@
 /* SMI by the APM port, A20 by port 92h and INIT from outside, on a whole machine that starts firmware. */
 #include "emu/machine/machine.h"
 
+#include "emu/cpu/smm.h"
+
 #include <string.h>
 
 #include "tests/check_main.h"
@@ -109,5 +111,70 @@ START_TEST(init_restarts_firmware)
 }
 END_TEST
 
+/* --- what a processor keeps for SMM --- */
+
+#define TSEG 0x100000u
+
+static void keep_tseg(struct vcpu *cpu)
+{
+    cpu->msr.smm_addr = TSEG;
+    cpu->msr.smm_mask = 0xfffffffe0002; /* 128 KiB, TE */
+    smm_view_changed(cpu);
+}
+
+/* Nothing is kept after a reset: what loads an image finds all of the RAM. */
+START_TEST(reset_gives_tseg_back)
+{
+    static const uint8_t code[] = { 0xea, 0x05, 0x00, 0x00, 0xf0, 0xf4 };
+    struct pacifica_machine *machine = MACHINE(code);
+    ck_assert_int_eq(run(machine, false).stop, PACIFICA_STOP_HALTED);
+    keep_tseg(machine->cpu[0]);
+    ck_assert_uint_eq(memory_backing(machine->memory, TSEG), UINT64_MAX);
+    ck_assert_int_eq(pacifica_machine_reset(machine, NULL), PACIFICA_OK);
+    ck_assert_uint_ne(memory_backing(machine->memory, TSEG), UINT64_MAX);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
+struct text {
+    char bytes[4000];
+    size_t size;
+};
+
+static void text_write(void *self, const void *bytes, size_t size)
+{
+    struct text *text = self;
+    ck_assert_uint_lt(text->size + size, sizeof(text->bytes));
+    memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+}
+
+/* Each processor is told of as it sees memory, whoever ran last. */
+START_TEST(info_sees_the_smram_of_its_processor)
+{
+    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
+    struct pacifica_machine *machine;
+    struct text text = { .size = 0 };
+    const struct pacifica_output output = { .write = text_write, .self = &text };
+    options.ram_bytes = 2 << 20;
+    options.cpus = 2;
+    ck_assert_int_eq(pacifica_machine_new(&options, &machine, NULL), PACIFICA_OK);
+    struct vcpu *cpu =
+        machine->cpu[1]; /* its page directory lies in TSeg, and maps the first 4 MiB */
+    phys_write(machine->memory, TSEG, 4, 0x83);
+    cpu->regs.cr0 |= CR0_PE | CR0_PG;
+    cpu->regs.cr4 |= CR4_PSE;
+    cpu->regs.cr3 = TSEG;
+    cpu->regs.smm = true;
+    cpu_update_mode(cpu);
+    keep_tseg(cpu);
+    keep_tseg(machine->cpu[0]);
+    ck_assert_int_eq(pacifica_machine_info(machine, 1, "walk 0x1234", &output, NULL), PACIFICA_OK);
+    ck_assert_ptr_nonnull(strstr(text.bytes, "system physical 000000001234"));
+    ck_assert_uint_eq(memory_backing(machine->memory, TSEG), UINT64_MAX);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
 CHECK_MAIN("smm", apm_port_enters_smm_and_port_92_moves_a20, reset_opens_a20,
-           init_restarts_firmware)
+           init_restarts_firmware, reset_gives_tseg_back, info_sees_the_smram_of_its_processor)
