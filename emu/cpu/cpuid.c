@@ -259,12 +259,16 @@ uint64_t cpuid_true_words(const struct vcpu *cpu, unsigned n)
     return value;
 }
 
+static bool apic_enabled(const struct vcpu *cpu)
+{
+    return cpu->intc && (cpu->intc->read_apic_base(cpu->intc_self) >> 11 & 1);
+}
+
 /* The feature words as CPUID shows them: overridden, and with the bits that follow registers. */
 static uint64_t feature_words(const struct vcpu *cpu, unsigned n)
 {
     uint64_t words = cpuid_true_words(cpu, n) ^ cpu->msr.cpuid_flip[n];
-    bool apic_on = cpu->intc && (cpu->intc->read_apic_base(cpu->intc_self) >> 11 & 1);
-    if (n >= 2 && !apic_on)
+    if (n >= 2 && !apic_enabled(cpu))
         words &= ~(1ull << 9);
     if (n == 2 && !(cpu->regs.cr4 & CR4_OSXSAVE))
         words &= ~CPUID1_ECX_OSXSAVE;
@@ -357,7 +361,8 @@ static void leaf_ids(const struct vcpu *cpu, uint32_t out[4])
 {
     if (!cpu_has(cpu, CPU_FEATURE_TOPOEXT))
         return;
-    out[CPUID_EAX] = out[CPUID_EBX] = cpu->index;
+    out[CPUID_EAX] = apic_enabled(cpu) ? cpu->index : 0; /* APM vol 2, 16.12 "x2APIC_ID" */
+    out[CPUID_EBX] = cpu->index;
 }
 
 static void leaf_monitor(const struct vcpu *cpu, uint32_t out[4])

@@ -282,6 +282,16 @@ WITH_KIT(topology_of_several_processors)
     ck_assert_uint_eq((uint32_t)words, word(k, 1, CPUID_EDX));
 }
 
+/* APM vol 2, 16.12 "x2APIC_ID": the extended APIC ID reads 0 while the APIC is disabled, leaf Bh's does not. */
+WITH_KIT(extended_apic_id_follows_apic_base)
+{
+    k->cpu->index = 2;
+    k->cpu->count = 3;
+    k->apic_base &= ~0x800ull;
+    LEAF(k, 0x8000001e, 0, 0, 2, 0, 0);
+    ck_assert_uint_eq(word(k, 0xb, CPUID_EDX), 2);
+}
+
 WITH_KIT(monitor_leaf_follows_hwcr)
 {
     LEAF(k, 5, 0, 64, 64, 3, 0);
@@ -334,6 +344,7 @@ int main(void)
     tcase_add_test(all, vendor_and_limits);
     tcase_add_test(all, leaves_outside_the_ranges_are_zero);
     tcase_add_test(all, apic_bit_follows_apic_base);
+    tcase_add_test(all, extended_apic_id_follows_apic_base);
     tcase_add_test(all, brand_string_comes_from_its_msrs);
     tcase_add_test(all, override_msrs_replace_feature_words);
     tcase_add_test(all, models_and_switches);
