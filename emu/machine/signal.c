@@ -10,7 +10,10 @@ enum pacifica_status pacifica_machine_signal(struct pacifica_machine *machine, u
     switch (signal) {
     case PACIFICA_SIGNAL_NMI: target->pins.nmi = true; break;
     case PACIFICA_SIGNAL_SMI: target->pins.smi = true; break;
-    case PACIFICA_SIGNAL_INIT: target->pins.init = true; break;
+    case PACIFICA_SIGNAL_INIT:
+        target->pins.init = true;
+        target->pins.sipi = false; /* one that came before it has found nobody waiting */
+        break;
     case PACIFICA_SIGNAL_MACHINE_CHECK: target->pins.mc = true; break;
     default: return PACIFICA_EUSAGE;
     }

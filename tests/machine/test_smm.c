@@ -111,6 +111,26 @@ START_TEST(init_restarts_firmware)
 }
 END_TEST
 
+/* A Startup IPI that came before INIT has found nobody waiting, as with an INIT from another processor. */
+START_TEST(init_forgets_a_startup_that_came_before)
+{
+    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
+    struct pacifica_machine *machine;
+    options.ram_bytes = 2 << 20;
+    options.cpus = 2;
+    ck_assert_int_eq(pacifica_machine_new(&options, &machine, NULL), PACIFICA_OK);
+    struct vcpu *cpu = machine->cpu[1];
+    cpu->regs.wait_sipi = false;
+    cpu->pins.sipi = true;
+    ck_assert_int_eq(pacifica_machine_signal(machine, 1, PACIFICA_SIGNAL_INIT), PACIFICA_OK);
+    machine->cpu[0]->regs.halted = true;
+    ck_assert_int_eq(run(machine, false).stop, PACIFICA_STOP_HALTED);
+    ck_assert(cpu->regs.wait_sipi);
+    ck_assert_uint_eq(cpu_insns(cpu), 0);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
 /* --- what a processor keeps for SMM --- */
 
 #define TSEG 0x100000u
@@ -177,4 +197,5 @@ START_TEST(info_sees_the_smram_of_its_processor)
 END_TEST
 
 CHECK_MAIN("smm", apm_port_enters_smm_and_port_92_moves_a20, reset_opens_a20,
-           init_restarts_firmware, reset_gives_tseg_back, info_sees_the_smram_of_its_processor)
+           init_restarts_firmware, init_forgets_a_startup_that_came_before, reset_gives_tseg_back,
+           info_sees_the_smram_of_its_processor)
