@@ -168,6 +168,12 @@ uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len)
 
 void phys_written(struct memory *memory, uint64_t spa, size_t len)
 {
+    uint64_t first = memory_plain_page(memory, spa);
+
+    /* World switches come here with a page that nobody has asked about. */
+    if (EMU_LIKELY(first != MEMORY_NONE && memory->marks[first] == PAGE_DIRTY &&
+                   len <= PAGE_BYTES - spa % PAGE_BYTES))
+        return;
     while (len > 0) {
         size_t offset = (size_t)(spa % PAGE_BYTES);
         size_t part = PAGE_BYTES - offset < len ? PAGE_BYTES - offset : len;

@@ -284,7 +284,7 @@ static enum step run_block(struct vcpu *cpu, bool exact)
     run_chain(cpu, entry);
     /* The trap of VMRUN itself waits for #VMEXIT: trap_vmexit(). */
     bool same = svm_guest(cpu) == guest;
-    if (!same)
+    if (!same && !guest)
         trap_reset(cpu);
     enum step step = after_chain(cpu, exact && same ? start : none);
     if (step == STEP_VMEXIT || (guest && !svm_guest(cpu) && step != STEP_STOP))

@@ -140,7 +140,7 @@ enum step trap_raised(struct vcpu *cpu)
 /* svm-operation.md, 3. */
 void trap_vmexit(struct vcpu *cpu)
 {
-    forget(cpu);
+    trap_reset(cpu);
     offer(cpu, (cpu->rflags & FLAG_TF) && !(cpu->msr.debugctl & DEBUGCTL_BTF));
 }
 
