@@ -4,12 +4,12 @@
 #include "emu/base/diag.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MOST (UINT64_C(4) << 30)
 #define FIRST_BYTES (UINT64_C(64) << 10)
 
 static enum pacifica_status io_error(const char *path, struct pacifica_diag *diag)
@@ -17,9 +17,15 @@ static enum pacifica_status io_error(const char *path, struct pacifica_diag *dia
     return diag_set(diag, PACIFICA_EIO, path, NULL, "%s", strerror(errno));
 }
 
+static enum pacifica_status too_large(const char *path, uint64_t most, struct pacifica_diag *diag)
+{
+    return diag_set(diag, PACIFICA_ERANGE, path, NULL, "the file is larger than %" PRIu64 " KiB",
+                    most >> 10);
+}
+
 /* Read to the end of the stream. It need not have a length: a pipe will do. */
-static enum pacifica_status read_all(FILE *stream, const char *path, uint64_t room, uint8_t **data,
-                                     size_t *size, struct pacifica_diag *diag)
+static enum pacifica_status read_all(FILE *stream, const char *path, uint64_t room, uint64_t most,
+                                     uint8_t **data, size_t *size, struct pacifica_diag *diag)
 {
     *size = 0;
     for (;; room *= 2) {
@@ -30,14 +36,14 @@ static enum pacifica_status read_all(FILE *stream, const char *path, uint64_t ro
         *size += fread(*data + *size, 1, room - *size, stream);
         if (ferror(stream))
             return io_error(path, diag);
+        if (*size > most)
+            return too_large(path, most, diag);
         if (*size < room)
             return PACIFICA_OK;
-        if (room >= FILE_MOST)
-            return diag_set(diag, PACIFICA_ERANGE, path, NULL, "the file is larger than 4 GiB");
     }
 }
 
-enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
+enum pacifica_status file_read(const char *path, uint64_t most, struct pacifica_bytes *bytes,
                                struct pacifica_diag *diag)
 {
     *bytes = (struct pacifica_bytes){ 0 };
@@ -48,10 +54,12 @@ enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
     uint64_t room = FIRST_BYTES;
     /* One byte more than the length, so that the end is seen without another round. */
     if (fstat(fileno(stream), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
-        room = (uint64_t)status.st_size < FILE_MOST ? (uint64_t)status.st_size + 1 : FILE_MOST;
+        room = (uint64_t)status.st_size + 1;
     uint8_t *data = NULL;
     size_t size = 0;
-    enum pacifica_status result = read_all(stream, path, room, &data, &size, diag);
+    enum pacifica_status result = room - 1 > most
+                                      ? too_large(path, most, diag)
+                                      : read_all(stream, path, room, most, &data, &size, diag);
     (void)fclose(stream);
     if (result == PACIFICA_OK)
         *bytes = (struct pacifica_bytes){ .data = data, .size = size };

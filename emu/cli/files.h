@@ -6,9 +6,13 @@
 
 #include <stdio.h>
 
-/* Read a whole file, of at most 4 GiB. PACIFICA_OK: *bytes is to be given back with file_free(). PACIFICA_EIO,
+#define FILE_IMAGE_MOST (UINT64_C(4) << 30) /* kernels, modules, fw_cfg items */
+#define FILE_FIRMWARE_MOST \
+    (UINT64_C(32) << 20) /* more than any machine takes: it says what does not fit */
+
+/* Read a whole file, of at most `most` bytes. PACIFICA_OK: *bytes is to be given back with file_free(). PACIFICA_EIO,
  * PACIFICA_ERANGE, PACIFICA_ENOMEM: `diag` names file and reason, *bytes is empty. */
-enum pacifica_status file_read(const char *path, struct pacifica_bytes *bytes,
+enum pacifica_status file_read(const char *path, uint64_t most, struct pacifica_bytes *bytes,
                                struct pacifica_diag *diag);
 void file_free(struct pacifica_bytes *bytes);
 

@@ -23,9 +23,9 @@ enum pacifica_status firmware_read(const struct cli_rom *rom, struct pacifica_by
         char path[PATH_BYTES];
         int length = snprintf(path, sizeof(path), "%s/%s", folders[i], rom->path);
         if (length > 0 && length < PATH_BYTES && access(path, R_OK) == 0)
-            return file_read(path, image, diag);
+            return file_read(path, FILE_FIRMWARE_MOST, image, diag);
     }
-    enum pacifica_status status = file_read(rom->path, image, diag);
+    enum pacifica_status status = file_read(rom->path, FILE_FIRMWARE_MOST, image, diag);
     if (status == PACIFICA_EIO && search && diag)
         (void)snprintf(diag->hint, sizeof(diag->hint),
                        "not in %s or %s either; Debian's package seabios has bios.bin", folders[0],

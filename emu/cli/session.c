@@ -40,14 +40,14 @@ static enum pacifica_status read_files(struct session *session, struct pacifica_
     const struct cli_options *o = session->options;
     enum pacifica_status status = PACIFICA_OK;
     if (o->kernel)
-        status = file_read(o->kernel, &session->kernel, diag);
+        status = file_read(o->kernel, FILE_IMAGE_MOST, &session->kernel, diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->rom_count; i++)
         status = firmware_read(&o->rom[i], &session->rom[i], diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->module_count; i++)
-        status = file_read(o->module[i].path, &session->module[i], diag);
+        status = file_read(o->module[i].path, FILE_IMAGE_MOST, &session->module[i], diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->fw_cfg_count; i++)
         if (o->fw_cfg[i].path)
-            status = file_read(o->fw_cfg[i].path, &session->fw_cfg[i], diag);
+            status = file_read(o->fw_cfg[i].path, FILE_IMAGE_MOST, &session->fw_cfg[i], diag);
     return status;
 }
 

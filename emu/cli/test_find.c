@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define DEPTH_MOST 32
+#define EXPECT_FILE_MOST (UINT64_C(1) << 20)
 
 static enum pacifica_status no_memory(struct pacifica_diag *diag)
 {
@@ -41,10 +42,15 @@ static enum pacifica_status read_expectation(struct rom *rom, size_t stem,
     memcpy(path, rom->path, stem);
     memcpy(path + stem, ".expect", sizeof(".expect"));
     enum pacifica_status result = PACIFICA_OK;
-    if (stat(path, &status) != 0 && errno == ENOENT) {
+    bool exists = stat(path, &status) == 0;
+    if (!exists && errno == ENOENT) {
         expectation_default(&rom->expectation);
+    } else if (!exists) {
+        result = diag_set(diag, PACIFICA_EIO, path, NULL, "%s", strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        result = diag_set(diag, PACIFICA_EIO, path, NULL, "no regular file");
     } else {
-        result = file_read(path, &bytes, diag);
+        result = file_read(path, EXPECT_FILE_MOST, &bytes, diag);
         if (result == PACIFICA_OK)
             result = expectation_parse(&rom->expectation, bytes.data, bytes.size, path, diag);
         file_free(&bytes);
@@ -128,7 +134,9 @@ static enum pacifica_status add_path(const struct test_options *options, struct 
     struct stat link, status;
     if (lstat(path, &link) != 0 || stat(path, &status) != 0)
         return PACIFICA_OK; /* it has just gone */
-    if (S_ISDIR(link.st_mode) && depth < DEPTH_MOST)
+    if (S_ISDIR(link.st_mode) && depth == DEPTH_MOST)
+        return diag_set(diag, PACIFICA_EIO, path, NULL, "more than %d folders deep", DEPTH_MOST);
+    if (S_ISDIR(link.st_mode))
         return add_folder(options, list, path, skip, depth + 1, diag);
     if (S_ISREG(status.st_mode) && stem_length(path) > skip)
         return add_rom(options, list, path, skip, diag);

@@ -104,7 +104,8 @@ static enum pacifica_status bench_begin(struct bench *bench, const struct rom *r
                                         struct pacifica_diag *diag)
 {
     *bench = (struct bench){ .stop_at = SIZE_MAX };
-    enum pacifica_status status = file_read(rom->path, &bench->image, diag);
+    uint64_t most = is_firmware(rom) ? FILE_FIRMWARE_MOST : FILE_IMAGE_MOST;
+    enum pacifica_status status = file_read(rom->path, most, &bench->image, diag);
     if (status == PACIFICA_OK)
         status = make_machine(bench, &rom->expectation, diag);
     if (status == PACIFICA_OK)

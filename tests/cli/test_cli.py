@@ -46,6 +46,12 @@ class CliTest(unittest.TestCase):
         pathlib.Path(path).write_bytes(content)
         return path
 
+    def sparse(self, name, size):
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.truncate(size)
+        return path
+
     def image(self, code):
         return self.file("image", images.multiboot(code))
 
@@ -276,6 +282,10 @@ class Firmware(CliTest):
         large = self.file("large", bytes(0x1001000))
         self.refused(f"pacifica: {large}: a firmware image of 16388 KiB is too large "
                      "(at most 16 MiB: the local APIC lies below)", "-bios", large)
+        for endless in (self.sparse("sparse", 1 << 40), "/dev/zero"):
+            self.refused(f"pacifica: {endless}: the file is larger than 32768 KiB", "-rom", endless)
+        self.refused(f"pacifica: {self.path('sparse')}: the file is larger than 4194304 KiB",
+                     "-kernel", self.path("sparse"))
         self.refused(f"pacifica: {good}: no ROM can begin at 0xc0001 (a multiple of 4 KiB)",
                      "-rom", good, "-load-at", "0xc0001")
         self.refused(f"pacifica: {good}: a ROM from 0x0 to 0xfff would cover RAM or another ROM at 0x0 "

@@ -106,6 +106,21 @@ class Finding(TestCommand):
         for option, value in (("-j", "0"), ("-j", "x"), ("-j", "257"), ("-max-insns", "0"), ("-last", "1001")):
             self.refused(f"pacifica: {option}: '{value}' is no number in range", option, value, self.folder.name)
 
+    def test_expectations_that_are_no_files(self):
+        path = self.rom("a.elf", images.multiboot(images.exit_with(0)))
+        expect = self.path("a.expect")
+        for make in (os.mkfifo, os.mkdir, lambda name: os.symlink("/dev/zero", name)):
+            make(expect)
+            self.refused(f"pacifica: {expect}: no regular file", path)
+            (os.rmdir if make is os.mkdir else os.unlink)(expect)
+        os.symlink("a.expect", expect)
+        self.refused(f"pacifica: {expect}: Too many levels of symbolic links", path)
+
+    def test_folders_too_deep_are_refused(self):
+        name = "/".join("d" * 33)
+        self.rom(name + "/a.elf", images.multiboot(images.exit_with(0)))
+        self.refused(f"pacifica: {self.path(name)}: more than 32 folders deep", self.folder.name)
+
     def test_help(self):
         out, _ = self.run_test("-help")
         for word in ("-junit F", "-filter GLOB", "-j N", "usage: pacifica test"):
