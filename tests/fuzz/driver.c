@@ -10,7 +10,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#define FILES_MAX 256
+#define FILES_MAX 1024
 #define INPUT_MAX (1u << 20)
 #define SECONDS_MAX 120 /* an input that takes longer hangs: SIGALRM ends the program */
 
@@ -41,6 +41,8 @@ static bool read_file(const char *path, struct input *input)
     input->bytes = malloc(INPUT_MAX);
     input->len = input->bytes ? fread(input->bytes, 1, INPUT_MAX, file) : 0;
     (void)fclose(file);
+    uint8_t *exact = input->bytes ? realloc(input->bytes, input->len ? input->len : 1) : NULL;
+    input->bytes = exact ? exact : input->bytes;
     return input->bytes != NULL;
 }
 

@@ -44,7 +44,8 @@ static void set_paging(struct vcpu *cpu, enum begin begin, unsigned control)
     cpu->regs.cr0 = CR0_ET | CR0_NE | (begin > BEGIN_UNREAL ? CR0_PE : 0) | (paged ? CR0_PG : 0) |
                     (control & 2 ? CR0_WP : 0) | (control & 4 ? CR0_AM : 0);
     cpu->regs.cr3 = begin_is_long(begin) ? PML4_SPA : pae ? PAE_PDPT_SPA : PD32_SPA;
-    cpu->regs.cr4 = CR4_PSE | (pae ? CR4_PAE : 0) | (control & 8 ? CR4_VME | CR4_PVI : 0) |
+    cpu->regs.cr4 = CR4_PSE | CR4_MCE | (pae ? CR4_PAE : 0) |
+                    (control & 8 ? CR4_VME | CR4_PVI | CR4_FSGSBASE : 0) |
                     (control & 16 ? CR4_DE : 0) | (control & 32 ? CR4_PGE : 0) |
                     (control & 64 ? CR4_UMIP : 0);
     cpu->regs.efer = EFER_SCE | EFER_SVME | (control & 128 ? EFER_NXE : 0) |
@@ -131,6 +132,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
     case 5:
         regs->dr[which & 3] = guest_number32(in);
         regs->dr[7] = 0x400 | read_bytes(in, 4);
+        machine->cpu[0]->msr.debugctl = what & 3; /* LBR, BTF */
         break;
     case 6: regs->seg[which % SEG_COUNT].limit = guest_number32(in); break;
     default:

@@ -77,7 +77,7 @@ static const struct {
 };
 
 /* The tasks behind E_GATES: TSS 1 to 7, of 32 bits where odd. */
-static void make_tasks(struct pacifica_machine *machine, uint64_t table)
+static void make_tasks(struct pacifica_machine *machine, uint64_t table, bool long_mode)
 {
     for (unsigned i = 1; i < TSS_COUNT; i++) {
         uint32_t at = TSS_SPA + i * TSS_BYTES;
@@ -86,12 +86,14 @@ static void make_tasks(struct pacifica_machine *machine, uint64_t table)
                     descriptor(at, TSS_BYTES - 1, wide ? 0x0e9 : 0x0e1));
         modes_store(machine, table + 8 * (E_GATES + 8 + i), 8, gate(8 * (E_GATES + i), 0, 5, 3, 0));
     }
-    unsigned to32 = 8 * E_CODE32, to16 = 8 * E_CODE16;
     for (unsigned i = 0; i < 8; i++) {
         bool wide = i & 1;
-        modes_store(machine, table + 8 * (E_GATES + 16 + i), 8,
-                    gate(wide ? to32 : to16, wide ? CODE32_SPA + 16 * i : 16 * i, wide ? 12 : 4,
-                         i & 2 ? 3 : 0, i));
+        uint64_t to = long_mode ? gate(8 * E_CODE64, CODE64_SPA + 16 * i, 12, i & 2 ? 3 : 0, 0)
+                      : wide    ? gate(8 * E_CODE32, CODE32_SPA + 16 * i, 12, i & 2 ? 3 : 0, i)
+                                : gate(8 * E_CODE16, 16 * i, 4, i & 2 ? 3 : 0, i);
+        modes_store(machine, table + 8 * (E_GATES + 16 + i), 8, to);
+        if (long_mode) /* 16 bytes each */
+            modes_store(machine, table + 8 * (E_GATES + 16 + ++i), 8, 0);
     }
 }
 
@@ -113,14 +115,14 @@ static void make_pointers(struct pacifica_machine *machine)
     modes_store(machine, TABLES_SPA + 16, 8, (uint64_t)GDT_SPA << 16 | (8 * E_COUNT - 1));
 }
 
-static void make_gdt(struct pacifica_machine *machine)
+static void make_gdt(struct pacifica_machine *machine, bool long_mode)
 {
     for (unsigned t = 0; t < 2; t++) {
         uint64_t table = t ? LDT_SPA : GDT_SPA;
         for (unsigned i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
             modes_store(machine, table + 8 * segments[i].at, 8,
                         descriptor(segments[i].base, segments[i].limit20, segments[i].attr));
-        make_tasks(machine, table);
+        make_tasks(machine, table, long_mode);
     }
 }
 
@@ -239,7 +241,7 @@ void modes_make_tables(struct reader *in, struct pacifica_machine *machine, enum
 {
     bool long_mode = begin_is_long(begin);
     make_page_tables(machine);
-    make_gdt(machine);
+    make_gdt(machine, long_mode);
     make_pointers(machine);
     make_tss(machine, long_mode, begin_is_pae(begin) ? PAE_PDPT_SPA : PD32_SPA);
     make_idt(in, machine, long_mode);

@@ -1,4 +1,4 @@
-/* The first guests of fuzz_guest and fuzz_modes: a fixed sequence of random numbers. */
+/* The first guests of fuzz_guest: a fixed sequence of random numbers. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
