@@ -118,6 +118,7 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
     if (*block && (*block)->page2 == BLOCK_NO_PAGE)
         return STEP_NEXT;
     if (!*block) {
+        run->built = true;
         if (block_build(run->cache, run->fetch_page, offset, BLOCK_NO_PAGE, cpu->mode, exact,
                         block) == BUILD_OK) {
             if (!*block)
@@ -137,6 +138,7 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
         block_discard(run->cache, *block);
     if (page2 == BLOCK_NO_PAGE)
         return loose_block(cpu, la, block);
+    run->built = true;
     (void)block_build(run->cache, run->fetch_page, offset, page2, cpu->mode, exact, block);
     if (!*block)
         return out_of_memory(cpu);

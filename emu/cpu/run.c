@@ -410,8 +410,11 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
             cpu->monitor.armed = cpu->monitor.waiting = false;
         if (apply_limits(cpu, limits))
             return PACIFICA_STOP_LIMIT_INSNS;
-        if (block_cache_reclaim(run->cache, false))
-            group_forget_code(run->group);
+        if (EMU_UNLIKELY(run->built)) {
+            run->built = false;
+            if (block_cache_reclaim(run->cache, false))
+                group_forget_code(run->group);
+        }
         bool exact = tight || wants_exact(cpu, limits);
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;

@@ -31,6 +31,7 @@ struct run_state {
     struct vcpu_group *group;
     struct block_cache *cache; /* the group's */
     bool woken;                /* an event was seen in HLT and nothing has run since */
+    bool built;                /* decoded code was added: the cache may be full */
     bool jumped;               /* something was put into jumps since they were cleared */
     struct jump_entry jumps[JUMP_ENTRIES];
 
