@@ -144,11 +144,17 @@ def exempt(problems):
     return found
 
 
-def test_name(after):
-    """What the comment that ends here stands above: a test case, a function, a class."""
-    found = re.search(r"^(?:START_TEST\((\w+)\)|(?!typedef|return)[A-Za-z_][\w \t*]*?\b(\w+)\(|"
-                      r"\s*def (\w+)|class (\w+)|(\w+):)", after, re.MULTILINE)
-    return next((name for name in found.groups() if name), "") if found else ""
+# What begins at the first column and has a name: a test case in one of its macros, a function, a table, a class, a label.
+NAMED = re.compile(r"^(?:[A-Z][A-Z0-9_]*\((\w+)[,)]|(?!typedef|return)[A-Za-z_][\w \t*]*?\b(\w+)(?:\(|\[\w*\] = )|"
+                   r"\s*def (\w+)|class (\w+)|(\w+):)", re.MULTILINE)
+
+
+def test_name(text, start, end):
+    """What the comment at [start, end) stands above; if it is indented and C, what it stands in."""
+    line = text.rfind("\n", 0, start) + 1
+    inside = text[line].isspace() and text[line:start].strip().startswith("/*")
+    found = list(NAMED.finditer(text, 0, line))[-1:] if inside else [NAMED.search(text, end)]
+    return next((name for name in found[0].groups() if name), "") if found and found[0] else ""
 
 
 def citations(problems):
@@ -161,7 +167,7 @@ def citations(problems):
         for start in re.finditer(r"\brows:[ \t]+(?=\w+ \d+\.\d)", text):
             here = f"{path}:{text.count(chr(10), 0, start.start()) + 1}"
             items = re.match(r"[^,;*\n]*(?:,[ \t]*(?:\n[ \t]*[*#/;]*[ \t]*)?[^,;*\n]*)*", text[start.end():])
-            test = (path, test_name(text[start.end() + items.end():]))
+            test = (path, test_name(text, start.start(), start.end() + items.end()))
             document, prose = "", ""
             for item in items.group(0).split(","):
                 item = re.sub(r"\n[ \t]*[*#/;]*", " ", item).strip()

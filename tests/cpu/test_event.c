@@ -84,7 +84,7 @@ WITH_KIT(interrupts_are_benign)
     ck_assert_int_eq(k->pending, -1); /* acknowledged: lost */
 }
 
-/* rows: events 2.4, 2.10, pitfalls 10.2 */
+/* rows: events 2.4, pitfalls 10.2 */
 WITH_KIT(fault_while_delivering_df_is_shutdown)
 {
     static const enum exception second[] = { EXC_GP, EXC_NP, EXC_PF };
@@ -227,7 +227,7 @@ WITH_KIT(df_intercept_reports_the_first_event)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), INTINFO_CODE(EXC_GP, 0x20));
 }
 
-/* rows: events 2.10, 2.11 */
+/* rows: events 2.11 */
 WITH_KIT(shutdown_intercept_takes_the_triple_fault)
 {
     kit_guest(k);

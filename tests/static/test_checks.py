@@ -128,6 +128,35 @@ class Checks(unittest.TestCase):
         self.write_rows("events 7.2.4: reason\n", "pitfalls 1.1-1.2, events 7.2.3")
         self.assert_fails("there is no row events 7.2.4", "check-rows")
 
+    def test_rows_name_the_test_that_cites_them(self):
+        self.write("tests/cpu/test_a.c", """/* rows: pitfalls 1.1 */
+WITH_KIT(one)
+{
+}
+
+/* rows: pitfalls 1.2 */
+START_TEST(two)
+{
+    /* rows: pitfalls 1.3 */
+    check();
+}
+
+static const struct row table[] = {
+    /* rows: pitfalls 1.4 */
+    { 1 },
+};
+
+/* rows: pitfalls 1.5 */
+static void five(void)
+{
+}
+""")
+        done = subprocess.run([sys.executable, "-B", "-c", "import rows\nfor n, t in rows.citations([]).items():\n"
+                               "    if n[0] == 'p': print(n, t[0][1])"], capture_output=True, text=True, check=True,
+                              cwd=os.path.join(self.top, "tools"))
+        self.assertEqual(done.stdout.split("\n")[:-1], ["pitfalls 1.1 one", "pitfalls 1.2 two", "pitfalls 1.3 two",
+                                                        "pitfalls 1.4 table", "pitfalls 1.5 five"])
+
     def peers(self, ours, theirs, rows):
         """check-peers with two programs that print what is given, on one ROM."""
         for name, text in (("pacifica", ours), ("qemu-system-x86_64", theirs)):
