@@ -125,7 +125,9 @@ static void pit_reset(void *self)
 {
     struct pit *pit = self;
     for (unsigned i = 0; i < 3; i++)
-        pit->channel[i] = (struct channel){ .access = ACCESS_BOTH, .gate = i != 2, .held = i == 2 };
+        pit->channel[i] = (struct channel){
+            .control = ACCESS_BOTH << 4, .access = ACCESS_BOTH, .gate = i != 2, .held = i == 2
+        };
     pit->port61 = 0;
     pit_update(pit, tick_now(pit));
 }
@@ -139,8 +141,7 @@ static void pit_fini(void *self)
 static void mix_channel(struct channel ch, uint64_t tick, const struct dev_mixer *mixer)
 {
     channel_sync(&ch, tick); /* of a copy */
-    dev_mix(mixer, ch.mode | (uint64_t)ch.access << 4 | (uint64_t)ch.bcd << 8 |
-                       (uint64_t)ch.gate << 9 | (uint64_t)ch.high_write_next << 10 |
+    dev_mix(mixer, ch.control | (uint64_t)ch.gate << 9 | (uint64_t)ch.high_write_next << 10 |
                        (uint64_t)ch.high_read_next << 11 | (uint64_t)ch.latched << 12 |
                        (uint64_t)ch.status_latched << 13 | (uint64_t)ch.loaded << 14 |
                        (uint64_t)ch.triggered << 15 | (uint64_t)ch.low_written << 16 |

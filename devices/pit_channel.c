@@ -113,8 +113,7 @@ static uint16_t channel_value(const struct channel *ch, uint64_t tick)
 uint8_t channel_status(const struct channel *ch, uint64_t tick)
 {
     bool null_count = !ch->loaded || ch->next_valid || tick < ch->start;
-    return (uint8_t)(channel_out(ch, tick) << 7 | null_count << 6 | ch->access << 4 |
-                     ch->mode << 1 | ch->bcd);
+    return (uint8_t)(channel_out(ch, tick) << 7 | null_count << 6 | ch->control);
 }
 
 /* A complete count was written. */
@@ -228,7 +227,8 @@ void channel_latch_status(struct channel *ch, uint64_t tick)
 void channel_program(struct channel *ch, uint8_t control)
 {
     unsigned mode = control >> 1 & 7;
-    *ch = (struct channel){ .mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
+    *ch = (struct channel){ .control = control & 0x3f,
+                            .mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
                             .access = control >> 4 & 3,
                             .bcd = control & 1,
                             .gate = ch->gate,

@@ -10,6 +10,7 @@
 enum access { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
 
 struct channel {
+    uint8_t control; /* bits 5:0 of the control word, which the status repeats */
     uint8_t mode, access;
     bool bcd, gate;
 

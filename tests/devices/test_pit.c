@@ -264,14 +264,39 @@ START_TEST(pit_null_count_until_the_count_is_loaded)
 }
 END_TEST
 
-START_TEST(pit_modes_6_and_7_are_2_and_3)
+START_TEST(pit_modes_6_and_7_count_as_2_and_3)
+{
+    for (unsigned mode = 2; mode < 4; mode++) {
+        struct timer plain, other;
+        timer_open(&plain);
+        timer_open(&other);
+        load(&plain, 0, mode, 1000);
+        load(&other, 0, mode + 4, 1000);
+        for (uint64_t tick = 1; tick < 3000; tick += 7) {
+            kit_until(&plain.kit, at_tick(tick));
+            kit_until(&other.kit, at_tick(tick));
+            ck_assert_uint_eq(other.irq.level, plain.irq.level);
+            ck_assert_uint_eq(latched(&other, 0), latched(&plain, 0));
+        }
+        ck_assert_uint_eq(other.irq.rises, plain.irq.rises);
+        kit_close(&plain.kit);
+        kit_close(&other.kit);
+    }
+}
+END_TEST
+
+/* The data sheet: the status byte has the mode exactly as the control word had it. */
+START_TEST(pit_status_has_every_mode_as_it_was_written)
 {
     struct timer t;
     timer_open(&t);
-    load(&t, 0, 6, 10);
-    ck_assert_uint_eq(status(&t, 0) & 0x0e, 0x04);
-    load(&t, 0, 7, 10);
-    ck_assert_uint_eq(status(&t, 0) & 0x0e, 0x06);
+    for (unsigned mode = 0; mode < 8; mode++)
+        for (unsigned bcd = 0; bcd < 2; bcd++)
+            for (unsigned access = 1; access < 4; access++) {
+                uint8_t control = (uint8_t)(access << 4 | mode << 1 | bcd);
+                kit_out(&t.kit, 0x43, control);
+                ck_assert_uint_eq(status(&t, 0) & 0x3f, control);
+            }
     kit_close(&t.kit);
 }
 END_TEST
@@ -523,10 +548,11 @@ CHECK_MAIN("pit", pit_mode0_out_rises_n_plus_1_clocks_after_the_count,
            pit_mode3_square_wave, pit_mode3_counts_by_two, pit_count_zero_is_the_largest,
            pit_bcd_counts_in_decimal, pit_single_byte_accesses, pit_latch_holds_until_it_is_read,
            pit_read_back_latches_status_and_count, pit_null_count_until_the_count_is_loaded,
-           pit_modes_6_and_7_are_2_and_3, pit_mode4_strobe_of_one_clock,
-           pit_gate_holds_channel_2_in_mode_0, pit_mode1_is_triggered_by_the_gate,
-           pit_mode5_strobe_after_a_trigger, pit_gate_in_mode_3_raises_out_and_restarts,
-           pit_port_61_bits, pit_late_call_loses_no_edge, pit_forbidden_count_1_is_harmless,
+           pit_modes_6_and_7_count_as_2_and_3, pit_status_has_every_mode_as_it_was_written,
+           pit_mode4_strobe_of_one_clock, pit_gate_holds_channel_2_in_mode_0,
+           pit_mode1_is_triggered_by_the_gate, pit_mode5_strobe_after_a_trigger,
+           pit_gate_in_mode_3_raises_out_and_restarts, pit_port_61_bits,
+           pit_late_call_loses_no_edge, pit_forbidden_count_1_is_harmless,
            pit_reset_stops_everything,
            pit_mode3_new_count_takes_effect_at_the_end_of_the_half_cycle,
            pit_mode3_largest_count_right_after_the_start, pit_trigger_acts_at_the_next_clock)
