@@ -251,7 +251,7 @@ WITH_KIT(sti_shadow_covers_a_whole_string_instruction)
     ck_assert_uint_eq(pushed_flags(k), 2 | FLAG_IF);
 }
 
-/* CHOICE of emu/cpu/event.c: what #VMEXIT saves is what the interrupt would push. */
+/* CHOICE of emu/cpu/boundary.c: what #VMEXIT saves is what the interrupt would push. */
 /* rows: events 5.23 */
 WITH_KIT(interrupt_exit_in_a_string_instruction_saves_rf)
 {
