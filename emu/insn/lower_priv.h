@@ -15,7 +15,7 @@ struct lowerer {
     unsigned off;            /* its offset in the block */
     const struct block *block;
     bool long64;
-    uint8_t native; /* operand size of near branches without a prefix: 2, 4 or 8 bytes */
+    uint8_t native;          /* operand size of near branches without a prefix: 2, 4 or 8 bytes */
     unsigned deferred_count; /* branches out of the middle whose side ops stand behind the block */
     struct deferred {
         unsigned op;      /* whose own way it is */
