@@ -367,7 +367,7 @@ struct vcpu {
 
     /* Owned by the run loop. */
     uint64_t insns_end;   /* instructions retired when budget and left are both 0 */
-    uint64_t extra_steps; /* event deliveries and #VMEXITs, counted by event.c and svm_vmexit() */
+    uint64_t extra_steps; /* steps that are no instructions: event deliveries, #VMEXITs and more */
     uint64_t skipped_ns;  /* virtual time passed in HLT */
     uint8_t leave;        /* enum step, or LEAVE_LINK: why the chain was left */
     bool

@@ -175,6 +175,8 @@ static int next_round(struct vcpu_group *group)
     } else if (next == CLOCK_NEVER || ++group->skips > IDLE_ROUNDS_MAX) {
         group->skips = 0;
         return PACIFICA_STOP_HALTED;
+    } else if (group->skips > 1) { /* the last one woke nobody: limits end a row of them */
+        group->cpu[0]->extra_steps++;
     }
     return PACIFICA_STOP_NONE;
 }
@@ -236,6 +238,8 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
             stop = next_round(group);
             if (stop != PACIFICA_STOP_NONE)
                 return stop;
+            if (group->idle)
+                all_steps = group_steps(cpu);
         }
     }
 }

@@ -57,7 +57,7 @@ enum pacifica_stop {
 struct pacifica_result {
     enum pacifica_stop stop;
     uint32_t exit_value;       /* STOP_EXIT: the value written */
-    uint64_t steps;            /* instructions, string iterations, deliveries, #VMEXITs so far */
+    uint64_t steps;            /* instructions, iterations, deliveries, #VMEXITs, ... so far */
     uint64_t instructions;     /* instructions and string iterations so far */
     struct pacifica_diag diag; /* explains every stop that is not EXIT, RESET or REQUEST */
 };

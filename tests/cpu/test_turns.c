@@ -237,6 +237,27 @@ WITH_TWO(time_that_all_wait_for_passes_for_all_at_once)
     ck_assert_uint_eq(alarm.fired_ns, 2000000000);
 }
 
+static void ring_again(void *self, uint64_t now_ns)
+{
+    struct alarm *alarm = self;
+    alarm->fired_ns = now_ns;
+    clock_arm(&alarm->k->clock, &alarm->deadline, now_ns + 1000);
+}
+
+/* Time that passes in HLT costs the workstation something, too: a step limit ends it. */
+WITH_TWO(deadlines_that_wake_nobody_are_steps)
+{
+    struct alarm alarm = { .k = k, .ap = ap };
+    alarm.deadline = (struct deadline){ .fire = ring_again, .self = &alarm };
+    PUT(k, CODE_SPA, "\xf4");
+    PUT(k, AP_CODE, "\xf4");
+    clock_arm(&k->clock, &alarm.deadline, 1000);
+    ck_assert_int_eq(run_steps(k, 2 + 500), PACIFICA_STOP_LIMIT_INSNS);
+    ck_assert_uint_eq(group_steps(k->cpu), 2 + 500);
+    ck_assert_uint_eq(alarm.fired_ns, 501 * 1000);
+    ck_assert_int_eq(run_steps(k, MAX_STEPS), PACIFICA_STOP_HALTED);
+}
+
 /* --- however it is cut --- */
 
 static void mix(void *self, uint64_t word)
@@ -312,6 +333,7 @@ int main(void)
     tcase_add_test(tc, mwait_ends_when_the_other_processor_writes_the_line);
     tcase_add_test(tc, code_changed_by_another_processor_is_seen);
     tcase_add_test(tc, deadlines_fire_when_all_have_reached_them);
+    tcase_add_test(tc, deadlines_that_wake_nobody_are_steps);
     tcase_add_test(tc, time_that_all_wait_for_passes_for_all_at_once);
     tcase_add_test(tc, how_a_run_is_cut_changes_nothing);
     tcase_add_test(tc, a_group_takes_no_more_than_its_count);
