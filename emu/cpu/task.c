@@ -4,7 +4,6 @@
 #include "emu/cpu/control.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/stack.h"
-#include "emu/cpu/trap.h"
 #include "emu/cpu/task_priv.h"
 #include "emu/cpu/trap.h"
 #include "svm/svm.h"
