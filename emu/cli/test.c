@@ -94,7 +94,7 @@ void test_help(void)
     (void)printf("\nExit status: 0 all passed; 1 some failed; 2 bad option or file.\n");
 }
 
-/* "-NAME" or "--NAME", with "=VALUE" behind it or not. */
+/* "-NAME" or "--NAME", with "=VALUE" behind it or not; a name of one letter may have a number at once: "-j4". */
 static const struct test_option_row *find_option(const char *word, const char **value)
 {
     const char *name = word + (word[1] == '-' ? 2 : 1);
@@ -103,6 +103,12 @@ static const struct test_option_row *find_option(const char *word, const char **
     for (size_t i = 0; i < ROWS; i++)
         if (strlen(rows[i].name) == length && memcmp(rows[i].name, name, length) == 0)
             return &rows[i];
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].argument && rows[i].name[1] == '\0' && word[1] == rows[i].name[0] &&
+            name[1] >= '0' && name[1] <= '9') {
+            *value = name + 1;
+            return &rows[i];
+        }
     return NULL;
 }
 

@@ -269,6 +269,7 @@ class Reports(TestCommand):
         self.assertEqual(first.count("\nnot ok "), 7)
         for jobs in ("2", "7", "64"):
             self.assertEqual(self.run_here("-j", jobs, status=1), first)
+        self.assertEqual(self.run_here("-j2", status=1), first)
 
     def test_tap(self):
         self.some()
