@@ -10,7 +10,9 @@ void monitor_arm(struct vcpu *cpu, uint64_t spa)
     struct cpu_monitor *monitor = &cpu->monitor;
     uint64_t line = spa & ~(uint64_t)(sizeof(monitor->line) - 1);
     const uint8_t *ptr = memory_ptr(cpu->memory, line, sizeof(monitor->line));
-    *monitor = (struct cpu_monitor){ .armed = ptr != NULL, .spa = line };
+    *monitor = (struct cpu_monitor){ .armed = ptr != NULL,
+                                     .spa = line,
+                                     .page = memory_backing(cpu->memory, line) };
     if (ptr)
         memcpy(monitor->line, ptr, sizeof(monitor->line));
 }
@@ -20,6 +22,6 @@ bool monitor_intact(const struct vcpu *cpu)
     const struct cpu_monitor *monitor = &cpu->monitor;
     if (!monitor->armed)
         return false;
-    const uint8_t *ptr = memory_ptr(cpu->memory, monitor->spa, sizeof(monitor->line));
-    return ptr && memcmp(ptr, monitor->line, sizeof(monitor->line)) == 0;
+    const uint8_t *page = memory_page_ptr(cpu->memory, monitor->page);
+    return page && memcmp(page + (monitor->spa & 0xfff), monitor->line, sizeof(monitor->line)) == 0;
 }

@@ -340,6 +340,7 @@ struct cpu_monitor {
     bool waiting;       /* regs.halted because of MWAIT: a write to the line ends it too */
     bool any_interrupt; /* MWAIT with ECX[0]: interrupts end it even while RFLAGS.IF masks them */
     uint64_t spa;       /* of the line */
+    uint64_t page;      /* its backing page, whatever processor looks */
     uint8_t line[64];   /* what it held */
 };
 

@@ -46,6 +46,22 @@ WITH_KIT(hwcr_takes_the_instructions_away)
     kit_raised(k, EXEC(k, MWAIT), EXC_UD, NO_CODE);
 }
 
+/* Whose turn it is when the line is compared, and what that processor sees of memory, does not matter. */
+WITH_KIT(the_watched_line_is_the_same_in_every_view)
+{
+    const struct memory_view smm = { .smm = true, .tseg = true, .tseg_mask = 0xfffe0000 };
+    const struct memory_view other = { .tseg = true, .tseg_mask = 0xfffe0000 };
+    memory_set_view(k->memory, &smm); /* the first 128 KiB are SMRAM */
+    monitor_arm(k->cpu, DATA_SPA);
+    memory_set_view(k->memory, &other);
+    ck_assert_ptr_null(memory_ptr(k->memory, DATA_SPA, 64));
+    ck_assert(monitor_intact(k->cpu));
+    memory_set_view(k->memory, &smm);
+    kit_put(k, DATA_SPA + 1, 1, 0x55);
+    memory_set_view(k->memory, &other);
+    ck_assert(!monitor_intact(k->cpu));
+}
+
 WITH_KIT(monitor_checks_its_address_like_a_load)
 {
     k->cpu->r[REG_RAX] = NONCANON;
@@ -218,6 +234,7 @@ int main(void)
     tcase_add_test(all, reserved_extensions_are_gp);
     tcase_add_test(all, hwcr_takes_the_instructions_away);
     tcase_add_test(all, monitor_checks_its_address_like_a_load);
+    tcase_add_test(all, the_watched_line_is_the_same_in_every_view);
     tcase_add_test(all, mwait_without_monitor_does_not_wait);
     tcase_add_test(all, mwait_waits_for_an_unchanged_line);
     tcase_add_test(all, a_written_line_is_not_waited_for);
