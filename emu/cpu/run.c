@@ -133,7 +133,7 @@ void vcpu_free(struct vcpu *cpu)
     if (!cpu)
         return;
     struct vcpu_group *group = cpu->run->group;
-    if (cpu->index == 0)
+    if (cpu == group->cpu[0])
         group_free(group);
     else
         group->count--;
