@@ -175,7 +175,15 @@ static void five(void)
         text = "ok 1 - one\nok 2 - two # SKIP no such thing\n1..2\n"
         self.assertEqual(self.peers(text, text, "")[0], 0)
         self.assertEqual(self.peers(text, "ok 1 - one\n1..1\n", "")[0], 0)  # what CPUID does not report is absent
-        self.assertEqual(self.peers(text, "ok 1 - one\nnot ok 2 - two\n1..2\n", "")[0], 0)
+        # What is skipped here and fails there needs a row.
+        theirs = "ok 1 - one\nnot ok 2 - two\n1..2\n"
+        self.assertEqual(self.peers(text, theirs, "")[0], 1)
+        self.assertEqual(self.peers(text, theirs, "a/rom | two | pacifica | reason\n")[0], 0)
+
+    def test_peers_row_explains_no_failure_of_ours(self):
+        ours, theirs = "not ok 1 - one\n1..1\n", "ok 1 - one\n1..1\n"
+        for who, status in (("pacifica", 1), ("both", 1), ("qemu", 0)):
+            self.assertEqual(self.peers(ours, theirs, f"a/rom | one | {who} | reason\n")[0], status, who)
 
     def test_peers_difference_without_row_fails(self):
         ours, theirs = "ok 1 - one [x]\n1..1\n", "not ok 1 - one [x]\n1..1\n"
