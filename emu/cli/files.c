@@ -47,6 +47,8 @@ enum pacifica_status file_read(const char *path, uint64_t most, struct pacifica_
                                struct pacifica_diag *diag)
 {
     *bytes = (struct pacifica_bytes){ 0 };
+    if (!path[0])
+        return diag_set(diag, PACIFICA_EUSAGE, "''", NULL, "no name of a file");
     FILE *stream = fopen(path, "rb");
     if (!stream)
         return io_error(path, diag);

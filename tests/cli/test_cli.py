@@ -358,6 +358,8 @@ class Images(CliTest):
     def test_missing_file(self):
         path = self.path("none")
         self.refused(f"pacifica: {path}: No such file or directory", "-kernel", path)
+        for option in ("-kernel", "-bios", "-rom"):
+            self.refused("pacifica: '': no name of a file", option, "")
 
     def test_directory(self):
         self.refused(f"pacifica: {self.folder.name}: Is a directory", "-kernel", self.folder.name)
