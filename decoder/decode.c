@@ -145,6 +145,8 @@ static void decode_memory(const ZydisDecodedInstruction *from, const ZydisDecode
 {
     out->base = address_slot(mem->base);
     out->index = address_slot(mem->index);
+    if (mem->type == ZYDIS_MEMOP_TYPE_VSIB)
+        out->vindex = (uint8_t)ZydisRegisterGetId(mem->index);
     out->scale = mem->scale == 8 ? 3 : mem->scale / 2; /* 0, 1, 2, 4, 8 */
     out->disp = mem->disp.value;                       /* 0 when absent; moffs too */
     /* No base, but a displacement of 32 bits, whatever REX.B says: Zydis takes r13d with a 32-bit address. */
@@ -179,6 +181,11 @@ static void decode_operand(const ZydisDecodedInstruction *from, const ZydisDecod
         case ZYDIS_REGCLASS_SEGMENT: to->kind = OPERAND_SEG; break;
         case ZYDIS_REGCLASS_CONTROL: to->kind = OPERAND_CR; break;
         case ZYDIS_REGCLASS_DEBUG: to->kind = OPERAND_DR; break;
+        case ZYDIS_REGCLASS_X87: to->kind = OPERAND_ST; break;
+        case ZYDIS_REGCLASS_MMX: to->kind = OPERAND_MMX; break;
+        case ZYDIS_REGCLASS_XMM:
+        case ZYDIS_REGCLASS_YMM:
+        case ZYDIS_REGCLASS_ZMM: to->kind = OPERAND_VECTOR; break;
         default: return;
         }
         to->reg = (uint8_t)ZydisRegisterGetId(op->reg.value);
@@ -230,23 +237,6 @@ static bool is_string(ZydisMnemonic mnemonic)
     case ZYDIS_MNEMONIC_OUTSB:
     case ZYDIS_MNEMONIC_OUTSW:
     case ZYDIS_MNEMONIC_OUTSD: return true;
-    default: return false;
-    }
-}
-
-/* x87, MMX, SSE and SSE2 are part of every x86-64 CPU. */
-static bool is_baseline(ZydisISASet set)
-{
-    switch (set) {
-    case ZYDIS_ISA_SET_X87:
-    case ZYDIS_ISA_SET_FCMOV:
-    case ZYDIS_ISA_SET_FXSAVE:
-    case ZYDIS_ISA_SET_FXSAVE64:
-    case ZYDIS_ISA_SET_PENTIUMMMX:
-    case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2:
-    case ZYDIS_ISA_SET_SSE2MMX:
-    case ZYDIS_ISA_SET_SSEMXCSR: return true;
     default: return false;
     }
 }
@@ -325,8 +315,9 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     if (from.attributes & ZYDIS_ATTRIB_HAS_MODRM)
         out->modrm =
             (uint8_t)(from.raw.modrm.mod << 6 | from.raw.modrm.reg << 3 | from.raw.modrm.rm);
-    if (is_baseline(from.meta.isa_set))
-        out->flags = INSN_BASELINE;
+    out->isa_set = (uint8_t)from.meta.isa_set;
+    out->exception_class = (uint8_t)from.meta.exception_class;
+    out->vex = from.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
     decode_prefixes(&from, out);
     if (!is_string(from.mnemonic))
         for (unsigned i = 0; i < from.operand_count_visible && out->count < 4; i++)

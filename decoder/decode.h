@@ -16,8 +16,7 @@ enum decode_status {
 /* Decode one instruction.
  * bytes  at least min(len, 15) readable bytes   len  how many there are, 0 allowed
  * mode   any
- * out    filled completely, but body and flags (the table of instructions is above this floor): flags tells
- *        only INSN_BASELINE for x87, MMX, SSE and SSE2, which every CPU of this architecture has.
+ * out    filled completely, but body, flags and need: the table of instructions is above this floor
  * APM vol 3, chapter 1 "Instruction Encoding". */
 enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
                                struct insn *out);

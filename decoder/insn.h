@@ -18,7 +18,10 @@ enum operand_kind {
                     immediate (ENTER) in imm2. Branch displacements: IMM, relative to the next RIP */
     OPERAND_SEG, /* reg is enum seg */
     OPERAND_CR,  /* reg is the number */
-    OPERAND_DR
+    OPERAND_DR,
+    OPERAND_ST,    /* ST(reg) */
+    OPERAND_MMX,   /* reg is the number; size 8 */
+    OPERAND_VECTOR /* XMM, YMM, ZMM: reg is the number, size 16, 32 or 64 */
 };
 
 struct operand {
@@ -36,7 +39,8 @@ enum insn_prefix {
     PREFIX_REXW = 32
 };
 
-/* Invariant: at most one OPERAND_MEM, described by seg, base, index, scale and disp; for string instructions no
+/* Invariant: at most one OPERAND_MEM, described by seg, base, index, scale and disp (for MASKMOVQ and MASKMOVDQU, whose
+ * rDI operand is implied, seg alone); for string instructions no
  * explicit operands are listed (they use rSI/rDI, addr_size, op_size and seg). Operands stand in Intel's order and
  * include implied ones that the assembler writes (SHL r/m, CL lists CL; SHL r/m, 1 lists IMM 1; IN AL, DX
  * lists both). A far pointer is one IMM: offset in imm, selector in imm2. */
@@ -61,13 +65,18 @@ struct insn {
     int64_t disp;
     uint64_t imm, imm2;
     uint8_t bytes[15];
-    uint8_t flags; /* enum insn_flag */
+    uint8_t flags;           /* enum insn_flag */
+    uint8_t need;            /* enum fp_ready: what must be ready for the body to run */
+    uint8_t isa_set;         /* ZydisISASet */
+    uint8_t exception_class; /* ZydisExceptionClass: the alignment rule of vector operands */
+    bool vex;                /* VEX: three operands, and a result clears the register's rest */
+    uint8_t vindex; /* gathers: the vector register that holds the indices; `index` is REG_ZERO */
 };
 
 enum insn_flag {
     INSN_ENDS_BLOCK = 1, /* may branch, change mode, mask or time: last of its block */
     INSN_LOCKABLE = 2,   /* LOCK allowed when the first operand is memory */
-    INSN_BASELINE = 4,   /* exists in every CPU, not emulated yet */
+    INSN_NO_WAIT = 4,    /* x87: does not look for a pending exception */
     INSN_NO_FLAGS = 8,   /* neither reads nor writes status flags */
     INSN_WRITES_ALL = 16 /* writes all six status flags, reads none */
 };

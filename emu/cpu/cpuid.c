@@ -9,6 +9,11 @@
 
 #define YES true
 #define NO false
+#ifdef PACIFICA_SOON
+#define SOON true /* development: what is being implemented */
+#else
+#define SOON false
+#endif
 const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT] = {
 #define CPU_FEATURE(name_, leaf_, reg_, bit_, option_, offered_, meaning_) \
     [CPU_FEATURE_##name_] = { #name_, option_, meaning_, leaf_, CPUID_##reg_, bit_, offered_ },

@@ -190,15 +190,10 @@ static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access acc
     return STEP_NEXT;
 }
 
-/* Translate all pages of an access. CHOICE: the alignment check comes before the walk; APM vol 2, 8.5 leaves the order
- * to the processor. */
-static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct access access,
-                           struct mem_rmw *at)
+/* Translate all pages of an access. */
+EMU_MUST_USE static enum step translate_pages(struct vcpu *cpu, uint64_t la, unsigned size,
+                                              struct access access, struct mem_rmw *at)
 {
-    if (!access.supervisor && (size & (size - 1)) == 0 && (la & (size - 1)) != 0 &&
-        mem_alignment_checked(cpu))
-        return cpu_raise_code(cpu, EXC_AC, 0);
-
     unsigned in_page = 4096 - (unsigned)(la & 4095);
     *at = (struct mem_rmw){ .la = la, .size = size, .first = size < in_page ? size : in_page };
     enum step step = translate_byte(cpu, la, access, &at->spa[0]);
@@ -208,6 +203,18 @@ static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size, struct 
     if (!cpu_long64(cpu) && la >> 32 == 0) /* what a 32-bit segment reaches wraps around at 4 GiB */
         next = (uint32_t)next;
     return translate_byte(cpu, next, access, &at->spa[1]);
+}
+
+/* CHOICE: the alignment check comes before the walk; APM vol 2, 8.5 leaves the order to the processor. */
+EMU_MUST_USE static enum step translate(struct vcpu *cpu, uint64_t la, unsigned size,
+                                        struct access access, struct mem_rmw *at)
+{
+    if (!access.supervisor && (size & (size - 1)) == 0 && (la & (size - 1)) != 0 &&
+        mem_alignment_checked(cpu)) {
+        *at = (struct mem_rmw){ 0 };
+        return cpu_raise_code(cpu, EXC_AC, 0);
+    }
+    return translate_pages(cpu, la, size, access, at);
 }
 
 static uint64_t physical_load(struct vcpu *cpu, const struct mem_rmw *at)
@@ -397,6 +404,58 @@ enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t v
         return store_slow(cpu, la, size, true, value);
     native_store_sized(ptr, size, value);
     return STEP_NEXT;
+}
+
+/* --- bytes --------------------------------------------------------------------------------------- */
+
+static void bytes_physical(struct vcpu *cpu, const struct mem_rmw *at, bool write, uint8_t *bytes)
+{
+    for (unsigned done = 0; done < at->size;) {
+        bool second = done >= at->first;
+        unsigned rest = (second ? at->size : at->first) - done, size = rest < 8 ? rest : 8;
+        uint64_t spa = second ? at->spa[1] + done - at->first : at->spa[0] + done, value = 0;
+        if (write) {
+            memcpy(&value, bytes + done, size);
+            phys_write(cpu->memory, spa, size, value);
+        } else {
+            value = phys_read(cpu->memory, spa, size);
+            memcpy(bytes + done, &value, size);
+        }
+        probe_access(cpu, at->la + done, size, write, value);
+        done += size;
+    }
+    watch_access(cpu, at->la, at->size, write);
+}
+
+EMU_MUST_USE static enum step access_bytes(struct vcpu *cpu, enum seg seg, uint64_t off,
+                                           unsigned size, enum access_kind kind, uint8_t *bytes)
+{
+    uint64_t la;
+    uint8_t *ptr;
+    struct mem_rmw at;
+    bool write = kind == ACCESS_WRITE;
+    enum step step = locate(cpu, seg, off, size, kind, &la, &ptr);
+    if (EMU_UNLIKELY(step != STEP_NEXT))
+        return step;
+    if (EMU_LIKELY(ptr != NULL)) {
+        memcpy(write ? ptr : bytes, write ? bytes : ptr, size);
+        return STEP_NEXT;
+    }
+    step = translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at);
+    if (step == STEP_NEXT)
+        bytes_physical(cpu, &at, write, bytes);
+    return step;
+}
+
+enum step mem_load_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size, void *to)
+{
+    return access_bytes(cpu, seg, off, size, ACCESS_READ, to);
+}
+
+enum step mem_store_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                          const void *from)
+{
+    return access_bytes(cpu, seg, off, size, ACCESS_WRITE, (uint8_t *)(uintptr_t)from);
 }
 
 /* --- read-modify-write and runs ---------------------------------------------------------------------------- */

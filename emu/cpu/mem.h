@@ -35,6 +35,13 @@ EMU_MUST_USE enum step mem_store_la(struct vcpu *cpu, uint64_t la, unsigned size
 EMU_MUST_USE enum step mem_load_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t *value);
 EMU_MUST_USE enum step mem_store_sys(struct vcpu *cpu, uint64_t la, unsigned size, uint64_t value);
 
+/* Loads and stores of 1-4096 bytes at seg:off as one access: all pages are checked before anything is read or written.
+ * No alignment check: callers that need one make it. A store takes effect in ascending order of addresses. */
+EMU_MUST_USE enum step mem_load_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                      void *to);
+EMU_MUST_USE enum step mem_store_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                                       const void *from);
+
 /* Read-modify-write: checks write access first (a read-only page faults as a write), then loads. The commit cannot
  * fail. */
 struct mem_rmw {

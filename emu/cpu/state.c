@@ -47,6 +47,21 @@ void cpu_update_mode(struct vcpu *cpu)
     else
         cpu->mode = cs & SEG_ATTR_DB ? MODE_COMPAT32 : MODE_COMPAT16;
     cpu->context_stale = true;
+    cpu_update_fp(cpu);
+}
+
+void cpu_update_fp(struct vcpu *cpu)
+{
+    const struct cpu_regs *regs = &cpu->regs;
+    const uint64_t avx = XCR0_SSE | XCR0_AVX;
+    bool ts = regs->cr0 & CR0_TS, em = regs->cr0 & CR0_EM;
+    uint8_t ready = 0;
+    if (!em && !ts)
+        ready |= READY_CONTROL | (cpu->x87.fsw & FSW_ES ? 0 : READY_X87 | READY_MMX) |
+                 (regs->cr4 & CR4_OSFXSR ? READY_SSE : 0);
+    if (!ts && (regs->cr4 & CR4_OSXSAVE) && (cpu->simd.xcr0 & avx) == avx && cpu_protected(cpu))
+        ready |= READY_AVX;
+    cpu->ready = ready;
 }
 
 /* CHOICE: segments are accessed, and TR is a busy 32-bit TSS, as on the machines we are compatible with. Table 14-2 has the
@@ -74,7 +89,10 @@ void cpu_reset(struct vcpu *cpu)
     cpu->regs.seg[SEG_TR] = reset_segment(0x08b);
     cpu->regs.gdtr.limit = cpu->regs.idtr.limit = 0xffff;
     cpu->msr = (struct cpu_msrs){ .pat = 0x0007040600070406, .misc_enable = 1 };
-    cpu->x87 = (struct cpu_x87){ .fcw = 0x40, .ftw = 0x5555 };
+    cpu->x87 = (struct cpu_x87){ .fcw = 0x40, .used = 0xff }; /* all registers +0.0 */
+    memset(&cpu->simd, 0, sizeof(cpu->simd));
+    cpu->simd.mxcsr = MXCSR_RESET;
+    cpu->simd.xcr0 = XCR0_X87;
     cpu->pins = (struct cpu_pins){ 0 };
     cpu->monitor = (struct cpu_monitor){ 0 };
     cpu->io_trap = (struct cpu_io_trap){ 0 };

@@ -14,6 +14,7 @@
 #include "emu/base/clock.h"
 #include "emu/base/probe.h"
 #include "emu/compiler.h"
+#include "emu/fpu/types.h"
 
 enum reg {
     REG_RAX,
@@ -120,6 +121,7 @@ struct table_register { /* GDTR, IDTR */
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 #define EFER_SVME (1u << 12)
+#define EFER_FFXSR (1u << 14)
 #define EFER_TCE (1u << 15)
 
 /* VM_CR. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
@@ -313,9 +315,63 @@ struct cpu_msrs {
         core_cfg[12]; /* core_cfg: LS_CFG, IC_CFG, ... DE_CFG2: values without effect here */
 };
 
-/* x87: the control part alone; there are no data registers yet. APM vol 1, 6.2 "Registers". */
+/* x87 and MMX. APM vol 1, 6.2 "Registers", 5.3 "Registers": an MMX register is the significand of the physical
+ * register of its number. */
 struct cpu_x87 {
-    uint16_t fcw, fsw, ftw; /* ftw: two bits a register, all empty is FFFFh */
+    struct f80 reg[8]; /* physical: ST(i) is reg[(TOP + i) & 7] */
+    uint16_t fcw, fsw;
+    uint8_t used; /* the abridged tag word: bit i is 1 when physical register i is not empty */
+    uint16_t fop; /* bits 10:0: of the last instruction that is no control instruction */
+    uint16_t fcs, fds;
+    uint64_t fip, fdp;
+};
+#define FSW_ES 0x0080u
+#define FSW_TOP_SHIFT 11
+
+/* A vector register: XMM, YMM and ZMM are its low 16, 32 and 64 bytes. Elements are little-endian. */
+union vector {
+    uint8_t u8[64];
+    uint16_t u16[32];
+    uint32_t u32[16];
+    uint64_t u64[8];
+    int8_t s8[64];
+    int16_t s16[32];
+    int32_t s32[16];
+    int64_t s64[8];
+};
+#define VECTOR_COUNT 32 /* 16 until there is AVX-512 */
+
+/* SSE and AVX. APM vol 1, 4.2 "Registers". */
+struct cpu_simd {
+    union vector v[VECTOR_COUNT];
+    uint32_t mxcsr;
+    uint64_t xcr0;
+    /* What the last XRSTOR or XRSTORS left behind, for the modified optimization of XSAVEOPT and XSAVES. */
+    struct {
+        bool valid;
+        uint8_t cpl;
+        bool guest, compacted;
+        uint64_t la, mask;
+    } restored;
+};
+#define MXCSR_RESET 0x1f80u
+#define MXCSR_MASK 0x2ffffu
+#define MXCSR_DAZ 0x0040u
+#define MXCSR_FTZ 0x8000u
+#define MXCSR_MM 0x20000u /* misaligned operands do not fault */
+
+#define XCR0_X87 1u
+#define XCR0_SSE 2u
+#define XCR0_AVX 4u
+#define XCR0_PKRU 0x200u
+
+/* Kinds of floating-point and vector instructions by what lets them run: bits of vcpu.ready and insn.need. */
+enum fp_ready {
+    READY_X87 = 1,     /* CR0.EM = TS = 0 and no x87 exception is pending */
+    READY_CONTROL = 2, /* x87 without waiting (FNINIT, FNSTSW, ...): CR0.EM = TS = 0 */
+    READY_MMX = 4,     /* as READY_X87 */
+    READY_SSE = 8,     /* CR0.EM = TS = 0, CR4.OSFXSR = 1 */
+    READY_AVX = 16     /* CR4.OSXSAVE = 1, XCR0[2:1] = 11b, protected mode, CR0.TS = 0 */
 };
 
 /* Signals that arrive from outside, latched until taken. */
@@ -385,6 +441,7 @@ struct vcpu {
     struct fast_entry
         *bank; /* of the regime; `fast` is it, or answers nothing while alignment is checked */
     bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
+    uint8_t ready;      /* enum fp_ready: derived by cpu_update_fp() */
 
     struct cpu_regs regs;
     struct cpu_msrs msr;
@@ -417,6 +474,7 @@ struct vcpu {
     const struct cpu_model *model; /* emu/cpu/cpuid.h */
     struct random_source *random;  /* emu/base/random.h: one for the machine */
     unsigned index, count;         /* which of how many vCPUs; 0 is the bootstrap processor */
+    struct cpu_simd simd;
 };
 
 /* The masks, pins or deadlines changed: the run loop looks for events before the next instruction. */
@@ -440,6 +498,10 @@ void cpu_set_rflags(struct vcpu *cpu, uint64_t rflags);
 /* Recompute mode from CR0, EFER.LMA, CS and RFLAGS.VM, and mark the context stale. To be called after
  * every change of CR0, CR3, CR4, EFER, CS, CPL, RFLAGS.AC/VM, nested paging or ASID. */
 void cpu_update_mode(struct vcpu *cpu);
+
+/* Recompute `ready`. To be called after every change of CR0.EM, CR0.TS, CR4.OSFXSR, CR4.OSXSAVE, XCR0, CR0.PE and
+ * FSW.ES; cpu_update_mode() does it too. */
+void cpu_update_fp(struct vcpu *cpu);
 
 /* Reset values. APM vol 2, 14.1.3 "Processor Initialization State". Pointers to other parts stay. */
 void cpu_reset(struct vcpu *cpu);

@@ -1,5 +1,6 @@
 /* What every block is made of: its entry, its ends, and the adaptors of plain bodies. */
 #include "emu/insn/hot.h"
+#include "emu/insn/insn.h"
 
 /* Charge the block. It runs whole or not at all. */
 void op_enter(struct vcpu *cpu, const struct op *op)
@@ -58,7 +59,7 @@ void op_plain(struct vcpu *cpu, const struct op *op)
     cpu->r[REG_RIP] += op->off;
     cpu->left = op->left;
     cpu->off = op->off;
-    enum step step = insn->body(cpu, insn);
+    enum step step = insn_run(cpu, insn);
     if (EMU_LIKELY(step == STEP_NEXT && !cpu->attention)) {
         cpu->r[REG_RIP] -= op->off;
         OP_NEXT();
@@ -73,7 +74,7 @@ void op_whole(struct vcpu *cpu, const struct op *op)
     cpu->r[REG_RIP] += op->off;
     cpu->left = op->left;
     cpu->off = op->off;
-    hot_leave(cpu, op, insn->body(cpu, insn));
+    hot_leave(cpu, op, insn_run(cpu, insn));
 }
 
 /* The end of a block, or a direct jump: on to a block in the same page. */

@@ -4,6 +4,7 @@
 
 #include "decoder/insn.h"
 #include "emu/cpu/flags.h"
+#include "emu/cpu/fp.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/raise.h"
 #include "emu/insn/semantics.h"
@@ -11,6 +12,18 @@
 
 /* The row of a mnemonic; NULL when Zydis knows it but no CPU of ours has it (#UD). */
 const struct insn_info *insn_lookup(uint16_t mnemonic);
+
+/* Does the model offer the instruction set that a decoded instruction belongs to? */
+bool isa_offered(const struct vcpu *cpu, const struct insn *in);
+
+/* What must be ready for a decoded instruction whose `flags` are set: enum fp_ready. */
+uint8_t isa_need(const struct insn *in);
+
+/* Execute one instruction by its body, or raise what keeps floating point and vectors from use. */
+EMU_MUST_USE static inline enum step insn_run(struct vcpu *cpu, const struct insn *in)
+{
+    return EMU_UNLIKELY(in->need & ~cpu->ready) ? fp_unready(cpu, in) : in->body(cpu, in);
+}
 
 /* Every body, declared from the table. The table's header says what a row is. */
 #define INSN(mnemonic, body, flags, feature) \

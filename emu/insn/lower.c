@@ -23,12 +23,6 @@ static enum step insn_too_long(struct vcpu *cpu, const struct insn *in)
     return cpu_raise_code(cpu, EXC_GP, 0);
 }
 
-static enum step insn_not_emulated(struct vcpu *cpu, const struct insn *in)
-{
-    (void)in;
-    return cpu_stop_unimplemented(cpu, "x87, MMX and SSE instructions (APM vol 1, chapters 4-6)");
-}
-
 /* F3 0F BC and BD are BSF and BSR where TZCNT and LZCNT do not exist. x86-pitfalls 1.15. */
 static uint16_t mnemonic_for(const struct vcpu *cpu, uint16_t mnemonic)
 {
@@ -52,26 +46,20 @@ static bool lock_allowed(const struct vcpu *cpu, const struct insn *insn,
 static void bind(void *self, struct insn *insn, int status)
 {
     const struct vcpu *cpu = self;
-    uint8_t baseline = insn->flags & INSN_BASELINE;
     insn->flags = INSN_ENDS_BLOCK;
     insn->body = status == DECODE_TOO_LONG ? insn_too_long : insn_undefined;
     if (status != DECODE_OK)
         return;
     insn->mnemonic = mnemonic_for(cpu, insn->mnemonic);
     const struct insn_info *info = insn_lookup(insn->mnemonic);
-    bool vector = false; /* MOVSD, CMPSD of SSE2 */
-    for (unsigned i = 0; i < insn->count; i++)
-        vector = vector || insn->op[i].kind == OPERAND_NONE;
-    if (baseline && (!info || vector)) {
-        insn->body = insn_not_emulated;
-        return;
-    }
-    if (!info || !info->body || (info->feature && !cpu_has(cpu, (enum cpu_feature)info->feature)))
+    if (!info || !isa_offered(cpu, insn) ||
+        (info->feature && !cpu_has(cpu, (enum cpu_feature)info->feature)))
         return;
     if ((insn->prefixes & PREFIX_LOCK) && !lock_allowed(cpu, insn, info))
         return;
     insn->body = info->body;
     insn->flags = info->flags;
+    insn->need = isa_need(insn);
     /* A block goes on behind a forward Jcc, which is more often not taken; a backward one ends a loop. */
     if (lower_is_jcc(insn) && (int64_t)insn->imm >= 0)
         insn->flags &= (uint8_t)~INSN_ENDS_BLOCK;

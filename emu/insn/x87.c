@@ -7,49 +7,37 @@
 #define FCW_FIXED 0x0040u
 #define FSW_EXCEPTIONS 0x80ffu /* B, ES, SF and the six flags: what FNCLEX clears */
 
-/* #NM while CR0.EM or CR0.TS is set. APM vol 2, 8.2.8 "#NM-Device-Not-Available Exception". */
-static bool device_not_available(const struct vcpu *cpu)
-{
-    return cpu->regs.cr0 & (CR0_EM | CR0_TS);
-}
-
 enum step insn_fninit(struct vcpu *cpu, const struct insn *in)
 {
     (void)in;
-    if (device_not_available(cpu))
-        return cpu_raise(cpu, EXC_NM);
-    cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .ftw = 0xffff };
+    cpu->x87.fcw = 0x37f;
+    cpu->x87.fsw = 0;
+    cpu->x87.used = 0;
+    cpu_update_fp(cpu);
     return STEP_NEXT;
 }
 
 enum step insn_fnclex(struct vcpu *cpu, const struct insn *in)
 {
     (void)in;
-    if (device_not_available(cpu))
-        return cpu_raise(cpu, EXC_NM);
     cpu->x87.fsw &= (uint16_t)~FSW_EXCEPTIONS;
+    cpu_update_fp(cpu);
     return STEP_NEXT;
 }
 
 enum step insn_fnstcw(struct vcpu *cpu, const struct insn *in)
 {
-    if (device_not_available(cpu))
-        return cpu_raise(cpu, EXC_NM);
     return operand_write(cpu, in, 0, cpu->x87.fcw);
 }
 
 enum step insn_fnstsw(struct vcpu *cpu, const struct insn *in)
 {
-    if (device_not_available(cpu))
-        return cpu_raise(cpu, EXC_NM);
     return operand_write(cpu, in, 0, cpu->x87.fsw);
 }
 
 enum step insn_fldcw(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t value;
-    if (device_not_available(cpu))
-        return cpu_raise(cpu, EXC_NM);
     enum step step = operand_read(cpu, in, 0, &value);
     if (step == STEP_NEXT)
         cpu->x87.fcw = (uint16_t)((value & FCW_WRITABLE) | FCW_FIXED);

@@ -39,6 +39,32 @@ static void mix_event(const struct mixer *mixer, const struct event *event)
                    (uint64_t)event->soft_len << 24 | (uint64_t)event->code << 32);
 }
 
+static void mix_fp(const struct mixer *mixer, const struct vcpu *cpu)
+{
+    const struct cpu_x87 *x87 = &cpu->x87;
+    mix(mixer,
+        x87->fcw | (uint64_t)x87->fsw << 16 | (uint64_t)x87->used << 32 | (uint64_t)x87->fop << 40);
+    mix(mixer, x87->fcs | (uint64_t)x87->fds << 16);
+    mix(mixer, x87->fip);
+    mix(mixer, x87->fdp);
+    for (unsigned i = 0; i < 8; i++) {
+        mix(mixer, x87->reg[i].mant);
+        mix(mixer, x87->reg[i].se);
+    }
+    const struct cpu_simd *simd = &cpu->simd;
+    for (unsigned i = 0; i < VECTOR_COUNT; i++)
+        mix_words(mixer, simd->v[i].u64, 8);
+    mix(mixer, simd->mxcsr);
+    mix(mixer, simd->xcr0);
+    mix(mixer, simd->restored.valid);
+    if (simd->restored.valid) {
+        mix(mixer, simd->restored.cpl | (uint64_t)simd->restored.guest << 8 |
+                       (uint64_t)simd->restored.compacted << 9);
+        mix(mixer, simd->restored.la);
+        mix(mixer, simd->restored.mask);
+    }
+}
+
 static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
 {
     const struct cpu_regs *regs = &cpu->regs;
@@ -62,7 +88,7 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
                    (uint64_t)regs->shadow << 40 | (uint64_t)regs->nmi_masked << 41 |
                    (uint64_t)regs->halted << 42);
     mix(mixer, regs->pkru);
-    mix(mixer, cpu->x87.fcw | (uint64_t)cpu->x87.fsw << 16 | (uint64_t)cpu->x87.ftw << 32);
+    mix_fp(mixer, cpu);
     mix(mixer, cpu->traps | (uint64_t)cpu->trap_held << 32); /* a #DB owed to the next boundary */
     mix(mixer, cpu->repeat_insns ==
                    cpu_insns(cpu)); /* a string instruction is half done: RF will be pushed as 1 */

@@ -76,7 +76,7 @@ WITH_KIT(init_keeps_what_the_table_says)
         ck_assert_uint_eq(cpu->regs.cr0, CR0_ET | cache_bits[i]);
     }
     kit_mode(k, MODE_LONG64, 0);
-    cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .fsw = 0x3800, .ftw = 0xffff };
+    cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .fsw = 0x3800, .used = 0 };
     for (unsigned i = 0; i < 4; i++)
         cpu->regs.dr[i] = 0x1000 + i;
     cpu->regs.dr[6] = 0xffff4ff0;
@@ -96,7 +96,7 @@ WITH_KIT(init_keeps_what_the_table_says)
     init(k);
     ck_assert_uint_eq(cpu->x87.fcw, 0x37f);
     ck_assert_uint_eq(cpu->x87.fsw, 0x3800);
-    ck_assert_uint_eq(cpu->x87.ftw, 0xffff);
+    ck_assert_uint_eq(cpu->x87.used, 0);
     for (unsigned i = 0; i < 4; i++)
         ck_assert_uint_eq(cpu->regs.dr[i], 0x1000 + i);
     ck_assert_uint_eq(cpu->regs.dr[6], 0xffff4ff0);

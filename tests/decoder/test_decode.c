@@ -233,13 +233,29 @@ START_TEST(lock_on_a_register_is_invalid)
 }
 END_TEST
 
-START_TEST(x87_and_sse_are_baseline)
+START_TEST(vector_operands_have_kinds_of_their_own)
 {
-    ck_assert(LONG64("d9c0").flags & INSN_BASELINE);
-    ck_assert(LONG64("0f58c1").flags & INSN_BASELINE);
-    ck_assert(LONG64("f20f1008").flags & INSN_BASELINE);    /* movsd xmm1, [rax] */
-    ck_assert(!(LONG64("a5").flags & INSN_BASELINE));       /* movsd, the string move */
-    ck_assert(!(LONG64("c5f058c1").flags & INSN_BASELINE)); /* vaddps */
+    struct insn in = LONG64("d9c1"); /* fld st1 */
+    ck_assert_int_eq(in.op[in.count - 1].kind, OPERAND_ST);
+    ck_assert_int_eq(in.op[in.count - 1].reg, 1);
+    in = LONG64("0f6fca"); /* movq mm1, mm2 */
+    ck_assert_int_eq(in.op[0].kind, OPERAND_MMX);
+    ck_assert_int_eq(in.op[1].reg, 2);
+    in = LONG64("440f58c1"); /* addps xmm8, xmm1 */
+    ck_assert_int_eq(in.op[0].kind, OPERAND_VECTOR);
+    ck_assert_int_eq(in.op[0].reg, 8);
+    ck_assert_int_eq(in.op[0].size, 16);
+    ck_assert(!in.vex);
+    in = LONG64("c5f458c2"); /* vaddps ymm0, ymm1, ymm2 */
+    ck_assert(in.vex);
+    ck_assert_int_eq(in.op[0].size, 32);
+    ck_assert_int_eq(in.op[2].reg, 2);
+    in = LONG64("c4e2718c02"); /* vpmaskmovd xmm0, xmm1, [rdx] */
+    ck_assert_int_eq(in.op[2].kind, OPERAND_MEM);
+    in = LONG64("c4e27190045a"); /* vpgatherdd xmm0, [rdx + 2*xmm3], xmm1 */
+    ck_assert_int_eq(in.vindex, 3);
+    ck_assert_int_eq(in.index, REG_ZERO);
+    ck_assert_int_eq(in.scale, 1);
 }
 END_TEST
 
@@ -342,7 +358,7 @@ int main(void)
     tcase_add_test(tc, sixteenth_byte_is_too_long);
     tcase_add_test(tc, missing_bytes_are_short);
     tcase_add_test(tc, lock_on_a_register_is_invalid);
-    tcase_add_test(tc, x87_and_sse_are_baseline);
+    tcase_add_test(tc, vector_operands_have_kinds_of_their_own);
     tcase_add_test(tc, amd_branches_obey_66);
     tcase_add_test(tc, amd_ud0_has_no_modrm);
     tcase_add_test(tc, amd_prefetch_needs_memory);

@@ -141,6 +141,8 @@ static inline struct insn rig_decode(struct rig *rig, const uint8_t *bytes, unsi
     const struct insn_info *info = insn_lookup(in.mnemonic);
     ck_assert_ptr_nonnull(info);
     in.body = info->body;
+    in.flags = info->flags;
+    in.need = isa_need(&in);
     return in;
 }
 
@@ -150,7 +152,7 @@ static inline enum step rig_exec(struct rig *rig, const uint8_t *bytes, unsigned
     struct insn in = rig_decode(rig, bytes, len);
     rig->cpu.r[REG_RIP] = RIG_RIP;
     (void)mem_regime(&rig->cpu);
-    return in.body(&rig->cpu, &in);
+    return insn_run(&rig->cpu, &in);
 }
 
 #define EXEC(rig, ...) \

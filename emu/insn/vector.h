@@ -1,0 +1,44 @@
+/* Operands of MMX, SSE and AVX instructions.
+ *
+ * A body reads its operands, computes into a local, and writes the result as its last act: nothing is committed before a
+ * fault is known. What lets the instruction run at all (CPUID, CR0, CR4, XCR0) was looked at before the body. */
+#ifndef EMU_INSN_VECTOR_H
+#define EMU_INSN_VECTOR_H
+
+#include "emu/insn/insn.h"
+
+/* The sources of d = f(a, b). Legacy forms: a is operand 0, b operand 1. VEX forms of three operands: 1 and 2.
+ * Sources are copies: cheap, and the destination may be one of them. */
+struct vector_args {
+    union vector a, b;
+    unsigned size; /* bytes of the operation: 8, 16 or 32, as the destination register is wide */
+};
+
+/* Load both sources, each `size` bytes wide. Memory is aligned as the instruction's exception class demands. */
+EMU_MUST_USE enum step vector_args(struct vcpu *cpu, const struct insn *in,
+                                   struct vector_args *args);
+
+/* Load operand n: `size` bytes of a register (MMX 8) or of memory; the rest of *to is zero. */
+EMU_MUST_USE enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n,
+                                   unsigned size, union vector *to);
+
+/* Load `size` bytes of the memory operand, aligned as the exception class demands: #GP(0), or #AC with MXCSR.MM. */
+EMU_MUST_USE enum step vector_load(struct vcpu *cpu, const struct insn *in, unsigned size,
+                                   void *to);
+EMU_MUST_USE enum step vector_store(struct vcpu *cpu, const struct insn *in, unsigned size,
+                                    const void *from);
+
+/* Write the low `size` bytes of operand n. A register keeps the rest with legacy encoding and clears it up to 64 bytes
+ * with VEX; an MMX register gets exponent FFFFh and the x87 stack becomes MMX state. Only memory can fail. */
+EMU_MUST_USE enum step vector_write(struct vcpu *cpu, const struct insn *in, unsigned n,
+                                    unsigned size, const union vector *from);
+
+/* Register r of vector registers gets the low `size` bytes, as above. */
+void vector_set(struct vcpu *cpu, const struct insn *in, unsigned r, unsigned size,
+                const union vector *from);
+
+/* After any MMX instruction but EMMS: TOP 0, all registers in use. APM vol 1, 5.10 "Using MMX and x87 together". */
+void mmx_enter(struct vcpu *cpu);
+void mmx_set(struct vcpu *cpu, unsigned r, uint64_t value);
+
+#endif
