@@ -339,11 +339,12 @@ union vector {
     int32_t s32[16];
     int64_t s64[8];
 };
-#define VECTOR_COUNT 32 /* 16 until there is AVX-512 */
+#define VECTOR_COUNT 32          /* 16 until there is AVX-512 */
+#define VECTOR_TMP VECTOR_COUNT /* between the ops of one instruction only; no architectural meaning */
 
-/* SSE and AVX. APM vol 1, 4.2 "Registers". */
+/* SSE and AVX. APM vol 1, 4.2 "Registers". Invariant: bytes 63:32 of every register are 0, since nothing writes them yet. */
 struct cpu_simd {
-    union vector v[VECTOR_COUNT];
+    union vector v[VECTOR_COUNT + 1]; /* the last: VECTOR_TMP */
     uint32_t mxcsr;
     uint64_t xcr0;
     /* What the last XRSTOR or XRSTORS left behind, for the modified optimization of XSAVEOPT and XSAVES. */

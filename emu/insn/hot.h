@@ -44,6 +44,17 @@
     } while (0)
 #endif
 
+/* Leave the instruction to another handler. */
+#if defined(EMU_TRAMPOLINE)
+#define OP_SLOW(slow)  \
+    do {               \
+        slow(cpu, op); \
+        return;        \
+    } while (0)
+#else
+#define OP_SLOW(slow) EMU_TAIL slow(cpu, op)
+#endif
+
 /* Pay for a block and go on behind its entry, which would do the same. */
 #define OP_PAY_AND_GOTO(charge_, target_)          \
     do {                                           \

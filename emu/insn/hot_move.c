@@ -54,15 +54,6 @@ void op_lea4(struct vcpu *cpu, const struct op *op)
         OP_REG(op->dst) = convert(*(const type *)(uintptr_t)(la + entry->addend)); \
         OP_NEXT();                                                                 \
     }
-#if defined(EMU_TRAMPOLINE)
-#define OP_SLOW(slow)  \
-    do {               \
-        slow(cpu, op); \
-        return;        \
-    } while (0)
-#else
-#define OP_SLOW(slow) EMU_TAIL slow(cpu, op)
-#endif
 /* imm32 of a load tells whether the instruction ends with it: then its body may stand in for it. */
 static void slow_load(struct vcpu *cpu, const struct op *op)
 {

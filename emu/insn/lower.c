@@ -526,6 +526,8 @@ static bool lower_stack(struct lowerer *l)
 
 static bool lower_hot(struct lowerer *l)
 {
+    if (lower_insn(l)->need & (READY_SSE | READY_AVX))
+        return lower_vector(l);
     switch (lower_insn(l)->mnemonic) {
     case ZYDIS_MNEMONIC_NOP: return true; /* charged, nothing to do */
     case ZYDIS_MNEMONIC_MOV: return lower_mov(l);

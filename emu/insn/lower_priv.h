@@ -61,6 +61,9 @@ void lower_whole(struct lowerer *l);
 /* A control transfer as hot handlers; false: there are none for it, nothing was appended. */
 bool lower_branch(struct lowerer *l);
 
+/* A vector instruction as hot handlers; false as above. */
+bool lower_vector(struct lowerer *l);
+
 /* CMP or TEST at l->at and the Jcc behind it in one; false as above. The Jcc is consumed. */
 bool lower_compare_branch(struct lowerer *l);
 
