@@ -2,7 +2,7 @@
 # workstation is, so this does not use CMake's own compiler but plain commands.
 #
 # Gives:  target `roms`
-#         pacifica_add_rom(<group> <name> SOURCES file... [FLAGS flag...] [NO_TEST])
+#         pacifica_add_rom(<group> <name> SOURCES file... [OBJECTS file...] [FLAGS flag...] [NO_TEST])
 #         global property PACIFICA_ROMS: list of "<group>/<name>" that tests/ registers
 #
 # A ROM becomes ${CMAKE_BINARY_DIR}/test-roms/<group>/<name>.elf; the group "." puts it directly into
@@ -73,10 +73,10 @@ elseif(NOT TARGET roms-lib)
     set_property(GLOBAL PROPERTY PACIFICA_ROM_LIB_OBJECTS ${objects})
 endif()
 
-# pacifica_add_rom(<group> <name> SOURCES file... [FLAGS flag...] [NO_TEST])
-# Sources are relative to the calling folder. NO_TEST keeps it out of PACIFICA_ROMS.
+# pacifica_add_rom(<group> <name> SOURCES file... [OBJECTS file...] [FLAGS flag...] [NO_TEST])
+# Sources are relative to the calling folder; objects are linked as they are. NO_TEST keeps it out of PACIFICA_ROMS.
 function(pacifica_add_rom group name)
-    cmake_parse_arguments(ROM "NO_TEST" "" "SOURCES;FLAGS" ${ARGN})
+    cmake_parse_arguments(ROM "NO_TEST" "" "SOURCES;OBJECTS;FLAGS" ${ARGN})
     if(NOT PACIFICA_ROM_CC)
         return()
     endif()
@@ -85,7 +85,7 @@ function(pacifica_add_rom group name)
     string(SUBSTRING ${id} 1 -1 id)
     set(elf ${PACIFICA_ROM_OUT}/${id}.elf)
     set(script ${PACIFICA_ROM_ROOT}/lib/link.ld)
-    set(objects)
+    set(objects ${ROM_OBJECTS})
     foreach(source IN LISTS ROM_SOURCES)
         get_filename_component(path ${source} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
         get_filename_component(base ${source} NAME)
