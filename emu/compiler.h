@@ -13,6 +13,7 @@
 #define EMU_INLINE static inline __attribute__((always_inline))
 #define EMU_COLD __attribute__((cold, noinline))
 #define EMU_CTZ64(x) ((unsigned)__builtin_ctzll(x)) /* x is not 0 */
+#define EMU_CLZ64(x) ((unsigned)__builtin_clzll(x)) /* x is not 0 */
 
 /* A tail call that must not grow the stack. gcc 12 makes one at -O2 by itself (CI proves it). */
 #if defined(__clang__)

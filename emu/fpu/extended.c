@@ -1,0 +1,95 @@
+/* Arithmetic of the double-extended format: x87. */
+#include "emu/fpu/arith.h"
+
+static inline int f80_precision(const struct fp_env *env)
+{
+    return env->precision == 24 || env->precision == 53 ? env->precision : 64;
+}
+
+/* The usual precision has a copy of each operation to itself. */
+#define OPERATION(op)                                                   \
+    struct f80 f80_##op(struct f80 a, struct f80 b, struct fp_env *env) \
+    {                                                                   \
+        struct fp_num x = f80_unpack(a), y = f80_unpack(b);             \
+        if (EMU_LIKELY(f80_precision(env) == 64))                       \
+            return f80_pack(fp_##op(x, y, &f80_format, env));           \
+        struct fp_format format = f80_format;                           \
+        format.precision = f80_precision(env);                          \
+        return f80_pack(fp_##op(x, y, &format, env));                   \
+    }
+
+OPERATION(add)
+OPERATION(sub)
+OPERATION(mul)
+OPERATION(div)
+
+struct f80 f80_sqrt(struct f80 a, struct fp_env *env)
+{
+    struct fp_format format = f80_format;
+    format.precision = f80_precision(env);
+    return f80_pack(fp_sqrt(f80_unpack(a), &format, env));
+}
+
+enum fp_relation f80_compare(struct f80 a, struct f80 b, bool quiet, struct fp_env *env)
+{
+    return fp_compare(f80_unpack(a), f80_unpack(b), quiet, env);
+}
+
+enum fp_class f80_class(struct f80 a)
+{
+    struct fp_num num = f80_unpack(a);
+    switch (num.kind) {
+    case FP_ZERO: return FP_CLASS_ZERO;
+    case FP_FINITE: return num.denormal ? FP_CLASS_DENORMAL : FP_CLASS_NORMAL;
+    case FP_INFINITY: return FP_CLASS_INFINITY;
+    case FP_UNSUPPORTED: return FP_CLASS_UNSUPPORTED;
+    default: return FP_CLASS_NAN;
+    }
+}
+
+/* FSCALE. */
+struct f80 f80_scale(struct f80 a, struct f80 b, struct fp_env *env)
+{
+    struct fp_num x = f80_unpack(a), y = f80_unpack(b), result;
+    env->rounded_up = false;
+    if (fp_nan_result(x, y, &result, env))
+        return f80_pack(result);
+    if (y.kind == FP_INFINITY) {
+        if (x.kind == (y.sign ? FP_INFINITY : FP_ZERO))
+            return f80_pack(fp_invalid(env));
+        fp_denormal_operand(x.denormal, env);
+        return f80_pack(y.sign ? fp_zero(x.sign) : fp_infinity(x.sign));
+    }
+    if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind != FP_FINITE)
+        return a;
+
+    int power = 0; /* beyond 2^17 every result is out of range in the same way */
+    if (y.kind == FP_FINITE && y.exp >= 0)
+        power = y.exp >= 17 ? 1 << 17 : (int)(y.mant >> (63 - y.exp));
+    return f80_pack(
+        fp_round(x.sign, x.exp + (y.sign ? -power : power), x.mant, 0, &f80_format, env));
+}
+
+/* FXTRACT. */
+struct f80 f80_extract(struct f80 a, struct f80 *exponent, struct fp_env *env)
+{
+    struct fp_num x = f80_unpack(a), result;
+    env->rounded_up = false;
+    if (fp_nan_result(x, x, &result, env)) {
+        *exponent = f80_pack(result);
+        return *exponent;
+    }
+    if (x.kind == FP_ZERO) {
+        fp_raise(env, FP_ZE);
+        *exponent = f80_pack(fp_infinity(true));
+        return a;
+    }
+    if (x.kind == FP_INFINITY) {
+        *exponent = f80_pack(fp_infinity(false));
+        return a;
+    }
+    fp_denormal_operand(x.denormal, env);
+    *exponent = int_to_f80(x.exp);
+    x.exp = 0;
+    return f80_pack(x);
+}
