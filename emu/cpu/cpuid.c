@@ -51,11 +51,16 @@ static const struct cpu_model model_max = {
 #include "emu/cpu/cpu_features.def"
         ,
 #undef WORD
+#define WORD 4
+        [4] = 0
+#include "emu/cpu/cpu_features.def"
+        ,
+#undef WORD
 #undef WORD_BIT
 #undef CPU_FEATURE
     },
 };
-static_assert((CPU_FEATURE_COUNT + 31) / 32 == 4, "one initialiser for each word of features");
+static_assert((CPU_FEATURE_COUNT + 31) / 32 == 5, "one initialiser for each word of features");
 static_assert(CPU_FEATURE_COUNT <= 256, "insn_info.feature is a byte");
 
 const struct cpu_model *cpu_model_default(void)
