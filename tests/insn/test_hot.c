@@ -1,56 +1,8 @@
 /* Hot handlers, fused branches and elided flags against the plain bodies: random programs of the forms that have hot
  * handlers run through the run loop and, one body at a time, by a reference loop; registers, flags and memory agree. */
-#include "decoder/decode.h"
-#include "emu/cpu/cpuid.h"
-#include "emu/cpu/run.h"
-#include "emu/insn/insn.h"
+#include "tests/insn/hot_kit.h"
 
-#include <pacifica/pacifica.h>
-
-#include <check.h>
-#include <stdio.h>
-#include <string.h>
-
-#define TABLES 0x1000u /* PML4, PDPT, PD: identity map of the first 2 MiB pages */
-#define CODE 0x10ff0u  /* programs straddle a page border */
-#define DATA 0x20000u  /* RBX and RSP point into it; read-write */
-#define DATA_BYTES 0x2000u
 #define PROGRAMS 30000u
-
-static struct memory *memory;
-static struct probes probes;
-static struct vclock clock_;
-static struct vcpu *cpu;
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t rnd(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
-
-static unsigned pick(unsigned n)
-{
-    return (unsigned)(rnd() >> 20) % n;
-}
-
-struct program {
-    uint8_t bytes[256];
-    unsigned len, insns;
-};
-
-static void put(struct program *p, unsigned count, const uint8_t *bytes)
-{
-    memcpy(p->bytes + p->len, bytes, count);
-    p->len += count;
-}
-
-static void put1(struct program *p, unsigned byte)
-{
-    p->bytes[p->len++] = (uint8_t)byte;
-}
 
 static void put_imm(struct program *p, unsigned size)
 {
@@ -253,77 +205,6 @@ static void put_branch(struct program *p)
     p->insns++;
 }
 
-static void setup(void)
-{
-    memory = memory_new(4 << 20);
-    cpu = vcpu_new(&(struct vcpu_parts){
-        .memory = memory, .probes = &probes, .clock = &clock_, .model = cpu_model_default() });
-    ck_assert_ptr_nonnull(cpu);
-    phys_write(memory, TABLES, 8, (TABLES + 0x1000) | 3);
-    phys_write(memory, TABLES + 0x1000, 8, (TABLES + 0x2000) | 3);
-    phys_write(memory, TABLES + 0x2000, 8, 0x83);
-    cpu->regs.cr0 = CR0_PE | CR0_PG | CR0_ET;
-    cpu->regs.cr4 = CR4_PAE;
-    cpu->regs.cr3 = TABLES;
-    cpu->regs.efer = EFER_LME | EFER_LMA;
-    for (int i = 0; i <= SEG_GS; i++)
-        cpu->regs.seg[i] = (struct segment){ .attr = 0xc93, .limit = UINT32_MAX };
-    cpu->regs.seg[SEG_CS].attr = 0xa9b;
-    cpu->regs.cpl = 0;
-    cpu_update_mode(cpu);
-}
-
-static void teardown(void)
-{
-    vcpu_free(cpu);
-    memory_free(memory);
-}
-
-struct state {
-    uint64_t r[REG_COUNT], rflags;
-    uint8_t data[DATA_BYTES];
-};
-
-static void load(const struct state *state)
-{
-    memcpy(cpu->r, state->r, sizeof(cpu->r));
-    cpu_set_rflags(cpu, state->rflags);
-    ck_assert(phys_write_block(memory, DATA, state->data, DATA_BYTES));
-    cpu->regs.halted = false;
-}
-
-static void save(struct state *state)
-{
-    memcpy(state->r, cpu->r, sizeof(cpu->r));
-    state->r[REG_TMP] = 0;
-    state->rflags = cpu_rflags(cpu);
-    ck_assert(phys_read_block(memory, DATA, state->data, DATA_BYTES));
-}
-
-/* One plain body after the other until HLT. Returns the number of instructions. */
-static unsigned run_bodies(const struct program *p)
-{
-    unsigned count = 0;
-    for (;;) {
-        struct insn in;
-        unsigned at = (unsigned)(cpu->r[REG_RIP] - CODE);
-        ck_assert_uint_lt(at, p->len);
-        ck_assert_int_eq(decode_insn(p->bytes + at, p->len - at, MODE_LONG64, &in), DECODE_OK);
-        const struct insn_info *info = insn_lookup(in.mnemonic);
-        ck_assert_ptr_nonnull(info);
-        in.body = info->body;
-        in.flags = info->flags;
-        enum step step = in.body(cpu, &in);
-        count++;
-        if (step == STEP_NEXT || step == STEP_LEAVE || step == STEP_HALT)
-            cpu->r[REG_RIP] += in.len;
-        else
-            ck_assert_int_eq(step, STEP_JUMP);
-        if (step == STEP_HALT)
-            return count;
-    }
-}
-
 static void make_program(struct program *p)
 {
     *p = (struct program){ 0 };
@@ -340,44 +221,12 @@ static void make_program(struct program *p)
 
 START_TEST(hot_forms_equal_plain_bodies)
 {
-    static struct state start, hot, plain;
-    static const bool exact[2] = { false, true };
+    static struct state start;
     for (unsigned i = 0; i < PROGRAMS; i++) {
         struct program p;
         make_program(&p);
-        for (unsigned k = 0; k < 16; k++)
-            start.r[k] = pick(3) ? rnd() : (uint64_t)(int64_t)(int32_t)(pick(5) - 2);
-        start.r[REG_RBX] = DATA;
-        start.r[REG_RSP] = DATA + 0x400;
-        start.r[REG_RIP] = CODE;
-        start.rflags = (rnd() & FLAGS_STATUS) | 2;
-        for (unsigned k = 0; k < DATA_BYTES; k += 8)
-            memcpy(start.data + k, &(uint64_t){ rnd() }, 8);
-
-        ck_assert(phys_write_block(memory, CODE, p.bytes, p.len));
-        load(&start);
-        unsigned bodies = run_bodies(&p);
-        save(&plain);
-        for (unsigned k = 0; k < 2; k++) {
-            load(&start);
-            uint64_t before = cpu_insns(cpu);
-            struct run_limits limits = { .max_steps = UINT64_MAX, .exact_blocks = exact[k] };
-            ck_assert_int_eq(run_vcpu(cpu, &limits), PACIFICA_STOP_HALTED);
-            ck_assert_uint_eq(cpu_insns(cpu) - before, bodies);
-            save(&hot);
-            bool same = memcmp(&hot, &plain, sizeof(hot)) == 0;
-            if (!same) {
-                for (unsigned b = 0; b < p.len; b++)
-                    fprintf(stderr, "%02x", p.bytes[b]);
-                for (unsigned r = 0; r < 18; r++)
-                    if (hot.r[r] != plain.r[r])
-                        fprintf(stderr, " r%u: %llx, plain %llx;", r, (unsigned long long)hot.r[r],
-                                (unsigned long long)plain.r[r]);
-                fprintf(stderr, " flags %llx, plain %llx\n", (unsigned long long)hot.rflags,
-                        (unsigned long long)plain.rflags);
-            }
-            ck_assert(same);
-        }
+        random_state(&start);
+        check_program(&p, &start);
     }
 }
 END_TEST
