@@ -3,6 +3,7 @@
 
 #include "emu/base/diag.h"
 
+#include <fenv.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -62,12 +63,18 @@ static enum pacifica_stop run(struct pacifica_machine *machine,
     return stop;
 }
 
+/* The guest's floating point borrows the workstation's where the result is the same: with the default rounding and without traps or
+ * flushed denormals, whatever the caller has set. */
 void pacifica_machine_run(struct pacifica_machine *machine, const struct pacifica_limits *limits,
                           struct pacifica_result *result)
 {
     const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
+    fenv_t callers;
+    bool saved = fegetenv(&callers) == 0 && fesetenv(FE_DFL_ENV) == 0;
     *result = (struct pacifica_result){ 0 };
     result->stop = run(machine, limits ? limits : &defaults);
+    if (saved)
+        (void)fesetenv(&callers);
     if (result->stop == PACIFICA_STOP_EXIT)
         result->exit_value = machine->exit_value;
     result->steps = group_steps(machine->cpu[0]);
