@@ -83,6 +83,6 @@ uint64_t bench_run(uint64_t n)
         one[i] = (char)('a' + bench_random(&seed) % 25);
     for (uint64_t i = 0; i < n; i++)
         for (unsigned s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
-            sum = bench_mix(sum, round_of(f, sizes[s], (unsigned)(i % 8)));
+            sum = bench_mix(sum, round_of(f, sizes[s], (unsigned)(i % 8)) * (i + 1));
     return sum;
 }

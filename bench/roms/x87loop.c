@@ -15,7 +15,7 @@ static double evaluate(double x)
     const double *at = coefficient;
     uint64_t left = TERMS;
 
-    __asm__("fldl %2\n\t"
+    __asm__("fldl %3\n\t"
             "fldz\n"
             "1:\n\t"
             "fmul %%st(1), %%st\n\t"
@@ -29,9 +29,9 @@ static double evaluate(double x)
             "fld1\n\t"
             "faddp\n\t"
             "fdivrp\n\t"
-            "fstpl %3"
-            : "+r"(at), "+r"(left)
-            : "m"(x), "m"(result)
+            "fstpl %2"
+            : "+r"(at), "+r"(left), "=m"(result)
+            : "m"(x)
             : "cc", "memory");
     return result;
 }
