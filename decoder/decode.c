@@ -133,7 +133,8 @@ static void decode_prefixes(const ZydisDecodedInstruction *from, struct insn *ou
         default: break;
         }
     }
-    if (from->raw.rex.W)
+    /* The prefixes share their place in Zydis's raw form. */
+    if (from->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX ? from->raw.vex.W : from->raw.rex.W)
         out->prefixes |= PREFIX_REXW;
     out->seg_override = override;
     if (!override)
