@@ -359,6 +359,8 @@ EMU_MUST_USE static enum step load_pair(struct vcpu *cpu, const struct string_lo
  * that of the first one comes. */
 enum step insn_cmps(struct vcpu *cpu, const struct insn *in)
 {
+    if (in->count > 0)
+        return insn_cmpsd(cpu, in); /* SSE2's, which shares the mnemonic */
     const struct string_operand left = { (enum seg)in->seg, REG_RSI, ACCESS_READ };
     const struct string_operand right = { SEG_ES, REG_RDI, ACCESS_READ };
     struct string_loop loop = string_begin(cpu, in);
