@@ -9,14 +9,14 @@
 /* Which of two operands, one of them a NaN at least, is the result. */
 static struct fp_num fp_choose_nan(struct fp_num a, struct fp_num b, struct fp_env *env)
 {
-    if (a.kind == FP_SNAN || b.kind == FP_SNAN)
+    if (a.kind == KIND_SNAN || b.kind == KIND_SNAN)
         fp_raise(env, FP_IE);
     if (!fp_is_nan(a))
         return fp_quiet(b);
     if (!fp_is_nan(b) || !env->x87)
         return fp_quiet(a);
     if (a.kind != b.kind) /* x87: the quiet one */
-        return a.kind == FP_QNAN ? a : b;
+        return a.kind == KIND_QNAN ? a : b;
     if (a.mant != b.mant) /* the larger significand */
         return fp_quiet(a.mant > b.mant ? a : b);
     return fp_quiet(a.sign ? b : a); /* the positive one */
@@ -26,9 +26,9 @@ static struct fp_num fp_choose_nan(struct fp_num a, struct fp_num b, struct fp_e
 EMU_INLINE bool fp_nan_result(struct fp_num a, struct fp_num b, struct fp_num *result,
                               struct fp_env *env)
 {
-    if (EMU_LIKELY(a.kind <= FP_INFINITY && b.kind <= FP_INFINITY))
+    if (EMU_LIKELY(a.kind <= KIND_INFINITY && b.kind <= KIND_INFINITY))
         return false;
-    if (a.kind == FP_UNSUPPORTED || b.kind == FP_UNSUPPORTED)
+    if (a.kind == KIND_UNSUPPORTED || b.kind == KIND_UNSUPPORTED)
         *result = fp_invalid(env);
     else
         *result = fp_choose_nan(a, b, env);
@@ -52,7 +52,7 @@ struct fp_wide {
 
 EMU_INLINE struct fp_wide fp_widen(struct fp_num a)
 {
-    return (struct fp_wide){ .m = a.kind == FP_ZERO ? 0 : (emu_u128)a.mant << 64,
+    return (struct fp_wide){ .m = a.kind == KIND_ZERO ? 0 : (emu_u128)a.mant << 64,
                              .exp = a.exp,
                              .sign = a.sign };
 }
@@ -103,13 +103,13 @@ EMU_INLINE struct fp_num fp_add(struct fp_num a, struct fp_num b, const struct f
 {
     struct fp_num result;
     env->rounded_up = false;
-    if (EMU_UNLIKELY(a.kind >= FP_INFINITY || b.kind >= FP_INFINITY)) {
+    if (EMU_UNLIKELY(a.kind >= KIND_INFINITY || b.kind >= KIND_INFINITY)) {
         if (fp_nan_result(a, b, &result, env))
             return result;
         if (a.kind == b.kind && a.sign != b.sign)
             return fp_invalid(env);
         fp_denormal_operand(a.denormal || b.denormal, env);
-        return a.kind == FP_INFINITY ? a : b;
+        return a.kind == KIND_INFINITY ? a : b;
     }
     if (fp_denormal_operand(a.denormal || b.denormal, env))
         return a;
@@ -143,17 +143,17 @@ EMU_INLINE struct fp_num fp_mul(struct fp_num a, struct fp_num b, const struct f
     struct fp_num result;
     bool sign = a.sign != b.sign;
     env->rounded_up = false;
-    if (EMU_UNLIKELY(a.kind >= FP_INFINITY || b.kind >= FP_INFINITY)) {
+    if (EMU_UNLIKELY(a.kind >= KIND_INFINITY || b.kind >= KIND_INFINITY)) {
         if (fp_nan_result(a, b, &result, env))
             return result;
-        if (a.kind == FP_ZERO || b.kind == FP_ZERO)
+        if (a.kind == KIND_ZERO || b.kind == KIND_ZERO)
             return fp_invalid(env);
         fp_denormal_operand(a.denormal || b.denormal, env);
         return fp_infinity(sign);
     }
     if (fp_denormal_operand(a.denormal || b.denormal, env))
         return a;
-    if (a.kind == FP_ZERO || b.kind == FP_ZERO)
+    if (a.kind == KIND_ZERO || b.kind == KIND_ZERO)
         return fp_zero(sign);
     struct fp_wide product = fp_product(a, b);
     return fp_round(sign, product.exp, (uint64_t)(product.m >> 64), (uint64_t)product.m, f, env);
@@ -166,22 +166,23 @@ EMU_INLINE struct fp_num fp_fma(struct fp_num a, struct fp_num b, struct fp_num 
     struct fp_num result;
     bool sign = a.sign != b.sign;
     bool denormal = a.denormal || b.denormal || c.denormal;
-    bool no_product = (a.kind == FP_INFINITY && b.kind == FP_ZERO) ||
-                      (a.kind == FP_ZERO && b.kind == FP_INFINITY);
+    bool no_product = (a.kind == KIND_INFINITY && b.kind == KIND_ZERO) ||
+                      (a.kind == KIND_ZERO && b.kind == KIND_INFINITY);
     env->rounded_up = false;
-    if (EMU_UNLIKELY(a.kind >= FP_INFINITY || b.kind >= FP_INFINITY || c.kind >= FP_INFINITY)) {
+    if (EMU_UNLIKELY(a.kind >= KIND_INFINITY || b.kind >= KIND_INFINITY ||
+                     c.kind >= KIND_INFINITY)) {
         if (fp_nan_result(a, b, &result, env)) {
-            if (c.kind == FP_SNAN)
+            if (c.kind == KIND_SNAN)
                 fp_raise(env, FP_IE);
             return result;
         }
         if (fp_is_nan(c)) {
-            if (c.kind == FP_SNAN)
+            if (c.kind == KIND_SNAN)
                 fp_raise(env, FP_IE);
             return fp_quiet(c);
         }
-        bool infinite = a.kind == FP_INFINITY || b.kind == FP_INFINITY;
-        if (no_product || (infinite && c.kind == FP_INFINITY && sign != c.sign))
+        bool infinite = a.kind == KIND_INFINITY || b.kind == KIND_INFINITY;
+        if (no_product || (infinite && c.kind == KIND_INFINITY && sign != c.sign))
             return fp_invalid(env);
         fp_denormal_operand(denormal, env);
         return infinite ? fp_infinity(sign) : c;
@@ -189,7 +190,7 @@ EMU_INLINE struct fp_num fp_fma(struct fp_num a, struct fp_num b, struct fp_num 
     if (fp_denormal_operand(denormal, env))
         return a;
     struct fp_wide product = { .sign = sign };
-    if (a.kind == FP_FINITE && b.kind == FP_FINITE)
+    if (a.kind == KIND_FINITE && b.kind == KIND_FINITE)
         product = fp_product(a, b);
     return fp_add_finite(product, fp_widen(c), f, env);
 }
@@ -240,23 +241,23 @@ EMU_INLINE struct fp_num fp_div(struct fp_num a, struct fp_num b, const struct f
     struct fp_num result;
     bool sign = a.sign != b.sign;
     env->rounded_up = false;
-    if (EMU_UNLIKELY(a.kind >= FP_INFINITY || b.kind >= FP_INFINITY)) {
+    if (EMU_UNLIKELY(a.kind >= KIND_INFINITY || b.kind >= KIND_INFINITY)) {
         if (fp_nan_result(a, b, &result, env))
             return result;
         if (a.kind == b.kind)
             return fp_invalid(env);
         fp_denormal_operand(a.denormal || b.denormal, env);
-        return a.kind == FP_INFINITY ? fp_infinity(sign) : fp_zero(sign);
+        return a.kind == KIND_INFINITY ? fp_infinity(sign) : fp_zero(sign);
     }
-    if (b.kind == FP_ZERO) {
-        if (a.kind == FP_ZERO)
+    if (b.kind == KIND_ZERO) {
+        if (a.kind == KIND_ZERO)
             return fp_invalid(env);
         fp_raise(env, FP_ZE);
         return fp_infinity(sign);
     }
     if (fp_denormal_operand(a.denormal || b.denormal, env))
         return a;
-    return a.kind == FP_ZERO ? fp_zero(sign) : fp_div_finite(a, b, f, env);
+    return a.kind == KIND_ZERO ? fp_zero(sign) : fp_div_finite(a, b, f, env);
 }
 
 /* The integer square root of a number of 127 or 128 bits, and what is left. */
@@ -284,11 +285,11 @@ EMU_INLINE struct fp_num fp_sqrt(struct fp_num a, const struct fp_format *f, str
     env->rounded_up = false;
     if (fp_nan_result(a, a, &result, env))
         return result;
-    if (a.kind == FP_ZERO)
+    if (a.kind == KIND_ZERO)
         return a;
     if (a.sign)
         return fp_invalid(env);
-    if (a.kind == FP_INFINITY || fp_denormal_operand(a.denormal, env))
+    if (a.kind == KIND_INFINITY || fp_denormal_operand(a.denormal, env))
         return a;
 
     bool odd = a.exp & 1;
@@ -306,7 +307,7 @@ EMU_INLINE int fp_compare_magnitude(struct fp_num a, struct fp_num b)
 {
     if (a.kind != b.kind)
         return a.kind < b.kind ? -1 : 1;
-    if (a.kind != FP_FINITE)
+    if (a.kind != KIND_FINITE)
         return 0;
     if (a.exp != b.exp)
         return a.exp < b.exp ? -1 : 1;
@@ -317,13 +318,13 @@ EMU_INLINE enum fp_relation fp_compare(struct fp_num a, struct fp_num b, bool qu
                                        struct fp_env *env)
 {
     env->rounded_up = false;
-    if (a.kind > FP_INFINITY || b.kind > FP_INFINITY) {
-        if (!quiet || a.kind >= FP_SNAN || b.kind >= FP_SNAN) /* or unsupported */
+    if (a.kind > KIND_INFINITY || b.kind > KIND_INFINITY) {
+        if (!quiet || a.kind >= KIND_SNAN || b.kind >= KIND_SNAN) /* or unsupported */
             fp_raise(env, FP_IE);
         return FP_UNORDERED;
     }
     fp_denormal_operand(a.denormal || b.denormal, env);
-    if (a.kind == FP_ZERO && b.kind == FP_ZERO)
+    if (a.kind == KIND_ZERO && b.kind == KIND_ZERO)
         return FP_EQUAL;
     if (a.sign != b.sign)
         return a.sign ? FP_LESS : FP_GREATER;
@@ -342,7 +343,7 @@ struct fp_integer {
 EMU_INLINE struct fp_integer fp_integer(struct fp_num a, uint8_t rounding)
 {
     struct fp_integer result = { 0 };
-    if (a.kind == FP_ZERO)
+    if (a.kind == KIND_ZERO)
         return result;
     emu_u128 wide = fp_shift_jam((emu_u128)a.mant << 64, (unsigned)(63 - a.exp));
     struct fp_rounded r =

@@ -39,12 +39,23 @@ enum fp_class f80_class(struct f80 a)
 {
     struct fp_num num = f80_unpack(a);
     switch (num.kind) {
-    case FP_ZERO: return FP_CLASS_ZERO;
-    case FP_FINITE: return num.denormal ? FP_CLASS_DENORMAL : FP_CLASS_NORMAL;
-    case FP_INFINITY: return FP_CLASS_INFINITY;
-    case FP_UNSUPPORTED: return FP_CLASS_UNSUPPORTED;
+    case KIND_ZERO: return FP_CLASS_ZERO;
+    case KIND_FINITE: return num.denormal ? FP_CLASS_DENORMAL : FP_CLASS_NORMAL;
+    case KIND_INFINITY: return FP_CLASS_INFINITY;
+    case KIND_UNSUPPORTED: return FP_CLASS_UNSUPPORTED;
     default: return FP_CLASS_NAN;
     }
+}
+
+/* Unmasked overflow or underflow so far out that the biased exponent has no place either: infinity or zero, whatever the
+ * rounding (Zen 4). */
+static struct fp_num out_of_bias(struct fp_num num, struct fp_env *env)
+{
+    if (num.kind != KIND_FINITE || (num.exp >= f80_format.emin && num.exp <= f80_format.emax))
+        return num;
+    fp_raise(env, FP_PE);
+    env->rounded_up = num.exp > 0;
+    return num.exp > 0 ? fp_infinity(num.sign) : fp_zero(num.sign);
 }
 
 /* FSCALE. */
@@ -54,20 +65,20 @@ struct f80 f80_scale(struct f80 a, struct f80 b, struct fp_env *env)
     env->rounded_up = false;
     if (fp_nan_result(x, y, &result, env))
         return f80_pack(result);
-    if (y.kind == FP_INFINITY) {
-        if (x.kind == (y.sign ? FP_INFINITY : FP_ZERO))
+    if (y.kind == KIND_INFINITY) {
+        if (x.kind == (y.sign ? KIND_INFINITY : KIND_ZERO))
             return f80_pack(fp_invalid(env));
         fp_denormal_operand(x.denormal, env);
         return f80_pack(y.sign ? fp_zero(x.sign) : fp_infinity(x.sign));
     }
-    if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind != FP_FINITE)
+    if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind != KIND_FINITE)
         return a;
 
     int power = 0; /* beyond 2^17 every result is out of range in the same way */
-    if (y.kind == FP_FINITE && y.exp >= 0)
+    if (y.kind == KIND_FINITE && y.exp >= 0)
         power = y.exp >= 17 ? 1 << 17 : (int)(y.mant >> (63 - y.exp));
-    return f80_pack(
-        fp_round(x.sign, x.exp + (y.sign ? -power : power), x.mant, 0, &f80_format, env));
+    result = fp_round(x.sign, x.exp + (y.sign ? -power : power), x.mant, 0, &f80_format, env);
+    return f80_pack(out_of_bias(result, env));
 }
 
 /* FXTRACT. */
@@ -79,12 +90,12 @@ struct f80 f80_extract(struct f80 a, struct f80 *exponent, struct fp_env *env)
         *exponent = f80_pack(result);
         return *exponent;
     }
-    if (x.kind == FP_ZERO) {
+    if (x.kind == KIND_ZERO) {
         fp_raise(env, FP_ZE);
         *exponent = f80_pack(fp_infinity(true));
         return a;
     }
-    if (x.kind == FP_INFINITY) {
+    if (x.kind == KIND_INFINITY) {
         *exponent = f80_pack(fp_infinity(false));
         return a;
     }

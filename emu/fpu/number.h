@@ -11,9 +11,9 @@
 #define FP_INTEGER_BIT (UINT64_C(1) << 63)
 #define FP_QUIET_BIT (UINT64_C(1) << 62)
 
-enum fp_kind { FP_ZERO, FP_FINITE, FP_INFINITY, FP_QNAN, FP_SNAN, FP_UNSUPPORTED };
+enum fp_kind { KIND_ZERO, KIND_FINITE, KIND_INFINITY, KIND_QNAN, KIND_SNAN, KIND_UNSUPPORTED };
 
-/* FP_FINITE: mant * 2^(exp - 63). The integer bit of an operand is set, whatever the format said; that of a rounded
+/* KIND_FINITE: mant * 2^(exp - 63). The integer bit of an operand is set, whatever the format said; that of a rounded
  * result is clear only if the number is denormal, and then exp is the format's emin.
  * NaNs: the significand as the double-extended format has it, the integer bit set. */
 struct fp_num {
@@ -44,7 +44,7 @@ EMU_INLINE bool fp_raise(struct fp_env *env, unsigned flags)
 
 EMU_INLINE bool fp_is_nan(struct fp_num a)
 {
-    return a.kind == FP_QNAN || a.kind == FP_SNAN;
+    return a.kind == KIND_QNAN || a.kind == KIND_SNAN;
 }
 
 /* --- packing ------------------------------------------------------------------------------ */
@@ -57,15 +57,15 @@ EMU_INLINE struct fp_num fp_unpack(uint64_t bits, int ebits, int fbits)
     int biased = (int)(bits >> fbits) & emask;
     struct fp_num num = { .sign = bits >> (ebits + fbits) & 1 };
     if (EMU_LIKELY(biased != 0 && biased != emask)) {
-        num.kind = FP_FINITE;
+        num.kind = KIND_FINITE;
         num.exp = biased - bias;
         num.mant = fraction | FP_INTEGER_BIT;
     } else if (biased == emask) {
-        num.kind = fraction == 0 ? FP_INFINITY : fraction & FP_QUIET_BIT ? FP_QNAN : FP_SNAN;
+        num.kind = fraction == 0 ? KIND_INFINITY : fraction & FP_QUIET_BIT ? KIND_QNAN : KIND_SNAN;
         num.mant = fraction | FP_INTEGER_BIT;
     } else if (fraction != 0) {
         unsigned shift = EMU_CLZ64(fraction);
-        num.kind = FP_FINITE;
+        num.kind = KIND_FINITE;
         num.denormal = true;
         num.exp = 1 - bias - (int)shift;
         num.mant = fraction << shift;
@@ -76,13 +76,13 @@ EMU_INLINE struct fp_num fp_unpack(uint64_t bits, int ebits, int fbits)
 EMU_INLINE uint64_t fp_pack(struct fp_num num, int ebits, int fbits)
 {
     uint64_t emask = (UINT64_C(1) << ebits) - 1, exponent = 0, fraction = 0;
-    if (num.kind == FP_FINITE) {
+    if (num.kind == KIND_FINITE) {
         if (num.mant & FP_INTEGER_BIT)
             exponent = (uint64_t)(num.exp + (int)(emask >> 1)) & emask;
         fraction = num.mant << 1 >> (64 - fbits);
-    } else if (num.kind != FP_ZERO) {
+    } else if (num.kind != KIND_ZERO) {
         exponent = emask;
-        fraction = num.kind == FP_INFINITY ? 0 : num.mant << 1 >> (64 - fbits);
+        fraction = num.kind == KIND_INFINITY ? 0 : num.mant << 1 >> (64 - fbits);
     }
     return (uint64_t)num.sign << (ebits + fbits) | exponent << fbits | fraction;
 }
@@ -91,7 +91,7 @@ EMU_INLINE uint64_t fp_pack(struct fp_num num, int ebits, int fbits)
 EMU_INLINE struct fp_num fp_daz(struct fp_num num, const struct fp_env *env)
 {
     if (EMU_UNLIKELY(num.denormal) && env->daz)
-        return (struct fp_num){ .kind = FP_ZERO, .sign = num.sign };
+        return (struct fp_num){ .kind = KIND_ZERO, .sign = num.sign };
     return num;
 }
 
@@ -112,14 +112,14 @@ EMU_INLINE struct fp_num f64_unpack(uint64_t a, const struct fp_env *env)
 
 EMU_INLINE struct fp_num f80_unpack(struct f80 a)
 {
-    struct fp_num num = { .mant = a.mant, .sign = a.se >> 15, .kind = FP_FINITE };
+    struct fp_num num = { .mant = a.mant, .sign = a.se >> 15, .kind = KIND_FINITE };
     int biased = a.se & 0x7fff;
     num.exp = biased - 16383;
     if (EMU_LIKELY(biased != 0 && biased != 0x7fff && a.mant & FP_INTEGER_BIT))
         return num;
     if (biased == 0) {
         if (a.mant == 0) {
-            num.kind = FP_ZERO;
+            num.kind = KIND_ZERO;
             return num;
         }
         unsigned shift =
@@ -128,11 +128,11 @@ EMU_INLINE struct fp_num f80_unpack(struct f80 a)
         num.exp = -16382 - (int)shift;
         num.mant <<= shift;
     } else if (!(a.mant & FP_INTEGER_BIT)) {
-        num.kind = FP_UNSUPPORTED;
+        num.kind = KIND_UNSUPPORTED;
     } else if (a.mant == FP_INTEGER_BIT) {
-        num.kind = FP_INFINITY;
+        num.kind = KIND_INFINITY;
     } else {
-        num.kind = a.mant & FP_QUIET_BIT ? FP_QNAN : FP_SNAN;
+        num.kind = a.mant & FP_QUIET_BIT ? KIND_QNAN : KIND_SNAN;
     }
     return num;
 }
@@ -155,31 +155,32 @@ EMU_INLINE uint64_t f64_pack(struct fp_num num)
 EMU_INLINE struct f80 f80_pack(struct fp_num num)
 {
     unsigned biased = 0;
-    if (num.kind == FP_FINITE)
+    if (num.kind == KIND_FINITE)
         biased = num.mant & FP_INTEGER_BIT ? (unsigned)(num.exp + 16383) & 0x7fff : 0;
-    else if (num.kind == FP_ZERO)
+    else if (num.kind == KIND_ZERO)
         num.mant = 0;
     else
         biased = 0x7fff;
-    if (num.kind == FP_INFINITY)
+    if (num.kind == KIND_INFINITY)
         num.mant = FP_INTEGER_BIT;
     return (struct f80){ .mant = num.mant, .se = (uint16_t)((unsigned)num.sign << 15 | biased) };
 }
 
 EMU_INLINE struct fp_num fp_zero(bool sign)
 {
-    return (struct fp_num){ .kind = FP_ZERO, .sign = sign };
+    return (struct fp_num){ .kind = KIND_ZERO, .sign = sign };
 }
 
 EMU_INLINE struct fp_num fp_infinity(bool sign)
 {
-    return (struct fp_num){ .kind = FP_INFINITY, .sign = sign, .mant = FP_INTEGER_BIT };
+    return (struct fp_num){ .kind = KIND_INFINITY, .sign = sign, .mant = FP_INTEGER_BIT };
 }
 
 /* The real indefinite. */
 EMU_INLINE struct fp_num fp_indefinite(void)
 {
-    return (struct fp_num){ .kind = FP_QNAN, .sign = true, .mant = FP_INTEGER_BIT | FP_QUIET_BIT };
+    return (
+        struct fp_num){ .kind = KIND_QNAN, .sign = true, .mant = FP_INTEGER_BIT | FP_QUIET_BIT };
 }
 
 EMU_INLINE struct fp_num fp_invalid(struct fp_env *env)
@@ -190,7 +191,7 @@ EMU_INLINE struct fp_num fp_invalid(struct fp_env *env)
 
 EMU_INLINE struct fp_num fp_quiet(struct fp_num nan)
 {
-    nan.kind = FP_QNAN;
+    nan.kind = KIND_QNAN;
     nan.mant |= FP_QUIET_BIT;
     return nan;
 }
@@ -256,7 +257,7 @@ EMU_INLINE struct fp_num fp_rounded_num(bool sign, int exp, struct fp_rounded r,
     fp_raise(env, flags | (r.inexact ? FP_PE : 0));
     env->rounded_up = r.up;
     return (struct fp_num){
-        .mant = r.mant, .exp = exp, .kind = r.mant == 0 ? FP_ZERO : FP_FINITE, .sign = sign
+        .mant = r.mant, .exp = exp, .kind = r.mant == 0 ? KIND_ZERO : KIND_FINITE, .sign = sign
     };
 }
 
@@ -270,9 +271,10 @@ EMU_INLINE struct fp_num fp_overflow(bool sign, int exp, struct fp_rounded r,
         env->rounding == FP_ROUND_NEAREST || env->rounding == (sign ? FP_ROUND_DOWN : FP_ROUND_UP);
     if (env->rounded_up)
         return fp_infinity(sign);
-    return (struct fp_num){
-        .mant = ~UINT64_C(0) << (64 - f->precision), .exp = f->emax, .kind = FP_FINITE, .sign = sign
-    };
+    return (struct fp_num){ .mant = ~UINT64_C(0) << (64 - f->precision),
+                            .exp = f->emax,
+                            .kind = KIND_FINITE,
+                            .sign = sign };
 }
 
 /* Below the normal numbers. `r` is the rounding with an unbounded exponent: it tells tininess. */

@@ -1,4 +1,6 @@
 /* FPREM and FPREM1. */
+#include <limits.h>
+
 #include "emu/fpu/arith.h"
 
 /* The long division of two significands, `count` + 1 bits of quotient. *mant is left with the remainder. */
@@ -32,14 +34,12 @@ struct f80 f80_remainder(struct f80 a, struct f80 b, bool nearest, unsigned *quo
     env->rounded_up = false;
     if (fp_nan_result(x, y, &result, env))
         return f80_pack(result);
-    if (x.kind == FP_INFINITY || y.kind == FP_ZERO)
+    if (x.kind == KIND_INFINITY || y.kind == KIND_ZERO)
         return f80_pack(fp_invalid(env));
-    if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind == FP_ZERO)
-        return a;
-    if (y.kind == FP_INFINITY)
+    if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind == KIND_ZERO)
         return a;
 
-    int distance = x.exp - y.exp;
+    int distance = y.kind == KIND_INFINITY ? INT_MIN : x.exp - y.exp;
     uint64_t rest = x.mant, q = 0;
     bool over = false, sign = x.sign;
     int exp = y.exp;
