@@ -65,12 +65,18 @@ VEC2(insn_pmulhw, s16, (x * y) >> 16)
 VEC2(insn_pmulhuw, u16, ((uint32_t)x * y) >> 16)
 VEC2(insn_pmulhrsw, s16, (((x * y) >> 14) + 1) >> 1)
 
-/* The even elements give products of twice their width. */
-VEC_PAIRS(insn_pmuludq, u64, u32, u32, x0 *y0 + 0 * (x1 + y1))
-VEC_PAIRS(insn_pmuldq, s64, s32, s32, x0 *y0 + 0 * (x1 + y1))
+/* The low halves of the elements give products as wide as they are. */
+VEC2(insn_pmuludq, u64, (uint64_t)(uint32_t)x *(uint32_t)y)
+VEC2(insn_pmuldq, s64, (int64_t)(int32_t)x *(int32_t)y)
 
 /* Sums of two products; the only sum that does not fit, of four -32768, wraps. */
-VEC_PAIRS(insn_pmaddwd, u32, s16, s16, x0 *y0 + x1 * y1)
+VEC_BODY(insn_pmaddwd, binary)
+{
+    EACH(i, u32)
+    d->u32[i] = (uint32_t)(v->a->s16[2 * i] * v->b->s16[2 * i]) +
+                (uint32_t)(v->a->s16[2 * i + 1] * v->b->s16[2 * i + 1]);
+}
+
 VEC_BODY(insn_pmaddubsw, binary)
 {
     EACH(i, s16)

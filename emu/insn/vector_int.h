@@ -127,18 +127,6 @@ EMU_MUST_USE EMU_INLINE enum step vector_unary(struct vcpu *cpu, const struct in
         }                                        \
     }
 
-/* Each element of d is `expr` of x0, x1 and y0, y1: pairs of elements of a and b that together are as wide as it. */
-#define VEC_PAIRS(name, wide, elem_a, elem_b, expr)                                   \
-    VEC_BODY(name, binary)                                                            \
-    {                                                                                 \
-        EACH(i, wide)                                                                 \
-        {                                                                             \
-            const TYPE_##wide x0 = v->a->elem_a[2 * i], x1 = v->a->elem_a[2 * i + 1]; \
-            const TYPE_##wide y0 = v->b->elem_b[2 * i], y1 = v->b->elem_b[2 * i + 1]; \
-            d->wide[i] = (TYPE_##wide)(expr);                                         \
-        }                                                                             \
-    }
-
 /* A body whose kernel works within lanes: it follows as a block with `d`, `v`, `lane` (where the lane starts) and `bytes`
  * (how many it has), and is compiled for lanes of 8 and of 16 bytes. */
 #define VEC_LANES(name)                                                                    \

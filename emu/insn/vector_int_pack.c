@@ -1,17 +1,17 @@
 /* Packing and interleaving, within lanes.
  * APM vol 4, "PACKSSDW" to "PACKUSWB", "PALIGNR", "PUNPCKHBW" to "PUNPCKLWD"; vol 5 for MMX. */
-#include "emu/insn/vector_int.h"
+#include "emu/insn/vector_int_block.h"
 
 /* The elements of a's lane, then those of b's, each made half as wide. */
-#define PACK(name, narrow, wide, saturate)                                \
-    VEC_LANES(name)                                                       \
-    {                                                                     \
-        const unsigned n = bytes / (unsigned)sizeof(v->a->wide[0]);       \
-        const unsigned from = lane / (unsigned)sizeof(v->a->wide[0]);     \
-        for (unsigned i = 0; i < n; i++) {                                \
-            d->narrow[2 * from + i] = saturate(v->a->wide[from + i]);     \
-            d->narrow[2 * from + n + i] = saturate(v->b->wide[from + i]); \
-        }                                                                 \
+#define PACK(name, narrow, wide, saturate)                            \
+    VEC_LANES(name)                                                   \
+    {                                                                 \
+        TYPE_##wide from[32 / sizeof(TYPE_##wide)];                   \
+        memcpy(from, v->a->u8 + lane, bytes);                         \
+        memcpy((uint8_t *)from + bytes, v->b->u8 + lane, bytes);      \
+        TYPE_##narrow *to = &d->narrow[lane / sizeof(TYPE_##narrow)]; \
+        for (unsigned i = 0; i < bytes / sizeof(TYPE_##narrow); i++)  \
+            to[i] = saturate(from[i]);                                \
     }
 PACK(insn_packsswb, s8, s16, saturate_s8)
 PACK(insn_packuswb, u8, s16, saturate_u8)
@@ -42,8 +42,16 @@ UNPACK(insn_punpckhqdq, u64, 1)
 /* As many bytes as a lane has from b's lane, a's lane and zeros, from byte imm on. */
 VEC_LANES(insn_palignr)
 {
-    uint8_t row[48] = { 0 };
-    memcpy(row, v->b->u8 + lane, bytes);
-    memcpy(row + bytes, v->a->u8 + lane, bytes);
-    memcpy(d->u8 + lane, row + (v->imm < 2 * bytes ? v->imm : 2 * bytes), bytes);
+    const unsigned bits = 8u * v->imm;
+    if (bytes == 8) {
+        const emu_u128 row = (emu_u128)v->a->u64[0] << 64 | v->b->u64[0];
+        d->u64[0] = bits < 128 ? (uint64_t)(row >> bits) : 0;
+        return;
+    }
+    const emu_u128 a = block_load(v->a->u32 + lane / 4), b = block_load(v->b->u32 + lane / 4);
+    const emu_u32x4 words = block_words(bits == 0    ? b
+                                        : bits < 128 ? b >> bits | a << (128 - bits)
+                                        : bits < 256 ? a >> (bits - 128)
+                                                     : 0);
+    memcpy(d->u8 + lane, &words, sizeof(words));
 }

@@ -1,6 +1,6 @@
 /* Shifts of elements and of whole lanes. Counts are not masked: one that is too large shifts everything out.
  * APM vol 4, "PSLLD" to "PSRLW", "PSLLDQ", "PSRLDQ", "VPSLLVD" to "VPSRLVQ"; vol 5 for MMX. */
-#include "emu/insn/vector_int.h"
+#include "emu/insn/vector_int_block.h"
 
 /* d = kernel(a, count): the count is an immediate, or the low 64 bits of 16 (MMX 8) bytes, whatever the size of a. */
 EMU_MUST_USE EMU_INLINE enum step shift(struct vcpu *cpu, const struct insn *in, unsigned width,
@@ -54,25 +54,36 @@ VEC2(insn_psravd, s32, x >> ((uint32_t)y < 32 ? y : 31))
 
 /* --- lanes by bytes ------------------------------------------------------------------------- */
 
-/* 16 bytes of each lane, from `at` in the 48 bytes of zeros, lane, zeros. */
-EMU_MUST_USE EMU_INLINE enum step shift_lanes(struct vcpu *cpu, const struct insn *in, unsigned at)
+/* d, a, imm: the immediate is no second vector. */
+EMU_MUST_USE EMU_INLINE enum step shift_lanes(struct vcpu *cpu, const struct insn *in,
+                                              emu_u128 (*kernel)(emu_u128 lane, unsigned bits))
 {
-    const union vector *a = &cpu->simd.v[in->op[in->vex].reg];
+    const union vector *a = &cpu->simd.v[in->op[in->vex ? 1 : 0].reg];
+    const unsigned bits = in->imm < 16 ? 8 * (unsigned)in->imm : 128;
     union vector d;
-    for (unsigned lane = 0; lane < VECTOR_BYTES; lane += 16) {
-        uint8_t bytes[48] = { 0 };
-        memcpy(bytes + 16, a->u8 + lane, 16);
-        memcpy(d.u8 + lane, bytes + at, 16);
+    for (unsigned i = 0; i < VECTOR_BYTES / 4; i += 4) {
+        const emu_u32x4 words = block_words(kernel(block_load(a->u32 + i), bits));
+        memcpy(d.u32 + i, &words, sizeof(words));
     }
     return vector_result(cpu, in, in->op[0].size, &d);
 }
 
+EMU_INLINE emu_u128 lane_left(emu_u128 lane, unsigned bits)
+{
+    return bits < 128 ? lane << bits : 0;
+}
+
+EMU_INLINE emu_u128 lane_right(emu_u128 lane, unsigned bits)
+{
+    return bits < 128 ? lane >> bits : 0;
+}
+
 enum step insn_pslldq(struct vcpu *cpu, const struct insn *in)
 {
-    return shift_lanes(cpu, in, in->imm < 16 ? 16 - (unsigned)in->imm : 0);
+    return shift_lanes(cpu, in, lane_left);
 }
 
 enum step insn_psrldq(struct vcpu *cpu, const struct insn *in)
 {
-    return shift_lanes(cpu, in, in->imm < 16 ? 16 + (unsigned)in->imm : 32);
+    return shift_lanes(cpu, in, lane_right);
 }

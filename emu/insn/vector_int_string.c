@@ -15,9 +15,10 @@
 
 enum comparison { EQUAL_ANY, RANGES, EQUAL_EACH, EQUAL_ORDERED };
 
-/* An operand: its elements, all of which are there, and how many of them count. */
+/* An operand: its elements, all of which are there, and how many of them count. Unsigned words have 8000h subtracted,
+ * which keeps their order. */
 struct text {
-    int32_t element[16];
+    int16_t element[16];
     unsigned len;
 };
 
@@ -27,17 +28,35 @@ static void text_load(struct text *text, const union vector *from, uint8_t imm)
         switch (imm & (IMM_WORDS | IMM_SIGNED)) {
         case 0: text->element[i] = from->u8[i]; break;
         case IMM_SIGNED: text->element[i] = from->s8[i]; break;
-        case IMM_WORDS: text->element[i] = from->u16[i & 7]; break;
+        case IMM_WORDS: text->element[i] = (int16_t)(from->u16[i & 7] ^ 0x8000); break;
         default: text->element[i] = from->s16[i & 7]; break;
         }
 }
 
-/* Implicit length: up to the first zero. */
-static void text_measure(struct text *text, unsigned n)
+/* Bit i: element i is not less than `low` and not greater than `high`. */
+static unsigned text_within(const struct text *text, int16_t low, int16_t high)
 {
-    text->len = 0;
-    while (text->len < n && text->element[text->len] != 0)
-        text->len++;
+    uint8_t hit[16];
+    uint64_t half[2];
+    for (unsigned i = 0; i < 16; i++)
+        hit[i] = low <= text->element[i] && text->element[i] <= high;
+    memcpy(half, hit, sizeof(half));
+    const uint64_t gather =
+        UINT64_C(0x0102040810204080); /* bit 0 of each byte, into the top byte */
+    return (unsigned)(half[0] * gather >> 56 | half[1] * gather >> 56 << 8);
+}
+
+/* The first n elements. */
+static unsigned first_bits(unsigned n)
+{
+    return (1u << n) - 1;
+}
+
+/* Implicit length: up to the first zero. */
+static void text_measure(struct text *text, unsigned n, uint8_t imm)
+{
+    const int16_t zero = (imm & (IMM_WORDS | IMM_SIGNED)) == IMM_WORDS ? INT16_MIN : 0;
+    text->len = EMU_CTZ64(text_within(text, zero, zero) | 1u << n);
 }
 
 /* Explicit length: the magnitude of a register, at most n. */
@@ -55,40 +74,33 @@ static unsigned find_any(const struct text *a, const struct text *b, bool ranges
 {
     unsigned found = 0, step = ranges ? 2 : 1;
     for (unsigned i = 0; i + step <= a->len; i += step)
-        for (unsigned j = 0; j < b->len; j++) {
-            int32_t low = a->element[i], high = a->element[i + step - 1], x = b->element[j];
-            found |= (unsigned)(low <= x && x <= high) << j;
-        }
-    return found;
+        found |= text_within(b, a->element[i], a->element[i + step - 1]);
+    return found & first_bits(b->len);
 }
 
 /* Bit j: elements j are equal, or both are behind the end. */
 static unsigned find_each(const struct text *a, const struct text *b, unsigned n)
 {
-    unsigned found = 0;
-    for (unsigned j = 0; j < n; j++) {
-        bool in_a = j < a->len, in_b = j < b->len;
-        found |= (unsigned)(in_a == in_b && (!in_a || a->element[j] == b->element[j])) << j;
-    }
-    return found;
+    unsigned equal = 0, in_a = first_bits(a->len), in_b = first_bits(b->len);
+    for (unsigned j = 0; j < n; j++)
+        equal |= (unsigned)(a->element[j] == b->element[j]) << j;
+    return (equal & in_a & in_b) | (first_bits(n) & ~(in_a | in_b));
 }
 
 /* Bit j: a stands in b from element j on, as far as element n - 1 lets it be seen. */
 static unsigned find_ordered(const struct text *a, const struct text *b, unsigned n)
 {
-    unsigned found = 0;
-    for (unsigned j = 0; j < n; j++) {
-        bool here = true;
-        for (unsigned i = 0; i < a->len && i + j < n && here; i++)
-            here = i + j < b->len && a->element[i] == b->element[i + j];
-        found |= (unsigned)here << j;
+    uint64_t found = first_bits(n);
+    for (unsigned i = 0; i < a->len; i++) {
+        uint64_t equal = text_within(b, a->element[i], a->element[i]) & first_bits(b->len);
+        found &= (equal | ~(uint64_t)first_bits(n)) >> i;
     }
-    return found;
+    return (unsigned)found;
 }
 
 static unsigned compare(const struct text *a, const struct text *b, unsigned n, uint8_t imm)
 {
-    unsigned found, all = (1u << n) - 1;
+    unsigned found;
     switch ((enum comparison)(imm >> 2 & 3)) {
     case EQUAL_ANY: found = find_any(a, b, false); break;
     case RANGES: found = find_any(a, b, true); break;
@@ -96,7 +108,7 @@ static unsigned compare(const struct text *a, const struct text *b, unsigned n, 
     default: found = find_ordered(a, b, n); break;
     }
     if (imm & IMM_NEGATE)
-        found ^= imm & IMM_MASKED ? (1u << b->len) - 1 : all;
+        found ^= first_bits(imm & IMM_MASKED ? b->len : n);
     return found;
 }
 
@@ -115,8 +127,8 @@ EMU_MUST_USE static enum step compare_strings(struct vcpu *cpu, const struct ins
     text_load(&a, &cpu->simd.v[in->op[0].reg], imm);
     text_load(&b, from, imm);
     if (implicit) {
-        text_measure(&a, n);
-        text_measure(&b, n);
+        text_measure(&a, n, imm);
+        text_measure(&b, n, imm);
     } else {
         a.len = explicit_length(cpu, in, REG_RAX, n);
         b.len = explicit_length(cpu, in, REG_RDX, n);

@@ -29,12 +29,15 @@ EMU_INLINE unsigned distance(uint8_t x, uint8_t y)
 
 VEC_BODY(insn_psadbw, binary)
 {
+    const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
+    union vector apart;
+    EACH(i, u8)
+    apart.u8[i] = (uint8_t)distance(v->a->u8[i], v->b->u8[i]);
     EACH(i, u64)
     {
-        unsigned sum = 0;
-        for (unsigned k = 8 * i; k < 8 * i + 8; k++)
-            sum += distance(v->a->u8[k], v->b->u8[k]);
-        d->u64[i] = sum;
+        uint64_t pairs = (apart.u64[i] & even) + (apart.u64[i] >> 8 & even);
+        pairs += pairs >> 32;
+        d->u64[i] = (pairs + (pairs >> 16)) & 0xffff;
     }
 }
 
