@@ -8,6 +8,7 @@
 #include "tests/insn/fp_forms.h"
 #include "tests/insn/native_fp.h"
 
+#include <Zydis/Zydis.h>
 #include <cpuid.h>
 #include <stdio.h>
 
@@ -217,11 +218,25 @@ static void teardown(void)
     rig_free(rig);
 }
 
+#define UPPER 0x5a /* what bits 511:256 hold before */
+
+/* VEX encodings clear bits 511:256 of their destination with its result; everything else keeps them. */
+static bool upper_is_right(const struct insn *in, bool fault)
+{
+    bool clears =
+        in->vex && !fault && in->op[0].kind == OPERAND_VECTOR && !(in->flags & INSN_WRITES_ALL);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned j = 32; j < 64; j++)
+            if (cpu->simd.v[i].u8[j] != (clears && i == in->op[0].reg ? 0 : UPPER))
+                return false;
+    return true;
+}
+
 /* As native_fp_run(). */
 static enum step emulated_run(struct fp_state *s, const struct insn *in)
 {
     for (unsigned i = 0; i < 4; i++) {
-        memset(&cpu->simd.v[i], 0, sizeof(cpu->simd.v[i]));
+        memset(&cpu->simd.v[i], UPPER, sizeof(cpu->simd.v[i]));
         memcpy(&cpu->simd.v[i], s->ymm[i], 32);
     }
     memcpy(rig_ptr(rig, DATA), s->mem, sizeof(s->mem));
@@ -314,7 +329,7 @@ START_TEST(results_and_exceptions_are_the_processors)
             ck_assert(step == STEP_NEXT || step == STEP_RAISED);
             if (step == STEP_RAISED)
                 ck_assert_uint_eq(cpu->raised.event.vector, EXC_XF);
-            if (same(&native, &emulated))
+            if (same(&native, &emulated) && upper_is_right(&in, native.fault))
                 continue;
             wrong_here++;
             printf("%s\n", form->text);
@@ -327,6 +342,29 @@ START_TEST(results_and_exceptions_are_the_processors)
     ck_assert_uint_eq(wrong, 0);
     ck_assert_uint_gt(forms, 1000);
     ck_assert_uint_gt(faults, forms);
+}
+END_TEST
+
+static bool has_form(uint16_t mnemonic)
+{
+    for (const struct fp_form *form = __start_fp_forms; form < __stop_fp_forms; form++)
+        if (rig_decode(rig, form->code, form->len).mnemonic == mnemonic)
+            return true;
+    return false;
+}
+
+START_TEST(every_row_has_a_form)
+{
+    static const uint16_t rows[] = {
+#define INSN(name, body, flags, feature) ZYDIS_MNEMONIC_##name,
+#include "emu/insn/vector_fp.def"
+#undef INSN
+        ZYDIS_MNEMONIC_CMPSD
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *name = ZydisMnemonicGetString((ZydisMnemonic)rows[i]);
+        ck_assert_msg(has_form(rows[i]) || strstr(name, "mxcsr"), "%s", name);
+    }
 }
 END_TEST
 
@@ -345,6 +383,11 @@ START_TEST(results_and_exceptions_are_the_processors)
 }
 END_TEST
 
+START_TEST(every_row_has_a_form)
+{
+}
+END_TEST
+
 #endif
 
 int main(void)
@@ -354,6 +397,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, results_and_exceptions_are_the_processors);
+    tcase_add_test(tcase, every_row_has_a_form);
     suite_add_tcase(suite, tcase);
     return rig_run(suite);
 }
