@@ -60,6 +60,10 @@ static void bind(void *self, struct insn *insn, int status)
     insn->body = info->body;
     insn->flags = info->flags;
     insn->need = isa_need(insn);
+    /* SSE2's MOVSD and CMPSD share their mnemonics with string instructions, whose rows these are. */
+    if ((insn->mnemonic == ZYDIS_MNEMONIC_MOVSD || insn->mnemonic == ZYDIS_MNEMONIC_CMPSD) &&
+        insn->count > 0)
+        insn->flags = INSN_NO_FLAGS;
     /* A block goes on behind a forward Jcc, which is more often not taken; a backward one ends a loop. */
     if (lower_is_jcc(insn) && (int64_t)insn->imm >= 0)
         insn->flags &= (uint8_t)~INSN_ENDS_BLOCK;

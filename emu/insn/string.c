@@ -196,6 +196,8 @@ static void copy_run(const struct string_loop *loop, const struct string_run *to
 
 enum step insn_movs(struct vcpu *cpu, const struct insn *in)
 {
+    if (in->count > 0)
+        return insn_movsd(cpu, in); /* SSE2's, which shares the mnemonic */
     struct string_loop loop = string_begin(cpu, in);
     loop.pair = true;
     enum step step = STEP_NEXT;
