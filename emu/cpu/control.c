@@ -187,6 +187,10 @@ uint64_t control_efer_valid(const struct vcpu *cpu)
         valid |= EFER_NXE;
     if (cpu_has(cpu, CPU_FEATURE_SVM))
         valid |= EFER_SVME;
+    if (cpu_has(cpu, CPU_FEATURE_FFXSR))
+        valid |= EFER_FFXSR;
+    if (cpu_has(cpu, CPU_FEATURE_MCOMMIT))
+        valid |= EFER_MCOMMIT;
     if (cpu_has(cpu, CPU_FEATURE_TCE))
         valid |= EFER_TCE; /* the TLB holds no upper levels: INVLPG has none to spare */
     return valid;

@@ -15,13 +15,14 @@ static void init_svm(struct vcpu *cpu)
 }
 
 /* As after RESET, but for what table 14-1 of APM vol 2, 14.1.3 "Processor Initialization State" calls not modified:
- * CR0.CD and NW, the debug registers, x87, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
+ * CR0.CD and NW, the debug registers, x87 and vector state with MXCSR and XCR0, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
  * that was pending is forgotten, and NMIs are open; a pending SMI stays. */
 static void init_registers(struct vcpu *cpu)
 {
     const struct cpu_regs old = cpu->regs;
     const struct cpu_msrs msr = cpu->msr;
     const struct cpu_x87 x87 = cpu->x87;
+    const struct cpu_simd simd = cpu->simd;
     const struct cpu_pins pins = cpu->pins;
     struct cpu_regs *regs = &cpu->regs;
     cpu_reset(cpu);
@@ -32,6 +33,7 @@ static void init_registers(struct vcpu *cpu)
     regs->pkru = old.pkru;
     cpu->msr = msr;
     cpu->x87 = x87;
+    cpu->simd = simd;
     cpu->pins.smi = pins.smi;
     cpu->pins.sipi = pins.sipi;
     cpu->pins.sipi_vector = pins.sipi_vector;

@@ -4,6 +4,7 @@
 #include "emu/cpu/control.h"
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/smm.h"
+#include "emu/cpu/xstate.h"
 #include "svm/svm.h"
 
 #include <string.h>
@@ -223,6 +224,7 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
     case MSR_MC_BANK: /* STATUS: only 0, unless HWCR.McStatusWrEn. APM vol 2, 9.3.2.2 */
         return (number & 3) != 1 || value == 0 || (cpu->msr.hwcr & HWCR_MC_STATUS_WR_EN);
     case MSR_VALUE: return !(value & ~row->mask);
+    case MSR_XSS: return !(value & ~xstate_supervisor(cpu));
     default: return true;
     }
 }

@@ -22,6 +22,7 @@ enum msr_kind {
     MSR_MTRR_DEF,
     MSR_PAT,
     MSR_MC_BANK,
+    MSR_XSS,
     MSR_EFER,
     MSR_SEGMENT_BASE,
     MSR_HWCR,

@@ -123,6 +123,7 @@ struct table_register { /* GDTR, IDTR */
 #define EFER_SVME (1u << 12)
 #define EFER_FFXSR (1u << 14)
 #define EFER_TCE (1u << 15)
+#define EFER_MCOMMIT (1u << 17)
 
 /* VM_CR. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
 #define VM_CR_DPD (1u << 0)
@@ -301,6 +302,7 @@ struct cpu_msrs {
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, tsc_offset; /* tsc_offset: WRMSR TSC and TSC_ADJUST, not SVM's */
+    uint64_t xss;
     uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
     uint64_t mcg_ctl, mc_bank[40]; /* ten banks of CTL, STATUS, ADDR, MISC */
@@ -347,12 +349,16 @@ struct cpu_simd {
     union vector v[VECTOR_COUNT + 1]; /* the last: VECTOR_TMP */
     uint32_t mxcsr;
     uint64_t xcr0;
-    /* What the last XRSTOR or XRSTORS left behind, for the modified optimization of XSAVEOPT and XSAVES. */
-    struct {
+    /* What the last XRSTOR or XRSTORS left behind, for the modified optimization of XSAVEOPT and XSAVES: a component that
+     * is still equal to it has not been modified. Only vector registers 0-15 matter. */
+    struct xstate_restored {
         bool valid;
         uint8_t cpl;
-        bool guest, compacted;
-        uint64_t la, mask;
+        bool guest;
+        uint64_t la, layout, mask; /* of the area; its XCOMP_BV, 0: standard form; components that were asked for */
+        struct cpu_x87 x87;
+        union vector v[16];
+        uint32_t mxcsr, pkru;
     } restored;
 };
 #define MXCSR_RESET 0x1f80u

@@ -39,9 +39,8 @@ static void mix_event(const struct mixer *mixer, const struct event *event)
                    (uint64_t)event->soft_len << 24 | (uint64_t)event->code << 32);
 }
 
-static void mix_fp(const struct mixer *mixer, const struct vcpu *cpu)
+static void mix_x87(const struct mixer *mixer, const struct cpu_x87 *x87)
 {
-    const struct cpu_x87 *x87 = &cpu->x87;
     mix(mixer,
         x87->fcw | (uint64_t)x87->fsw << 16 | (uint64_t)x87->used << 32 | (uint64_t)x87->fop << 40);
     mix(mixer, x87->fcs | (uint64_t)x87->fds << 16);
@@ -51,18 +50,33 @@ static void mix_fp(const struct mixer *mixer, const struct vcpu *cpu)
         mix(mixer, x87->reg[i].mant);
         mix(mixer, x87->reg[i].se);
     }
+}
+
+/* What decides about the modified optimization of XSAVEOPT. */
+static void mix_restored(const struct mixer *mixer, const struct xstate_restored *restored)
+{
+    mix(mixer, restored->valid);
+    if (!restored->valid)
+        return;
+    mix(mixer, restored->cpl | (uint64_t)restored->guest << 8);
+    mix(mixer, restored->la);
+    mix(mixer, restored->layout);
+    mix(mixer, restored->mask);
+    mix_x87(mixer, &restored->x87);
+    for (unsigned i = 0; i < 16; i++)
+        mix_words(mixer, restored->v[i].u64, 8);
+    mix(mixer, restored->mxcsr | (uint64_t)restored->pkru << 32);
+}
+
+static void mix_fp(const struct mixer *mixer, const struct vcpu *cpu)
+{
+    mix_x87(mixer, &cpu->x87);
     const struct cpu_simd *simd = &cpu->simd;
     for (unsigned i = 0; i < VECTOR_COUNT; i++)
         mix_words(mixer, simd->v[i].u64, 8);
     mix(mixer, simd->mxcsr);
     mix(mixer, simd->xcr0);
-    mix(mixer, simd->restored.valid);
-    if (simd->restored.valid) {
-        mix(mixer, simd->restored.cpl | (uint64_t)simd->restored.guest << 8 |
-                       (uint64_t)simd->restored.compacted << 9);
-        mix(mixer, simd->restored.la);
-        mix(mixer, simd->restored.mask);
-    }
+    mix_restored(mixer, &simd->restored);
 }
 
 static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)

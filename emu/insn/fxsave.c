@@ -1,0 +1,65 @@
+/* FXSAVE, FXRSTOR. APM vol 5, "FXSAVE", "FXRSTOR"; vol 2, 11.4.4 "Saving Media and x87 Execution Unit State". */
+#include "emu/insn/xsave_image.h"
+
+/* #UD, #NM, then the operand. A pending x87 exception is not looked at. */
+static enum step begin(struct vcpu *cpu, const struct insn *in, struct image *image)
+{
+    if (cpu->regs.cr0 & CR0_EM)
+        return cpu_raise(cpu, EXC_UD);
+    if (cpu->regs.cr0 & CR0_TS)
+        return cpu_raise(cpu, EXC_NM);
+    return image_open(cpu, in, 16, image);
+}
+
+/* EFER.FFXSR: level 0 in 64-bit mode leaves XMM registers out. APM vol 2, 3.1.7 "Extended Feature Enable Register (EFER)". */
+static bool moves_xmm(const struct vcpu *cpu)
+{
+    bool fast = (cpu->regs.efer & EFER_FFXSR) && cpu_long64(cpu) && cpu->regs.cpl == 0;
+    return (cpu->regs.cr4 & CR4_OSFXSR) && !fast;
+}
+
+/* CHOICE: without CR4.OSFXSR neither MXCSR nor MXCSR_MASK is stored; the manual says so of the first alone (11.4.4). */
+enum step insn_fxsave(struct vcpu *cpu, const struct insn *in)
+{
+    struct image image;
+    enum step step = begin(cpu, in, &image);
+    if (step != STEP_NEXT)
+        return step;
+    image_put_x87(cpu, &image);
+    if (cpu->regs.cr4 & CR4_OSFXSR)
+        image_put_mxcsr(cpu, &image);
+    if (moves_xmm(cpu))
+        image_put_xmm(cpu, &image);
+    step = image_probe(cpu, &image);
+    return step == STEP_NEXT ? image_store(cpu, &image) : step;
+}
+
+/* The modified optimization of XSAVEOPT ends, as seen on Zen 4. */
+enum step insn_fxrstor(struct vcpu *cpu, const struct insn *in)
+{
+    struct image image;
+    struct cpu_x87 x87;
+    bool sse = cpu->regs.cr4 & CR4_OSFXSR, xmm = moves_xmm(cpu);
+    enum step step = begin(cpu, in, &image);
+    if (step != STEP_NEXT)
+        return step;
+    image_add_x87(&image);
+    if (sse)
+        image_add(&image, 24, 4);
+    if (xmm)
+        image_add_xmm(&image);
+    step = image_load(cpu, &image);
+    if (step != STEP_NEXT)
+        return step;
+    if (sse && (image_get_mxcsr(&image) & ~MXCSR_MASK))
+        return cpu_raise_code(cpu, EXC_GP, 0);
+    image_get_x87(cpu, &image, &x87);
+    cpu->x87 = x87;
+    if (sse)
+        cpu->simd.mxcsr = image_get_mxcsr(&image);
+    if (xmm)
+        image_get_xmm(cpu, &image);
+    cpu->simd.restored.valid = false;
+    cpu_update_fp(cpu);
+    return STEP_NEXT;
+}
