@@ -273,6 +273,15 @@ static bool is_extended(const ZydisDecodedInstruction *from)
            from->encoding != ZYDIS_INSTRUCTION_ENCODING_3DNOW;
 }
 
+/* Encodings that no model of ours has. Their instructions share names with others: BEXTR is one of TBM's, VADDPS one of
+ * AVX-512's, too. */
+static bool is_never_offered(const ZydisDecodedInstruction *from)
+{
+    return from->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
+           from->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
+           from->encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX;
+}
+
 enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode mode,
                                struct insn *out)
 {
@@ -301,6 +310,8 @@ enum decode_status decode_insn(const uint8_t *bytes, unsigned len, enum cpu_mode
     if (status == ZYDIS_STATUS_NO_MORE_DATA || status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return len >= INSN_MAX_BYTES ? DECODE_TOO_LONG : DECODE_SHORT;
     if (mode == MODE_REAL32 && ZYAN_SUCCESS(status) && is_extended(&from))
+        return DECODE_INVALID;
+    if (ZYAN_SUCCESS(status) && is_never_offered(&from))
         return DECODE_INVALID;
     if (ZYAN_FAILED(status) || ZYAN_FAILED(ZydisDecoderDecodeOperands(
                                    &decoder, &context, &from, operands, from.operand_count)))
