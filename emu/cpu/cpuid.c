@@ -1,220 +1,15 @@
-/* CPU models and CPUID. AMD64 manual vol 3, appendix E "Obtaining Processor Information Via the CPUID Instruction". */
+/* CPUID. AMD64 manual vol 3, appendix E "Obtaining Processor Information Via the CPUID Instruction". */
 #include "emu/cpu/cpuid.h"
 
-#include "emu/base/diag.h"
 #include "emu/cpu/msr.h"
+#include "emu/cpu/xstate.h"
 #include "svm/svm.h"
 
 #include <string.h>
 
-#define YES true
-#define NO false
-#ifdef PACIFICA_SOON
-#define SOON true /* development: what is being implemented */
-#else
-#define SOON false
-#endif
-const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT] = {
-#define CPU_FEATURE(name_, leaf_, reg_, bit_, option_, offered_, meaning_) \
-    [CPU_FEATURE_##name_] = { #name_, option_, meaning_, leaf_, CPUID_##reg_, bit_, offered_ },
-#include "emu/cpu/cpu_features.def"
-#undef CPU_FEATURE
-};
-
-/* Model `max`. CHOICE: the family and model of the third EPYC generation, whose features we are nearest to. */
-static const struct cpu_model model_max = {
-    .name = "max",
-    .brand = "Pacifica AMD64 processor",
-    .signature = 0x00a00f11,
-    .features = {
-#define CPU_FEATURE(name, leaf, reg, bit, option, offered, meaning) \
-    WORD_BIT(CPU_FEATURE_##name, offered)
-/* One initialiser a word: the sum of its rows' bits. */
-#define WORD_BIT(n, offered) +((offered) && (n) / 32 == WORD ? 1u << (n) % 32 : 0u)
-#define WORD 0
-        [0] = 0
-#include "emu/cpu/cpu_features.def"
-        ,
-#undef WORD
-#define WORD 1
-        [1] = 0
-#include "emu/cpu/cpu_features.def"
-        ,
-#undef WORD
-#define WORD 2
-        [2] = 0
-#include "emu/cpu/cpu_features.def"
-        ,
-#undef WORD
-#define WORD 3
-        [3] = 0
-#include "emu/cpu/cpu_features.def"
-        ,
-#undef WORD
-#define WORD 4
-        [4] = 0
-#include "emu/cpu/cpu_features.def"
-        ,
-#undef WORD
-#undef WORD_BIT
-#undef CPU_FEATURE
-    },
-};
-static_assert((CPU_FEATURE_COUNT + 31) / 32 == 5, "one initialiser for each word of features");
-static_assert(CPU_FEATURE_COUNT <= 256, "insn_info.feature is a byte");
-
-const struct cpu_model *cpu_model_default(void)
-{
-    return &model_max;
-}
-
-/* --- `-cpu` --- */
-
-/* What needs what: switching the second off takes the first along, switching the first on needs the second. */
-static const struct {
-    enum cpu_feature feature, needs;
-} dependencies[] = {
-    { CPU_FEATURE_LM, CPU_FEATURE_PAE },           { CPU_FEATURE_NX, CPU_FEATURE_PAE },
-    { CPU_FEATURE_PAGE1GB, CPU_FEATURE_LM },       { CPU_FEATURE_LA57, CPU_FEATURE_LM },
-    { CPU_FEATURE_PCID, CPU_FEATURE_LM },          { CPU_FEATURE_FSGSBASE, CPU_FEATURE_LM },
-    { CPU_FEATURE_LAHF_LM, CPU_FEATURE_LM },       { CPU_FEATURE_CX16, CPU_FEATURE_LM },
-    { CPU_FEATURE_RDTSCP, CPU_FEATURE_TSC },       { CPU_FEATURE_INVTSC, CPU_FEATURE_TSC },
-    { CPU_FEATURE_X2APIC, CPU_FEATURE_APIC },      { CPU_FEATURE_TSC_ADJUST, CPU_FEATURE_TSC },
-    { CPU_FEATURE_TSC_DEADLINE, CPU_FEATURE_TSC }, { CPU_FEATURE_RDPID, CPU_FEATURE_RDTSCP },
-    { CPU_FEATURE_MCA, CPU_FEATURE_MCE },          { CPU_FEATURE_SVM, CPU_FEATURE_MSR },
-    { CPU_FEATURE_NPT, CPU_FEATURE_SVM },          { CPU_FEATURE_NRIP_SAVE, CPU_FEATURE_SVM },
-    { CPU_FEATURE_FLUSHBYASID, CPU_FEATURE_SVM },  { CPU_FEATURE_DECODEASSISTS, CPU_FEATURE_SVM },
-    { CPU_FEATURE_PKU, CPU_FEATURE_LM },           { CPU_FEATURE_EXTAPIC, CPU_FEATURE_APIC },
-};
-
-static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
-{
-    uint32_t bit = 1u << feature % 32;
-    uint32_t *word = &model->features[feature / 32];
-    *word = on ? *word | bit : *word & ~bit;
-    for (size_t i = 0; i < sizeof(dependencies) / sizeof(dependencies[0]); i++) {
-        if (on && dependencies[i].feature == feature)
-            set_feature(model, dependencies[i].needs, true);
-        if (!on && dependencies[i].needs == feature)
-            set_feature(model, dependencies[i].feature, false);
-    }
-}
-
-/* Names compare without case, and '_' is '-': QEMU's old and new spellings. */
-static bool same_word(const char *word, size_t len, const char *name)
-{
-    if (strlen(name) != len)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        char c = word[i] == '_' ? '-' : word[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        if (c != name[i])
-            return false;
-    }
-    return true;
-}
-
-static enum cpu_feature find_feature(const char *word, size_t len)
-{
-    static const struct {
-        const char *alias;
-        enum cpu_feature feature;
-    } aliases[] = {
-        { "sse4-1", CPU_FEATURE_SSE41 },
-        { "sse4-2", CPU_FEATURE_SSE42 },
-        { "pni", CPU_FEATURE_SSE3 },
-        { "lzcnt", CPU_FEATURE_ABM },
-        { "nx", CPU_FEATURE_NX },
-        { "xd", CPU_FEATURE_NX },
-        { "ffxsr", CPU_FEATURE_FFXSR },
-        { "fxsr-opt", CPU_FEATURE_FFXSR },
-        { "i64", CPU_FEATURE_LM },
-        { "sysenter", CPU_FEATURE_SEP },
-        { "page1gb", CPU_FEATURE_PAGE1GB },
-        { "nrips", CPU_FEATURE_NRIP_SAVE },
-        { "tsc-ratio", CPU_FEATURE_TSC_SCALE },
-    };
-    for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
-        if (same_word(word, len, cpu_features[f].option))
-            return (enum cpu_feature)f;
-    }
-    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
-        if (same_word(word, len, aliases[i].alias))
-            return aliases[i].feature;
-    }
-    return CPU_FEATURE_NONE;
-}
-
-/* One word between commas: +f, -f, f, f=on, f=off. */
-static enum pacifica_status parse_feature(const char *word, size_t len, struct cpu_model *model,
-                                          struct pacifica_diag *diag)
-{
-    const char *name = word;
-    size_t name_len = len;
-    bool on = true;
-    if (len > 0 && (word[0] == '+' || word[0] == '-')) {
-        on = word[0] == '+';
-        name++;
-        name_len--;
-    } else {
-        const char *equals = memchr(word, '=', len);
-        if (equals) {
-            size_t value_len = len - (size_t)(equals - word) - 1;
-            name_len = (size_t)(equals - word);
-            if (!same_word(equals + 1, value_len, "on") && !same_word(equals + 1, value_len, "off"))
-                return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "a feature is `on` or `off`",
-                                "cannot understand `%.*s`", (int)len, word);
-            on = same_word(equals + 1, value_len, "on");
-        }
-    }
-    enum cpu_feature feature = find_feature(name, name_len);
-    if (feature == CPU_FEATURE_NONE)
-        return diag_set(diag, PACIFICA_EUSAGE, "-cpu",
-                        "features are spelled as in QEMU, e.g. +svm,-npt",
-                        "unknown CPU feature `%.*s`", (int)name_len, name);
-    if (on && !cpu_features[feature].offered)
-        return diag_set(diag, PACIFICA_EUNSUPPORTED, "-cpu", "leave the feature out",
-                        "CPU feature `%s` (%s) is not emulated", cpu_features[feature].option,
-                        cpu_features[feature].meaning);
-    set_feature(model, feature, on);
-    return PACIFICA_OK;
-}
-
-enum pacifica_status cpu_model_parse(const char *text, struct cpu_model *out,
-                                     struct pacifica_diag *diag)
-{
-    static const char *const names[] = { "max", "host", "qemu64" };
-    size_t len = strcspn(text, ",");
-    struct cpu_model model = model_max;
-    bool known = false;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (same_word(text, len, names[i])) {
-            known = true;
-            (void)strcpy(model.name, names[i]);
-        }
-    }
-    if (!known)
-        return diag_set(diag, PACIFICA_EUNSUPPORTED, "-cpu", "use `-cpu max`",
-                        "CPU model `%.*s` is not there yet", (int)len, text);
-    while (text[len] == ',') {
-        text += len + 1;
-        len = strcspn(text, ",");
-        enum pacifica_status status = parse_feature(text, len, &model, diag);
-        if (status != PACIFICA_OK)
-            return status;
-    }
-    *out = model;
-    return PACIFICA_OK;
-}
-
-/* --- CPUID --- */
-
-#define MAX_STANDARD 0x0000000bu
-#define MAX_EXTENDED 0x80000021u
 #define LEAF1_EDX_REPEATED 0x0183f3ffu /* in Fn8000_0001 EDX */
 
-/* The feature bits of one leaf. */
+/* The feature bits of one leaf, or with CPUID_SUB1 of its sub-leaf 1. */
 static void add_features(const struct cpu_model *model, uint32_t leaf, uint32_t out[4])
 {
     for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
@@ -261,11 +56,18 @@ uint64_t cpuid_true_words(const struct vcpu *cpu, unsigned n)
         add_features(model, 1, leaf1);
         out[CPUID_EDX] |= leaf1[CPUID_EDX] & LEAF1_EDX_REPEATED;
     }
+    if (n == 0) { /* the highest sub-leaf */
+        uint32_t sub1[4] = { 0 };
+        add_features(model, 7 | CPUID_SUB1, sub1);
+        out[CPUID_EAX] = (sub1[0] | sub1[1] | sub1[2] | sub1[3]) != 0;
+    }
     if (n == 1)
         out[words[n].high] = 0;
     uint64_t value = (uint64_t)out[words[n].high] << 32 | out[words[n].low];
     if (cpu->count > 1)
         value |= n == 2 ? CPUID1_EDX_HTT : n == 3 ? CPUID_EXT_CMP_LEGACY : 0;
+    if (n == 2 && cpu_has(cpu, CPU_FEATURE_XSAVE))
+        value |= CPUID1_ECX_OSXSAVE; /* a gate: feature_words() */
     return value;
 }
 
@@ -274,7 +76,8 @@ static bool apic_enabled(const struct vcpu *cpu)
     return cpu->intc && (cpu->intc->read_apic_base(cpu->intc_self) >> 11 & 1);
 }
 
-/* The feature words as CPUID shows them: overridden, and with the bits that follow registers. */
+/* The feature words as CPUID shows them: overridden, and with the bits that follow registers. An override of APIC and
+ * OSXSAVE is a gate: 1 lets the live value through. */
 static uint64_t feature_words(const struct vcpu *cpu, unsigned n)
 {
     uint64_t words = cpuid_true_words(cpu, n) ^ cpu->msr.cpuid_flip[n];
@@ -306,19 +109,78 @@ static void leaf_7(const struct vcpu *cpu, uint32_t out[4])
         out[CPUID_ECX] |= 1u << 4; /* OSPKE */
 }
 
-/* Caches and TLBs: CHOICE, the sizes of a third-generation EPYC core; nothing here depends on them. */
-static void leaf_l1(uint32_t out[4])
+/* --- caches, TLBs --- */
+
+static uint32_t kib(unsigned ways, uint32_t sets)
 {
-    out[CPUID_EAX] = out[CPUID_EBX] = 0xff40ff40; /* 64 entries, fully associative */
-    out[CPUID_ECX] = out[CPUID_EDX] = 0x20080140; /* 32 KiB, 8 ways, 64-byte lines */
+    return ways * sets / 16; /* lines of 64 bytes */
 }
 
-static void leaf_l2_l3(uint32_t out[4])
+/* How Fn8000_0005 and Fn8000_0006 say the associativity of L2 and L3. */
+static uint32_t ways_code(unsigned ways)
 {
-    out[CPUID_EAX] = 0x48006400; /* L2 TLB, large pages */
-    out[CPUID_EBX] = 0x68006400; /* L2 TLB, 4 KiB pages */
-    out[CPUID_ECX] = 0x02006140; /* 512 KiB, 8 ways */
-    out[CPUID_EDX] = 0x00808140; /* 16 MiB, 16 ways */
+    return ways == 16 ? 8 : ways == 8 ? 6 : 9 /* as Fn8000_001D says */;
+}
+
+/* Cores share an L3 in complexes; the last may have fewer. */
+static unsigned in_complex(const struct vcpu *cpu)
+{
+    unsigned most = 1u << cpu->model->core->complex_bits;
+    return cpu->count < most ? cpu->count : most;
+}
+
+static void leaf_l1(const struct vcpu *cpu, uint32_t out[4])
+{
+    const struct cpu_core *core = cpu->model->core;
+    out[CPUID_EAX] = core->l1_tlb[0];
+    out[CPUID_EBX] = core->l1_tlb[1];
+    out[CPUID_ECX] =
+        kib(core->data.ways, core->data.sets) << 24 | (uint32_t)core->data.ways << 16 | 0x140;
+    out[CPUID_EDX] =
+        kib(core->code.ways, core->code.sets) << 24 | (uint32_t)core->code.ways << 16 | 0x140;
+}
+
+/* The L3 counts for the package, in units of 512 KiB. */
+static void leaf_l2_l3(const struct vcpu *cpu, uint32_t out[4])
+{
+    const struct cpu_core *core = cpu->model->core;
+    unsigned complexes = ((cpu->count - 1) >> core->complex_bits) + 1;
+    out[CPUID_EAX] = core->l2_tlb[0];
+    out[CPUID_EBX] = core->l2_tlb[1];
+    out[CPUID_ECX] =
+        kib(core->l2.ways, core->l2.sets) << 16 | ways_code(core->l2.ways) << 12 | 0x140;
+    out[CPUID_EDX] = kib(core->l3.ways, core->l3.sets) / 512 * complexes << 18 |
+                     (complexes > 1 ? 9u : ways_code(core->l3.ways)) << 12 | 0x140;
+}
+
+static void leaf_huge_tlb(const struct vcpu *cpu, uint32_t out[4])
+{
+    if (!cpu_has(cpu, CPU_FEATURE_PAGE1GB))
+        return;
+    out[CPUID_EAX] = cpu->model->core->huge_tlb[0];
+    out[CPUID_EBX] = cpu->model->core->huge_tlb[1];
+}
+
+/* The caches once more, with who shares them. */
+static void leaf_cache_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    const struct cpu_core *core = cpu->model->core;
+    const struct {
+        uint32_t kind, ways, sets, flags; /* kind: type and level, self-initialising */
+        bool shared;
+    } caches[] = {
+        { 0x121, core->data.ways, core->data.sets, 0, false },
+        { 0x122, core->code.ways, core->code.sets, 0, false },
+        { 0x143, core->l2.ways, core->l2.sets, 2, false }, /* inclusive */
+        { 0x163, core->l3.ways, core->l3.sets, 1,
+          true }, /* another core's WBINVD does not flush it */
+    };
+    if (!cpu_has(cpu, CPU_FEATURE_TOPOEXT) || sub >= sizeof(caches) / sizeof(caches[0]))
+        return;
+    out[CPUID_EAX] = caches[sub].kind | (caches[sub].shared ? (in_complex(cpu) - 1) << 14 : 0);
+    out[CPUID_EBX] = 63 | (caches[sub].ways - 1) << 22;
+    out[CPUID_ECX] = caches[sub].sets - 1;
+    out[CPUID_EDX] = caches[sub].flags;
 }
 
 /* --- topology --- */
@@ -332,9 +194,11 @@ static unsigned core_id_bits(const struct vcpu *cpu)
     return bits;
 }
 
-/* Levels: threads of a core, cores of the package, nothing. */
+/* Levels: threads of a core, cores of the package, nothing. Zen 1 does not have the leaf. */
 static void leaf_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
 {
+    if (cpu->model->core->highest < 0x10)
+        return;
     out[CPUID_ECX] = sub & 0xff;
     out[CPUID_EDX] = cpu->index;
     if (sub == 0) {
@@ -347,24 +211,18 @@ static void leaf_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
     }
 }
 
-/* The caches of leaf_l1() and leaf_l2_l3() once more, with who shares them. */
-static void leaf_cache_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
+/* Levels: core, complex, die (with one complex), package. */
+static void leaf_extended_topology(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
 {
-    static const struct {
-        uint32_t kind, ways, sets, flags; /* kind: type and level, self-initialising */
-        bool shared;
-    } caches[] = {
-        { 0x121, 8, 64, 0, false },    /* L1 data, 32 KiB */
-        { 0x122, 8, 64, 0, false },    /* L1 instruction, 32 KiB */
-        { 0x143, 8, 1024, 2, false },  /* L2, 512 KiB, inclusive */
-        { 0x163, 16, 16384, 1, true }, /* L3, 16 MiB, not flushed by another core's WBINVD */
-    };
-    if (!cpu_has(cpu, CPU_FEATURE_TOPOEXT) || sub >= sizeof(caches) / sizeof(caches[0]))
+    unsigned bits = core_id_bits(cpu), complex_bits = cpu->model->core->complex_bits;
+    unsigned level_bits = sub == 0 ? 0 : sub == 3 || complex_bits > bits ? bits : complex_bits;
+    out[CPUID_ECX] = sub & 0xff;
+    out[CPUID_EDX] = cpu->index;
+    if (sub > 3)
         return;
-    out[CPUID_EAX] = caches[sub].kind | (caches[sub].shared ? (cpu->count - 1) << 14 : 0);
-    out[CPUID_EBX] = 63 | (caches[sub].ways - 1) << 22;
-    out[CPUID_ECX] = caches[sub].sets - 1;
-    out[CPUID_EDX] = caches[sub].flags;
+    out[CPUID_EAX] = level_bits;
+    out[CPUID_EBX] = sub == 0 ? 1 : sub == 3 ? cpu->count : in_complex(cpu);
+    out[CPUID_ECX] |= (sub + 1) << 8;
 }
 
 static void leaf_ids(const struct vcpu *cpu, uint32_t out[4])
@@ -375,20 +233,27 @@ static void leaf_ids(const struct vcpu *cpu, uint32_t out[4])
     out[CPUID_EBX] = cpu->index;
 }
 
+/* --- other leaves --- */
+
 static void leaf_monitor(const struct vcpu *cpu, uint32_t out[4])
 {
     if (!(feature_words(cpu, 2) & CPUID1_ECX_MONITOR))
         return;
     out[CPUID_EAX] = out[CPUID_EBX] = 64; /* bytes of a line */
     out[CPUID_ECX] = 3;                   /* extensions; interrupts may end the wait while masked */
+    out[CPUID_EDX] = 0x11;                /* one state each of C0 and C1 */
 }
 
 static void leaf_address_sizes(const struct vcpu *cpu, uint32_t out[4])
 {
     unsigned linear = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48;
     add_features(cpu->model, 0x80000008, out);
-    out[CPUID_EAX] = CPU_MAXPHYADDR | linear << 8;
+    out[CPUID_EAX] = cpu->model->address_bits | linear << 8;
     out[CPUID_ECX] = (cpu->count - 1) | core_id_bits(cpu) << 12;
+    if (cpu_has(cpu, CPU_FEATURE_INVLPGB))
+        out[CPUID_EDX] |= 7; /* pages of one INVLPGB, but for the first */
+    if (cpu_has(cpu, CPU_FEATURE_RDPRU))
+        out[CPUID_EDX] |= 1u << 16; /* the highest register: APERF */
 }
 
 static void leaf_svm(const struct vcpu *cpu, uint32_t out[4])
@@ -400,26 +265,36 @@ static void leaf_svm(const struct vcpu *cpu, uint32_t out[4])
     out[CPUID_EBX] = SVM_ASID_COUNT;
 }
 
-void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+static void standard_leaf(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
-    memset(out, 0, 4 * sizeof(out[0]));
     switch (leaf) {
-    case 0x00000000: leaf_vendor(MAX_STANDARD, out); break;
-    case 0x00000001: leaf_1(cpu, out); break;
-    case 0x00000005: leaf_monitor(cpu, out); break;
-    case 0x00000006:
+    case 0x0: leaf_vendor(cpu->model->core->highest, out); break;
+    case 0x1: leaf_1(cpu, out); break;
+    case 0x5: leaf_monitor(cpu, out); break;
+    case 0x6:
         add_features(cpu->model, leaf, out);
         out[CPUID_ECX] = (uint32_t)feature_words(cpu, 1);
         break;
-    case 0x00000007:
+    case 0x7:
         if (sub == 0)
             leaf_7(cpu, out);
+        else if (sub == 1)
+            add_features(cpu->model, leaf | CPUID_SUB1, out);
         break;
-    case 0x0000000b: leaf_topology(cpu, sub, out); break;
-    case 0x80000000: leaf_vendor(MAX_EXTENDED, out); break;
+    case 0xb: leaf_topology(cpu, sub, out); break;
+    case 0xd: xstate_leaf(cpu, sub, out); break;
+    default: break;
+    }
+}
+
+static void extended_leaf(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    switch (leaf) {
+    case 0x80000000: leaf_vendor(cpu->model->core->highest_extended, out); break;
     case 0x80000001: {
         uint64_t words = feature_words(cpu, 3);
         out[CPUID_EAX] = cpu->model->signature;
+        out[CPUID_EBX] = (uint32_t)cpu->model->package << 28;
         out[CPUID_ECX] = (uint32_t)(words >> 32);
         out[CPUID_EDX] = (uint32_t)words;
         break;
@@ -427,14 +302,26 @@ void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: memcpy(out, &cpu->msr.name[2 * (leaf - 0x80000002)], 16); break;
-    case 0x80000005: leaf_l1(out); break;
-    case 0x80000006: leaf_l2_l3(out); break;
+    case 0x80000005: leaf_l1(cpu, out); break;
+    case 0x80000006: leaf_l2_l3(cpu, out); break;
     case 0x80000008: leaf_address_sizes(cpu, out); break;
     case 0x8000000a: leaf_svm(cpu, out); break;
+    case 0x80000019: leaf_huge_tlb(cpu, out); break;
+    case 0x8000001a: out[CPUID_EAX] = cpu->model->core->hints; break;
     case 0x8000001d: leaf_cache_topology(cpu, sub, out); break;
     case 0x8000001e: leaf_ids(cpu, out); break;
-    case 0x80000007:
-    case 0x80000021: add_features(cpu->model, leaf, out); break;
-    default: break; /* AMD: leaves outside the ranges, and those without content, are zero */
+    case 0x80000026: leaf_extended_topology(cpu, sub, out); break;
+    default: add_features(cpu->model, leaf, out); break; /* 7, 21h, 22h */
     }
+}
+
+void cpu_cpuid(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    const struct cpu_core *core = cpu->model->core;
+    memset(out, 0,
+           4 * sizeof(out[0])); /* AMD: leaves outside the ranges, and those without content */
+    if (leaf <= core->highest)
+        standard_leaf(cpu, leaf, sub, out);
+    else if (leaf >= 0x80000000 && leaf <= core->highest_extended)
+        extended_leaf(cpu, leaf, sub, out);
 }

@@ -57,6 +57,7 @@ static bool is_stored(enum msr_kind kind)
     case MSR_APIC_BASE:
     case MSR_EFER:
     case MSR_SMM_CTL:
+    case MSR_PATCH_LEVEL:
     case MSR_SEGMENT_BASE: return false;
     default: return true;
     }
@@ -164,6 +165,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
         *value = cpu->intc->read_apic_base(cpu->intc_self);
         break;
     case MSR_EFER: *value = cpu->regs.efer; break;
+    case MSR_PATCH_LEVEL: *value = cpu->model->patch_level; break;
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
     case MSR_PAT: *value = *pat_place(cpu); break;
     case MSR_CPUID_OVERRIDE:
@@ -295,12 +297,21 @@ static bool write_x2apic(struct vcpu *cpu, uint32_t number, uint64_t value)
     return true;
 }
 
+/* Only CPUID's answers change. CHOICE: the reserved half of leaf 6's word ignores writes. */
+static void write_override(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                           uint64_t value)
+{
+    unsigned n = number - row->number;
+    *place(cpu, row, number) = cpuid_true_words(cpu, n) ^ (n == 1 ? (uint32_t)value : value);
+}
+
 /* One function each, for the registers with effects. false: #GP(0). */
 static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
                           uint64_t value)
 {
     switch (row->kind) {
     case MSR_CONST:
+    case MSR_PATCH_LEVEL:
     case MSR_WRITEONLY: return true;
     case MSR_READONLY: return false;
     case MSR_TSC: move_tsc(cpu, value - tsc_unscaled(cpu)); return true;
@@ -324,7 +335,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
         cpu->msr.debugctl = value & row->mask;
         return true;
     case MSR_CPUID_OVERRIDE:
-        *place(cpu, row, number) = value ^ cpuid_true_words(cpu, number - row->number);
+        write_override(cpu, row, number, value);
         return true;
     default: break;
     }

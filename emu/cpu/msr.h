@@ -29,12 +29,14 @@ enum msr_kind {
     MSR_VM_CR,
     MSR_SMM_AREA,
     MSR_SMM_CTL,
-    MSR_CPUID_OVERRIDE
+    MSR_CPUID_OVERRIDE,
+    MSR_PATCH_LEVEL
 };
 
 #define MSR_NOWHERE UINT32_MAX
 
 #define HWCR_SMM_LOCK (1u << 0)
+#define HWCR_IGNNE_EM (1u << 8)
 #define HWCR_MON_MWAIT_DIS (1u << 9)
 #define HWCR_MON_MWAIT_USER_EN (1u << 10)
 #define HWCR_MC_STATUS_WR_EN (1u << 18)

@@ -6,6 +6,8 @@
 #include "emu/debug/tlb_stats.h"
 #include "emu/debug/trace.h"
 
+#include <string.h>
+
 enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
                                            const struct pacifica_trace_options *options,
                                            struct pacifica_trace **trace,
@@ -52,7 +54,14 @@ void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
 
 void pacifica_cpu_list(const struct pacifica_output *output)
 {
-    output_put(output, "model %s\n", cpu_model_default()->name);
+    bool versioned;
+    unsigned model;
+    const char *name;
+    for (unsigned n = 0; (name = cpu_model_name(n)) != NULL; n++)
+        output_put(output, "model %-16s %s\n", name, cpu_model_brand(n));
+    for (unsigned n = 0; (name = cpu_model_alias(n, &versioned, &model)) != NULL; n++)
+        output_put(output, "alias %s%-*s %s\n", name, (int)(16 - strlen(name)),
+                   versioned ? "[-vN]" : "", cpu_model_name(model));
     for (int i = CPU_FEATURE_NONE + 1; i < CPU_FEATURE_COUNT; i++) {
         const struct cpu_feature_info *feature = &cpu_features[i];
         if (feature->offered)
