@@ -4,6 +4,8 @@
 
 #include "emu/fpu/number.h"
 
+#include <math.h>
+
 /* --- NaNs and denormals ------------------------------------------------------------------ */
 
 /* Which of two operands, one of them a NaN at least, is the result. */
@@ -260,22 +262,24 @@ EMU_INLINE struct fp_num fp_div(struct fp_num a, struct fp_num b, const struct f
     return a.kind == KIND_ZERO ? fp_zero(sign) : fp_div_finite(a, b, f, env);
 }
 
-/* The integer square root of a number of 127 or 128 bits, and what is left. */
+/* The integer square root of a number of 127 or 128 bits, and what is left. The workstation's square root starts it with
+ * some 50 bits, one step of Newton's brings all but the last; integers decide, so that nobody has to trust either. */
 EMU_INLINE uint64_t fp_sqrt_128(emu_u128 value, emu_u128 *rest)
 {
-    uint64_t root = 0;
-    emu_u128 left = 0;
-    for (int i = 0; i < 64; i++) {
-        left = left << 2 | (value >> 126);
-        value <<= 2;
-        emu_u128 trial = (emu_u128)root << 2 | 1;
-        root <<= 1;
-        if (left >= trial) {
-            left -= trial;
-            root |= 1;
-        }
+    double estimate = sqrt((double)(uint64_t)(value >> 64)); /* 2^31 to 2^32 */
+    uint64_t root = estimate < 0x1p32 ? (uint64_t)(estimate * 0x1p32) : UINT64_MAX;
+    emu_s128 left = (emu_s128)(value - (emu_u128)root * root);
+    root += (uint64_t)(int64_t)((double)(int64_t)(left >> 32) / (2 * estimate));
+    left = (emu_s128)(value - (emu_u128)root * root);
+    while (left < 0) {
+        root--;
+        left += (emu_s128)root * 2 + 1;
     }
-    *rest = left;
+    while (left > (emu_s128)root * 2) {
+        left -= (emu_s128)root * 2 + 1;
+        root++;
+    }
+    *rest = (emu_u128)left;
     return root;
 }
 

@@ -1,21 +1,19 @@
 /* Arithmetic of the double-extended format: x87. */
 #include "emu/fpu/arith.h"
 
-static inline int f80_precision(const struct fp_env *env)
-{
-    return env->precision == 24 || env->precision == 53 ? env->precision : 64;
-}
+/* One copy of each operation for each precision that FCW.PC can ask for. */
+#define PRECISIONS(op, ...)                                              \
+    switch (env->precision) {                                            \
+    case 24: return f80_pack(fp_##op(__VA_ARGS__, &f80_format_24, env)); \
+    case 53: return f80_pack(fp_##op(__VA_ARGS__, &f80_format_53, env)); \
+    default: return f80_pack(fp_##op(__VA_ARGS__, &f80_format, env));    \
+    }
 
-/* The usual precision has a copy of each operation to itself. */
 #define OPERATION(op)                                                   \
     struct f80 f80_##op(struct f80 a, struct f80 b, struct fp_env *env) \
     {                                                                   \
         struct fp_num x = f80_unpack(a), y = f80_unpack(b);             \
-        if (EMU_LIKELY(f80_precision(env) == 64))                       \
-            return f80_pack(fp_##op(x, y, &f80_format, env));           \
-        struct fp_format format = f80_format;                           \
-        format.precision = f80_precision(env);                          \
-        return f80_pack(fp_##op(x, y, &format, env));                   \
+        PRECISIONS(op, x, y)                                            \
     }
 
 OPERATION(add)
@@ -25,9 +23,7 @@ OPERATION(div)
 
 struct f80 f80_sqrt(struct f80 a, struct fp_env *env)
 {
-    struct fp_format format = f80_format;
-    format.precision = f80_precision(env);
-    return f80_pack(fp_sqrt(f80_unpack(a), &format, env));
+    PRECISIONS(sqrt, f80_unpack(a))
 }
 
 enum fp_relation f80_compare(struct f80 a, struct f80 b, bool quiet, struct fp_env *env)

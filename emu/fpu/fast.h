@@ -353,6 +353,29 @@ EMU_INLINE bool f64_fast_to_int(uint64_t a, unsigned size, bool truncate, int64_
     return true;
 }
 
+/* To an integral value, with any rounding, below 2^51. */
+EMU_INLINE bool f64_fast_round(uint64_t a, uint8_t rounding, uint64_t *result, bool *inexact)
+{
+    const double magic = 6755399441055744.0;
+    double x = f64_native(a), chopped, value;
+    if (EMU_UNLIKELY(!f64_between(a, 1, 1023 + 50)) && !f64_is_zero(a))
+        return false;
+    chopped = (double)(int64_t)x;
+    if (rounding == FP_ROUND_NEAREST) {
+        double size = f64_native(a & ~(UINT64_C(1) << 63));
+        value = (size + magic) - magic;
+    } else if (rounding == FP_ROUND_DOWN) {
+        value = chopped - (chopped > x);
+    } else if (rounding == FP_ROUND_UP) {
+        value = chopped + (chopped < x);
+    } else {
+        value = chopped;
+    }
+    *inexact = chopped != x;
+    *result = (f64_bits(value) & ~(UINT64_C(1) << 63)) | (a & UINT64_C(1) << 63);
+    return true;
+}
+
 EMU_INLINE bool f32_fast_to_int(uint32_t a, unsigned size, bool truncate, int64_t *result,
                                 uint8_t *flags)
 {

@@ -117,11 +117,24 @@ static struct fp_num round_integral(struct fp_num a, int precision, bool exact, 
 /* Denormal operands are no exception of ROUNDPS. */
 uint32_t f32_round(uint32_t a, bool exact, struct fp_env *env)
 {
+    uint64_t wide;
+    bool inexact;
+    if (EMU_LIKELY(f32_fast_to_f64(a, &wide) &&
+                   f64_fast_round(wide, env->rounding, &wide, &inexact))) {
+        fp_fast_inexact(inexact && !exact, &env->flags);
+        return f32_bits((float)f64_native(wide));
+    }
     return f32_pack(round_integral(f32_unpack(a, env), 24, exact, env));
 }
 
 uint64_t f64_round(uint64_t a, bool exact, struct fp_env *env)
 {
+    uint64_t result;
+    bool inexact;
+    if (EMU_LIKELY(f64_fast_round(a, env->rounding, &result, &inexact))) {
+        fp_fast_inexact(inexact && !exact, &env->flags);
+        return result;
+    }
     return f64_pack(round_integral(f64_unpack(a, env), 53, exact, env));
 }
 

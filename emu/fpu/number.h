@@ -34,6 +34,8 @@ static const struct fp_format f16_format = { 11, -14, 15, 0 };
 static const struct fp_format f32_format = { 24, -126, 127, 0 };
 static const struct fp_format f64_format = { 53, -1022, 1023, 0 };
 static const struct fp_format f80_format = { 64, -16382, 16383, 24576 };
+static const struct fp_format f80_format_53 = { 53, -16382, 16383, 24576 };
+static const struct fp_format f80_format_24 = { 24, -16382, 16383, 24576 };
 
 /* Report exceptions. True if one of them is unmasked. */
 EMU_INLINE bool fp_raise(struct fp_env *env, unsigned flags)
