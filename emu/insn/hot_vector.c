@@ -2,8 +2,10 @@
  *
  * Registers are numbers of cpu->simd.v, VECTOR_TMP among them. In a load or store imm32 holds the alignment that is asked for, less
  * one; in all of them HOT_VEX in `left_over` tells that the rest of the register is cleared. */
+#include "emu/fpu/fast.h"
 #include "emu/insn/hot.h"
 #include "emu/insn/hot_vector.h"
+#include "emu/insn/semantics_fp.h"
 
 #include <string.h>
 
@@ -134,3 +136,34 @@ void op_vmovmskb32(struct vcpu *cpu, const struct op *op)
                       byte_signs(a->u64[2]) << 16 | byte_signs(a->u64[3]) << 24;
     OP_NEXT();
 }
+
+/* --- scalar doubles: the low element of dst = f(src, index) ------------------------------------------------ */
+
+#define MXCSR_PM (FP_PE << MXCSR_MASKS_SHIFT)
+#define MXCSR_RC (3u << MXCSR_RC_SHIFT)
+
+/* Rounding to nearest and PE masked: no exception can stop what the fast path does. */
+#define SCALAR_DOUBLE(name, operation)                                                           \
+    void op_##name(struct vcpu *cpu, const struct op *op)                                        \
+    {                                                                                            \
+        bool vex = op->scale & HOT_VEX;                                                          \
+        uint32_t mxcsr = cpu->simd.mxcsr;                                                        \
+        union vector *d = vector_at(cpu, op->dst);                                               \
+        const union vector *a = vector_at(cpu, op->src), *b = vector_at(cpu, op->index);         \
+        uint64_t result;                                                                         \
+        uint8_t flags = (uint8_t)mxcsr;                                                          \
+        if (NOT_READY(NEED(vex)) || EMU_UNLIKELY((mxcsr & (MXCSR_RC | MXCSR_PM)) != MXCSR_PM) || \
+            EMU_UNLIKELY(!operation(a->u64[0], b->u64[0], &result, &flags)))                     \
+            OP_SLOW(op_plain);                                                                   \
+        cpu->simd.mxcsr = mxcsr | (flags & FP_PE);                                               \
+        if (vex) {                                                                               \
+            d->u64[1] = a->u64[1];                                                               \
+            clear_from(d, 16);                                                                   \
+        }                                                                                        \
+        d->u64[0] = result;                                                                      \
+        OP_NEXT();                                                                               \
+    }
+
+SCALAR_DOUBLE(vaddsd, f64_fast_add)
+SCALAR_DOUBLE(vsubsd, f64_fast_sub)
+SCALAR_DOUBLE(vmulsd, f64_fast_mul)

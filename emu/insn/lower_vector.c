@@ -129,6 +129,31 @@ static bool lower_operation(struct lowerer *l, const struct vector_row *row)
     return true;
 }
 
+/* Scalar doubles: a source in memory is loaded into the low element alone. */
+static const struct scalar_row {
+    uint16_t legacy, vex;
+    op_fn *fn;
+} scalars[] = {
+    { ZYDIS_MNEMONIC_ADDSD, ZYDIS_MNEMONIC_VADDSD, op_vaddsd },
+    { ZYDIS_MNEMONIC_SUBSD, ZYDIS_MNEMONIC_VSUBSD, op_vsubsd },
+    { ZYDIS_MNEMONIC_MULSD, ZYDIS_MNEMONIC_VMULSD, op_vmulsd },
+};
+
+static bool lower_scalar(struct lowerer *l, const struct scalar_row *row)
+{
+    const struct insn *in = lower_insn(l);
+    const struct operand *d = &in->op[0], *b = &in->op[in->count - 1];
+    unsigned a = in->op[in->vex ? 1 : 0].reg, from = b->reg;
+    if (b->kind == OPERAND_MEM) {
+        if (!lower_has_address(l))
+            return false;
+        from = VECTOR_TMP;
+        emit_vector_load(l, from, 8, false);
+    }
+    emit_vector(l, row->fn, d->reg, a, from);
+    return true;
+}
+
 static bool lower_mask(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
@@ -150,5 +175,8 @@ bool lower_vector(struct lowerer *l)
     for (unsigned i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
         if (operations[i].legacy == mnemonic || operations[i].vex == mnemonic)
             return lower_operation(l, &operations[i]);
+    for (unsigned i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++)
+        if (scalars[i].legacy == mnemonic || scalars[i].vex == mnemonic)
+            return lower_scalar(l, &scalars[i]);
     return false;
 }

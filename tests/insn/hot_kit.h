@@ -83,6 +83,7 @@ static void teardown(void)
 
 struct state {
     uint64_t r[REG_COUNT], rflags;
+    uint64_t mxcsr;
     union vector v[16];
     uint8_t data[DATA_BYTES];
 };
@@ -93,6 +94,7 @@ static void load(const struct state *state)
     cpu_set_rflags(cpu, state->rflags);
     ck_assert(phys_write_block(memory, DATA, state->data, DATA_BYTES));
     memcpy(cpu->simd.v, state->v, sizeof(state->v));
+    cpu->simd.mxcsr = (uint32_t)state->mxcsr;
     cpu->regs.halted = false;
 }
 
@@ -102,6 +104,7 @@ static void save(struct state *state)
     state->r[REG_TMP] = 0;
     state->rflags = cpu_rflags(cpu);
     memcpy(state->v, cpu->simd.v, sizeof(state->v));
+    state->mxcsr = cpu->simd.mxcsr;
     ck_assert(phys_read_block(memory, DATA, state->data, DATA_BYTES));
 }
 
@@ -145,6 +148,9 @@ static void print_difference(const struct program *p, const struct state *hot,
                 fprintf(stderr, " v%u[%u]: %llx, plain %llx;", v, i,
                         (unsigned long long)hot->v[v].u64[i],
                         (unsigned long long)plain->v[v].u64[i]);
+    if (hot->mxcsr != plain->mxcsr)
+        fprintf(stderr, " mxcsr %llx, plain %llx;", (unsigned long long)hot->mxcsr,
+                (unsigned long long)plain->mxcsr);
     fprintf(stderr, " flags %llx, plain %llx\n", (unsigned long long)hot->rflags,
             (unsigned long long)plain->rflags);
 }
@@ -179,6 +185,7 @@ static void random_state(struct state *start)
     start->r[REG_RSP] = DATA + 0x400;
     start->r[REG_RIP] = CODE;
     start->rflags = (rnd() & FLAGS_STATUS) | 2;
+    start->mxcsr = MXCSR_RESET;
     for (unsigned k = 0; k < DATA_BYTES; k += 8)
         memcpy(start->data + k, &(uint64_t){ rnd() }, 8);
 }
