@@ -64,9 +64,9 @@ static inline uint8_t *native_mem(struct native_vector *s)
 }
 
 /* Run one instruction with the operand's bytes at `operand`. */
-__attribute__((noinline)) static void native_vector_run(struct native_vector *s, uint8_t *page,
-                                                        const uint8_t *bytes, unsigned len,
-                                                        void *operand)
+__attribute__((noinline, unused)) static void native_vector_run(struct native_vector *s,
+                                                                uint8_t *page, const uint8_t *bytes,
+                                                                unsigned len, void *operand)
 {
     memcpy(page, bytes, len);
     page[len] = 0xc3;
