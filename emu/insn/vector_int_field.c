@@ -1,4 +1,7 @@
-/* Bit fields in the low half of a register: SSE4A. APM vol 4, "EXTRQ", "INSERTQ". */
+/* Bit fields in the low half of a register: SSE4A. APM vol 4, "EXTRQ", "INSERTQ".
+ *
+ * CHOICE: what the manual leaves undefined is as on Zen 4: bits 127:64 of the result are zero, and a field that does not end
+ * within bit 63 is cut there. */
 #include "emu/insn/vector_int.h"
 
 /* A length of 0 means 64. */

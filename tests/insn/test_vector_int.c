@@ -19,8 +19,11 @@ static struct rig *rig;
 static struct vcpu *cpu;
 static uint8_t *page;
 static uint64_t seed = 0x9e3779b97f4a7c15;
-static unsigned runs[ROW_COUNT];
-static bool absent[ROW_COUNT]; /* the workstation cannot run it */
+static unsigned runs[ROW_COUNT], natives[ROW_COUNT];
+static uint64_t digest;
+
+/* Of all results in this file's order, on every workstation the same; Zen 4 confirmed each of them. */
+#define DIGEST UINT64_C(0x4219b9db5eba460a)
 
 static void setup(void)
 {
@@ -92,14 +95,25 @@ static void print_bytes(const char *what, const void *bytes, unsigned n)
     fprintf(stderr, "\n");
 }
 
-static void compare_once(const struct insn *in, const char *name, const uint8_t *bytes)
+static void fold(const struct native_vector *s)
+{
+    uint64_t words[offsetof(struct native_vector, mem) / 8];
+    memcpy(words, s, sizeof(words));
+    for (unsigned i = 0; i < sizeof(words) / 8; i++)
+        digest = (digest ^ words[i]) * UINT64_C(0x100000001b3) + (digest >> 47);
+}
+
+static void compare_once(const struct insn *in, const char *name, const uint8_t *bytes, bool native)
 {
     struct native_vector before, there, here;
     native_vector_random(&seed, &before);
     there = here = before;
     memcpy(native_mem(&there), native_mem(&before), NATIVE_MEM_BYTES);
-    native_vector_run(&there, page, bytes, in->len, native_mem(&there));
     emulate(&here, in, native_mem(&before));
+    fold(&here);
+    if (!native)
+        return;
+    native_vector_run(&there, page, bytes, in->len, native_mem(&there));
     if (memcmp(&there, &here, offsetof(struct native_vector, mem)) == 0)
         return;
     print_bytes("bytes  ", bytes, in->len);
@@ -138,10 +152,7 @@ static void compare_encoding(const uint8_t *bytes)
     if (!decode(copy, &in))
         return;
     int row = find_row(in.mnemonic);
-    if (!page || !native_vector_has(in.isa_set)) {
-        absent[row] = true;
-        return;
-    }
+    bool native = page && native_vector_has(in.isa_set);
     unsigned immediates = 0;
     for (unsigned i = 0; i < in.count; i++)
         immediates += in.op[i].kind == OPERAND_IMM;
@@ -150,8 +161,9 @@ static void compare_encoding(const uint8_t *bytes)
             copy[in.len - 1 - i] = (uint8_t)(i == 0 && immediates == 1 ? n : native_random(&seed));
         if (!decode(copy, &in))
             ck_abort_msg("an immediate changes the instruction");
-        compare_once(&in, rows[row].name, copy);
+        compare_once(&in, rows[row].name, copy, native);
         runs[row]++;
+        natives[row] += native;
     }
 }
 
@@ -214,10 +226,11 @@ START_TEST(every_row_gives_what_the_processor_gives)
         }
     unsigned total = 0;
     for (unsigned i = 0; i < ROW_COUNT; i++) {
-        ck_assert_msg(runs[i] >= 300 || absent[i], "%s ran %u times", rows[i].name, runs[i]);
-        total += runs[i];
+        ck_assert_msg(runs[i] >= 300, "%s ran %u times", rows[i].name, runs[i]);
+        total += natives[i];
     }
-    printf("%u comparisons of %u instructions\n", total, (unsigned)ROW_COUNT);
+    printf("%u comparisons with the processor, of %u instructions\n", total, (unsigned)ROW_COUNT);
+    ck_assert_msg(digest == DIGEST, "the digest is %llx", (unsigned long long)digest);
 }
 END_TEST
 
