@@ -171,7 +171,7 @@ void xstate_leaf(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
         out[CPUID_EDX] = (uint32_t)(user >> 32);
     } else if (sub == 1) {
         for (int f = 1; f < CPU_FEATURE_COUNT; f++)
-            if (cpu_features[f].leaf == 0xd && cpu_has(cpu, (enum cpu_feature)f))
+            if (cpu_features[f].leaf == (0xd | CPUID_SUB1) && cpu_has(cpu, (enum cpu_feature)f))
                 out[cpu_features[f].reg] |= 1u << cpu_features[f].bit;
         if (cpu_has(cpu, CPU_FEATURE_XSAVEC) || cpu_has(cpu, CPU_FEATURE_XSAVES))
             out[CPUID_EBX] = compacted_bytes(cpu->simd.xcr0 | cpu->msr.xss);
