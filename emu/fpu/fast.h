@@ -335,18 +335,18 @@ EMU_INLINE bool f64_fast_to_f32(uint64_t a, uint32_t *result, uint8_t *flags)
     return true;
 }
 
-/* To an integer of 4 or 8 bytes, below 2^31 and 2^51: from there on adding 1.5 * 2^52 and taking it away again would not
- * round to an integer. */
+/* Adding and taking away 1.5 * 2^52 rounds a number below 2^51 to an integer. */
+#define FP_FAST_INTEGER 6755399441055744.0
+
+/* To an integer of `size` bytes, 2, 4 or 8. */
 EMU_INLINE bool f64_fast_to_int(uint64_t a, unsigned size, bool truncate, int64_t *result,
                                 uint8_t *flags)
 {
-    const double magic = 6755399441055744.0;
     double x = f64_native(a);
-    unsigned limit = 1023 + (size == 4 ? 30 : 50);
-    if (EMU_UNLIKELY(!f64_between(a, 1, limit)) && !f64_is_zero(a))
+    if (EMU_UNLIKELY(!f64_between(a, 1, 1023 + 50)) && !f64_is_zero(a))
         return false;
-    int64_t integer = truncate ? (int64_t)x : (int64_t)((x + magic) - magic);
-    if (EMU_UNLIKELY(size == 4 && integer != (int32_t)integer))
+    int64_t integer = (int64_t)(truncate ? x : (x + FP_FAST_INTEGER) - FP_FAST_INTEGER);
+    if (EMU_UNLIKELY(integer >> (8 * size - 1) != integer >> 63))
         return false;
     fp_fast_inexact((double)integer != x, flags);
     *result = integer;
@@ -356,14 +356,13 @@ EMU_INLINE bool f64_fast_to_int(uint64_t a, unsigned size, bool truncate, int64_
 /* To an integral value, with any rounding, below 2^51. */
 EMU_INLINE bool f64_fast_round(uint64_t a, uint8_t rounding, uint64_t *result, bool *inexact)
 {
-    const double magic = 6755399441055744.0;
     double x = f64_native(a), chopped, value;
     if (EMU_UNLIKELY(!f64_between(a, 1, 1023 + 50)) && !f64_is_zero(a))
         return false;
     chopped = (double)(int64_t)x;
     if (rounding == FP_ROUND_NEAREST) {
         double size = f64_native(a & ~(UINT64_C(1) << 63));
-        value = (size + magic) - magic;
+        value = (size + FP_FAST_INTEGER) - FP_FAST_INTEGER;
     } else if (rounding == FP_ROUND_DOWN) {
         value = chopped - (chopped > x);
     } else if (rounding == FP_ROUND_UP) {

@@ -3,7 +3,8 @@
  * Numbers are bit patterns. Every function reads the environment's rounding mode, masks, daz and ftz, and ORs the
  * exceptions that it meets into env->flags; the result is the one for masked exceptions, except where the x87 rules for
  * unmasked overflow and underflow give a result with a biased exponent (f80_* only). A caller with unmasked exceptions
- * looks at env->flags & ~env->masks before it commits anything.
+ * looks at env->flags & ~env->masks before it commits anything. A caller that has PE in env->flags before the call, which
+ * only makes sense while PE is masked, saves the search for inexact results.
  *
  * Tininess is found after rounding. With UE masked an underflow is reported only if the result is inexact too; with UE
  * unmasked, tininess alone reports it. With daz a denormal operand counts as zero and DE is not reported. With ftz and UE
