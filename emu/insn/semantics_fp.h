@@ -29,8 +29,8 @@ EMU_INLINE void fp_env_simd(const struct vcpu *cpu, struct fp_env *env)
     env->rounded_up = false;
 }
 
-/* The fast paths of emu/fpu/fast.h round to nearest, and meet no exception but PE: nothing that could stop them. `flags`
- * starts as fp_fast_flags(), which saves them the search for a PE that is there already. */
+/* The fast paths of emu/fpu/fast.h round to nearest, and meet no exception but PE: nothing that could stop them.
+ * `flags` starts as fp_fast_flags(), which saves them the search for a PE that is there already. */
 EMU_INLINE bool fp_fast_allowed(const struct vcpu *cpu)
 {
     return EMU_LIKELY((cpu->simd.mxcsr & (MXCSR_RC | MXCSR_PM)) == MXCSR_PM);
@@ -49,8 +49,8 @@ EMU_INLINE void fp_fast_commit(struct vcpu *cpu, uint8_t flags)
 /* Set MXCSR's flags and raise #XF, or #UD if CR4.OSXMMEXCPT is 0, for an exception that is not masked. */
 EMU_MUST_USE enum step fp_raise_simd(struct vcpu *cpu, uint8_t flags);
 
-/* The exceptions of all elements together: those that are masked set their flags; one that is not stops the instruction,
- * whose destination must not have changed. */
+/* The exceptions of all elements together: those that are masked set their flags; one that is not stops the
+ * instruction, whose destination must not have changed. */
 EMU_MUST_USE EMU_INLINE enum step fp_report(struct vcpu *cpu, const struct fp_env *env)
 {
     if (EMU_UNLIKELY(env->flags & ~env->masks))

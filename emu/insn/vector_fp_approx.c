@@ -1,8 +1,8 @@
 /* RCPPS and RSQRTPS: approximate reciprocals. APM vol 4, "RCPPS, VRCPPS", "RSQRTPS, VRSQRTPS".
  *
- * CHOICE: the manual asks for a relative error of at most 1.5 * 2^-12; results here are those of Zen 4, bit for bit, on every
- * workstation and for every CPU model. Neither MXCSR's rounding, DAZ and FTZ nor exceptions matter: a denormal is a zero, a
- * result that would be one is zero. */
+ * CHOICE: the manual asks for a relative error of at most 1.5 * 2^-12; results here are those of Zen 4, bit for
+ * bit, on every workstation and for every CPU model. Neither MXCSR's rounding, DAZ and FTZ nor exceptions matter: a
+ * denormal is a zero, a result that would be one is zero. */
 #include "emu/insn/vector_fp.h"
 
 struct approx {
@@ -16,7 +16,8 @@ struct approx {
 #define F32_INFINITY UINT32_C(0x7f800000)
 #define F32_QUIET UINT32_C(0x00400000)
 
-/* The function's value at a's significand, between 1/2 and 1, as the fraction of a number whose exponent is `exponent`. */
+/* The function's value at a's significand, between 1/2 and 1, as the fraction of a number whose exponent is
+ * `exponent`. */
 static uint32_t look_up(const struct approx *table, uint32_t a, unsigned exponent)
 {
     unsigned at = a >> 11 & 0xfff;
@@ -64,20 +65,20 @@ static uint32_t rsqrt32(uint32_t a, uint32_t b, struct fp_env *env)
 
 enum step insn_rcpps(struct vcpu *cpu, const struct insn *in)
 {
-    return fp_packed32(cpu, in, rcp32);
+    return fp_unary32(cpu, in, rcp32, NULL);
 }
 
 enum step insn_rcpss(struct vcpu *cpu, const struct insn *in)
 {
-    return fp_scalar32(cpu, in, rcp32);
+    return fp_scalar32(cpu, in, rcp32, NULL);
 }
 
 enum step insn_rsqrtps(struct vcpu *cpu, const struct insn *in)
 {
-    return fp_packed32(cpu, in, rsqrt32);
+    return fp_unary32(cpu, in, rsqrt32, NULL);
 }
 
 enum step insn_rsqrtss(struct vcpu *cpu, const struct insn *in)
 {
-    return fp_scalar32(cpu, in, rsqrt32);
+    return fp_scalar32(cpu, in, rsqrt32, NULL);
 }

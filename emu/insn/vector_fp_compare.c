@@ -54,28 +54,26 @@ static uint64_t compare64(unsigned pred, uint64_t a, uint64_t b, struct fp_env *
 
 enum step insn_cmpps(struct vcpu *cpu, const struct insn *in)
 {
-    struct vector_args args;
-    enum step step = vector_args(cpu, in, &args);
+    struct packed p;
+    enum step step = packed_begin(cpu, in, &p);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
     unsigned pred = predicate(in);
-    for (unsigned i = 0; i < args.size / 4; i++)
-        args.a.u32[i] = compare32(pred, args.a.u32[i], args.b.u32[i], &env);
-    return fp_finish(cpu, in, &env, args.size, &args.a);
+    for (unsigned i = 0; i < p.size / 4; i++)
+        p.result.u32[i] = compare32(pred, p.a->u32[i], p.b->u32[i], &p.env);
+    return packed_end(cpu, in, &p);
 }
 
 enum step insn_cmppd(struct vcpu *cpu, const struct insn *in)
 {
-    struct vector_args args;
-    enum step step = vector_args(cpu, in, &args);
+    struct packed p;
+    enum step step = packed_begin(cpu, in, &p);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
     unsigned pred = predicate(in);
-    for (unsigned i = 0; i < args.size / 8; i++)
-        args.a.u64[i] = compare64(pred, args.a.u64[i], args.b.u64[i], &env);
-    return fp_finish(cpu, in, &env, args.size, &args.a);
+    for (unsigned i = 0; i < p.size / 8; i++)
+        p.result.u64[i] = compare64(pred, p.a->u64[i], p.b->u64[i], &p.env);
+    return packed_end(cpu, in, &p);
 }
 
 enum step insn_cmpss(struct vcpu *cpu, const struct insn *in)
@@ -85,7 +83,8 @@ enum step insn_cmpss(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load32(cpu, in, first + 1, &b);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint32_t a = cpu->simd.v[in->op[first].reg].u32[0];
     uint32_t result = compare32(predicate(in), a, b, &env);
     return fp_finish32(cpu, in, &env, result);
@@ -99,7 +98,8 @@ enum step insn_cmpsd(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load64(cpu, in, first + 1, &b);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint64_t a = cpu->simd.v[in->op[first].reg].u64[0];
     uint64_t result = compare64(predicate(in), a, b, &env);
     return fp_finish64(cpu, in, &env, result);
@@ -126,7 +126,8 @@ EMU_INLINE enum step order32(struct vcpu *cpu, const struct insn *in, bool quiet
     enum step step = fp_load32(cpu, in, 1, &b);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint32_t a = cpu->simd.v[in->op[0].reg].u32[0];
     enum fp_relation relation = f32_compare(a, b, quiet, &env);
     return set_relation(cpu, &env, relation);
@@ -138,7 +139,8 @@ EMU_INLINE enum step order64(struct vcpu *cpu, const struct insn *in, bool quiet
     enum step step = fp_load64(cpu, in, 1, &b);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint64_t a = cpu->simd.v[in->op[0].reg].u64[0];
     enum fp_relation relation = f64_compare(a, b, quiet, &env);
     return set_relation(cpu, &env, relation);

@@ -3,31 +3,25 @@
 
 /* --- packed: `count` elements of the source ---------------------------------------------------------- */
 
-/* Read `size` bytes of the only source. The destination is written as a whole register of its size: results that fill less
- * of it leave zeros behind them. */
+/* The destination is written as a whole register of its size: results that fill less of it leave zeros behind them. */
 struct convert {
-    union vector from, to;
+    const union vector *from;
+    union vector place, to;
     struct fp_env env;
 };
 
-EMU_MUST_USE static enum step convert_begin(struct vcpu *cpu, const struct insn *in, unsigned size,
-                                            struct convert *c)
+/* The only source: a register, or `size` bytes of memory. */
+EMU_MUST_USE EMU_INLINE enum step convert_begin(struct vcpu *cpu, const struct insn *in,
+                                                unsigned size, struct convert *c)
 {
-    enum step step = vector_read(cpu, in, 1, size, &c->from);
-    if (step != STEP_NEXT)
-        return step;
-    c->env = fp_env_simd(cpu);
-    c->to = (union vector){ 0 };
-    return STEP_NEXT;
+    bool memory = in->op[1].kind == OPERAND_MEM;
+    c->from = memory ? &c->place : &cpu->simd.v[in->op[1].reg];
+    fp_env_simd(cpu, &c->env);
+    memset(&c->to, 0, 32);
+    return EMU_UNLIKELY(memory) ? vector_load(cpu, in, size, &c->place) : STEP_NEXT;
 }
 
-EMU_MUST_USE static enum step convert_end(struct vcpu *cpu, const struct insn *in,
-                                          const struct convert *c)
-{
-    return fp_finish(cpu, in, &c->env, in->op[0].size, &c->to);
-}
-
-/* The body of one packed conversion: `source` bytes are read and `expr` converts element i of c.from. */
+/* The body of one packed conversion: `source` bytes are read and `expr` converts element i of *c.from. */
 #define CONVERT(name, source, bits, count, expr)                   \
     enum step insn_##name(struct vcpu *cpu, const struct insn *in) \
     {                                                              \
@@ -38,7 +32,7 @@ EMU_MUST_USE static enum step convert_end(struct vcpu *cpu, const struct insn *i
             return step;                                           \
         for (unsigned i = 0; i < size / (count); i++)              \
             c.to.u##bits[i] = (uint##bits##_t)(expr);              \
-        return convert_end(cpu, in, &c);                           \
+        return fp_finish(cpu, in, &c.env, in->op[0].size, &c.to);  \
     }
 
 /* Sources are as wide as the destination, half as wide, or, where a result is narrower, have a size of their own. */
@@ -46,18 +40,18 @@ EMU_MUST_USE static enum step convert_end(struct vcpu *cpu, const struct insn *i
 #define HALF in->op[0].size / 2u
 #define OWN in->op[1].size
 
-CONVERT(cvtdq2ps, SAME, 32, 4, int_to_f32(c.from.s32[i], &c.env))
-CONVERT(cvtps2dq, SAME, 32, 4, f32_to_int(c.from.u32[i], 4, false, &c.env))
-CONVERT(cvttps2dq, SAME, 32, 4, f32_to_int(c.from.u32[i], 4, true, &c.env))
-CONVERT(cvtdq2pd, HALF, 64, 4, int_to_f64(c.from.s32[i], &c.env))
-CONVERT(cvtps2pd, HALF, 64, 4, f32_to_f64(c.from.u32[i], &c.env))
-CONVERT(cvtpd2dq, OWN, 32, 8, f64_to_int(c.from.u64[i], 4, false, &c.env))
-CONVERT(cvttpd2dq, OWN, 32, 8, f64_to_int(c.from.u64[i], 4, true, &c.env))
-CONVERT(cvtpd2ps, OWN, 32, 8, f64_to_f32(c.from.u64[i], &c.env))
-CONVERT(vcvtph2ps, HALF, 32, 2, f16_to_f32(c.from.u16[i], &c.env))
+CONVERT(cvtdq2ps, SAME, 32, 4, int_to_f32(c.from->s32[i], &c.env))
+CONVERT(cvtps2dq, SAME, 32, 4, f32_to_int(c.from->u32[i], 4, false, &c.env))
+CONVERT(cvttps2dq, SAME, 32, 4, f32_to_int(c.from->u32[i], 4, true, &c.env))
+CONVERT(cvtdq2pd, HALF, 64, 4, int_to_f64(c.from->s32[i], &c.env))
+CONVERT(cvtps2pd, HALF, 64, 4, f32_to_f64(c.from->u32[i], &c.env))
+CONVERT(cvtpd2dq, OWN, 32, 8, f64_to_int(c.from->u64[i], 4, false, &c.env))
+CONVERT(cvttpd2dq, OWN, 32, 8, f64_to_int(c.from->u64[i], 4, true, &c.env))
+CONVERT(cvtpd2ps, OWN, 32, 8, f64_to_f32(c.from->u64[i], &c.env))
+CONVERT(vcvtph2ps, HALF, 32, 2, f16_to_f32(c.from->u16[i], &c.env))
 
-/* VCVTPS2PH: imm8[1:0] is the rounding mode, or MXCSR's with imm8[2]. The destination, which may be memory, is half as wide
- * as the source; a register's rest is cleared. */
+/* VCVTPS2PH: imm8[1:0] is the rounding mode, or MXCSR's with imm8[2]. The destination, which may be memory, is half
+ * as wide as the source; a register's rest is cleared. */
 enum step insn_vcvtps2ph(struct vcpu *cpu, const struct insn *in)
 {
     struct convert c;
@@ -68,7 +62,7 @@ enum step insn_vcvtps2ph(struct vcpu *cpu, const struct insn *in)
     if (!(in->imm & 4))
         c.env.rounding = in->imm & 3;
     for (unsigned i = 0; i < size / 4; i++)
-        c.to.u16[i] = f32_to_f16(c.from.u32[i], &c.env);
+        c.to.u16[i] = f32_to_f16(c.from->u32[i], &c.env);
     if (in->op[0].kind != OPERAND_MEM)
         return fp_finish(cpu, in, &c.env, 16, &c.to);
     if (c.env.flags & ~c.env.masks)
@@ -85,7 +79,8 @@ enum step insn_cvtss2sd(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load32(cpu, in, fp_first(in) + 1, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint64_t result = f32_to_f64(value, &env);
     return fp_finish64(cpu, in, &env, result);
 }
@@ -96,7 +91,8 @@ enum step insn_cvtsd2ss(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load64(cpu, in, fp_first(in) + 1, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint32_t result = f64_to_f32(value, &env);
     return fp_finish32(cpu, in, &env, result);
 }
@@ -125,7 +121,8 @@ enum step insn_cvtsi2ss(struct vcpu *cpu, const struct insn *in)
     enum step step = load_integer(cpu, in, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint32_t result = int_to_f32(value, &env);
     return fp_finish32(cpu, in, &env, result);
 }
@@ -136,7 +133,8 @@ enum step insn_cvtsi2sd(struct vcpu *cpu, const struct insn *in)
     enum step step = load_integer(cpu, in, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     uint64_t result = int_to_f64(value, &env);
     return fp_finish64(cpu, in, &env, result);
 }
@@ -147,7 +145,8 @@ EMU_INLINE enum step to_register32(struct vcpu *cpu, const struct insn *in, bool
     enum step step = fp_load32(cpu, in, 1, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     int64_t result = f32_to_int(value, in->op[0].size, truncate, &env);
     step = fp_report(cpu, &env);
     if (step == STEP_NEXT)
@@ -161,7 +160,8 @@ EMU_INLINE enum step to_register64(struct vcpu *cpu, const struct insn *in, bool
     enum step step = fp_load64(cpu, in, 1, &value);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     int64_t result = f64_to_int(value, in->op[0].size, truncate, &env);
     step = fp_report(cpu, &env);
     if (step == STEP_NEXT)

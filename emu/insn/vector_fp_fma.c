@@ -1,7 +1,7 @@
 /* FMA3: a * b + c, rounded once. APM vol 4, "VFMADDPD, VFMADD132PD, VFMADD213PD, VFMADD231PD" and its kin.
  *
- * The opcode says all: its upper nibble which operands are multiplied, its lower nibble the signs. Only the width is a matter
- * of VEX.W, and of the mnemonic. */
+ * The opcode says all: its upper nibble which operands are multiplied, its lower nibble the signs. Only the width
+ * is a matter of VEX.W, and of the mnemonic. */
 #include "emu/insn/vector_fp.h"
 
 /* The operands' roles. 132: op0 * op2 + op1; 213: op1 * op0 + op2; 231: op1 * op2 + op0. */
@@ -14,7 +14,8 @@ static const struct roles *roles_of(const struct insn *in)
     return &roles[(in->opcode >> 4) - 9];
 }
 
-/* The signs by the opcode's lower nibble: 6 FMADDSUB, 7 FMSUBADD, then packed and scalar of FMADD, FMSUB, FNMADD, FNMSUB. */
+/* The signs by the opcode's lower nibble: 6 FMADDSUB, 7 FMSUBADD, then packed and scalar of FMADD, FMSUB, FNMADD,
+ * FNMSUB. */
 static bool negates_product(const struct insn *in)
 {
     return (in->opcode & 15) >= 0xc;
@@ -57,32 +58,30 @@ static uint64_t fma64(const struct insn *in, unsigned element, const uint64_t *x
 
 enum step insn_fma_ps(struct vcpu *cpu, const struct insn *in)
 {
-    struct vector_args args;
-    enum step step = vector_args(cpu, in, &args);
+    struct packed p;
+    enum step step = packed_begin(cpu, in, &p);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
     const union vector *dest = &cpu->simd.v[in->op[0].reg];
-    for (unsigned i = 0; i < args.size / 4; i++) {
-        const uint32_t x[] = { dest->u32[i], args.a.u32[i], args.b.u32[i] };
-        args.a.u32[i] = fma32(in, i, x, &env);
+    for (unsigned i = 0; i < p.size / 4; i++) {
+        const uint32_t x[] = { dest->u32[i], p.a->u32[i], p.b->u32[i] };
+        p.result.u32[i] = fma32(in, i, x, &p.env);
     }
-    return fp_finish(cpu, in, &env, args.size, &args.a);
+    return packed_end(cpu, in, &p);
 }
 
 enum step insn_fma_pd(struct vcpu *cpu, const struct insn *in)
 {
-    struct vector_args args;
-    enum step step = vector_args(cpu, in, &args);
+    struct packed p;
+    enum step step = packed_begin(cpu, in, &p);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
     const union vector *dest = &cpu->simd.v[in->op[0].reg];
-    for (unsigned i = 0; i < args.size / 8; i++) {
-        const uint64_t x[] = { dest->u64[i], args.a.u64[i], args.b.u64[i] };
-        args.a.u64[i] = fma64(in, i, x, &env);
+    for (unsigned i = 0; i < p.size / 8; i++) {
+        const uint64_t x[] = { dest->u64[i], p.a->u64[i], p.b->u64[i] };
+        p.result.u64[i] = fma64(in, i, x, &p.env);
     }
-    return fp_finish(cpu, in, &env, args.size, &args.a);
+    return packed_end(cpu, in, &p);
 }
 
 /* Scalar forms: the rest of the low 16 bytes is the destination's own. */
@@ -92,7 +91,8 @@ enum step insn_fma_ss(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load32(cpu, in, 2, &third);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     union vector result = cpu->simd.v[in->op[0].reg];
     const uint32_t x[] = { result.u32[0], cpu->simd.v[in->op[1].reg].u32[0], third };
     result.u32[0] = fma32(in, 0, x, &env);
@@ -105,7 +105,8 @@ enum step insn_fma_sd(struct vcpu *cpu, const struct insn *in)
     enum step step = fp_load64(cpu, in, 2, &third);
     if (step != STEP_NEXT)
         return step;
-    struct fp_env env = fp_env_simd(cpu);
+    struct fp_env env;
+    fp_env_simd(cpu, &env);
     union vector result = cpu->simd.v[in->op[0].reg];
     const uint64_t x[] = { result.u64[0], cpu->simd.v[in->op[1].reg].u64[0], third };
     result.u64[0] = fma64(in, 0, x, &env);

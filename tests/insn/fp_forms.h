@@ -1,8 +1,8 @@
-/* Every instruction of vector_fp.def in its forms, as machine code for the workstation: legacy, VEX of 128 and 256 bits,
- * registers and memory, all predicates and roundings. x86-64 only; for one program alone.
+/* Every instruction of vector_fp.def in its forms, as machine code for the workstation: legacy, VEX of 128 and 256
+ * bits, registers and memory, all predicates and roundings. x86-64 only; for one program alone.
  *
- * Operands are xmm0-xmm3, mm0, mm1, eax, rax and memory at rdi. `kind` is what they hold: S singles, D doubles, I integers of
- * 32 bits, L of 64, H halves. */
+ * Operands are xmm0-xmm3, mm0, mm1, eax, rax and memory at rdi. `kind` is what they hold: S singles, D doubles, I
+ * integers of 32 bits, L of 64, H halves. */
 #ifndef TESTS_INSN_FP_FORMS_H
 #define TESTS_INSN_FP_FORMS_H
 

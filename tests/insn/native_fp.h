@@ -1,5 +1,5 @@
-/* The workstation's processor as the oracle of floating point in vector registers: one instruction, which stands in a table
- * of this program, runs natively on given registers. x86-64 only. */
+/* The workstation's processor as the oracle of floating point in vector registers: one instruction, which stands in
+ * a table of this program, runs natively on given registers. x86-64 only. */
 #ifndef TESTS_INSN_NATIVE_FP_H
 #define TESTS_INSN_NATIVE_FP_H
 

@@ -1,7 +1,7 @@
 /* Floating point in vector registers by rule: exceptions, registers and memory, comparisons, sums, products, FMA. */
 #include "tests/insn/fp_kit.h"
 
-/* --- exceptions ------------------------------------------------------------------------------------------ */
+/* --- exceptions ------------------------------------------------------------------------------ */
 
 START_TEST(masked_exceptions_set_flags_and_give_a_result)
 {
@@ -146,7 +146,7 @@ START_TEST(the_rounding_mode_is_mxcsrs)
 }
 END_TEST
 
-/* --- registers and memory ------------------------------------------------------------------------------------ */
+/* --- registers and memory -------------------------------------------------------------------- */
 
 /* rows: pitfalls 7.15 */
 START_TEST(scalars_keep_the_rest_of_their_first_source)
@@ -229,7 +229,7 @@ START_TEST(a_page_fault_comes_before_any_flag)
 }
 END_TEST
 
-/* --- minimum and maximum, comparisons --------------------------------------------------------------------------- */
+/* --- minimum and maximum, comparisons -------------------------------------------------------- */
 
 /* rows: pitfalls 7.18 */
 START_TEST(min_and_max_give_the_second_operand_for_nans_and_zeros)
@@ -347,7 +347,8 @@ START_TEST(comiss_and_ucomiss_set_zf_pf_and_cf)
 }
 END_TEST
 
-/* --- sums, dot products, FMA ----------------------------------------------------------------------------------------- */
+/* --- sums, dot products, FMA
+ * ----------------------------------------------------------------------------------------- */
 
 /* Small numbers. */
 static uint32_t small(unsigned n)

@@ -17,7 +17,7 @@ static float single_of(uint32_t bits)
     return value;
 }
 
-/* --- integers ------------------------------------------------------------------------------------------------- */
+/* --- integers -------------------------------------------------------------------------------- */
 
 START_TEST(integers_out_of_range_are_the_indefinite)
 {
@@ -86,7 +86,8 @@ START_TEST(general_registers_convert_by_operand_size)
 }
 END_TEST
 
-/* --- packed: what is read, and what is cleared -------------------------------------------------------------------- */
+/* --- packed: what is read, and what is cleared
+ * -------------------------------------------------------------------- */
 
 /* rows: pitfalls 7.15 */
 START_TEST(narrowing_conversions_clear_the_upper_half)
@@ -129,7 +130,8 @@ START_TEST(nans_are_quieted_between_formats)
 }
 END_TEST
 
-/* --- MMX ---------------------------------------------------------------------------------------------------------- */
+/* --- MMX
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void x87_state(void)
 {
@@ -198,7 +200,8 @@ START_TEST(a_page_fault_makes_no_mmx_state)
 }
 END_TEST
 
-/* --- halves ---------------------------------------------------------------------------------------------------------- */
+/* --- halves
+ * ---------------------------------------------------------------------------------------------------------- */
 
 START_TEST(halves_become_singles)
 {
@@ -246,7 +249,8 @@ START_TEST(halves_are_stored_in_half_the_sources_size)
 }
 END_TEST
 
-/* --- rounding ------------------------------------------------------------------------------------------------------------ */
+/* --- rounding
+ * ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(rounding_obeys_the_immediate)
 {
@@ -280,7 +284,8 @@ START_TEST(rounding_reports_invalid_but_not_denormal_operands)
 }
 END_TEST
 
-/* --- approximations --------------------------------------------------------------------------------------------------------- */
+/* --- approximations
+ * --------------------------------------------------------------------------------------------------------- */
 
 static uint32_t approximate(uint8_t opcode, uint32_t a)
 {
@@ -337,7 +342,7 @@ START_TEST(packed_approximations_take_every_element)
 }
 END_TEST
 
-/* --- MXCSR --------------------------------------------------------------------------------------------------------------------- */
+/* --- MXCSR ----------------------------------------------------------------------------------- */
 
 /* rows: pitfalls 7.7 */
 START_TEST(reserved_bits_of_mxcsr_are_gp)

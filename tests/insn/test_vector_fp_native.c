@@ -1,6 +1,6 @@
-/* Floating point in vector registers against the workstation's processor: every form of fp_forms.h on random operands with
- * weight on the edges, under every rounding mode, with DAZ and FTZ, and with unmasked exceptions. What the processor
- * reports then is compared too. Passes trivially on workstations without AVX, F16C and FMA. */
+/* Floating point in vector registers against the workstation's processor: every form of fp_forms.h on random
+ * operands with weight on the edges, under every rounding mode, with DAZ and FTZ, and with unmasked exceptions.
+ * What the processor reports then is compared too. Passes trivially on workstations without AVX, F16C and FMA. */
 #include "tests/insn/rig.h"
 
 #if defined(__x86_64__)
@@ -32,7 +32,7 @@ static uint64_t below(uint64_t n)
     return (random64() >> 33) % n;
 }
 
-/* --- operands ----------------------------------------------------------------------------------------- */
+/* --- operands -------------------------------------------------------------------------------- */
 
 static const uint32_t singles[] = {
     0,          1,          2,          0x00400000, 0x007fffff, 0x00800000, 0x00800001, 0x00ffffff,
@@ -197,7 +197,7 @@ static struct fp_state random_state(char kind)
     return s;
 }
 
-/* --- the emulated side ---------------------------------------------------------------------------------- */
+/* --- the emulated side ----------------------------------------------------------------------- */
 
 static struct rig *rig;
 static struct vcpu *cpu;
@@ -268,7 +268,7 @@ static enum step emulated_run(struct fp_state *s, const struct insn *in)
     return step;
 }
 
-/* --- comparison --------------------------------------------------------------------------------------------- */
+/* --- comparison ------------------------------------------------------------------------------ */
 
 static void print_state(const char *title, const struct fp_state *s)
 {
@@ -293,6 +293,13 @@ static bool same(const struct fp_state *a, const struct fp_state *b)
            a->fault == b->fault && a->fsw == b->fsw && a->tags == b->tags;
 }
 
+static bool is_able(void)
+{
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 /* Approximations and the state of MMX are as on Zen 4: other processors cannot tell. */
 static bool is_zen4(void)
 {
@@ -310,8 +317,7 @@ static bool specific(const struct fp_form *form)
 START_TEST(results_and_exceptions_are_the_processors)
 {
     unsigned wrong = 0, forms = 0, faults = 0;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("f16c"))
+    if (!is_able())
         return;
     bool zen4 = is_zen4();
     for (const struct fp_form *form = __start_fp_forms; form < __stop_fp_forms; form++) {
