@@ -1,7 +1,9 @@
 /* What keeps floating-point and vector instructions from use. APM vol 2, 8.2.7 "#UD", 8.2.8 "#NM", 8.2.16 "#MF". */
 #include "emu/cpu/fp.h"
 
+#include "emu/cpu/msr.h"
 #include "emu/cpu/raise.h"
+#include "svm/svm.h"
 
 static bool avx_enabled(const struct vcpu *cpu)
 {
@@ -27,5 +29,40 @@ enum step fp_unready(struct vcpu *cpu, const struct insn *in)
     bool em_counts = in->need & (READY_X87 | READY_CONTROL);
     if ((cpu->regs.cr0 & CR0_TS) || (em_counts && (cpu->regs.cr0 & CR0_EM)))
         return cpu_raise(cpu, EXC_NM);
-    return cpu_raise(cpu, EXC_MF);
+    enum step step = fp_pending(cpu);
+    return step == STEP_NEXT ? in->body(cpu, in) : step;
+}
+
+/* --- pending x87 exceptions -------------------------------------------------------------------- */
+
+/* IGNNE# as the processor sees it: the pin, or the MSR where HWCR says so. */
+static bool ignne(const struct vcpu *cpu)
+{
+    return cpu->msr.hwcr & HWCR_IGNNE_EM ? cpu->msr.ignne & 1 : cpu->pins.ignne;
+}
+
+/* CHOICE: FERR# rises when a waiting instruction meets the exception, not when the exception becomes pending; so no
+ * interrupt comes in code that clears the exception first. */
+enum step fp_pending(struct vcpu *cpu)
+{
+    struct cpu_ferr *ferr = &cpu->ferr;
+    if (cpu->regs.cr0 & CR0_NE)
+        return cpu_raise(cpu, EXC_MF);
+    if (ignne(cpu))
+        return STEP_NEXT;
+    if (!ferr->asserted && ferr->changed)
+        ferr->changed(ferr->self, cpu->index);
+    ferr->asserted = true;
+    if (svm_intercepts(cpu, INTERCEPT_FERR_FREEZE))
+        return svm_vmexit(cpu, VMEXIT_FERR_FREEZE, 0, 0);
+    ferr->frozen = true;
+    ferr->frozen_rip = cpu->r[REG_RIP];
+    cpu->regs.halted = true;
+    return STEP_FREEZE;
+}
+
+bool fp_thawed(const struct vcpu *cpu)
+{
+    return cpu->ferr.frozen && cpu->regs.halted && cpu->r[REG_RIP] == cpu->ferr.frozen_rip &&
+           ignne(cpu);
 }

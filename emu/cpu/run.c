@@ -3,6 +3,7 @@
 
 #include "emu/cpu/control.h"
 #include "emu/cpu/event.h"
+#include "emu/cpu/fp.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/monitor.h"
 #include "emu/cpu/run_priv.h"
@@ -215,7 +216,8 @@ static enum step after_chain(struct vcpu *cpu, struct trap_start start)
         cpu->run->link = cpu->link;
         cpu->run->link_rip = cpu->r[REG_RIP];
         break;
-    case LEAVE_BUDGET: return STEP_NEXT;
+    case LEAVE_BUDGET:
+    case STEP_FREEZE: return STEP_NEXT;
     case STEP_REPEAT: trap_iteration(cpu, start); return STEP_NEXT;
     case STEP_RAISED: return trap_raised(cpu);
     case STEP_VMEXIT: return STEP_VMEXIT;
@@ -306,14 +308,15 @@ static bool monitor_ended(const struct vcpu *cpu)
 
 bool vcpu_is_idle(const struct vcpu *cpu)
 {
-    return (cpu->regs.halted || cpu->regs.wait_sipi) && !event_pending(cpu) && !monitor_ended(cpu);
+    return (cpu->regs.halted || cpu->regs.wait_sipi) && !event_pending(cpu) &&
+           !monitor_ended(cpu) && !fp_thawed(cpu);
 }
 
 /* A vCPU in HLT or MWAIT for which something has come. An event that goes away unseen (a spurious interrupt) is a step, so that
  * limits end a sequence of them. */
 static void wake(struct vcpu *cpu)
 {
-    if (monitor_ended(cpu))
+    if (monitor_ended(cpu) || fp_thawed(cpu))
         cpu->regs.halted = false;
     else if (cpu->run->woken)
         cpu->extra_steps++;

@@ -62,6 +62,8 @@ void cpu_update_fp(struct vcpu *cpu)
     if (!ts && (regs->cr4 & CR4_OSXSAVE) && (cpu->simd.xcr0 & avx) == avx && cpu_protected(cpu))
         ready |= READY_AVX;
     cpu->ready = ready;
+    if (EMU_UNLIKELY(cpu->ferr.asserted) && !(cpu->x87.fsw & FSW_ES))
+        cpu->ferr.asserted = cpu->pins.ignne = false; /* FERR# falls, and a PC's IGNNE# with it */
 }
 
 /* CHOICE: segments are accessed, and TR is a busy 32-bit TSS, as on the machines we are compatible with. Table 14-2 has the

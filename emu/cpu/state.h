@@ -124,6 +124,8 @@ struct table_register { /* GDTR, IDTR */
 #define EFER_FFXSR (1u << 14)
 #define EFER_TCE (1u << 15)
 #define EFER_MCOMMIT (1u << 17)
+#define EFER_INTWB (1u << 18)
+#define EFER_AIBRSE (1u << 21)
 
 /* VM_CR. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
 #define VM_CR_DPD (1u << 0)
@@ -157,6 +159,7 @@ enum step {
     STEP_REPEAT, /* some iterations of a string instruction done; RIP stays; leave the chain */
     STEP_RAISED, /* cpu->raised holds an exception or nested page fault; nothing was committed */
     STEP_VMEXIT, /* #VMEXIT done: the host's state is loaded, RIP included */
+    STEP_FREEZE, /* nothing done: a legacy x87 error stops the instruction. RIP stays; leave the chain */
     STEP_HALT,   /* HLT retired; RIP is moved on by len by the loop; wait for an event */
     STEP_STOP    /* cpu->stop says why the machine stops */
 };
@@ -305,6 +308,7 @@ struct cpu_msrs {
     uint64_t xss;
     uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
+    uint64_t virt_spec_ctrl, prefetch_ctl, cstate_cfg;
     uint64_t mcg_ctl, mc_bank[40]; /* ten banks of CTL, STATUS, ADDR, MISC */
     uint64_t perf[8];              /* PERF_CTL0-3, PERF_CTR0-3 */
     uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
@@ -386,6 +390,16 @@ struct cpu_pins {
     bool nmi, smi, init, sipi;
     bool mc; /* a machine check was signalled from outside: #MC */
     uint8_t sipi_vector;
+    bool ignne; /* IGNNE#: pending x87 exceptions stop nobody. A PC asserts it until FERR# goes away */
+};
+
+/* Legacy x87 errors, CR0.NE = 0: the FERR# pin. */
+struct cpu_ferr {
+    bool asserted; /* a waiting instruction has met a pending exception, which is still pending */
+    bool frozen; /* an instruction at frozen_rip waits for IGNNE# or an interrupt: regs.halted is set */
+    uint64_t frozen_rip;
+    void (*changed)(void *self, unsigned cpu); /* hears of the pin's rising; may be NULL */
+    void *self;
 };
 
 /* The port access that made a device pull SMI, until the next boundary: SMM may restart it. APM vol 2, 10.3.8. */
@@ -453,6 +467,7 @@ struct vcpu {
     struct cpu_regs regs;
     struct cpu_msrs msr;
     struct cpu_x87 x87;
+    struct cpu_ferr ferr;
     struct cpu_pins pins;
     struct cpu_monitor monitor;
     struct cpu_io_trap io_trap;

@@ -60,6 +60,10 @@ uint8_t isa_need(const struct insn *in)
         need = kinds;
     else
         need |= kinds & (READY_MMX | READY_X87);
+    if (in->mnemonic == ZYDIS_MNEMONIC_FWAIT) /* looks for itself, with rules of its own */
+        return 0;
+    if (in->mnemonic == ZYDIS_MNEMONIC_FISTTP) /* one of its forms is SSE3 for Zydis */
+        need = READY_X87;
     if (need == READY_X87 && (in->flags & INSN_NO_WAIT))
         need = READY_CONTROL;
     return need;
