@@ -24,7 +24,7 @@ void control_reset(struct vcpu *cpu)
         .cr4_valid = control_cr4_valid(cpu),
         .efer_valid = control_efer_valid(cpu),
         .features = svm[CPUID_EDX],
-        .maxphyaddr = CPU_MAXPHYADDR,
+        .maxphyaddr = cpu->model->address_bits,
         .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
     };
@@ -89,7 +89,7 @@ bool control_cr3_ok(const struct vcpu *cpu, uint64_t value)
     if (cpu->regs.cr4 & CR4_PCIDE)
         value &= ~(1ull << 63);
     /* The PDPTEs of legacy PAE are looked at by walks, here as in the writes of CR0 and CR4: paging/descend_priv.h. */
-    return !(cpu->regs.efer & EFER_LMA) || value >> CPU_MAXPHYADDR == 0;
+    return !(cpu->regs.efer & EFER_LMA) || value >> cpu->model->address_bits == 0;
 }
 
 void control_set_cr3(struct vcpu *cpu, uint64_t value)
@@ -193,6 +193,10 @@ uint64_t control_efer_valid(const struct vcpu *cpu)
         valid |= EFER_MCOMMIT;
     if (cpu_has(cpu, CPU_FEATURE_TCE))
         valid |= EFER_TCE; /* the TLB holds no upper levels: INVLPG has none to spare */
+    if (cpu_has(cpu, CPU_FEATURE_INT_WBINVD))
+        valid |= EFER_INTWB; /* WBINVD has nothing to write: no interrupt can come in between */
+    if (cpu_has(cpu, CPU_FEATURE_AUTO_IBRS))
+        valid |= EFER_AIBRSE; /* without effect: there is no speculation */
     return valid;
 }
 

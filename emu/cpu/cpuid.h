@@ -45,6 +45,7 @@ struct cpu_core {
     uint32_t huge_tlb[2];               /* Fn8000_0019 EAX, EBX */
     uint32_t hints;                     /* Fn8000_001A EAX */
     unsigned complex_bits;              /* 2^n cores share an L3 cache */
+    bool clears_null; /* a null selector clears the base, without a feature bit that says so */
     struct {
         uint16_t ways;
         uint32_t sets; /* lines have 64 bytes */

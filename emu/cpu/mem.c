@@ -54,7 +54,7 @@ static void regime_rebuild(struct vcpu *cpu)
         .cpl = regs->cpl,
         .ac = cpu->rflags & FLAG_AC,
         .asid = svm->guest ? svm->asid : 0,
-        .maxphyaddr = CPU_MAXPHYADDR,
+        .maxphyaddr = cpu->model->address_bits,
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
         .smm = regs->smm,
         .nested = svm->guest && svm->nested_paging ? &svm->host_regime : NULL,

@@ -71,6 +71,7 @@ static const struct cpu_core cpu_cores[] = {
                     .huge_tlb = { 0xf040f040, 0 },
                     .hints = 6,
                     .complex_bits = 2,
+                    .clears_null = true,
                     .data = { 8, 64 },
                     .code = { 8, 64 },
                     .l2 = { 8, 1024 },

@@ -29,6 +29,42 @@ const struct msr_info msr_table[] = {
 #undef NOWHERE
 const unsigned msr_table_count = sizeof(msr_table) / sizeof(msr_table[0]);
 
+/* --- bits that exist by feature --- */
+
+static uint64_t bit_if(const struct vcpu *cpu, enum cpu_feature feature, uint64_t bit)
+{
+    return cpu_has(cpu, feature) ? bit : 0;
+}
+
+/* APM vol 2, 3.2.9 "Speculation Control MSRs". There is no speculation: the bits are kept, and a barrier is nothing. */
+static uint64_t spec_ctrl_bits(const struct vcpu *cpu)
+{
+    return bit_if(cpu, CPU_FEATURE_IBRS, SPEC_CTRL_IBRS) |
+           bit_if(cpu, CPU_FEATURE_STIBP, SPEC_CTRL_STIBP) |
+           bit_if(cpu, CPU_FEATURE_SSBD, SPEC_CTRL_SSBD) |
+           bit_if(cpu, CPU_FEATURE_PSFD, SPEC_CTRL_PSFD);
+}
+
+static uint64_t pred_cmd_bits(const struct vcpu *cpu)
+{
+    return bit_if(cpu, CPU_FEATURE_IBPB, PRED_CMD_IBPB) |
+           bit_if(cpu, CPU_FEATURE_SBPB, PRED_CMD_SBPB);
+}
+
+/* A mask whose highest bit is 51 is one of physical addresses: it ends where the model's do. */
+uint64_t msr_mask(const struct vcpu *cpu, const struct msr_info *row)
+{
+    bool address = row->mask >> 51 == 1;
+    return address ? row->mask & ((UINT64_C(1) << cpu->model->address_bits) - 1) : row->mask;
+}
+
+static bool exists(const struct vcpu *cpu, const struct msr_info *row)
+{
+    if (row->kind == MSR_SPEC_CTRL)
+        return spec_ctrl_bits(cpu) != 0;
+    return !row->feature || cpu_has(cpu, (enum cpu_feature)row->feature);
+}
+
 const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number)
 {
     unsigned low = 0, high = msr_table_count; /* rows stand in order of their numbers */
@@ -40,7 +76,7 @@ const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number)
         else if (number - row->number >= row->count)
             low = middle + 1;
         else
-            return !row->feature || cpu_has(cpu, (enum cpu_feature)row->feature) ? row : NULL;
+            return exists(cpu, row) ? row : NULL;
     }
     return NULL;
 }
@@ -51,6 +87,8 @@ static bool is_stored(enum msr_kind kind)
     case MSR_CONST:
     case MSR_READONLY:
     case MSR_WRITEONLY:
+    case MSR_COMMAND:
+    case MSR_PRED_CMD:
     case MSR_TSC:
     case MSR_TSC_DEADLINE:
     case MSR_X2APIC:
@@ -147,6 +185,8 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_CONST:
     case MSR_READONLY: *value = row->reset; break;
     case MSR_SMM_CTL:
+    case MSR_COMMAND:
+    case MSR_PRED_CMD:
     case MSR_WRITEONLY: return refuse(cpu, number, false, "write-only");
     case MSR_TSC: *value = msr_tsc(cpu); break;
     case MSR_TSC_DEADLINE:
@@ -206,11 +246,12 @@ static bool is_mtrr_fix(const struct vcpu *cpu, uint64_t value)
     return true;
 }
 
-static bool is_mtrr_phys(const struct msr_info *row, uint32_t number, uint64_t value)
+static bool is_mtrr_phys(const struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                         uint64_t value)
 {
     if (number & 1) /* mask: bit 11 is V */
-        return !(value & ~(row->mask & ~0xffull));
-    return !(value & ~(row->mask & ~0x800ull)) && is_mtrr_type(value & 0xff);
+        return !(value & ~(msr_mask(cpu, row) & ~0xffull));
+    return !(value & ~(msr_mask(cpu, row) & ~0x800ull)) && is_mtrr_type(value & 0xff);
 }
 
 /* The rules of the kinds that are stored as written. */
@@ -221,11 +262,14 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
     case MSR_CANON: return cpu_base_canonical(cpu, value);
     case MSR_PAT: return is_pat(value);
     case MSR_MTRR_FIX: return is_mtrr_fix(cpu, value);
-    case MSR_MTRR_PHYS: return is_mtrr_phys(row, number, value);
-    case MSR_MTRR_DEF: return !(value & ~row->mask) && is_mtrr_type(value & 0xff);
+    case MSR_MTRR_PHYS: return is_mtrr_phys(cpu, row, number, value);
+    case MSR_MTRR_DEF: return !(value & ~msr_mask(cpu, row)) && is_mtrr_type(value & 0xff);
     case MSR_MC_BANK: /* STATUS: only 0, unless HWCR.McStatusWrEn. APM vol 2, 9.3.2.2 */
         return (number & 3) != 1 || value == 0 || (cpu->msr.hwcr & HWCR_MC_STATUS_WR_EN);
-    case MSR_VALUE: return !(value & ~row->mask);
+    case MSR_VALUE:
+    case MSR_COMMAND: return !(value & ~msr_mask(cpu, row));
+    case MSR_SPEC_CTRL: return !(value & ~spec_ctrl_bits(cpu));
+    case MSR_PRED_CMD: return !(value & ~pred_cmd_bits(cpu));
     case MSR_XSS: return !(value & ~xstate_supervisor(cpu));
     default: return true;
     }
@@ -252,7 +296,7 @@ static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_
         cpu_guest_error(cpu, "WRMSR to %s is ignored: HWCR.SmmLock is set", row->name);
         return;
     }
-    *place(cpu, row, row->number) = value & row->mask;
+    *place(cpu, row, row->number) = value & msr_mask(cpu, row);
     smm_view_changed(cpu);
 }
 
@@ -261,12 +305,13 @@ static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_
 static bool write_hwcr(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
     uint64_t kept = cpu->msr.hwcr & (HWCR_SMM_LOCK | HWCR_SMM_PGCFG_LOCK);
+    kept |= value & bit_if(cpu, CPU_FEATURE_CPUID_USER_DIS, HWCR_CPUID_USER_DIS);
     if ((value & HWCR_SMM_PGCFG_LOCK) && cpu_has(cpu, CPU_FEATURE_SMM_PGCFG_LOCK)) {
         if (!cpu->regs.smm)
             return false;
         kept |= HWCR_SMM_PGCFG_LOCK;
     }
-    cpu->msr.hwcr = (value & row->mask) | kept;
+    cpu->msr.hwcr = (value & msr_mask(cpu, row)) | kept;
     return true;
 }
 
@@ -280,7 +325,7 @@ static bool write_segment_base(struct vcpu *cpu, uint32_t number, uint64_t value
 
 static bool write_apic_base(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
-    if (!cpu->intc || (value & ~row->mask) ||
+    if (!cpu->intc || (value & ~msr_mask(cpu, row)) ||
         ((value & APIC_BASE_EXTD) && !cpu_has(cpu, CPU_FEATURE_X2APIC)) ||
         !cpu->intc->write_apic_base(cpu->intc_self, value))
         return false;
@@ -332,17 +377,19 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_DEBUGCTL: /* bits 6:2 must be zero; those above read 0. APM vol 2, 13.1.1.6 */
         if (value & 0x7c)
             return false;
-        cpu->msr.debugctl = value & row->mask;
+        cpu->msr.debugctl = value & msr_mask(cpu, row);
         return true;
-    case MSR_CPUID_OVERRIDE:
-        write_override(cpu, row, number, value);
-        return true;
+    case MSR_CPUID_OVERRIDE: write_override(cpu, row, number, value); return true;
     default: break;
     }
     if (!is_legal(cpu, row, number, value))
         return false;
+    if (!is_stored(row->kind))
+        return true;
     uint64_t *to = row->kind == MSR_PAT ? pat_place(cpu) : place(cpu, row, number);
-    *to = row->kind == MSR_LENIENT ? (value & row->mask) | (row->reset & ~row->mask) : value;
+    *to = row->kind == MSR_LENIENT
+              ? (value & msr_mask(cpu, row)) | (row->reset & ~msr_mask(cpu, row))
+              : value;
     return true;
 }
 

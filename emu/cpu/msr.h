@@ -30,7 +30,10 @@ enum msr_kind {
     MSR_SMM_AREA,
     MSR_SMM_CTL,
     MSR_CPUID_OVERRIDE,
-    MSR_PATCH_LEVEL
+    MSR_PATCH_LEVEL,
+    MSR_COMMAND,
+    MSR_SPEC_CTRL,
+    MSR_PRED_CMD
 };
 
 #define MSR_NOWHERE UINT32_MAX
@@ -41,6 +44,14 @@ enum msr_kind {
 #define HWCR_MON_MWAIT_USER_EN (1u << 10)
 #define HWCR_MC_STATUS_WR_EN (1u << 18)
 #define HWCR_SMM_PGCFG_LOCK (1ull << 33)
+#define HWCR_CPUID_USER_DIS (1ull << 35)
+
+#define SPEC_CTRL_IBRS (1u << 0)
+#define SPEC_CTRL_STIBP (1u << 1)
+#define SPEC_CTRL_SSBD (1u << 2)
+#define SPEC_CTRL_PSFD (1u << 7)
+#define PRED_CMD_IBPB (1u << 0)
+#define PRED_CMD_SBPB (1u << 7)
 
 struct msr_info {
     uint32_t number, count;
@@ -56,6 +67,9 @@ extern const unsigned msr_table_count;
 
 /* The row of a register that exists in this model, or NULL. */
 const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number);
+
+/* The bits of a row that can be written in this model. */
+uint64_t msr_mask(const struct vcpu *cpu, const struct msr_info *row);
 
 /* Put every register into its reset state; the TSC counts from 0. */
 void msr_reset(struct vcpu *cpu);

@@ -88,7 +88,7 @@ void segment_set_null(struct vcpu *cpu, enum seg seg, uint16_t selector)
     struct segment *to = &cpu->regs.seg[seg];
     to->selector = selector;
     to->attr = 0;
-    if (cpu_has(cpu, CPU_FEATURE_NULL_SEL_CLR)) {
+    if (cpu_has(cpu, CPU_FEATURE_NULL_SEL_CLR) || cpu->model->core->clears_null) {
         to->base = 0;
         to->limit = 0;
     }

@@ -313,7 +313,7 @@ static const char *find_invalid(const struct vcpu *cpu, const uint8_t *area, boo
         return "CR0.PG = 1 with CR0.PE = 0";
     if ((cr0 & CR0_NW) && !(cr0 & CR0_CD))
         return "CR0.NW = 1 with CR0.CD = 0";
-    if (get(area, SAVE_CR3) >> CPU_MAXPHYADDR)
+    if (get(area, SAVE_CR3) >> cpu->model->address_bits)
         return "CR3 has unsupported bits";
     if (cr4 & ~control_cr4_valid(cpu))
         return "CR4 has unsupported bits";

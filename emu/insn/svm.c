@@ -20,9 +20,9 @@ static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, uin
     if (step != STEP_NEXT)
         return step;
     *spa = reg_read(cpu, REG_RAX * 8, in->addr_size);
-    if ((*spa & 0xfff) || *spa >> CPU_MAXPHYADDR) {
+    if ((*spa & 0xfff) || *spa >> cpu->model->address_bits) {
         cpu_guest_error(cpu, "VMCB address %llx is not that of a page below 2^%d",
-                        (unsigned long long)*spa, CPU_MAXPHYADDR);
+                        (unsigned long long)*spa, cpu->model->address_bits);
         return cpu_raise_code(cpu, EXC_GP, 0);
     }
     return STEP_NEXT;

@@ -25,6 +25,8 @@ enum step insn_hlt(struct vcpu *cpu, const struct insn *in)
 
 enum step insn_cpuid(struct vcpu *cpu, const struct insn *in)
 {
+    if ((cpu->msr.hwcr & HWCR_CPUID_USER_DIS) && cpu->regs.cpl != 0 && !cpu->regs.smm)
+        return cpu_raise_code(cpu, EXC_GP, 0);
     if (svm_intercepts(cpu, INTERCEPT_CPUID))
         return svm_vmexit_insn(cpu, VMEXIT_CPUID, 0, 0, in->len);
     uint32_t out[4];

@@ -113,7 +113,7 @@ static bool add_interrupt_controllers(struct pacifica_machine *machine)
     const struct apics_config config = {
         .count = machine->cpu_count,
         .pic = machine->pic,
-        .maxphyaddr = CPU_MAXPHYADDR,
+        .maxphyaddr = model->address_bits,
         .x2apic = cpu_model_has(model, CPU_FEATURE_X2APIC),
         .tsc_deadline = cpu_model_has(model, CPU_FEATURE_TSC_DEADLINE),
         .extended = cpu_model_has(model, CPU_FEATURE_EXTAPIC),

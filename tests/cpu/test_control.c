@@ -191,9 +191,10 @@ WITH_KIT(cr3_bit_63_is_not_stored_with_pcide)
 /* rows: pitfalls 5.3, events 12.6 */
 WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
-    const uint64_t valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
-                           CR4_PGE | CR4_PCE | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP |
-                           CR4_SMAP | CR4_PKE;
+    uint64_t valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
+                     CR4_PCE | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE;
+    if (cpu_features[CPU_FEATURE_XSAVE].offered)
+        valid |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_LONG64, 0);
         if (bit == 12)
@@ -311,12 +312,44 @@ WITH_KIT(efer_takes_exactly_the_bits_of_the_model)
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_PROT32, 0);
         uint64_t before = k->cpu->regs.efer;
-        bool legal = bit == 0 || bit == 8 || bit == 11 || bit == 12 || bit == 15;
+        bool legal = bit == 0 || bit == 8 || bit == 11 || bit == 12 || bit == 15 || bit == 18 ||
+                     bit == 21 || (bit == 14 && cpu_features[CPU_FEATURE_FFXSR].offered) ||
+                     (bit == 17 && cpu_features[CPU_FEATURE_MCOMMIT].offered);
         enum step step = write_efer(k, before | 1ull << bit);
         if (legal)
             ck_assert_int_eq(step, STEP_NEXT);
         else
             kit_raised(k, step, EXC_GP, 0);
+    }
+}
+
+WITH_KIT(efer_bits_follow_features)
+{
+    static const struct {
+        const char *model;
+        uint64_t lacks, has;
+    } rows[] = {
+        { "max,-int-wbinvd", EFER_INTWB, EFER_AIBRSE },
+        { "max,-auto-ibrs", EFER_AIBRSE, EFER_INTWB },
+        { "max,-tce", EFER_TCE, EFER_INTWB },
+        { "epyc-naples", EFER_INTWB | EFER_AIBRSE, EFER_TCE | EFER_NXE | EFER_SVME },
+        { "epyc-rome", EFER_AIBRSE, EFER_INTWB },
+        { "epyc-genoa", EFER_MCOMMIT, EFER_INTWB | EFER_AIBRSE },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cpu_model model;
+        ck_assert_int_eq(cpu_model_parse(rows[i].model, &model, NULL), PACIFICA_OK);
+        k->cpu->model = &model;
+        for (unsigned bit = 0; bit < 64; bit++) {
+            kit_mode(k, MODE_PROT32, 0);
+            const uint64_t value = 1ull << bit;
+            enum step step = write_efer(k, k->cpu->regs.efer | value);
+            if (rows[i].has & value)
+                ck_assert_int_eq(step, STEP_NEXT);
+            if (rows[i].lacks & value)
+                kit_raised(k, step, EXC_GP, 0);
+        }
+        k->cpu->model = cpu_model_default();
     }
 }
 
@@ -812,6 +845,7 @@ int main(void)
     tcase_add_test(all, cr8_in_a_guest_follows_v_intr_masking);
     tcase_add_test(all, other_crs_are_ud_before_privilege);
     tcase_add_test(all, efer_takes_exactly_the_bits_of_the_model);
+    tcase_add_test(all, efer_bits_follow_features);
     tcase_add_test(all, efer_lme_cannot_change_with_paging);
     tcase_add_test(all, efer_lma_must_not_differ);
     tcase_add_test(all, efer_svme_needs_svmdis_clear);

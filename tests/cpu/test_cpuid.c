@@ -556,8 +556,8 @@ END_TEST
 
 WITH_KIT(absent_features_gate_instructions_and_bits)
 {
-    struct cpu_model model =
-        parsed("max,-svm,-rdtscp,-pcid,-smap,-invpcid,-syscall,-nx,-tce,-mtrr");
+    struct cpu_model model = parsed("max,-svm,-rdtscp,-pcid,-smap,-invpcid,-syscall,-nx,-tce,-mtrr,"
+                                    "-fxsr-opt,-mcommit,-int-wbinvd,-auto-ibrs");
     k->cpu->model = &model;
     kit_raised(k, EXEC(k, "\x0f\x01\xf9"), EXC_UD, NO_CODE); /* RDTSCP */
     kit_raised(k, EXEC(k, "\x0f\x01\xd9"), EXC_UD, NO_CODE); /* VMMCALL */

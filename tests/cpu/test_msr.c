@@ -58,7 +58,8 @@ WITH_KIT(every_row_reads_its_reset_value)
     for (unsigned i = 0; i < msr_table_count; i++) {
         const struct msr_info *row = &msr_table[i];
         if (row->kind == MSR_WRITEONLY || row->kind == MSR_SMM_CTL || row->kind == MSR_APIC_BASE ||
-            row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE ||
+            row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE || row->kind == MSR_COMMAND ||
+            row->kind == MSR_PRED_CMD || row->kind == MSR_PATCH_LEVEL ||
             row->kind == MSR_CPUID_OVERRIDE || row->kind == MSR_X2APIC ||
             row->kind == MSR_TSC_DEADLINE || row->number == 0xc0010030)
             continue;
@@ -73,21 +74,35 @@ WITH_KIT(values_read_back_and_reserved_bits_fault)
         const struct msr_info *row = &msr_table[i];
         for (uint32_t n = 0; n < row->count; n++) {
             uint32_t number = row->number + n;
+            const uint64_t mask = msr_mask(k->cpu, row);
+            if (!msr_find(k->cpu, number))
+                continue; /* a feature of no model yet */
             switch (row->kind) {
             case MSR_VALUE:
-                accepts(k, number, row->mask);
-                ck_assert_uint_eq(get(k, number), row->mask);
+                accepts(k, number, mask);
+                ck_assert_uint_eq(get(k, number), mask);
                 for (unsigned bit = 0; bit < 64; bit++)
-                    if (!(row->mask >> bit & 1))
+                    if (!(mask >> bit & 1))
                         refuses(k, number, 1ull << bit);
-                ck_assert_uint_eq(get(k, number), row->mask);
+                ck_assert_uint_eq(get(k, number), mask);
                 break;
             case MSR_LENIENT:
                 accepts(k, number, UINT64_MAX);
-                ck_assert_uint_eq(get(k, number), row->mask | row->reset);
+                ck_assert_uint_eq(get(k, number), mask | row->reset);
                 accepts(k, number, 0);
-                ck_assert_uint_eq(get(k, number), row->reset & ~row->mask);
+                ck_assert_uint_eq(get(k, number), row->reset & ~mask);
                 break;
+            case MSR_COMMAND: {
+                uint64_t value;
+                for (unsigned bit = 0; bit < 64; bit++) {
+                    if (mask >> bit & 1)
+                        accepts(k, number, 1ull << bit);
+                    else
+                        refuses(k, number, 1ull << bit);
+                }
+                kit_raised(k, msr_read(k->cpu, number, &value), EXC_GP, 0);
+                break;
+            }
             case MSR_CANON:
                 accepts(k, number, 0xffff800000001000 + n);
                 ck_assert_uint_eq(get(k, number), 0xffff800000001000 + n);
@@ -136,10 +151,10 @@ WITH_KIT(census_of_boot_reads_exists)
     };
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         (void)get(k, numbers[i]);
-    static const uint32_t probes[] = { 0x3a,         0x48,       0x49,       0xe1,       0x1c4,
-                                       0x1d9 + 0x20, 0x560,      0x570,      0x600,      0x802,
-                                       0xd90,        0xda0,      0xc0000104, 0xc0010118, 0xc001011b,
-                                       0xc0010130,   0xc0010140, 0xc0010200, 0xdeadbeef };
+    static const uint32_t probes[] = { 0x3a,       0xe1,       0x1c4,      0x1d9 + 0x20,
+                                       0x560,      0x570,      0x600,      0x802,
+                                       0xd90,      0xc0000104, 0xc0010118, 0xc001011b,
+                                       0xc0010130, 0xc0010142, 0xc00102b0, 0xdeadbeef };
     for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
         absent(k, probes[i]);
 }
@@ -476,6 +491,181 @@ WITH_KIT(privilege_then_permission_map_then_register)
     kit_exited(k, EXEC(k, RDMSR), VMEXIT_MSR, 0, 0, CODE_SPA + 2);
 }
 
+/* --- registers of processor models ----------------------------------------------------------- */
+
+static struct cpu_model use_model(struct kit *k, const char *text)
+{
+    struct cpu_model model;
+    ck_assert_int_eq(cpu_model_parse(text, &model, NULL), PACIFICA_OK);
+    k->cpu->model = cpu_model_default();
+    return model;
+}
+#define USE_MODEL(k, text)                         \
+    struct cpu_model model = use_model((k), text); \
+    (k)->cpu->model = &model
+
+/* Which bits of SPEC_CTRL and PRED_CMD there are: by feature, or the register is not there at all. */
+WITH_KIT(speculation_control_follows_features)
+{
+    static const struct {
+        const char *model;
+        uint64_t spec_ctrl, pred_cmd;
+    } rows[] = {
+        { "epyc-naples", 0, 0 },
+        { "ryzen-zen-plus", 0, 0 },
+        { "epyc-rome", 7, 1 },
+        { "ryzen-zen2", 6, 1 }, /* without IBRS */
+        { "epyc-milan", 0x87, 1 },
+        { "ryzen-zen4", 0x87, 1 },
+        { "epyc-turin", 0x87, 0x81 },
+        { "max", 0x87, 0x81 },
+        { "max,-ibrs,-stibp,-amd-psfd", 4, 0x81 },
+        { "max,-ibrs,-stibp,-amd-psfd,-amd-ssbd,-ibpb", 0, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        USE_MODEL(k, rows[i].model);
+        if (rows[i].spec_ctrl == 0)
+            absent(k, 0x48);
+        if (rows[i].pred_cmd == 0)
+            absent(k, 0x49);
+        for (unsigned bit = 0; bit < 64; bit++) {
+            const uint64_t value = 1ull << bit;
+            if (rows[i].spec_ctrl & value) {
+                accepts(k, 0x48, value);
+                ck_assert_uint_eq(get(k, 0x48), value);
+            } else {
+                refuses(k, 0x48, value);
+            }
+            if (rows[i].pred_cmd & value)
+                accepts(k, 0x49, value);
+            else
+                refuses(k, 0x49, value);
+        }
+        uint64_t value;
+        kit_raised(k, msr_read(k->cpu, 0x49, &value), EXC_GP, 0);
+        k->cpu->model = cpu_model_default();
+    }
+}
+
+WITH_KIT(registers_of_features_are_absent_without_them)
+{
+    static const struct {
+        const char *model;
+        uint32_t number;
+    } rows[] = {
+        { "max,-virt-ssbd", 0xc001011f },
+        { "epyc-genoa", 0xc001011f },
+        { "max,-prefetch-ctl-msr", 0xc0000108 },
+        { "ryzen-zen3", 0xc0000108 },
+        { "max,-osvw", 0xc0010140 },
+        { "max,-osvw", 0xc0010141 },
+        { "max,-flush-l1d", 0x10b },
+        { "epyc-milan", 0x10b },
+        { "max,-tsc-adjust", 0x3b },
+        { "epyc-genoa", 0x3b },
+        { "epyc-turin", 0x6e0 },
+        { "max,-mca", 0xc0010400 },
+        { "ryzen-zen2", 0x800 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        USE_MODEL(k, rows[i].model);
+        absent(k, rows[i].number);
+        k->cpu->model = cpu_model_default();
+    }
+}
+
+/* What a register has after reset, and what of it can be written; the others ignore all (none) or #GP (bad). */
+WITH_KIT(registers_of_the_part)
+{
+    static const struct {
+        uint32_t number;
+        uint64_t reset, written, reads, bad;
+    } rows[] = {
+        { 0x48, 0, 0x87, 0x87, 8 },
+        { 0xfe, 0x508, 0, 0x508, 0x508 },
+        { 0xc0000108, 0, 0x2f, 0x2f, 0x10 },
+        { 0xc0010010, 0x20601, UINT64_MAX, 0x7e0601, 0 },
+        { 0xc0010055, 0, UINT64_MAX, 0, 0 },
+        { 0xc0010061, 0, UINT64_MAX, 0, 0 },
+        { 0xc0010062, 0, 1, 0, 0 },
+        { 0xc0010063, 0, UINT64_MAX, 0, 0 },
+        { 0xc0010064, 0x8000000000000828, 0, 0x8000000000000828, 0 },
+        { 0xc001006b, 0, UINT64_MAX, 0, 0 },
+        { 0xc001011f, 0, 4, 4, 2 },
+        { 0xc0010140, 4, 0, 4, 0 },
+        { 0xc0010141, 0, 15, 0, 0 },
+        { 0xc0010293, 0x828, 0, 0x828, 0 },
+        { 0xc0010296, 0, UINT64_MAX, 0x7f7f7f, 0 },
+        { 0xc0010299, 0x000a1003, 0, 0x000a1003, 0 },
+        { 0xc001029a, 0, UINT64_MAX, 0, 0 },
+        { 0xc001029b, 0, UINT64_MAX, 0, 0 },
+        { 0xc0010400, 0, UINT64_MAX, 0, 0 },
+        { 0xc0010409, 0, UINT64_MAX, 0, 0 },
+        { 0xc0011029, 2, 0x202, 0x202, 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ck_assert_uint_eq(get(k, rows[i].number), rows[i].reset);
+        if (rows[i].bad)
+            refuses(k, rows[i].number, rows[i].bad);
+        if (rows[i].number == 0xfe)
+            continue;
+        accepts(k, rows[i].number, rows[i].written);
+        ck_assert_uint_eq(get(k, rows[i].number), rows[i].reads);
+    }
+    msr_reset(k->cpu);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        ck_assert_uint_eq(get(k, rows[i].number), rows[i].reset);
+}
+
+/* Registers that hold physical addresses take those that the model has. */
+WITH_KIT(addresses_end_where_the_model_says)
+{
+    for (unsigned bits = 48; bits <= 52; bits += 4) {
+        USE_MODEL(k, bits == 48 ? "epyc-milan" : "epyc-genoa");
+        ck_assert_uint_eq(model.address_bits, bits);
+        const uint64_t top = 1ull << (bits - 1);
+        accepts(k, 0x200, top | 6); /* MTRR base */
+        refuses(k, 0x200, top << 1 | 6);
+        accepts(k, 0xc0010016, top); /* IORR */
+        refuses(k, 0xc0010016, top << 1);
+        accepts(k, 0xc0010117, top); /* VM_HSAVE_PA */
+        refuses(k, 0xc0010117, top << 1);
+        accepts(k, 0x1b, top | 0x900);
+        refuses(k, 0x1b, top << 1 | 0x900);
+        accepts(k, 0xc001001d, UINT64_MAX); /* TOP_MEM2 ignores the others */
+        ck_assert_uint_eq(get(k, 0xc001001d), (top << 1) - 0x800000);
+        k->cpu->model = cpu_model_default();
+    }
+}
+
+WITH_KIT(hwcr_cpuid_user_dis_faults_above_level_0)
+{
+    accepts(k, 0xc0010015, get(k, 0xc0010015) | HWCR_CPUID_USER_DIS);
+    ck_assert_uint_eq(get(k, 0xc0010015) >> 35 & 1, 1);
+    ck_assert_int_eq(EXEC(k, "\x0f\xa2"), STEP_NEXT);
+    kit_mode(k, MODE_LONG64, 3);
+    kit_raised(k, EXEC(k, "\x0f\xa2"), EXC_GP, 0);
+    k->cpu->regs.smm = true;
+    ck_assert_int_eq(EXEC(k, "\x0f\xa2"), STEP_NEXT);
+    k->cpu->regs.smm = false;
+    accepts(k, 0xc0010015, get(k, 0xc0010015) & ~HWCR_CPUID_USER_DIS);
+    ck_assert_int_eq(EXEC(k, "\x0f\xa2"), STEP_NEXT);
+    USE_MODEL(k, "epyc-milan");
+    accepts(k, 0xc0010015, UINT64_MAX & ~HWCR_SMM_PGCFG_LOCK);
+    ck_assert_uint_eq(get(k, 0xc0010015) >> 35 & 1, 0);
+    k->cpu->model = cpu_model_default();
+}
+
+/* A guest's CPUID that HWCR forbids is #GP(0), whether or not it is intercepted: exceptions come before intercepts. */
+WITH_KIT(hwcr_cpuid_user_dis_comes_before_the_intercept)
+{
+    accepts(k, 0xc0010015, get(k, 0xc0010015) | HWCR_CPUID_USER_DIS);
+    kit_mode(k, MODE_LONG64, 3);
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_CPUID);
+    kit_raised(k, EXEC(k, "\x0f\xa2"), EXC_GP, 0);
+}
+
 int main(void)
 {
     Suite *suite = suite_create("msr");
@@ -505,6 +695,12 @@ int main(void)
     tcase_add_test(all, instructions_use_ecx_and_edx_eax);
     tcase_add_test(all, unknown_msr_is_gp_and_told);
     tcase_add_test(all, privilege_then_permission_map_then_register);
+    tcase_add_test(all, speculation_control_follows_features);
+    tcase_add_test(all, registers_of_features_are_absent_without_them);
+    tcase_add_test(all, registers_of_the_part);
+    tcase_add_test(all, addresses_end_where_the_model_says);
+    tcase_add_test(all, hwcr_cpuid_user_dis_faults_above_level_0);
+    tcase_add_test(all, hwcr_cpuid_user_dis_comes_before_the_intercept);
     suite_add_tcase(suite, all);
     return kit_run(suite);
 }

@@ -94,11 +94,24 @@ WITH_KIT(null_selector_clears_the_base)
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, 0);
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].selector, 3);
     struct cpu_model old = *k->cpu->model;
-    old.features[CPU_FEATURE_NULL_SEL_CLR / 32] &= ~(1u << CPU_FEATURE_NULL_SEL_CLR % 32);
+    old.features[CPU_FEATURE_NULL_SEL_CLR] = false;
     k->cpu->model = &old;
     k->cpu->regs.seg[SEG_FS].base = 0x1234;
     ck_assert_int_eq(mov(k, MOV_FS_AX, 0), STEP_NEXT);
     ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, 0x1234);
+    static const struct {
+        const char *model;
+        uint64_t base;
+    } rows[] = {
+        { "epyc-naples", 0x1234 }, { "ryzen-zen-plus", 0x1234 }, { "epyc-rome", 0 },
+        { "ryzen-zen2", 0 },       { "epyc-milan", 0 },          { "epyc-genoa", 0 },
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) { /* Zen 2 has no bit for it */
+        ck_assert_int_eq(cpu_model_parse(rows[i].model, &old, NULL), PACIFICA_OK);
+        k->cpu->regs.seg[SEG_FS].base = 0x1234;
+        ck_assert_int_eq(mov(k, MOV_FS_AX, 0), STEP_NEXT);
+        ck_assert_uint_eq(k->cpu->regs.seg[SEG_FS].base, rows[i].base);
+    }
 }
 
 /* rows: events 13.9, pitfalls 3.6 */

@@ -307,7 +307,7 @@ START_TEST(lahf_and_sahf_need_their_feature_in_64_bit_mode)
 {
     struct cpu_model model = *cpu->model;
     cpu->model = &model;
-    model.features[CPU_FEATURE_LAHF_LM / 32] &= ~(1u << (CPU_FEATURE_LAHF_LM % 32));
+    model.features[CPU_FEATURE_LAHF_LM] = false;
     rig_expect_fault(rig, EXEC(rig, 0x9f), EXC_UD, 0);
     rig_expect_fault(rig, EXEC(rig, 0x9e), EXC_UD, 0);
     cpu->model = cpu_model_default();
