@@ -27,16 +27,19 @@ extern const struct fp_form __start_fp_forms[], __stop_fp_forms[];
 
 /* Two sources: op b, a. `imm` is "" or "$1, ". */
 #define SCALAR_FORMS(kind, op, imm)                  \
+    FORM(kind, "v" op " " imm "%xmm0, %xmm1, %xmm0") \
     FORM(kind, op " " imm "%xmm1, %xmm0")            \
     FORM(kind, op " " imm "(%rdi), %xmm0")           \
     FORM(kind, "v" op " " imm "%xmm2, %xmm1, %xmm0") \
     FORM(kind, "v" op " " imm "(%rdi), %xmm1, %xmm0")
 #define PACKED_FORMS(kind, op, imm)                  \
+    FORM(kind, "v" op " " imm "%ymm0, %ymm1, %ymm0") \
     SCALAR_FORMS(kind, op, imm)                      \
     FORM(kind, "v" op " " imm "%ymm2, %ymm1, %ymm0") \
     FORM(kind, "v" op " " imm "(%rdi), %ymm0, %ymm0")
 /* One source. */
 #define UNARY_FORMS_128(kind, op, imm)        \
+    FORM(kind, op " " imm "%xmm0, %xmm0")     \
     FORM(kind, op " " imm "%xmm1, %xmm0")     \
     FORM(kind, op " " imm "(%rdi), %xmm0")    \
     FORM(kind, "v" op " " imm "%xmm1, %xmm0") \
@@ -46,10 +49,12 @@ extern const struct fp_form __start_fp_forms[], __stop_fp_forms[];
     FORM(kind, "v" op " " imm "%ymm1, %ymm0") \
     FORM(kind, "v" op " " imm "(%rdi), %ymm0")
 #define WIDENING_FORMS(kind, op)       \
+    FORM(kind, "v" op " %xmm0, %ymm0") \
     UNARY_FORMS_128(kind, op, "")      \
     FORM(kind, "v" op " %xmm1, %ymm0") \
     FORM(kind, "v" op " (%rdi), %ymm0")
 #define NARROWING_FORMS(kind, op)        \
+    FORM(kind, "v" op " %ymm0, %xmm0")   \
     FORM(kind, op " %xmm1, %xmm0")       \
     FORM(kind, op " (%rdi), %xmm0")      \
     FORM(kind, "v" op " %xmm1, %xmm0")   \
@@ -224,6 +229,7 @@ SCALAR_FORMS(S, "rcpss", "")
 SCALAR_FORMS(S, "rsqrtss", "")
 
 #define FMA_FORMS(kind, op, reg)                      \
+    FORM(kind, op " %" reg "0, %" reg "1, %" reg "0") \
     FORM(kind, op " %" reg "2, %" reg "1, %" reg "0") \
     FORM(kind, op " (%rdi), %" reg "1, %" reg "0")
 #define FMA_PACKED_FORMS(op)     \

@@ -362,6 +362,19 @@ START_TEST(reserved_bits_of_mxcsr_are_gp)
 }
 END_TEST
 
+/* rows: pitfalls 7.7 */
+START_TEST(mxcsr_has_no_mm_without_misaligned_sse_mode)
+{
+    struct cpu_model model = *cpu->model;
+    cpu->model = &model;
+    model.features[CPU_FEATURE_MISALIGNSSE] = false;
+    rig_put(rig, DATA, MXCSR_MM);
+    FAULT(EXC_GP, 0x0f, 0xae, 0x17);
+    rig_put(rig, DATA, 0xffff);
+    RUN(0x0f, 0xae, 0x17);
+}
+END_TEST
+
 START_TEST(mxcsr_is_stored_in_four_bytes)
 {
     cpu->simd.mxcsr = 0x2ffff;
@@ -399,6 +412,7 @@ int main(void)
         approximations_are_within_their_bound,
         packed_approximations_take_every_element,
         reserved_bits_of_mxcsr_are_gp,
+        mxcsr_has_no_mm_without_misaligned_sse_mode,
         mxcsr_is_stored_in_four_bytes,
     };
     Suite *suite = suite_create("conversions of floating point in vector registers");
