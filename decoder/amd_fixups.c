@@ -70,6 +70,16 @@ static bool fix_pause(struct insn *insn, enum cpu_mode mode)
     return true;
 }
 
+/* VPINSRD and VPEXTRD with VEX.W are their 64-bit forms, which outside 64-bit mode are #UD: measured on Zen 4. Both are in
+ * map 3, so that the VEX has three bytes; prefixes stand before it. */
+static bool fix_vex_width(const struct insn *insn, enum cpu_mode mode)
+{
+    unsigned at = 0;
+    while (at + 2 < insn->len && insn->bytes[at] != 0xc4)
+        at++;
+    return mode == MODE_LONG64 || !(insn->bytes[at + 2] & 0x80);
+}
+
 static bool is_far(const struct insn *insn)
 {
     return insn->count > 0 && insn->op[0].kind == OPERAND_MEM && insn->opcode == 0xff &&
@@ -114,6 +124,12 @@ bool amd_fixup(struct insn *insn, enum cpu_mode mode)
     case ZYDIS_MNEMONIC_LFS:
     case ZYDIS_MNEMONIC_LGS: return fix_far_width(insn);
     case ZYDIS_MNEMONIC_VMCALL: return true;
+    case ZYDIS_MNEMONIC_VPINSRD:
+    case ZYDIS_MNEMONIC_VPEXTRD: return fix_vex_width(insn, mode);
+    /* With VEX these are Knights Corner's: #UD on AMD. */
+    case ZYDIS_MNEMONIC_POPCNT:
+    case ZYDIS_MNEMONIC_LZCNT:
+    case ZYDIS_MNEMONIC_TZCNT: return !insn->vex;
     default: break;
     }
     if (insn->mnemonic == ZYDIS_MNEMONIC_VMMCALL)
