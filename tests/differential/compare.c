@@ -33,6 +33,7 @@ static uint64_t masked[MASK_COUNT];
 enum special {
     UPPER_HALF,
     UPPER_RSP,
+    COMPAT_RSP,
     RF_BETWEEN,
     UNDEFINED_LENGTH,
     PARTIAL_POPA,
@@ -46,6 +47,8 @@ static struct {
 } specials[SPECIAL_COUNT] = {
     [UPPER_HALF] = { "present_bit_of_upper_half", "Linux, sanitize_error_code()", 0 },
     [UPPER_RSP] = { "upper_half_of_rsp_of_16_bit", "Linux, espfix64", 0 },
+    [COMPAT_RSP] = { "upper_half_of_rsp_left_behind",
+                     "a far transfer to compatibility mode: APM vol 1, 3.1.2, undefined", 0 },
     [RF_BETWEEN] = { "rf_of_db_after_iret_or_iteration",
                      "KVM intercepts #DB and pushes the RF of its #VMEXIT; APM vol 2, 3.1.6", 0 },
     [NULL_RPL] = { "rpl_of_null_selectors",
@@ -78,7 +81,8 @@ static bool has_code(uint32_t vector)
 }
 
 /* Linux does not tell level 3 whether a page of its own half, or the last one below it, is there. */
-static bool same_exception(const struct diff_outcome *a, const struct diff_outcome *b)
+static bool same_exception(const struct diff_case *ran, const struct diff_outcome *a,
+                           const struct diff_outcome *b)
 {
     uint32_t differ = a->code ^ b->code;
     if (a->vector != b->vector)
@@ -87,6 +91,8 @@ static bool same_exception(const struct diff_outcome *a, const struct diff_outco
         specials[UPPER_HALF].count++;
         differ &= ~1u;
     }
+    if (a->vector == EXC_PF && same_operand(ran, a->cr2, b->cr2))
+        return differ == 0;
     return (!has_code(a->vector) || differ == 0) && (a->vector != EXC_PF || a->cr2 == b->cr2);
 }
 
@@ -110,7 +116,11 @@ static bool same_registers(const struct diff_case *ran, const struct diff_outcom
             specials[UPPER_RSP].count++; /* left there by Linux's way back to a 16-bit stack */
             differ = (uint32_t)differ;
         }
-        if (differ && i != REG_RSP && a->vector != EXC_DB &&
+        if (i == REG_RSP && ran->mode == DIFF_64 && a->after.seg[SEG_CS] != DIFF_CS64) {
+            specials[COMPAT_RSP].count += differ >> 32 != 0;
+            differ = (uint32_t)differ;
+        }
+        if (differ && i != REG_RSP && !diff_completed(ran, a) &&
             (ran->mnemonic == ZYDIS_MNEMONIC_POPA || ran->mnemonic == ZYDIS_MNEMONIC_POPAD)) {
             specials[PARTIAL_POPA].count++;
             differ = 0;
@@ -170,7 +180,7 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
         ran->repeats && (ran->before.rflags & FLAG_RF) && native->after.rip == ran->before.rip;
     bool loaded = ran->mnemonic == ZYDIS_MNEMONIC_IRET || ran->mnemonic == ZYDIS_MNEMONIC_IRETD ||
                   ran->mnemonic == ZYDIS_MNEMONIC_IRETQ;
-    if (native->vector == EXC_DB && (between || loaded)) {
+    if (native->vector == EXC_DB && (between || loaded || ran->gathers)) {
         specials[RF_BETWEEN].count++;
         flags &= ~(uint64_t)FLAG_RF;
     }
@@ -182,11 +192,14 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
         specials[UNDEFINED_LENGTH].count++;
         return true;
     }
+    if (skip_fp(ran, native, emulated))
+        return true;
     if (!native->done || native->signal || !emulated->done)
         return false;
-    return same_exception(native, emulated) && same_registers(ran, native, emulated) &&
+    return same_exception(ran, native, emulated) && same_registers(ran, native, emulated) &&
            !((native->after.rflags ^ emulated->after.rflags) & flags) &&
-           same_memory(native, emulated) && native->steps == emulated->steps;
+           same_memory(native, emulated) && native->steps == emulated->steps &&
+           same_fp(ran, native, emulated);
 }
 
 void compare_print_masks(void)
@@ -230,13 +243,24 @@ static void print_value(const char *name, uint64_t before, uint64_t native, uint
             native != emulated ? "  <--" : "");
 }
 
-static void print_memory(const char *who, const struct diff_outcome *outcome)
+/* The changed bytes; of many, those around the first that differ. */
+static void print_memory(const struct diff_outcome *native, const struct diff_outcome *emulated)
 {
-    unsigned n = outcome->changed < DIFF_SAMPLE ? outcome->changed : DIFF_SAMPLE;
-    fprintf(stderr, "  %s: %u bytes changed at +%x:", who, outcome->changed, outcome->first);
-    for (unsigned i = 0; i < n; i++)
-        fprintf(stderr, " %02x", outcome->sample[i]);
-    fprintf(stderr, "\n");
+    const struct diff_outcome *sides[2] = { native, emulated };
+    uint32_t limit = native->changed < emulated->changed ? native->changed : emulated->changed;
+    uint32_t at = 0;
+    while (native->first == emulated->first && at < limit && at < DIFF_SAMPLE &&
+           native->sample[at] == emulated->sample[at])
+        at++;
+    at = at < 32 ? 0 : at & ~15u;
+    for (unsigned side = 0; side < 2; side++) {
+        const struct diff_outcome *out = sides[side];
+        fprintf(stderr, "  %s: %u bytes changed at +%x; from +%x:", side ? "here" : "native",
+                out->changed, out->first, out->first + at);
+        for (uint32_t i = at; i < at + 32 && i < out->changed && i < DIFF_SAMPLE; i++)
+            fprintf(stderr, " %02x", out->sample[i]);
+        fprintf(stderr, "\n");
+    }
 }
 
 void compare_describe(const struct diff_case *ran, const struct diff_outcome *native,
@@ -262,11 +286,10 @@ void compare_describe(const struct diff_case *ran, const struct diff_outcome *na
     print_value("code", 0, native->code, emulated->code);
     if (native->vector == EXC_PF || emulated->vector == EXC_PF)
         print_value("cr2", 0, native->cr2, emulated->cr2);
+    describe_fp(ran, native, emulated);
     print_value("steps", 1, native->steps, emulated->steps);
-    if (native->changed || emulated->changed) {
-        print_memory("native", native);
-        print_memory("here", emulated);
-    }
+    if (native->changed || emulated->changed)
+        print_memory(native, emulated);
     if (!native->done || native->signal)
         fprintf(stderr, "  native: ended by signal %d\n", native->signal);
     if (!emulated->done)

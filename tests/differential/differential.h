@@ -1,13 +1,14 @@
 /* The native oracle: one instruction on the workstation's own processor and here, from the same state.
  *
  * Linear addresses are the same on both sides: one page of code, and 64 KiB of which some are data (diff_page_of()). In
- * 16-bit code CS begins DIFF_CODE16 bytes below the code. The segments of segments.def begin at the data. RFLAGS.TF is set,
- * so that a #DB ends each instruction; string instructions go on for DIFF_STEPS_MAX iterations. */
+ * 16-bit code CS begins DIFF_CODE16 bytes below the code. The segments of segments.def begin at the data. A #BP behind the
+ * instruction ends it or, with RFLAGS.TF, a #DB; string instructions go on for DIFF_STEPS_MAX iterations. */
 #ifndef TESTS_DIFFERENTIAL_H
 #define TESTS_DIFFERENTIAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "emu/cpu/state.h"
 
@@ -23,7 +24,7 @@
 #define DIFF_CODE_BYTES 24u /* of a case: the longest instruction and what makes it too long */
 #define DIFF_STEPS_MAX 100u
 #define DIFF_BATCH 8192u
-#define DIFF_SAMPLE 32u
+#define DIFF_SAMPLE 1024u /* an XSAVE image and more */
 
 /* Selectors: Linux's own, and two of the process's LDT. */
 #define DIFF_CS32 0x23u
@@ -45,21 +46,40 @@ static inline uint16_t diff_selector(unsigned segment)
 
 enum diff_mode { DIFF_64, DIFF_32, DIFF_16, DIFF_MODES };
 
+/* x87, SSE and AVX state; the fields of an XSAVE image in its order. No padding: it is compared as bytes. */
+struct diff_fp {
+    uint16_t fcw, fsw;
+    uint16_t used, fop; /* used: the abridged tag word */
+    uint64_t fip, fdp;
+    uint8_t st[8][16]; /* ST(0)-ST(7): ten bytes each, the others are 0 */
+    uint8_t xmm[16][16];
+    uint8_t high[16][16]; /* upper halves of YMM0-YMM15 */
+    uint32_t mxcsr, none;
+};
+
 struct diff_state {
     uint64_t r[16]; /* in the order of enum reg */
     uint64_t rip, rflags, fs_base, gs_base;
     uint16_t seg[6]; /* selectors, in the order of enum seg */
+    struct diff_fp fp;
 };
 
 struct diff_case {
     struct diff_state before; /* rip is the offset in CS */
     uint8_t bytes[DIFF_CODE_BYTES];
     uint16_t mnemonic; /* 0: no instruction */
+    uint16_t kind;     /* of forms.c; 0: none */
     uint8_t mode;      /* enum diff_mode */
+    uint8_t len;       /* of the instruction */
     bool repeats;      /* a string instruction with a repeat prefix */
+    bool breaks;       /* an INT3 behind the instruction ends it, not RFLAGS.TF */
+    bool gathers;
+    bool parts;       /* an operand that is accessed in parts, of which some may fault */
+    uint16_t large;   /* its bytes, 0: it is not */
+    uint64_t operand; /* and its linear address */
 };
 
-/* What an instruction did. vector is 1 (#DB) when it just completed. */
+/* What an instruction did. vector is 1 (#DB) or, where the case breaks, 3 (#BP) when it just completed. */
 struct diff_outcome {
     struct diff_state after;
     uint64_t cr2, hash; /* hash of the changed bytes */
@@ -70,6 +90,11 @@ struct diff_outcome {
     int16_t signal; /* native: of what ended it when it was no exception of the processor, else 0 */
     uint8_t sample[DIFF_SAMPLE];
 };
+
+static inline bool diff_completed(const struct diff_case *ran, const struct diff_outcome *out)
+{
+    return out->vector == (ran->breaks ? EXC_BP : EXC_DB);
+}
 
 /* What of the data became different: `now` is not the same as `old`. */
 static inline void diff_describe(struct diff_outcome *out, const uint8_t *old, const uint8_t *now)
@@ -117,12 +142,21 @@ uint64_t random_edge(struct diff_random *random);
 
 /* --- generate.c: instructions and states --- */
 struct diff_forms;
-struct diff_forms *forms_new(void); /* finds every encoding of the instruction table */
+/* Find every encoding of the instruction table; `only`, if not NULL: of mnemonics that begin so. */
+struct diff_forms *forms_new(const char *only);
 void forms_free(struct diff_forms *forms);
+unsigned forms_modes(const struct diff_forms *forms); /* that have one: bits */
 void forms_print(const struct diff_forms *forms);
-/* Make a case. `data` is the memory it will find. */
+void forms_tally(struct diff_forms *forms, const struct diff_case *ran);
+/* Forms that ran less than `wanted` times, and those that never run: why. modes: bits. */
+void coverage_print(const struct diff_forms *forms, uint64_t wanted, unsigned modes);
+/* Make a case. `data` is the memory it will find; `fp` what the registers hold that it does not use. */
 void generate_case(const struct diff_forms *forms, struct diff_random *random, unsigned mode,
-                   const uint8_t *data, struct diff_case *made);
+                   const uint8_t *data, const struct diff_fp *fp, struct diff_case *made);
+
+/* --- draw_fp.c: floating-point state, and numbers in the data --- */
+void draw_fp_default(struct diff_random *random, struct diff_fp *fp);
+void fill_fp(struct diff_random *random, uint8_t *data);
 
 /* --- selectors.c: for instructions on segment registers; see struct far_tables --- */
 struct insn;
@@ -135,8 +169,11 @@ void aim_selectors(const struct insn *in, struct diff_random *random, struct dif
 
 /* --- native.c: false where the workstation cannot run the mode --- */
 bool native_setup(void);
+void native_unpin(void); /* the parent may run anywhere; after the last native_descriptor() */
 bool native_has_mode(unsigned mode);
 bool native_follows_amd(void);
+/* A bit of CPUID. reg: enum cpuid_register */
+bool native_feature(uint32_t leaf, unsigned reg, unsigned bit);
 /* Can the child load segment registers and put FS and GS right again? */
 bool native_loads_segments(void);
 /* What LAR and LSL say of a GDT entry to level 3: attributes as in struct segment. false: nothing. */
@@ -162,5 +199,17 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
 void compare_describe(const struct diff_case *ran, const struct diff_outcome *native,
                       const struct diff_outcome *emulated);
 void compare_print_masks(void);
+
+/* --- compare_fp.c: x87, SSE and AVX state --- */
+bool same_fp(const struct diff_case *ran, const struct diff_outcome *native,
+             const struct diff_outcome *emulated);
+void describe_fp(const struct diff_case *ran, const struct diff_outcome *native,
+                 const struct diff_outcome *emulated);
+void fp_print_masks(void);
+/* Are both in a large operand? Then it is not told which of its bytes faults first. */
+bool same_operand(const struct diff_case *ran, uint64_t a, uint64_t b);
+/* Can the two not be compared at all? */
+bool skip_fp(const struct diff_case *ran, const struct diff_outcome *native,
+             const struct diff_outcome *emulated);
 
 #endif

@@ -151,7 +151,9 @@ static void make_registers(struct vcpu *cpu)
     struct cpu_regs *regs = &cpu->regs;
     regs->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
     regs->cr3 = PML4_SPA;
-    regs->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
+    regs->cr4 = CR4_PAE | CR4_PGE | CR4_PSE | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP |
+                CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
     regs->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
     regs->gdtr = (struct table_register){ .base = SYSTEM_LA + GDT_SPA, .limit = 0x7f };
     regs->idtr = (struct table_register){ .base = SYSTEM_LA + IDT_SPA, .limit = 0xfff };
@@ -224,11 +226,54 @@ static void load_segments(struct vcpu *cpu, const struct diff_case *wanted)
     cpu->regs.cpl = 3;
 }
 
+static void load_fp(struct vcpu *cpu, const struct diff_fp *fp)
+{
+    unsigned top = fp->fsw >> FSW_TOP_SHIFT & 7;
+    cpu->x87.fcw = fp->fcw;
+    cpu->x87.fsw = fp->fsw;
+    cpu->x87.used = (uint8_t)fp->used;
+    cpu->x87.fop = fp->fop;
+    cpu->x87.fip = fp->fip;
+    cpu->x87.fdp = fp->fdp;
+    cpu->x87.fcs = cpu->x87.fds = 0;
+    cpu->simd.mxcsr = fp->mxcsr;
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(&cpu->x87.reg[(top + i) & 7].mant, fp->st[i], 8);
+        memcpy(&cpu->x87.reg[(top + i) & 7].se, fp->st[i] + 8, 2);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(cpu->simd.v[i].u8, fp->xmm[i], 16);
+        memcpy(cpu->simd.v[i].u8 + 16, fp->high[i], 16);
+        memset(cpu->simd.v[i].u8 + 32, 0, 32);
+    }
+}
+
+static void read_fp(const struct vcpu *cpu, struct diff_fp *fp)
+{
+    unsigned top = cpu->x87.fsw >> FSW_TOP_SHIFT & 7;
+    fp->fcw = cpu->x87.fcw;
+    fp->fsw = cpu->x87.fsw;
+    fp->used = cpu->x87.used;
+    fp->fop = cpu->x87.fop;
+    fp->fip = cpu->x87.fip;
+    fp->fdp = cpu->x87.fdp;
+    fp->mxcsr = cpu->simd.mxcsr;
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(fp->st[i], &cpu->x87.reg[(top + i) & 7].mant, 8);
+        memcpy(fp->st[i] + 8, &cpu->x87.reg[(top + i) & 7].se, 2);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(fp->xmm[i], cpu->simd.v[i].u8, 16);
+        memcpy(fp->high[i], cpu->simd.v[i].u8 + 16, 16);
+    }
+}
+
 static void load_state(struct diff_emulated *e, const struct diff_state *state,
                        const struct diff_case *wanted)
 {
     struct vcpu *cpu = e->cpu;
     load_segments(cpu, wanted);
+    load_fp(cpu, &state->fp);
     memcpy(cpu->r, state->r, sizeof(state->r));
     cpu->r[REG_RIP] = state->rip;
     cpu_set_rflags(cpu, state->rflags);
@@ -260,6 +305,7 @@ static bool run_to_handler(struct diff_emulated *e, struct diff_outcome *out)
     out->after.seg[SEG_SS] = (uint16_t)phys_read(e->memory, frame + 32, 8);
     out->after.fs_base = cpu->regs.seg[SEG_FS].base;
     out->after.gs_base = cpu->regs.seg[SEG_GS].base;
+    read_fp(cpu, &out->after.fp);
     out->cr2 = cpu->regs.cr2;
     return true;
 }

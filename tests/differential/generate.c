@@ -36,15 +36,17 @@ static void put(struct draft *d, unsigned byte)
         d->bytes[d->len++] = (uint8_t)byte;
 }
 
-static void put_odd_prefixes(struct draft *d, struct diff_random *random)
+/* `vex`: mostly those that may stand before VEX. */
+static void put_odd_prefixes(struct draft *d, struct diff_random *random, bool vex)
 {
-    static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x26, 0x2e, 0x36,
-                                        0x3e, 0x64, 0x65, 0x67, 0x66, 0xf0, 0x48 };
+    static const uint8_t prefixes[] = { 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                        0x67, 0x66, 0xf2, 0xf3, 0x66, 0xf0, 0x48 };
     unsigned count = random_chance(random, 35) ? 1 + random_below(random, 3) : 0;
+    unsigned kinds = vex && random_chance(random, 90) ? 8 : sizeof(prefixes);
     if (random_chance(random, 1))
         count += random_below(random, 14); /* around the limit of 15 bytes */
     for (unsigned i = 0; i < count; i++)
-        put(d, prefixes[random_below(random, sizeof(prefixes))]);
+        put(d, prefixes[random_below(random, kinds)]);
 }
 
 static void put_value(struct draft *d, uint64_t value, unsigned bytes)
@@ -56,8 +58,9 @@ static void put_value(struct draft *d, uint64_t value, unsigned bytes)
 /* ModRM, SIB, displacement and more immediate bytes than anything needs. */
 static void put_operands(struct draft *d, struct diff_random *random, const struct form *form)
 {
-    unsigned mod = form->memory ? random_below(random, 3) : 3, rm = random_below(random, 8);
-    put(d, mod << 6 | form->reg << 3 | rm);
+    unsigned mod = form->memory ? random_below(random, 3) : 3;
+    unsigned rm = form->rm == ANY_RM ? random_below(random, 8) : form->rm;
+    put(d, mod << 6 | (unsigned)form->reg << 3 | rm);
     if (mod < 3 && rm == 4 && !d->addr16)
         put(d, (unsigned)random_bits(random) & 0xff);
     if (mod == 1)
@@ -72,16 +75,15 @@ static void put_operands(struct draft *d, struct diff_random *random, const stru
 static void draft_form(struct draft *d, struct diff_random *random, const struct form *form,
                        unsigned mode)
 {
-    unsigned rex = mode == DIFF_64 && random_chance(random, 60)
-                       ? 0x40 | ((unsigned)random_bits(random) & 15)
-                       : 0;
-    if (form->map >= MAP_VEX38)
-        rex &= 15;
-    put_odd_prefixes(d, random);
+    struct form_extra extra = { .vvvv = 15, .two_bytes = random_chance(random, 50) };
+    if (mode == DIFF_64 && random_chance(random, 60))
+        extra.rex = 0x40 | ((unsigned)random_bits(random) & 7);
+    if (form->vvvv || random_chance(random, 2))
+        extra.vvvv = random_below(random, 16);
+    put_odd_prefixes(d, random, form->map >= MAP_VEX0F);
     bool has67 = d->len > 0 && memchr(d->bytes, 0x67, d->len);
     d->addr16 = mode == DIFF_16 ? !has67 : mode == DIFF_32 && has67;
-    unsigned vvvv = form->opcode == 0xf0 ? 15 : random_below(random, 16);
-    d->len += put_opcode(d->bytes + d->len, form, mode, vvvv, rex);
+    d->len += put_opcode(d->bytes + d->len, form, mode, &extra);
     d->opcode_end = d->len;
     put_operands(d, random, form);
 }
@@ -89,7 +91,7 @@ static void draft_form(struct draft *d, struct diff_random *random, const struct
 /* Bytes of no particular form: most are #UD, or not ours. */
 static void draft_garbage(struct draft *d, struct diff_random *random)
 {
-    put_odd_prefixes(d, random);
+    put_odd_prefixes(d, random, false);
     if (random_chance(random, 60))
         put(d, 0x0f);
     put(d, (unsigned)random_bits(random) & 0xff);
@@ -362,6 +364,29 @@ static uint64_t bit_offset(const struct insn *in, const struct diff_state *state
     return (uint64_t)(bit >> 3);
 }
 
+/* MASKMOVQ and its kin store where rDI says. */
+static bool is_masked_store(const struct insn *in)
+{
+    return in->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ || in->mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU ||
+           in->mnemonic == ZYDIS_MNEMONIC_VMASKMOVDQU;
+}
+
+/* Do all elements of a gather lie where it is harmless? */
+static bool gathers_harmless(const struct insn *in, const struct diff_case *made)
+{
+    const struct diff_fp *fp = &made->before.fp;
+    unsigned size = in->opcode & 1 ? 8 : 4;
+    for (unsigned i = 0; i < 32; i += size) {
+        int64_t index = 0;
+        memcpy(&index, i < 16 ? fp->xmm[in->vindex] + i : fp->high[in->vindex] + i - 16, size);
+        index = size == 4 ? (int32_t)index : index;
+        uint64_t off = effective(in, &made->before) + ((uint64_t)index << in->scale);
+        if (!reaches_harmless(made, in->seg, off & size_mask(in->addr_size)))
+            return false;
+    }
+    return true;
+}
+
 /* Point everything at what is harmless. */
 static void place(const struct insn *in, struct draft *d, struct diff_random *random,
                   struct diff_case *made, const uint8_t *data)
@@ -379,6 +404,8 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
         uint64_t target = aim(random, made->mode);
         if (in->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B && random_chance(random, 75))
             target &= ~UINT64_C(15);
+        if (is_floating(in) && random_chance(random, 75))
+            target = aim_fp(in, random);
         tame_bit_offset(in, random, state);
         aim_selectors(in, random, made, d->bytes, &target);
         aim_operand(in, d, state, target - segment_base(made, in->seg));
@@ -389,6 +416,10 @@ static void place(const struct insn *in, struct draft *d, struct diff_random *ra
     }
     if (!has_memory(in) && uses_selectors(in))
         aim_selectors(in, random, made, d->bytes, &la);
+    if (is_masked_store(in)) {
+        la = random_chance(random, 75) ? aim_fp(in, random) : aim(random, made->mode);
+        state->r[REG_RDI] = la - segment_base(made, in->seg);
+    }
     favour(in, random, made, data, la);
 }
 
@@ -411,6 +442,12 @@ static bool is_safe(const struct insn *in, const struct diff_case *made)
     if (in->mnemonic == ZYDIS_MNEMONIC_CLZERO &&
         !reaches_harmless(made, in->seg, state->r[REG_RAX] & mask))
         return false;
+    if (is_masked_store(in))
+        return reaches_harmless(made, in->seg, state->r[REG_RDI] & mask);
+    if (is_state(in) && (state->r[REG_RAX] & NATIVE_ONLY))
+        return false;
+    if (is_gather(in) && !gathers_harmless(in, made))
+        return false;
     if (is_string(in))
         return reaches_harmless(made, in->seg, state->r[REG_RSI] & mask) &&
                reaches_harmless(made, SEG_ES, state->r[REG_RDI] & mask);
@@ -418,7 +455,7 @@ static bool is_safe(const struct insn *in, const struct diff_case *made)
            reaches_harmless(made, in->seg, (effective(in, state) + bit_offset(in, state)) & mask);
 }
 
-/* VEX, EVEX and XOP lead to much that is not offered here. */
+/* EVEX and XOP, and VEX of other sets, lead to much that is not offered here. */
 static bool may_be_vector(const struct draft *d)
 {
     uint8_t opcode = d->bytes[d->opcode_end - 1];
@@ -432,18 +469,53 @@ static enum decode_status decode(const struct draft *d, unsigned mode, struct in
     return decode_insn(d->bytes, DIFF_CODE_BYTES, diff_cpu_mode(mode), in);
 }
 
-static bool try_case(const struct form_list *list, struct diff_random *random, unsigned mode,
-                     const uint8_t *data, struct diff_case *made)
+static bool leaves_pointers(const struct insn *in)
 {
+    return is_x87(in) && !is_transcendental(in->mnemonic) &&
+           in->mnemonic != ZYDIS_MNEMONIC_FNSTENV && in->mnemonic != ZYDIS_MNEMONIC_FNSAVE;
+}
+
+/* FNSTENV to the last of the data that can be written: shows FOP, FIP and FDP, which an XSAVE image does not. */
+static unsigned put_fnstenv(uint8_t *at, unsigned mode)
+{
+    const uint32_t la = (uint32_t)DIFF_DATA + RW_BYTES - 32, off = RW_BYTES - 32;
+    static const uint8_t opcodes[DIFF_MODES][3] = { { 0xd9, 0x34, 0x25 },
+                                                    { 0xd9, 0x35 },
+                                                    { 0xd9, 0x36 } };
+    unsigned n = mode == DIFF_64 ? 3 : 2, bytes = mode == DIFF_16 ? 2 : 4;
+    memcpy(at, opcodes[mode], n);
+    memcpy(at + n, mode == DIFF_16 ? &off : &la, bytes);
+    return n + bytes;
+}
+
+/* What ends it: an INT3 behind it, which costs less than a #DB does under a hypervisor, where it goes on behind itself. */
+static void choose_end(const struct insn *in, struct diff_random *random, struct diff_case *made)
+{
+    made->breaks = !(in->flags & INSN_ENDS_BLOCK) && !is_string(in) && !leaves_segment(in) &&
+                   !uses_selectors(in) && random_chance(random, 85);
+    if (!made->breaks)
+        return;
+    unsigned end = in->len;
+    if (leaves_pointers(in) && random_chance(random, 30))
+        end += put_fnstenv(made->bytes + end, made->mode);
+    made->bytes[end] = 0xcc;
+    made->before.rflags &= ~(uint64_t)FLAG_TF;
+}
+
+static bool try_case(const struct diff_forms *forms, struct diff_random *random, unsigned mode,
+                     const uint8_t *data, const struct diff_fp *fp, struct diff_case *made)
+{
+    const struct form_list *list = &forms->modes[mode];
     struct draft d = { .len = 0 };
     struct insn in;
     *made = (struct diff_case){ .mode = (uint8_t)mode };
+    made->before.fp = *fp;
     draw_state(random, made);
-    bool garbage = random_chance(random, 10);
+    bool garbage = random_chance(random, 5);
     if (garbage) {
         draft_garbage(&d, random);
     } else {
-        unsigned which = random_below(random, list->mnemonic_count);
+        unsigned which = random_below(random, list->kind_count);
         unsigned first = list->first[which], count = list->first[which + 1] - first;
         draft_form(&d, random, &list->forms[first + random_below(random, count)], mode);
     }
@@ -453,12 +525,20 @@ static bool try_case(const struct form_list *list, struct diff_random *random, u
             return false;
         if (leaves_segment(&in) && made->before.seg[SEG_SS] != DIFF_DS)
             return false; /* Linux does not come back from 64-bit code with a 16-bit stack */
+        draw_fp(&in, random, &made->before);
         place(&in, &d, random, made, data); /* and perhaps change a displacement */
         if (decode(&d, mode, &in) != DECODE_OK || !may_run(&in) || !is_safe(&in, made))
             return false;
         made->mnemonic = in.mnemonic;
+        made->kind = form_kind_of(forms, &in);
+        made->len = in.len;
+        uint64_t off = effective(&in, &made->before);
+        if (has_memory(&in))
+            find_parts(&in, to_linear(made, in.seg, off), off, made);
         memcpy(made->bytes, d.bytes, in.len);
         memset(made->bytes + in.len, 0x90, sizeof(made->bytes) - in.len);
+        in.flags = insn_lookup(in.mnemonic)->flags;
+        choose_end(&in, random, made);
         return true;
     }
     if (looks_excluded(d.bytes) || (garbage && may_be_vector(&d)))
@@ -468,8 +548,8 @@ static bool try_case(const struct form_list *list, struct diff_random *random, u
 }
 
 void generate_case(const struct diff_forms *forms, struct diff_random *random, unsigned mode,
-                   const uint8_t *data, struct diff_case *made)
+                   const uint8_t *data, const struct diff_fp *fp, struct diff_case *made)
 {
-    while (!try_case(&forms->modes[mode], random, mode, data, made)) {
+    while (!try_case(forms, random, mode, data, fp, made)) {
     }
 }

@@ -11,8 +11,9 @@
 
 struct options {
     uint64_t seed, count;
+    uint64_t coverage;        /* tell which forms ran less often than this */
     unsigned reported, modes; /* modes: bits */
-    bool coverage;
+    const char *only;         /* mnemonics that begin so */
 };
 
 static uint64_t by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1], by_vector[256], by_mode[DIFF_MODES];
@@ -21,7 +22,7 @@ static uint64_t differing[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 static void usage(void)
 {
     (void)fputs("usage: differential [--seed N] [--count N] [--modes 64,32,16] [--report N] "
-                "[--coverage]\n"
+                "[--coverage N] [--only MNEMONIC]\n"
                 "Compares random instructions with the workstation's processor.\n",
                 stderr);
     exit(2);
@@ -52,8 +53,10 @@ static struct options parse(int argc, char **argv)
             const char *text = argv[++i];
             options.modes = (strstr(text, "64") ? 1u : 0) | (strstr(text, "32") ? 2u : 0) |
                             (strstr(text, "16") ? 4u : 0);
-        } else if (strcmp(argv[i], "--coverage") == 0)
-            options.coverage = true;
+        } else if (strcmp(argv[i], "--only") == 0 && argv[i + 1])
+            options.only = argv[++i];
+        else if (strcmp(argv[i], "--coverage") == 0)
+            options.coverage = number(argv[++i]);
         else
             usage();
     }
@@ -78,17 +81,11 @@ static void tally(const struct diff_case *ran, const struct diff_outcome *native
     by_mode[ran->mode]++;
 }
 
-static void print_coverage(bool all)
+static void print_totals(void)
 {
     unsigned mnemonics = 0;
-    for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
-        if (!by_mnemonic[m])
-            continue;
-        mnemonics++;
-        if (all)
-            printf("%-12s %llu\n", ZydisMnemonicGetString((ZydisMnemonic)m),
-                   (unsigned long long)by_mnemonic[m]);
-    }
+    for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++)
+        mnemonics += by_mnemonic[m] != 0;
     printf("%u mnemonics; %llu byte sequences that are no instruction\n", mnemonics,
            (unsigned long long)by_mnemonic[0]);
     printf("modes: 64-bit %llu, 32-bit %llu, 16-bit %llu\n", (unsigned long long)by_mode[DIFF_64],
@@ -115,6 +112,7 @@ struct run {
     struct diff_outcome *outcomes; /* native, shared with the child */
     struct diff_outcome *here;
     uint8_t data[DIFF_DATA_BYTES];
+    struct diff_fp fp;
     struct diff_random random;
     uint64_t mismatches;
 };
@@ -138,10 +136,12 @@ static void run_batch(struct run *run, const struct options *options, unsigned c
         uint64_t value = random_edge(&run->random);
         memcpy(run->data + i, &value, 8);
     }
+    fill_fp(&run->random, run->data);
     fill_selectors(&run->random, run->data);
+    draw_fp_default(&run->random, &run->fp);
     for (unsigned i = 0; i < count; i++)
         generate_case(run->forms, &run->random, choose_mode(&run->random, options->modes),
-                      run->data, &run->cases[i]);
+                      run->data, &run->fp, &run->cases[i]);
     native_start(run->cases, run->outcomes, count, run->data);
     emulated_data(run->emulated, run->data);
     for (unsigned i = 0; i < count; i++)
@@ -149,6 +149,7 @@ static void run_batch(struct run *run, const struct options *options, unsigned c
     native_finish(run->outcomes);
     for (unsigned i = 0; i < count; i++) {
         tally(&run->cases[i], &run->outcomes[i]);
+        forms_tally(run->forms, &run->cases[i]);
         if (compare_outcomes(&run->cases[i], &run->outcomes[i], &run->here[i]))
             continue;
         differing[run->cases[i].mnemonic]++;
@@ -171,7 +172,7 @@ int main(int argc, char **argv)
             options.modes &= ~(1u << mode);
         }
     run.random.state = options.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    run.forms = forms_new();
+    run.forms = forms_new(options.only);
     run.emulated = emulated_new();
     run.cases = calloc(DIFF_BATCH, sizeof(*run.cases));
     run.outcomes = native_shared(DIFF_BATCH * sizeof(*run.outcomes));
@@ -180,15 +181,23 @@ int main(int argc, char **argv)
         (void)fputs("differential: cannot begin\n", stderr);
         return EXIT_FAILURE;
     }
+    native_unpin();
     forms_print(run.forms);
+    options.modes &= forms_modes(run.forms);
+    if (!options.modes) {
+        (void)fputs("differential: no such instruction\n", stderr);
+        return EXIT_FAILURE;
+    }
     for (uint64_t done = 0; done < options.count;) {
         unsigned count =
             options.count - done < DIFF_BATCH ? (unsigned)(options.count - done) : DIFF_BATCH;
         run_batch(&run, &options, count);
         done += count;
     }
-    print_coverage(options.coverage);
+    print_totals();
+    coverage_print(run.forms, options.coverage, options.modes);
     compare_print_masks();
+    fp_print_masks();
     print_differing();
     printf("seed %llu: %llu comparisons, %llu differences\n", (unsigned long long)options.seed,
            (unsigned long long)options.count, (unsigned long long)run.mismatches);

@@ -38,7 +38,9 @@ static const uint8_t greg_of[16] = { 13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4
 /* What the handler needs. The child has it by itself; `progress` points into shared memory. */
 static struct {
     bool modes[DIFF_MODES];
-    bool fsgsbase;
+    bool fsgsbase, avx, amd;
+    unsigned processor; /* on which the child runs */
+    uint64_t anywhere[16];
     volatile unsigned *progress; /* the case that runs */
     const struct diff_case *cases;
     struct diff_outcome *outcomes;
@@ -121,8 +123,44 @@ static void load_segments(const struct diff_state *state)
     __asm__ volatile("wrgsbase %0" : : "r"(state->gs_base));
 }
 
+/* The image that the signal saved, and that its return loads: FXSAVE's 512 bytes, XSAVE's header, upper halves. Other
+ * components (AVX-512) stay as they are. */
+static void read_fp(struct diff_fp *fp, const uint8_t *image)
+{
+    memcpy(&fp->fcw, image, 2);
+    memcpy(&fp->fsw, image + 2, 2);
+    fp->used = image[4];
+    memcpy(&fp->fop, image + 6, 2);
+    memcpy(&fp->fip, image + 8, 8);
+    memcpy(&fp->fdp, image + 16, 8);
+    memcpy(&fp->mxcsr, image + 24, 4);
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(fp->st[i], image + 32 + 16 * i, 10);
+    memcpy(fp->xmm, image + 160, sizeof(fp->xmm));
+    if (native.avx)
+        memcpy(fp->high, image + 576, sizeof(fp->high));
+}
+
+static void load_fp(const struct diff_fp *fp, uint8_t *image)
+{
+    memcpy(image, &fp->fcw, 2);
+    memcpy(image + 2, &fp->fsw, 2);
+    image[4] = (uint8_t)fp->used;
+    memcpy(image + 6, &fp->fop, 2);
+    memcpy(image + 8, &fp->fip, 8);
+    memcpy(image + 16, &fp->fdp, 8);
+    memcpy(image + 24, &fp->mxcsr, 4);
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(image + 32 + 16 * i, fp->st[i], 10);
+    memcpy(image + 160, fp->xmm, sizeof(fp->xmm));
+    if (!native.avx)
+        return;
+    memcpy(image + 576, fp->high, sizeof(fp->high));
+    image[512] |= XCR0_X87 | XCR0_SSE | XCR0_AVX;
+}
+
 /* false: a string instruction is to go on. */
-static bool record(int number, const greg_t *g)
+static bool record(int number, const greg_t *g, const uint8_t *image)
 {
     const struct diff_case *ran = &native.cases[*native.progress];
     struct diff_outcome *out = &native.outcomes[*native.progress];
@@ -136,6 +174,7 @@ static bool record(int number, const greg_t *g)
     out->after.rip = (uint64_t)g[GREG_RIP];
     out->after.rflags = (uint64_t)g[GREG_EFL];
     read_segments(&out->after, (uint64_t)g[GREG_CSGSFS]);
+    read_fp(&out->after.fp, image);
     out->code = (uint32_t)g[GREG_ERR];
     out->cr2 = (uint64_t)g[GREG_CR2];
     out->signal = (int16_t)(number == SIGSYS ? number : 0);
@@ -145,7 +184,7 @@ static bool record(int number, const greg_t *g)
     return true;
 }
 
-static void prepare(greg_t *g)
+static void prepare(greg_t *g, uint8_t *image)
 {
     const struct diff_case *next = &native.cases[*native.progress];
     put_code(next, false);
@@ -154,6 +193,7 @@ static void prepare(greg_t *g)
     g[GREG_RIP] = (greg_t)next->before.rip;
     g[GREG_EFL] = (greg_t)next->before.rflags;
     g[GREG_CSGSFS] = (greg_t)(next->before.seg[SEG_CS] | (uint64_t)next->before.seg[SEG_SS] << 48);
+    load_fp(&next->before.fp, image);
     load_segments(&next->before);
 }
 
@@ -164,9 +204,10 @@ static void on_signal(int number, siginfo_t *info, void *context)
     __asm__ volatile("pushfq\n\tandq $~0x244000, (%%rsp)\n\tpopfq" : : : "memory", "cc");
     ucontext_t *uc = context;
     greg_t *g = uc->uc_mcontext.gregs;
+    uint8_t *image = (uint8_t *)uc->uc_mcontext.fpregs;
     (void)info;
     if (native.running) {
-        if (!record(number, g))
+        if (!record(number, g, image))
             return;
         ++*native.progress;
     }
@@ -174,10 +215,19 @@ static void on_signal(int number, siginfo_t *info, void *context)
     if (*native.progress == native.count)
         (void)raw_syscall(SYS_exit_group, 0, 0, 0);
     uc->uc_flags |= STRICT_SS;
-    prepare(g);
+    prepare(g, image);
 }
 
 /* --- the child --- */
+
+/* One of Linux's segments has the processor's number in its limit, which LSL shows. */
+static void pin_to_processor(void)
+{
+    uint64_t mask[16] = { 0 };
+    if (native.processor < 64 * 16)
+        mask[native.processor / 64] = UINT64_C(1) << native.processor % 64;
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask);
+}
 
 static void sandbox(void)
 {
@@ -201,6 +251,7 @@ static void sandbox(void)
 
 static void child_main(void)
 {
+    pin_to_processor();
     static const int signals[] = { SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGBUS, SIGSYS };
     stack_t stack = { .ss_sp = native.stack, .ss_size = sizeof(native.stack) };
     struct sigaction action = { .sa_sigaction = on_signal,
@@ -272,20 +323,43 @@ static bool map_at(uint64_t address, size_t bytes, int protection)
                 0) == (void *)(uintptr_t)address;
 }
 
-/* One of Linux's segments has the processor's number in its limit, which LSL shows. */
-static void pin_to_processor(void)
+/* Where the child will run, and the parent until it has asked for the segments. */
+static void choose_processor(void)
 {
-    unsigned cpu;
-    uint64_t mask[16] = { 0 };
-    if (syscall(SYS_getcpu, &cpu, NULL, NULL) != 0 || cpu >= 64 * 16)
-        return;
-    mask[cpu / 64] = UINT64_C(1) << cpu % 64;
-    (void)syscall(SYS_sched_setaffinity, 0, sizeof(mask), mask);
+    if (syscall(SYS_getcpu, &native.processor, NULL, NULL) != 0)
+        native.processor = 0;
+    (void)syscall(SYS_sched_getaffinity, 0, sizeof(native.anywhere), native.anywhere);
+    pin_to_processor();
+}
+
+void native_unpin(void)
+{
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof(native.anywhere), native.anywhere);
+}
+
+static bool is_amd(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(0, &eax, &ebx, &ecx, &edx) || ebx != signature_AMD_ebx)
+        return false;
+    (void)__get_cpuid(1, &eax, &ebx, &ecx, &edx);
+    return ((eax >> 8) & 15) + ((eax >> 20) & 255) >= 0x19;
+}
+
+bool native_feature(uint32_t leaf, unsigned reg, unsigned bit)
+{
+    unsigned answer[4] = { 0 };
+    unsigned sub = leaf < 0x80000000 ? leaf >> 16 : 0; /* CPUID_SUB1 */
+    leaf -= sub << 16;
+    return __get_cpuid_count(leaf, sub, &answer[0], &answer[1], &answer[2], &answer[3]) &&
+           (answer[reg] >> bit & 1);
 }
 
 bool native_setup(void)
 {
-    pin_to_processor();
+    choose_processor();
+    native.amd = is_amd();
+    native.avx = native_feature(1, 2, 28) && native_feature(1, 2, 27);
     bool mapped = map_at(DIFF_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
     for (unsigned n = 0; n < DIFF_DATA_PAGES; n++)
         mapped = mapped && map_at(DIFF_DATA + 4096 * diff_page_of(n), 4096, PROT_READ | PROT_WRITE);
@@ -323,11 +397,7 @@ bool native_descriptor(uint16_t selector, uint16_t *attr, uint32_t *limit)
 
 bool native_follows_amd(void)
 {
-    unsigned eax, ebx, ecx, edx;
-    if (!__get_cpuid(0, &eax, &ebx, &ecx, &edx) || ebx != signature_AMD_ebx)
-        return false;
-    (void)__get_cpuid(1, &eax, &ebx, &ecx, &edx);
-    return ((eax >> 8) & 15) + ((eax >> 20) & 255) >= 0x19;
+    return native.amd;
 }
 
 void *native_shared(unsigned long bytes)
@@ -398,6 +468,18 @@ bool native_has_mode(unsigned mode)
 
 bool native_follows_amd(void)
 {
+    return false;
+}
+
+void native_unpin(void)
+{
+}
+
+bool native_feature(uint32_t leaf, unsigned reg, unsigned bit)
+{
+    (void)leaf;
+    (void)reg;
+    (void)bit;
     return false;
 }
 
