@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define PACKED 0
 #define USER false
 #define SUPERVISOR true
 const struct xstate_info xstates[XSTATE_COUNT] = {
@@ -19,7 +18,6 @@ const struct xstate_info xstates[XSTATE_COUNT] = {
 #include "emu/cpu/xstate.def"
 #undef XSTATE
 };
-#undef PACKED
 #undef USER
 #undef SUPERVISOR
 
@@ -59,18 +57,6 @@ static unsigned align(unsigned at, unsigned alignment)
     return (at + alignment - 1) / alignment * alignment;
 }
 
-/* CHOICE: components lie close together, as on AMD's parts: a model without one has no hole for it. */
-unsigned xstate_offset(const struct vcpu *cpu, enum xstate n)
-{
-    unsigned at = XSTATE_EXTENDED;
-    if (xstates[n].bit < 2)
-        return xstates[n].offset;
-    for (unsigned i = 0; i < n; i++)
-        if (xstates[i].bit >= 2 && !xstates[i].supervisor && exists(cpu, i))
-            at += xstates[i].size;
-    return at;
-}
-
 unsigned xstate_compacted_offset(uint64_t xcomp_bv, enum xstate n)
 {
     unsigned at = XSTATE_EXTENDED;
@@ -83,12 +69,12 @@ unsigned xstate_compacted_offset(uint64_t xcomp_bv, enum xstate n)
 }
 
 /* Bytes of an area with these components. */
-static unsigned standard_bytes(const struct vcpu *cpu, uint64_t mask)
+static unsigned standard_bytes(uint64_t mask)
 {
     unsigned bytes = XSTATE_EXTENDED;
     for (unsigned n = 0; n < XSTATE_COUNT; n++)
         if (xstates[n].bit >= 2 && (mask & bit_of(n)))
-            bytes = xstate_offset(cpu, (enum xstate)n) + xstates[n].size;
+            bytes = xstates[n].offset + xstates[n].size;
     return bytes;
 }
 
@@ -153,7 +139,7 @@ static void leaf_component(const struct vcpu *cpu, uint32_t sub, uint32_t out[4]
         if (xstates[n].bit != sub || sub < 2 || !exists(cpu, n))
             continue;
         out[CPUID_EAX] = xstates[n].size;
-        out[CPUID_EBX] = xstates[n].supervisor ? 0 : xstate_offset(cpu, (enum xstate)n);
+        out[CPUID_EBX] = xstates[n].supervisor ? 0 : xstates[n].offset;
         out[CPUID_ECX] = xstates[n].supervisor | (xstates[n].alignment == 64 ? 2u : 0);
     }
 }
@@ -166,8 +152,8 @@ void xstate_leaf(const struct vcpu *cpu, uint32_t sub, uint32_t out[4])
         return;
     if (sub == 0) {
         out[CPUID_EAX] = (uint32_t)user;
-        out[CPUID_EBX] = standard_bytes(cpu, cpu->simd.xcr0);
-        out[CPUID_ECX] = standard_bytes(cpu, user);
+        out[CPUID_EBX] = standard_bytes(cpu->simd.xcr0);
+        out[CPUID_ECX] = standard_bytes(user);
         out[CPUID_EDX] = (uint32_t)(user >> 32);
     } else if (sub == 1) {
         for (int f = 1; f < CPU_FEATURE_COUNT; f++)

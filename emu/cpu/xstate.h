@@ -23,14 +23,13 @@ extern const struct xstate_info xstates[XSTATE_COUNT];
 #define XSTATE_HEADER 512u   /* offset of the header: XSTATE_BV, XCOMP_BV, reserved */
 #define XSTATE_EXTENDED 576u /* where components other than x87 and SSE begin */
 #define XSTATE_COMPACTED (UINT64_C(1) << 63) /* in XCOMP_BV */
-#define XSTATE_AREA_MAX 1024u /* bytes of the largest area; a test holds it against the table */
+#define XSTATE_AREA_MAX 2496u /* bytes of the largest area; a test holds it against the table */
 
 /* Bits of XCR0 and of XSS that the model has. */
 uint64_t xstate_user(const struct vcpu *cpu);
 uint64_t xstate_supervisor(const struct vcpu *cpu);
 
-/* Where a component lies: in the standard form, or in a compacted area that has the components of XCOMP_BV. */
-unsigned xstate_offset(const struct vcpu *cpu, enum xstate n);
+/* Where a component lies in a compacted area that has the components of XCOMP_BV. */
 unsigned xstate_compacted_offset(uint64_t xcomp_bv, enum xstate n);
 
 /* May XSETBV write the value to XCR0? APM vol 2, 11.5.2. */

@@ -126,7 +126,7 @@ static enum step save_standard(struct vcpu *cpu, const struct insn *in, bool opt
         image_put_mxcsr(cpu, &image);
     for (unsigned n = XSTATE_SSE; n < XSTATE_COUNT; n++)
         if (has(save, (enum xstate)n))
-            image_put_component(cpu, &image, (enum xstate)n, xstate_offset(cpu, (enum xstate)n));
+            image_put_component(cpu, &image, (enum xstate)n, xstates[n].offset);
     image_add(&image, AT_XSTATE_BV, 8);
     step = image_probe(cpu, &image);
     if (step == STEP_NEXT)
@@ -214,10 +214,9 @@ static enum mxcsr_source mxcsr_source(uint64_t rfbm, uint64_t bv, uint64_t layou
     return bv & XCR0_SSE ? MXCSR_LOADED : MXCSR_INITIAL;
 }
 
-static unsigned place_of(const struct vcpu *cpu, uint64_t layout, unsigned n)
+static unsigned place_of(uint64_t layout, unsigned n)
 {
-    return layout ? xstate_compacted_offset(layout, (enum xstate)n)
-                  : xstate_offset(cpu, (enum xstate)n);
+    return layout ? xstate_compacted_offset(layout, (enum xstate)n) : xstates[n].offset;
 }
 
 static enum step restore(struct vcpu *cpu, const struct insn *in, bool supervisor)
@@ -242,7 +241,7 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
         image_add(&image, AT_MXCSR, 4);
     for (unsigned n = 0; n < XSTATE_COUNT; n++)
         if (has(rfbm & bv, (enum xstate)n))
-            image_add_component(&image, (enum xstate)n, place_of(cpu, layout, n));
+            image_add_component(&image, (enum xstate)n, place_of(layout, n));
     step = image_load(cpu, &image);
     if (step != STEP_NEXT)
         return step;
@@ -253,7 +252,7 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
         cpu->simd.mxcsr = mxcsr == MXCSR_LOADED ? image_get_mxcsr(&image) : MXCSR_RESET;
     for (unsigned n = 0; n < XSTATE_COUNT; n++) {
         if (has(rfbm & bv, (enum xstate)n))
-            image_get_component(cpu, &image, (enum xstate)n, place_of(cpu, layout, n));
+            image_get_component(cpu, &image, (enum xstate)n, place_of(layout, n));
         else if (has(rfbm, (enum xstate)n))
             image_init_component(cpu, &image, (enum xstate)n);
     }

@@ -6,7 +6,8 @@
 #define AT_BV XSTATE_HEADER
 #define AT_XCOMP (XSTATE_HEADER + 8)
 #define AT_AVX 576
-#define AT_PKRU 832
+#define AT_PKRU 2432
+#define AT_PKRU_COMPACTED 832 /* with all components */
 #define COMPACTED XSTATE_COMPACTED
 
 /* --- checks --- */
@@ -394,6 +395,7 @@ static void restore_and_spoil(struct rig *rig, bool compacted)
     area_put(rig, 160, 1, 0xee);
     area_put(rig, AT_AVX, 1, 0xee);
     area_put(rig, AT_PKRU, 4, 0xeeeeeeee);
+    area_put(rig, AT_PKRU_COMPACTED, 4, 0xeeeeeeee);
 }
 
 /* Which components were stored again? */
@@ -402,7 +404,10 @@ static uint64_t stored(struct rig *rig)
     return (area_get(rig, 0, 2) != 0xeeee ? XCR0_X87 : 0) |
            (area_get(rig, 160, 1) != 0xee ? XCR0_SSE : 0) |
            (area_get(rig, AT_AVX, 1) != 0xee ? XCR0_AVX : 0) |
-           (area_get(rig, AT_PKRU, 4) != 0xeeeeeeee ? XCR0_PKRU : 0);
+           (area_get(rig, AT_PKRU, 4) != 0xeeeeeeee ||
+                    area_get(rig, AT_PKRU_COMPACTED, 4) != 0xeeeeeeee
+                ? XCR0_PKRU
+                : 0);
 }
 
 WITH_RIG(unmodified_components_are_not_stored_again)
@@ -606,20 +611,20 @@ static void expect_leaf(struct rig *rig, uint32_t sub, uint32_t a, uint32_t b, u
 WITH_RIG(cpuid_describes_the_area)
 {
     struct vcpu *cpu = &rig->cpu;
-    expect_leaf(rig, 0, XSTATE_ALL, 840, 840, 0);
+    expect_leaf(rig, 0, XSTATE_ALL, 2440, 2440, 0);
     expect_leaf(rig, 1, 0xf, 840, 0, 0);
     expect_leaf(rig, 2, 256, 576, 0, 0);
-    expect_leaf(rig, 9, 8, 832, 0, 0);
+    expect_leaf(rig, 9, 8, 2432, 0, 0); /* as Milan and Genoa have it */
     for (uint32_t sub = 3; sub < 70; sub++)
         if (sub != 9)
             expect_leaf(rig, sub, 0, 0, 0, 0);
     cpu->simd.xcr0 = 1; /* what is enabled counts in EBX */
-    expect_leaf(rig, 0, XSTATE_ALL, 576, 840, 0);
+    expect_leaf(rig, 0, XSTATE_ALL, 576, 2440, 0);
     cpu->simd.xcr0 = 0x203;
-    expect_leaf(rig, 0, XSTATE_ALL, 840, 840, 0);
+    expect_leaf(rig, 0, XSTATE_ALL, 2440, 2440, 0);
     expect_leaf(rig, 1, 0xf, 584, 0, 0);
     cpu->simd.xcr0 = 7;
-    expect_leaf(rig, 0, XSTATE_ALL, 832, 840, 0);
+    expect_leaf(rig, 0, XSTATE_ALL, 832, 2440, 0);
     use_model(rig, "max,-xsave");
     for (uint32_t sub = 0; sub < 12; sub++)
         expect_leaf(rig, sub, 0, 0, 0, 0);
@@ -629,8 +634,10 @@ WITH_RIG(cpuid_describes_the_area)
 WITH_RIG(no_area_is_larger_than_its_copy)
 {
     unsigned bytes = XSTATE_EXTENDED;
-    for (unsigned n = 0; n < XSTATE_COUNT; n++)
+    for (unsigned n = 0; n < XSTATE_COUNT; n++) {
         bytes += xstates[n].bit < 2 ? 0 : (xstates[n].size + 63u) & ~63u;
+        ck_assert_uint_le(xstates[n].offset + xstates[n].size, XSTATE_AREA_MAX);
+    }
     ck_assert_uint_le(bytes, XSTATE_AREA_MAX);
     (void)rig;
 }
