@@ -15,11 +15,15 @@
 
 static struct rig *rig;
 static struct vcpu *cpu;
+static struct cpu_model model;
 
 static void setup(void)
 {
     rig = rig_new(MODE_LONG64);
     cpu = &rig->cpu;
+    model = *cpu->model;
+    model.features[CPU_FEATURE_MISALIGNSSE] = true;
+    cpu->model = &model;
     cpu->regs.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
     cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
     cpu->simd.mxcsr = MXCSR_RESET;

@@ -365,8 +365,6 @@ END_TEST
 /* rows: pitfalls 7.7 */
 START_TEST(mxcsr_has_no_mm_without_misaligned_sse_mode)
 {
-    struct cpu_model model = *cpu->model;
-    cpu->model = &model;
     model.features[CPU_FEATURE_MISALIGNSSE] = false;
     rig_put(rig, DATA, MXCSR_MM);
     FAULT(EXC_GP, 0x0f, 0xae, 0x17);
