@@ -1,13 +1,13 @@
 /* Integer vector instructions: what encodings do to the rest of registers, memory operands and their faults, MMX state,
- * strings. Results are compared with the processor in test_vector_int.c. Runs everywhere. */
+ * bit fields. Results are compared with the processor in test_vector_int.c. Runs everywhere. */
 #include "tests/insn/rig.h"
 
 static struct rig *rig;
 static struct vcpu *cpu;
 
-static void start(enum cpu_mode mode)
+static void setup(void)
 {
-    rig = rig_new(mode);
+    rig = rig_new(MODE_LONG64);
     cpu = &rig->cpu;
     cpu->regs.cr4 |= CR4_OSFXSR | CR4_OSXSAVE;
     cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
@@ -15,11 +15,6 @@ static void start(enum cpu_mode mode)
     for (unsigned i = 0; i < 16; i++)
         for (unsigned k = 0; k < 64; k++)
             cpu->simd.v[i].u8[k] = (uint8_t)(37 * i + 11 * k + 1);
-}
-
-static void setup(void)
-{
-    start(MODE_LONG64);
 }
 
 static void teardown(void)
@@ -318,113 +313,6 @@ START_TEST(counts_are_64_bits_wide)
 }
 END_TEST
 
-/* --- strings -------------------------------------------------------------------------------------------------- */
-
-static void put_text(unsigned reg, const char *text)
-{
-    memset(&cpu->simd.v[reg], 0, 16);
-    memcpy(&cpu->simd.v[reg], text, strlen(text));
-}
-
-/* PCMPISTRI XMM1, XMM3: index and flags as Zen 4 has them. */
-START_TEST(implicit_strings_have_the_documented_results)
-{
-    static const struct {
-        const char *a, *b;
-        uint8_t imm;
-        unsigned index;
-        uint32_t flags;
-    } rows[] = {
-        /* any: the first of "abc" in b */
-        { "cba", "xyzabc", 0x00, 3, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "cba", "xyzabc", 0x40, 5, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "cba", "xyz", 0x00, 16, FLAG_ZF | FLAG_SF },
-        /* ranges: a digit; no digit, masked; no digit, negated: the end counts */
-        { "09", "ab7", 0x04, 2, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "09", "7a", 0x34, 1, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "09", "77", 0x34, 16, FLAG_ZF | FLAG_SF },
-        { "09", "77", 0x14, 2, FLAG_CF | FLAG_ZF | FLAG_SF },
-        /* each, negated: where strings differ; behind both ends they agree */
-        { "abcd", "abxd", 0x18, 2, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "abcd", "abcd", 0x18, 16, FLAG_ZF | FLAG_SF },
-        { "0123456789abcdef", "0123456789abcdef", 0x18, 16, 0 },
-        { "0123456789abcdef", "x123456789abcdef", 0x18, 0, FLAG_CF | FLAG_OF },
-        /* ordered: a in b, also when only its start is in sight */
-        { "cd", "abcdcd", 0x0c, 2, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "cd", "abcdcd", 0x4c, 4, FLAG_CF | FLAG_ZF | FLAG_SF },
-        { "cd", "ababababababababc", 0x0c, 16, FLAG_SF },
-        { "cd", "abababababababac", 0x0c, 15, FLAG_CF | FLAG_SF },
-        { "", "abc", 0x0c, 0, FLAG_CF | FLAG_ZF | FLAG_SF | FLAG_OF },
-    };
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char b[17] = "";
-        strncat(b, rows[i].b, 16);
-        put_text(1, rows[i].a);
-        put_text(3, b);
-        cpu->r[REG_RCX] = UINT64_MAX;
-        cpu_set_rflags(cpu, 2 | FLAGS_STATUS);
-        RUN(0x66, 0x0f, 0x3a, 0x63, 0xcb, rows[i].imm);
-        ck_assert_uint_eq(cpu->r[REG_RCX], rows[i].index);
-        ck_assert_uint_eq(cpu_rflags(cpu) & FLAGS_STATUS, rows[i].flags);
-    }
-}
-END_TEST
-
-/* PCMPESTRI of equal bytes: CF with 08h (each), and the lengths by ZF and SF. */
-static void expect_lengths(bool wide, uint64_t rax, uint64_t rdx, unsigned a_len, unsigned b_len)
-{
-    memset(&cpu->simd.v[1], 'x', 16);
-    memset(&cpu->simd.v[3], 'x', 16);
-    cpu->r[REG_RAX] = rax;
-    cpu->r[REG_RDX] = rdx;
-    if (wide)
-        RUN(0x66, 0x48, 0x0f, 0x3a, 0x60, 0xcb, 0x08); /* PCMPESTRM XMM1, XMM3, 08h */
-    else
-        RUN(0x66, 0x0f, 0x3a, 0x60, 0xcb, 0x08);
-    unsigned in_a = (1u << a_len) - 1, in_b = (1u << b_len) - 1;
-    ck_assert_uint_eq(cpu->simd.v[0].u64[0], 0xffffu & ~(in_a ^ in_b));
-    ck_assert_uint_eq(cpu->simd.v[0].u64[1], 0);
-    uint64_t flags = cpu_rflags(cpu);
-    ck_assert_int_eq((flags & FLAG_SF) != 0, a_len < 16);
-    ck_assert_int_eq((flags & FLAG_ZF) != 0, b_len < 16);
-}
-
-START_TEST(explicit_lengths_are_magnitudes_that_saturate)
-{
-    const uint64_t high = UINT64_C(0x100000000);
-    expect_lengths(false, 0, 16, 0, 16);
-    expect_lengths(false, 15, 17, 15, 16);
-    expect_lengths(false, (uint64_t)-5, 0xfffffffdu, 5, 3);
-    expect_lengths(false, 0x80000000u, 0x7fffffff, 16, 16);
-    expect_lengths(false, high | 3, ~high, 3, 1); /* EAX and EDX alone */
-    expect_lengths(true, high | 3, 2, 16, 2);     /* REX.W: all of them */
-    expect_lengths(true, (uint64_t)-5, 0xfffffffdu, 5, 16);
-    expect_lengths(true, UINT64_C(1) << 63, 0, 16, 0);
-}
-END_TEST
-
-/* VEX.W counts in 64-bit mode alone. */
-START_TEST(explicit_lengths_of_vex)
-{
-    memset(&cpu->simd.v[1], 'x', 16);
-    memset(&cpu->simd.v[3], 'x', 16);
-    cpu->r[REG_RAX] = UINT64_C(0x100000000);
-    cpu->r[REG_RDX] = 16;
-    RUN(0xc4, 0xe3, 0x79, 0x61, 0xcb, 0x00); /* VPCMPESTRI: a is empty */
-    ck_assert_uint_eq(cpu->r[REG_RCX], 16);
-    RUN(0xc4, 0xe3, 0xf9, 0x61, 0xcb, 0x00);
-    ck_assert_uint_eq(cpu->r[REG_RCX], 0);
-    teardown();
-    start(MODE_PROT32);
-    memset(&cpu->simd.v[1], 'x', 16);
-    memset(&cpu->simd.v[3], 'x', 16);
-    cpu->r[REG_RAX] = UINT64_C(0x100000000);
-    cpu->r[REG_RDX] = 16;
-    RUN(0xc4, 0xe3, 0xf9, 0x61, 0xcb, 0x00);
-    ck_assert_uint_eq(cpu->r[REG_RCX], 16);
-}
-END_TEST
-
 /* --- bit fields ------------------------------------------------------------------------------------------------- */
 
 /* rows: pitfalls 7.20 */
@@ -467,9 +355,6 @@ int main(void)
     tcase_add_test(tcase, a_faulting_mmx_instruction_leaves_x87_state);
     tcase_add_test(tcase, sse_instructions_leave_x87_state);
     tcase_add_test(tcase, counts_are_64_bits_wide);
-    tcase_add_test(tcase, implicit_strings_have_the_documented_results);
-    tcase_add_test(tcase, explicit_lengths_are_magnitudes_that_saturate);
-    tcase_add_test(tcase, explicit_lengths_of_vex);
     tcase_add_test(tcase, fields_are_extracted_and_inserted);
     suite_add_tcase(suite, tcase);
     return rig_run(suite);
