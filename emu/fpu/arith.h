@@ -100,6 +100,55 @@ EMU_INLINE struct fp_num fp_add_finite(struct fp_wide a, struct fp_wide b,
     return fp_round(sum.sign, sum.exp, (uint64_t)(sum.m >> 64), (uint64_t)sum.m, f, env);
 }
 
+/* high:low >> count; what falls out stays visible in bit 0. */
+EMU_INLINE void fp_shift_pair(uint64_t *high, uint64_t *low, unsigned count)
+{
+    if (count == 0)
+        return;
+    if (EMU_LIKELY(count < 64)) {
+        *low = *high << (64 - count);
+        *high >>= count;
+    } else {
+        *low = count < 128 ? *high >> (count & 63) | (*high << 1 << (~count & 63) != 0) : 1;
+        *high = 0;
+    }
+}
+
+/* a + b, finite and neither zero. The same as fp_add_finite() without the lower half of a's and b's significands. */
+EMU_INLINE struct fp_num fp_add_normal(struct fp_num a, struct fp_num b, const struct fp_format *f,
+                                       struct fp_env *env)
+{
+    if (a.exp < b.exp || (a.exp == b.exp && a.mant < b.mant)) {
+        struct fp_num swap = a;
+        a = b;
+        b = swap;
+    }
+    uint64_t high = b.mant, low = 0;
+    fp_shift_pair(&high, &low, (unsigned)(a.exp - b.exp));
+    if (a.sign == b.sign) {
+        high += a.mant;
+        if (high < a.mant) { /* carry */
+            low = high << 63 | low >> 1 | (low & 1);
+            high = FP_INTEGER_BIT | high >> 1;
+            a.exp++;
+        }
+    } else {
+        high = a.mant - high - (low != 0);
+        low = 0 - low;
+        if (!(high & FP_INTEGER_BIT)) {
+            if ((high | low) == 0)
+                return fp_zero(env->rounding == FP_ROUND_DOWN);
+            emu_u128 wide = (emu_u128)high << 64 | low;
+            unsigned shift = fp_clz128(wide);
+            wide <<= shift;
+            high = (uint64_t)(wide >> 64);
+            low = (uint64_t)wide;
+            a.exp -= (int)shift;
+        }
+    }
+    return fp_round(a.sign, a.exp, high, low, f, env);
+}
+
 EMU_INLINE struct fp_num fp_add(struct fp_num a, struct fp_num b, const struct fp_format *f,
                                 struct fp_env *env)
 {
@@ -115,7 +164,9 @@ EMU_INLINE struct fp_num fp_add(struct fp_num a, struct fp_num b, const struct f
     }
     if (fp_denormal_operand(a.denormal || b.denormal, env))
         return a;
-    return fp_add_finite(fp_widen(a), fp_widen(b), f, env);
+    if (EMU_UNLIKELY(a.kind == KIND_ZERO || b.kind == KIND_ZERO))
+        return fp_add_finite(fp_widen(a), fp_widen(b), f, env);
+    return fp_add_normal(a, b, f, env);
 }
 
 EMU_INLINE struct fp_num fp_sub(struct fp_num a, struct fp_num b, const struct fp_format *f,
