@@ -19,11 +19,21 @@ static uint64_t element_offset(const struct vcpu *cpu, const struct insn *in,
     return in->addr_size == 8 ? off : (uint32_t)off;
 }
 
+/* A fault behind elements that arrived. Pending #DB traps come instead of it, and the instruction goes on behind their
+ * handler: measured on Zen 4 with RFLAGS.TF. It has not retired, so its charge goes back. */
+static enum step interrupted(struct vcpu *cpu, bool progress, enum step step)
+{
+    if (step != STEP_RAISED || !progress || !((cpu->rflags & FLAG_TF) || cpu->traps != 0))
+        return step;
+    cpu->budget++;
+    return STEP_REPEAT;
+}
+
 /* Elements are gathered from the lowest on; each that arrived leaves the mask, so that after a fault the instruction goes on
  * where it was. Until the end the registers keep the bytes above, as on Zen 4; then the mask is zero, and the
  * destination above the elements. Elements are not checked for alignment (measured there, too).
- * CHOICE: single-step and data-breakpoint traps come after all elements; APM vol 4, 1.3.3 allows them between two.
- * That the three registers differ is a rule of the encoding: #UD. */
+ * CHOICE: without a fault single-step and data-breakpoint traps come after all elements; APM vol 4, "VGATHERDPS" allows
+ * them between two. That the three registers differ is a rule of the encoding: #UD. */
 static enum step gather(struct vcpu *cpu, const struct insn *in, unsigned index_size)
 {
     struct gather g = {
@@ -33,6 +43,7 @@ static enum step gather(struct vcpu *cpu, const struct insn *in, unsigned index_
         .mask = &cpu->simd.v[in->op[2].reg],
         .index = &cpu->simd.v[in->vindex],
     };
+    bool progress = false;
     g.count = in->op[0].size / g.size;
     for (unsigned i = 0; i < g.count; i++) {
         unsigned at = i * g.size;
@@ -41,7 +52,8 @@ static enum step gather(struct vcpu *cpu, const struct insn *in, unsigned index_
             uint8_t element[8];
             enum step step = mem_load_bytes(cpu, (enum seg)in->seg, off, g.size, element);
             if (step != STEP_NEXT)
-                return step;
+                return interrupted(cpu, progress, step);
+            progress = true;
             memcpy(g.to->u8 + at, element, g.size);
         }
         memset(g.mask->u8 + at, 0, g.size);
