@@ -217,6 +217,7 @@ END_TEST
 /* Measured on Zen 4: memory in place of an MMX register does not look at x87. */
 START_TEST(a_pending_x87_exception_stops_forms_with_mmx_registers)
 {
+    cpu->regs.cr0 |= CR0_NE;
     cpu->x87.fsw |= FSW_ES;
     cpu_update_fp(cpu);
     FAULT(EXC_MF, 0x0f, 0x2a, 0xc1);       /* CVTPI2PS xmm0, mm1 */
