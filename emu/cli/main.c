@@ -32,6 +32,24 @@ static int answer(enum cli_action action)
     return fflush(stdout) == 0 ? CLI_STATUS_OK : CLI_STATUS_USAGE;
 }
 
+/* `pacifica features [MODEL]`, `pacifica msrs [MODEL]`: argv[1] is the command. */
+static int tell_model(int argc, char **argv)
+{
+    const struct pacifica_output to_stdout = { .write = write_stdout };
+    struct pacifica_diag diag = { 0 };
+    const char *cpu = argc > 2 ? argv[2] : NULL;
+    if (argc > 3) {
+        (void)fprintf(stderr, "pacifica: %s takes one CPU model\n", argv[1]);
+        return CLI_STATUS_USAGE;
+    }
+    enum pacifica_status status = strcmp(argv[1], "msrs") == 0
+                                      ? pacifica_cpu_msrs(cpu, &to_stdout, &diag)
+                                      : pacifica_cpu_features(cpu, &to_stdout, &diag);
+    if (status != PACIFICA_OK)
+        cli_complain(&diag);
+    return status == PACIFICA_OK && fflush(stdout) == 0 ? CLI_STATUS_OK : CLI_STATUS_USAGE;
+}
+
 static int run(const struct cli_options *options, int *signal)
 {
     struct session *session = malloc(sizeof(*session));
@@ -60,6 +78,8 @@ int main(int argc, char **argv)
     int status = CLI_STATUS_USAGE, signal = 0;
     if (argc > 1 && strcmp(argv[1], "test") == 0)
         return test_main(argc - 2, (const char *const *)argv + 2);
+    if (argc > 1 && (strcmp(argv[1], "features") == 0 || strcmp(argv[1], "msrs") == 0))
+        return tell_model(argc, argv);
     if (cli_options_parse(&options, argc, (const char *const *)argv, &diag) != PACIFICA_OK)
         cli_complain(&diag);
     else if (options.action != CLI_RUN)

@@ -19,7 +19,7 @@ static const struct option_row {
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
 
-static const char *const subcommands[] = { "trace", "vmcb", "snap", "disasm", "features" };
+static const char *const subcommands[] = { "trace", "vmcb", "snap", "disasm" };
 
 static enum pacifica_status no_memory(struct pacifica_diag *diag)
 {
@@ -165,6 +165,7 @@ void cli_help(void)
 {
     (void)printf("usage: pacifica [run] [OPTION]...\n"
                  "       pacifica test [OPTION]... DIR|FILE...\n"
+                 "       pacifica features|msrs [MODEL[,+F][,-F]]\n"
                  "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without "
                  "-kernel or\n"
                  "-bios it runs the built-in demonstration hypervisor.\n\n");

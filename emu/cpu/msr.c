@@ -54,6 +54,12 @@ static uint64_t pred_cmd_bits(const struct vcpu *cpu)
 /* A mask whose highest bit is 51 is one of physical addresses: it ends where the model's do. */
 uint64_t msr_mask(const struct vcpu *cpu, const struct msr_info *row)
 {
+    switch (row->kind) {
+    case MSR_SPEC_CTRL: return spec_ctrl_bits(cpu);
+    case MSR_PRED_CMD: return pred_cmd_bits(cpu);
+    case MSR_EFER: return control_efer_valid(cpu);
+    default: break;
+    }
     bool address = row->mask >> 51 == 1;
     return address ? row->mask & ((UINT64_C(1) << cpu->model->address_bits) - 1) : row->mask;
 }
@@ -61,7 +67,7 @@ uint64_t msr_mask(const struct vcpu *cpu, const struct msr_info *row)
 static bool exists(const struct vcpu *cpu, const struct msr_info *row)
 {
     if (row->kind == MSR_SPEC_CTRL)
-        return spec_ctrl_bits(cpu) != 0;
+        return msr_mask(cpu, row) != 0;
     return !row->feature || cpu_has(cpu, (enum cpu_feature)row->feature);
 }
 
@@ -267,9 +273,9 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
     case MSR_MC_BANK: /* STATUS: only 0, unless HWCR.McStatusWrEn. APM vol 2, 9.3.2.2 */
         return (number & 3) != 1 || value == 0 || (cpu->msr.hwcr & HWCR_MC_STATUS_WR_EN);
     case MSR_VALUE:
-    case MSR_COMMAND: return !(value & ~msr_mask(cpu, row));
-    case MSR_SPEC_CTRL: return !(value & ~spec_ctrl_bits(cpu));
-    case MSR_PRED_CMD: return !(value & ~pred_cmd_bits(cpu));
+    case MSR_COMMAND:
+    case MSR_SPEC_CTRL:
+    case MSR_PRED_CMD: return !(value & ~msr_mask(cpu, row));
     case MSR_XSS: return !(value & ~xstate_supervisor(cpu));
     default: return true;
     }

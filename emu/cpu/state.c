@@ -77,7 +77,6 @@ void cpu_reset(struct vcpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
     cpu->r[REG_RIP] = 0xfff0;
-    cpu->r[REG_RDX] = 0x00a00f11; /* family, model, stepping as in CPUID Fn0000_0001 EAX */
     cpu->rflags = 2;
     cpu->flags_kind = FLAGS_MATERIAL;
     cpu->regs = (struct cpu_regs){ .cr0 = CR0_CD | CR0_NW | CR0_ET };

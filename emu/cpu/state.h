@@ -525,7 +525,8 @@ void cpu_update_mode(struct vcpu *cpu);
  * FSW.ES; cpu_update_mode() does it too. */
 void cpu_update_fp(struct vcpu *cpu);
 
-/* Reset values. APM vol 2, 14.1.3 "Processor Initialization State". Pointers to other parts stay. */
+/* Reset values, but for RDX, which the model decides. APM vol 2, 14.1.3 "Processor Initialization State". Pointers to other
+ * parts stay. */
 void cpu_reset(struct vcpu *cpu);
 
 static inline bool cpu_protected(const struct vcpu *cpu)

@@ -6,8 +6,6 @@
 #include "emu/debug/tlb_stats.h"
 #include "emu/debug/trace.h"
 
-#include <string.h>
-
 enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
                                            const struct pacifica_trace_options *options,
                                            struct pacifica_trace **trace,
@@ -49,22 +47,5 @@ void pacifica_tlb_stats_write(const struct pacifica_machine *machine,
         if (machine->cpu_count > 1)
             output_put(output, "CPU %u\n", i);
         tlb_stats_write(machine->cpu[i]->paging, output);
-    }
-}
-
-void pacifica_cpu_list(const struct pacifica_output *output)
-{
-    bool versioned;
-    unsigned model;
-    const char *name;
-    for (unsigned n = 0; (name = cpu_model_name(n)) != NULL; n++)
-        output_put(output, "model %-16s %s\n", name, cpu_model_brand(n));
-    for (unsigned n = 0; (name = cpu_model_alias(n, &versioned, &model)) != NULL; n++)
-        output_put(output, "alias %s%-*s %s\n", name, (int)(16 - strlen(name)),
-                   versioned ? "[-vN]" : "", cpu_model_name(model));
-    for (int i = CPU_FEATURE_NONE + 1; i < CPU_FEATURE_COUNT; i++) {
-        const struct cpu_feature_info *feature = &cpu_features[i];
-        if (feature->offered)
-            output_put(output, "feature %-18s %s\n", feature->option, feature->meaning);
     }
 }

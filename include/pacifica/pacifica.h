@@ -320,6 +320,20 @@ PACIFICA_API void pacifica_info_list(const struct pacifica_output *output);
 /* Write the CPU models and features that options.cpu takes, one a line. */
 PACIFICA_API void pacifica_cpu_list(const struct pacifica_output *output);
 
+/* Write a table of CPUID features, one a line: name, place in CPUID, state, and which models have it or what it is.
+ * cpu   as options.cpu takes it: what this model has, and what its real part has beyond it; NULL: every feature
+ * Returns PACIFICA_OK, or what parsing `cpu` gives: PACIFICA_EUSAGE, PACIFICA_EUNSUPPORTED (nothing was written, and
+ * `diag`, which may be NULL, says why). */
+PACIFICA_API enum pacifica_status pacifica_cpu_features(const char *cpu,
+                                                        const struct pacifica_output *output,
+                                                        struct pacifica_diag *diag);
+
+/* Write the model-specific registers of a model (NULL: of `max`) in the same way: numbers, name, reset value, the bits that
+ * can be written, and the rule for the others. */
+PACIFICA_API enum pacifica_status pacifica_cpu_msrs(const char *cpu,
+                                                    const struct pacifica_output *output,
+                                                    struct pacifica_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

@@ -96,7 +96,7 @@ class Options(CliTest):
                      "-serial", "stdio", "-serial", "null")
 
     def test_subcommands_that_are_not_there_yet(self):
-        for word in ("trace", "vmcb", "snap", "disasm", "features"):
+        for word in ("trace", "vmcb", "snap", "disasm"):
             self.refused(f"pacifica: {word}: not there yet", word)
 
     def test_unknown_options_and_words(self):
@@ -200,6 +200,49 @@ class Options(CliTest):
             result = run(*arguments)
             self.assertEqual((result.status, result.err), (0, ""))
             self.assertIn(word, result.out)
+
+    def test_features(self):
+        result = run("features")
+        self.assertEqual((result.status, result.err), (0, ""))
+        rows = {line.split()[0]: line for line in result.out.splitlines()}
+        self.assertEqual(rows["svm"].split(None, 4), ["svm", "Fn8000_0001", "ECX[2]", "offered", "all"])
+        self.assertEqual(rows["gfni"].split(None, 5)[3:5], ["not", "emulated"])
+        self.assertIn("epyc-genoa", rows["gfni"])
+        self.assertIn("max epyc-milan", rows["pcid"])
+        self.assertIn("follows other state", rows["ht"])
+        self.assertEqual(rows["tsc-deadline"].split()[-1], "max")
+        self.assertGreater(len(rows), 200)
+
+    def test_features_of_a_model(self):
+        result = run("features", "EPYC-Rome-v2,-svm")
+        self.assertEqual((result.status, result.err), (0, ""))
+        lines = result.out.splitlines()
+        self.assertIn("signature 00830f10h", lines[0])
+        rows = {line.split()[0]: line.split()[3] for line in lines[1:]}
+        self.assertEqual((rows["clwb"], rows["svm"], rows["npt"], rows["ibs"]), ("on", "off", "off", "not"))
+        self.assertNotIn("invpcid", rows)
+
+    def test_msrs_of_a_model(self):
+        result = run("msrs")
+        self.assertEqual((result.status, result.err), (0, ""))
+        self.assertRegex(result.out, r"c0011002-c0011005 CPUID_OVERRIDE")
+        self.assertRegex(result.out, r"00000048 +SPEC_CTRL +reset 0{16}  mask 0{14}87")
+        result = run("msrs", "epyc-naples")
+        self.assertNotIn("SPEC_CTRL", result.out.replace("VIRT_", ""))
+        self.assertRegex(result.out, r"0000008b +PATCH_LEVEL +reset 000000000800126e")
+
+    def test_features_of_no_model(self):
+        for arguments in (("features", "foo"), ("msrs", "foo"), ("features", "max,+foo"), ("msrs", "max", "foo")):
+            result = run(*arguments)
+            self.assertEqual((result.status, result.out, len(result.lines)), (2, "", 1))
+        self.assertIn("not emulated", run("features", "max,+gfni").err)
+
+    def test_every_model_starts(self):
+        """A processor's signature is in EDX after reset, and its name in CPUID."""
+        names = [line.split()[1] for line in run("-cpu", "help").out.splitlines() if line.startswith("model ")]
+        self.assertEqual(len(names), 12)
+        for name in names + ["EPYC", "EPYC-Milan-v2", "host", "qemu64"]:
+            self.assertEqual(self.boot(images.exit_with(3), "-cpu", name).status, 7)
 
     def test_unknown_cpu(self):
         kernel = self.image(images.HALT)
