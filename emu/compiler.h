@@ -15,6 +15,15 @@
 #define EMU_CTZ64(x) ((unsigned)__builtin_ctzll(x)) /* x is not 0 */
 #define EMU_CLZ64(x) ((unsigned)__builtin_clzll(x)) /* x is not 0 */
 
+/* An x86-64 workstation may have FMA, an ARM64 one has. A function that uses it without more ado: EMU_TARGET_FMA. */
+#if defined(__x86_64__)
+#define EMU_TARGET_FMA __attribute__((target("fma")))
+#define EMU_HAS_FMA() __builtin_cpu_supports("fma")
+#else
+#define EMU_TARGET_FMA
+#define EMU_HAS_FMA() 1
+#endif
+
 /* A tail call that must not grow the stack. gcc 12 makes one at -O2 by itself (CI proves it). */
 #if defined(__clang__)
 #define EMU_TAIL __attribute__((musttail)) return

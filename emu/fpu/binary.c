@@ -51,6 +51,9 @@ uint32_t f32_fma(uint32_t a, uint32_t b, uint32_t c, struct fp_env *env)
 
 uint64_t f64_fma(uint64_t a, uint64_t b, uint64_t c, struct fp_env *env)
 {
+    uint64_t result;
+    if (EMU_LIKELY(fp_fast(env) && f64_fast_fma(a, b, c, &result, &env->flags)))
+        return result;
     struct fp_num x = f64_unpack(a, env), y = f64_unpack(b, env), z = f64_unpack(c, env);
     return f64_pack(fp_fma(x, y, z, &f64_format, env));
 }

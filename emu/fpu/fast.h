@@ -194,6 +194,24 @@ EMU_INLINE bool f64_fast_sqrt(uint64_t a, uint64_t *result, uint8_t *flags)
     return true;
 }
 
+/* x * y + z by an instruction of the workstation; false: it has none. */
+bool f64_native_fma(double x, double y, double z, double *result);
+
+/* Only when PE is there already: to find what is lost costs more than fpu.h's own way. */
+EMU_INLINE bool f64_fast_fma(uint64_t a, uint64_t b, uint64_t c, uint64_t *result,
+                             const uint8_t *flags)
+{
+    double sum;
+    if (!(*flags & FP_PE) ||
+        EMU_UNLIKELY(!f64_is_plain(a) || !f64_is_plain(b) || !f64_is_plain(c)) ||
+        !f64_native_fma(f64_native(a), f64_native(b), f64_native(c), &sum))
+        return false;
+    if (EMU_UNLIKELY(!f64_between(f64_bits(sum), 2, 2046)))
+        return false;
+    *result = f64_bits(sum);
+    return true;
+}
+
 /* Infinities compare like numbers. */
 EMU_INLINE bool f64_fast_compare(uint64_t a, uint64_t b, enum fp_relation *result)
 {
