@@ -2,6 +2,7 @@
 #include "emu/machine/machine.h"
 
 #include "devices/apm.h"
+#include "devices/ferr.h"
 #include "devices/fw_cfg.h"
 #include "devices/ioapic.h"
 #include "devices/pc_testdev.h"
@@ -14,6 +15,7 @@
 #define COM1_IRQ 4
 #define PIT_IRQ 0
 #define RTC_IRQ 8
+#define FERR_IRQ 13
 #define RTC_EPOCH \
     946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
 
@@ -63,6 +65,23 @@ static void smi_wanted(void *self)
         return;
     cpu->pins.smi = true;
     cpu_attention(cpu);
+}
+
+/* IGNNE# goes to those that wait for it. */
+static void ignne_wanted(void *self)
+{
+    struct pacifica_machine *machine = self;
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        if (machine->cpu[i] && machine->cpu[i]->ferr.asserted)
+            machine->cpu[i]->pins.ignne = true;
+}
+
+/* A processor's FERR#. */
+void machine_ferr(void *self, unsigned cpu)
+{
+    struct pacifica_machine *machine = self;
+    (void)cpu; /* they are wired together */
+    ferr_rise(machine->ferr);
 }
 
 /* The next instruction may come from another page. */
@@ -139,7 +158,8 @@ static bool add_standard(struct pacifica_machine *machine)
     if (!add_interrupt_controllers(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
-    return machine->uart && pit_add(bus, gsi(machine, PIT_IRQ)) && post_port_add(bus) &&
+    machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
+    return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) && post_port_add(bus) &&
            rtc_add(bus, &rtc) && reset_ports_add(bus, reset) && apm_add(bus, smi_wanted, machine);
 }
 

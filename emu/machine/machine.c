@@ -70,6 +70,8 @@ static enum pacifica_status make_cpu(struct pacifica_machine *machine, unsigned 
     machine->cpu[index] = vcpu_new(&parts);
     if (!machine->cpu[index])
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a vCPU");
+    machine->cpu[index]->ferr.changed = machine_ferr;
+    machine->cpu[index]->ferr.self = machine;
     return PACIFICA_OK;
 }
 

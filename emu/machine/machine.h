@@ -31,6 +31,7 @@ struct pacifica_machine {
     struct apics *apics;
     struct ioapic *ioapic;
     struct uart *uart;
+    struct ferr *ferr;
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
 
@@ -58,6 +59,9 @@ static inline struct vcpu *machine_current(const struct pacifica_machine *machin
 enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
                                          const struct pacifica_options *options,
                                          struct pacifica_diag *diag);
+
+/* devices.c: FERR# of a vCPU rises. */
+void machine_ferr(void *self, unsigned cpu);
 
 /* devices.c: reset the devices, and leave them as a PC's firmware does: the kernels we load expect that. */
 void machine_reset_devices(struct pacifica_machine *machine);
