@@ -27,6 +27,8 @@ EMU_MUST_USE enum step vector_load(struct vcpu *cpu, const struct insn *in, unsi
                                    void *to);
 EMU_MUST_USE enum step vector_store(struct vcpu *cpu, const struct insn *in, unsigned size,
                                     const void *from);
+/* The faults and table bits of vector_store(), without the store. */
+EMU_MUST_USE enum step vector_touch(struct vcpu *cpu, const struct insn *in, unsigned size);
 
 /* Write the low `size` bytes of operand n. A register keeps the rest with legacy encoding and clears it up to 64 bytes
  * with VEX; an MMX register gets exponent FFFFh and the x87 stack becomes MMX state. Only memory can fail. */

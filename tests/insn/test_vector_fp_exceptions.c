@@ -146,6 +146,7 @@ START_TEST(the_rounding_mode_is_mxcsrs)
 }
 END_TEST
 
+/* Measured on Zen 4: also where a result is stored. */
 START_TEST(a_page_fault_comes_before_any_flag)
 {
     rig_page(rig, DATA, 0);
@@ -155,6 +156,11 @@ START_TEST(a_page_fault_comes_before_any_flag)
     set_s(1, SNAN_S, SNAN_S, SNAN_S, SNAN_S);
     rig_expect_fault(rig, EXEC(rig, 0xc4, 0xe3, 0x79, 0x1d, 0x0f, 0x00), EXC_PF, 2); /* VCVTPS2PH */
     expect_flags(0);
+    set_mxcsr(FP_IE, 0);
+    rig_expect_fault(rig, EXEC(rig, 0xc4, 0xe3, 0x79, 0x1d, 0x0f, 0x00), EXC_PF, 2);
+    expect_flags(0);
+    cpu->r[REG_RDI] = DATA - 2; /* the second page alone faults */
+    rig_expect_fault(rig, EXEC(rig, 0xc4, 0xe3, 0x79, 0x1d, 0x0f, 0x00), EXC_PF, 2);
 }
 END_TEST
 
