@@ -1,30 +1,63 @@
-/* FPREM and FPREM1. */
-#include <limits.h>
-
+/* FPREM and FPREM1. APM vol 5, "FPREM", "FPREM1". */
 #include "emu/fpu/arith.h"
 
-/* The long division of two significands, `count` + 1 bits of quotient. *mant is left with the remainder. */
-static uint64_t divide_step(uint64_t *mant, uint64_t divisor, int count, bool *over)
+/* The quotient of dividend * 2^count by divisor, count below 64, both with their integer bits. The remainder is left in
+ * *dividend. A 65th bit of the quotient is lost: nobody needs more than three. */
+static uint64_t divide(uint64_t *dividend, uint64_t divisor, unsigned count)
 {
-    uint64_t rest = *mant, quotient = 0;
-    bool carry = *over;
-    for (int i = count;; i--) {
-        quotient <<= 1;
-        if (carry || rest >= divisor) {
-            rest -= divisor;
-            quotient |= 1;
-        }
-        if (i == 0)
-            break;
-        carry = rest >> 63;
-        rest <<= 1;
-    }
-    *mant = rest;
-    *over = false;
-    return quotient;
+    uint64_t quotient = *dividend >= divisor;
+    if (quotient)
+        *dividend -= divisor;
+    if (count == 0)
+        return quotient;
+    return quotient << count |
+           fp_divide_128(*dividend >> (64 - count), *dividend << count, divisor, dividend);
 }
 
-/* Finite numbers, not zero, |a| * 2 >= |b|: the remainder's exact value, rest * 2^(exp - 63). */
+/* Round the quotient to nearest: `rest`, below the divisor, becomes the distance to the next multiple if that is less, or
+ * the same and the quotient odd. */
+static bool round_quotient(uint64_t *rest, uint64_t divisor, uint64_t *quotient)
+{
+    uint64_t other = divisor - *rest;
+    if (*rest < other || (*rest == other && !(*quotient & 1)))
+        return false;
+    *rest = other;
+    ++*quotient;
+    return true;
+}
+
+/* Finite numbers, x not zero. The result is exact, but it may be tiny.
+ * CHOICE: one step for exponents that are 64 or more apart takes 32 bits off and the distance modulo 32; the manual lets
+ * it be any number from 32 to 63, Zen 4 does this. */
+static struct fp_num reduce(struct fp_num x, struct fp_num y, bool nearest, unsigned *quotient,
+                            bool *partial, struct fp_env *env)
+{
+    int distance = x.exp - y.exp, exp = y.exp;
+    uint64_t rest = x.mant, q = 0;
+    bool turned = false;
+    if (distance >= 64) {
+        *partial = true;
+        divide(&rest, y.mant, 32 + (unsigned)distance % 32);
+        exp = x.exp - 32 - distance % 32;
+    } else if (distance >= 0) {
+        q = divide(&rest, y.mant, (unsigned)distance);
+        turned = nearest && round_quotient(&rest, y.mant, &q);
+    } else {
+        exp = x.exp;
+        if (nearest && distance == -1 &&
+            x.mant > y.mant) { /* above half of y, which is 2 * y.mant */
+            rest = y.mant - (x.mant - y.mant);
+            q = 1;
+            turned = true;
+        }
+    }
+    *quotient = q & 7;
+    if (rest == 0)
+        return fp_zero(x.sign);
+    unsigned shift = EMU_CLZ64(rest);
+    return fp_round(x.sign != turned, exp - (int)shift, rest << shift, 0, &f80_format, env);
+}
+
 struct f80 f80_remainder(struct f80 a, struct f80 b, bool nearest, unsigned *quotient,
                          bool *partial, struct fp_env *env)
 {
@@ -38,38 +71,7 @@ struct f80 f80_remainder(struct f80 a, struct f80 b, bool nearest, unsigned *quo
         return f80_pack(fp_invalid(env));
     if (fp_denormal_operand(x.denormal || y.denormal, env) || x.kind == KIND_ZERO)
         return a;
-
-    int distance = y.kind == KIND_INFINITY ? INT_MIN : x.exp - y.exp;
-    uint64_t rest = x.mant, q = 0;
-    bool over = false, sign = x.sign;
-    int exp = y.exp;
-    if (distance < -1 || (distance == -1 && !nearest))
-        return f80_pack(fp_round(x.sign, x.exp, x.mant, 0, &f80_format, env));
-    if (distance == -1) {
-        /* |a| < |b|: the quotient is 0 or 1, by nearest. |a| > |b| / 2 if the significand is larger. */
-        if (x.mant <= y.mant)
-            return f80_pack(fp_round(x.sign, x.exp, x.mant, 0, &f80_format, env));
-        *quotient = 1;
-        /* |b| - |a|, in units of a's last bit: 2 * y - x, fits since x > y. */
-        rest = y.mant - (x.mant - y.mant);
-        exp = x.exp;
-        sign = !sign;
-    } else if (distance >= 64) {
-        int count = 32 + distance % 32;
-        q = divide_step(&rest, y.mant, count, &over);
-        exp = x.exp - count;
-        *partial = true;
-    } else {
-        q = divide_step(&rest, y.mant, distance, &over);
-        if (nearest && (rest > y.mant - rest || (rest == y.mant - rest && q & 1))) {
-            rest = y.mant - rest;
-            sign = !sign;
-            q++;
-        }
-        *quotient = q & 7;
-    }
-    if (rest == 0)
-        return f80_pack(fp_zero(x.sign));
-    unsigned shift = EMU_CLZ64(rest);
-    return f80_pack(fp_round(sign, exp - (int)shift, rest << shift, 0, &f80_format, env));
+    if (y.kind == KIND_INFINITY) /* larger than everything */
+        y.exp = x.exp + 2;
+    return f80_pack(reduce(x, y, nearest, quotient, partial, env));
 }
