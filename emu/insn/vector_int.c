@@ -72,14 +72,14 @@ VEC2(insn_pmuldq, s64, (int64_t)(int32_t)x *(int32_t)y)
 /* Sums of two products; the only sum that does not fit, of four -32768, wraps. */
 VEC_BODY(insn_pmaddwd, binary)
 {
-    EACH(i, u32)
-    d->u32[i] = (uint32_t)(v->a->s16[2 * i] * v->b->s16[2 * i]) +
-                (uint32_t)(v->a->s16[2 * i + 1] * v->b->s16[2 * i + 1]);
+    for (unsigned i = 0; i < COUNT(u32); i++)
+        d->u32[i] = (uint32_t)(v->a->s16[2 * i] * v->b->s16[2 * i]) +
+                    (uint32_t)(v->a->s16[2 * i + 1] * v->b->s16[2 * i + 1]);
 }
 
 VEC_BODY(insn_pmaddubsw, binary)
 {
-    EACH(i, s16)
-    d->s16[i] =
-        saturate_s16(v->a->u8[2 * i] * v->b->s8[2 * i] + v->a->u8[2 * i + 1] * v->b->s8[2 * i + 1]);
+    for (unsigned i = 0; i < COUNT(s16); i++)
+        d->s16[i] = saturate_s16(v->a->u8[2 * i] * v->b->s8[2 * i] +
+                                 v->a->u8[2 * i + 1] * v->b->s8[2 * i + 1]);
 }

@@ -92,9 +92,8 @@ EMU_MUST_USE EMU_INLINE enum step vector_unary(struct vcpu *cpu, const struct in
     return vector_result(cpu, in, v.size, &d);
 }
 
-/* Loop over the elements of a vector. */
-#define EACH(i, elem) \
-    for (unsigned i = 0; i < VECTOR_BYTES / (unsigned)sizeof(((union vector *)0)->elem[0]); i++)
+/* How many elements a vector has. */
+#define COUNT(elem) (VECTOR_BYTES / (unsigned)sizeof(((union vector *)0)->elem[0]))
 
 /* A body around its kernel, which follows as a block with `d` and `v`. `kind` is binary or unary. */
 #define VEC_BODY(name, kind)                                               \
@@ -109,22 +108,20 @@ EMU_MUST_USE EMU_INLINE enum step vector_unary(struct vcpu *cpu, const struct in
 #define VEC2(name, elem, expr)                                      \
     VEC_BODY(name, binary)                                          \
     {                                                               \
-        EACH(i, elem)                                               \
-        {                                                           \
+        for (unsigned i = 0; i < COUNT(elem); i++) {                \
             const TYPE_##elem x = v->a->elem[i], y = v->b->elem[i]; \
             d->elem[i] = (TYPE_##elem)(expr);                       \
         }                                                           \
     }
 
 /* Each element of d is `expr` of y, the element of b. */
-#define VEC1(name, elem, expr)                   \
-    VEC_BODY(name, unary)                        \
-    {                                            \
-        EACH(i, elem)                            \
-        {                                        \
-            const TYPE_##elem y = v->b->elem[i]; \
-            d->elem[i] = (TYPE_##elem)(expr);    \
-        }                                        \
+#define VEC1(name, elem, expr)                       \
+    VEC_BODY(name, unary)                            \
+    {                                                \
+        for (unsigned i = 0; i < COUNT(elem); i++) { \
+            const TYPE_##elem y = v->b->elem[i];     \
+            d->elem[i] = (TYPE_##elem)(expr);        \
+        }                                            \
     }
 
 /* A body whose kernel works within lanes: it follows as a block with `d`, `v`, `lane` (where the lane starts) and `bytes`

@@ -25,8 +25,7 @@ EMU_MUST_USE EMU_INLINE enum step shift(struct vcpu *cpu, const struct insn *in,
     {                                                                                 \
         const unsigned n = count < (width) ? count : (width)-1;                       \
         const TYPE_##elem mask = count < (width) ? (TYPE_##elem) ~0 : (large);        \
-        EACH(i, elem)                                                                 \
-        {                                                                             \
+        for (unsigned i = 0; i < COUNT(elem); i++) {                                  \
             const TYPE_##elem x = a->elem[i];                                         \
             d->elem[i] = (TYPE_##elem)((expr)&mask);                                  \
         }                                                                             \

@@ -31,10 +31,9 @@ VEC_BODY(insn_psadbw, binary)
 {
     const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
     union vector apart;
-    EACH(i, u8)
-    apart.u8[i] = (uint8_t)distance(v->a->u8[i], v->b->u8[i]);
-    EACH(i, u64)
-    {
+    for (unsigned i = 0; i < COUNT(u8); i++)
+        apart.u8[i] = (uint8_t)distance(v->a->u8[i], v->b->u8[i]);
+    for (unsigned i = 0; i < COUNT(u64); i++) {
         uint64_t pairs = (apart.u64[i] & even) + (apart.u64[i] >> 8 & even);
         pairs += pairs >> 32;
         d->u64[i] = (pairs + (pairs >> 16)) & 0xffff;
