@@ -55,6 +55,7 @@ enum step fp_pending(struct vcpu *cpu)
     ferr->asserted = true;
     if (svm_intercepts(cpu, INTERCEPT_FERR_FREEZE))
         return svm_vmexit(cpu, VMEXIT_FERR_FREEZE, 0, 0);
+    cpu->regs.shadow = false; /* of an STI before it: who waits for an interrupt takes it */
     ferr->frozen = true;
     ferr->frozen_rip = cpu->r[REG_RIP];
     cpu->regs.halted = true;

@@ -159,8 +159,9 @@ static bool add_standard(struct pacifica_machine *machine)
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
-    return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) && post_port_add(bus) &&
-           rtc_add(bus, &rtc) && reset_ports_add(bus, reset) && apm_add(bus, smi_wanted, machine);
+    return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) &&
+           post_port_add(bus) && rtc_add(bus, &rtc) && reset_ports_add(bus, reset) &&
+           apm_add(bus, smi_wanted, machine);
 }
 
 static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
