@@ -270,6 +270,11 @@ static void intc_write_tpr(void *self, uint8_t tpr)
     lapic_set_tpr(self, tpr);
 }
 
+static void intc_perf_overflow(void *self)
+{
+    lapic_deliver(self, LVT_PERF);
+}
+
 const struct intc_ops lapic_intc_ops = {
     .pending = intc_pending,
     .acknowledge = intc_acknowledge,
@@ -282,4 +287,5 @@ const struct intc_ops lapic_intc_ops = {
     .read_tsc_deadline = lapic_read_tsc_deadline,
     .write_tsc_deadline = lapic_write_tsc_deadline,
     .init = lapic_init,
+    .perf_overflow = intc_perf_overflow,
 };

@@ -71,6 +71,17 @@ void paging_flush_page(struct paging *paging, uint16_t asid, uint16_t pcid, uint
 /* INVLPGA. */
 void paging_flush_page_any_pcid(struct paging *paging, uint16_t asid, uint64_t la);
 
+/* INVLPGB: entries that match everything that is given. */
+#define TLB_FLUSH_ANY (-1)
+struct tlb_flush {
+    int asid, pcid; /* or TLB_FLUSH_ANY */
+    bool by_page;   /* of linear address `la` only */
+    uint64_t la;
+    bool globals; /* global entries too, whatever their PCID */
+    bool nested;  /* nested translations of the ASID too, all of them */
+};
+void paging_flush_matching(struct paging *paging, const struct tlb_flush *flush);
+
 /* hits: lookups answered without a walk; the fast tables answer most accesses before, and those
  * are not counted. misses: walks, also those to set a dirty bit or to confirm a fault. flushes:
  * entries removed other than by replacement, so that fills - evictions - flushes entries are

@@ -260,6 +260,33 @@ void paging_flush_page_any_pcid(struct paging *paging, uint16_t asid, uint64_t l
     flush_page(paging, asid, -1, la, true);
 }
 
+/* CHOICE: nested translations are not of linear pages, so that a linear address does not choose among them. */
+static void flush_matching_of(struct paging *paging, uint16_t asid, const struct tlb_flush *flush)
+{
+    if (flush->by_page)
+        flush_page(paging, asid, flush->pcid, flush->la, flush->globals);
+    for (uint16_t id = paging->asids[asid].head; id;) {
+        struct tlb_entry *e = &paging->entries[id - 1];
+
+        id = e->next;
+        if (is_nested(e->array) ? flush->nested
+                                : !flush->by_page && flush_matches(e, flush->pcid, flush->globals))
+            tlb_remove(paging, e);
+    }
+    if (!flush->by_page)
+        tell(paging, PROBE_TLB_FLUSH, UINT64_MAX, asid);
+}
+
+void paging_flush_matching(struct paging *paging, const struct tlb_flush *flush)
+{
+    if (flush->asid != TLB_FLUSH_ANY) {
+        flush_matching_of(paging, (uint16_t)flush->asid, flush);
+        return;
+    }
+    for (uint32_t i = 0; i < paging->touched_count; i++)
+        flush_matching_of(paging, paging->touched[i], flush);
+}
+
 const struct tlb_counters *paging_counters(const struct paging *paging, uint16_t asid)
 {
     return paging->asids[asid].touched ? &paging->asids[asid].counters : NULL;

@@ -14,6 +14,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .v_irq = svm->v_irq,
                                   .v_ign_tpr = svm->v_ign_tpr,
                                   .host_if = svm->host_if,
+                                  .tlbi = svm->tlbi,
                                   .v_tpr = svm->v_tpr,
                                   .v_intr_prio = svm->v_intr_prio,
                                   .v_intr_vector = svm->v_intr_vector,
@@ -42,6 +43,7 @@ void svm_resume(struct vcpu *cpu)
     svm->v_irq = from->v_irq;
     svm->v_ign_tpr = from->v_ign_tpr;
     svm->host_if = from->host_if;
+    svm->tlbi = from->tlbi;
     svm->v_tpr = from->v_tpr;
     svm->v_intr_prio = from->v_intr_prio;
     svm->v_intr_vector = from->v_intr_vector;

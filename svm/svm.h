@@ -23,6 +23,7 @@
 #define SVM_FEATURE_AVIC (1u << 13)
 #define SVM_FEATURE_X2AVIC (1u << 18)
 #define SVM_FEATURE_SSS (1u << 19)
+#define SVM_FEATURE_TLBICTL (1u << 24)
 #define SVM_FEATURE_VNMI (1u << 25)
 #define SVM_FEATURES_OFFERED \
     (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS)
@@ -48,7 +49,7 @@ struct svm_invalid {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi;
     uint8_t v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid;
@@ -65,6 +66,7 @@ struct svm_state {
     bool nested_paging;
     bool v_intr_masking;
     bool v_irq, v_ign_tpr;
+    bool tlbi;     /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
     uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
     bool host_if; /* host RFLAGS.IF: masks INTR when v_intr_masking */

@@ -93,6 +93,7 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define VINTR_VECTOR_SHIFT 32
 #define NESTED_NP_ENABLE (UINT64_C(1) << 0)
 #define NESTED_SSS_ENABLE (UINT64_C(1) << 4)
+#define NESTED_TLBI_ENABLE (UINT64_C(1) << 7) /* INVLPGB and TLBSYNC in the guest */
 #define EVENTINJ_EV (UINT64_C(1) << 11)
 #define EVENTINJ_V (UINT64_C(1) << 31)
 #define TLB_CONTROL_FLUSH_ALL 1u

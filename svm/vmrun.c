@@ -37,8 +37,8 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
                                              .page_1gb = svm->model.page_1gb };
 }
 
-/* Intercept bits that no processor of ours has count as 0: exception vectors 2 and 9, the traps of encrypted guests,
- * TLBSYNC, bus lock and idle HLT. */
+/* Intercept bits that the processor does not have count as 0: exception vectors 2 and 9, the traps of encrypted guests,
+ * TLBSYNC without its CPUID bit, bus lock and idle HLT. */
 static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
 {
     svm->intercept[0] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_CR);
@@ -47,7 +47,10 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
     svm->intercept[3] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_3);
     svm->intercept[4] =
         (uint32_t)VMCB_GET(vmcb, INTERCEPT_4) & ((1u << (INTERCEPT_EFER_WRITE_TRAP & 31)) - 1);
-    svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & 1u << (INTERCEPT_INVPCID & 31);
+    uint32_t word5 = (1u << (INTERCEPT_TLBSYNC & 31)) - 1;
+    if (svm->model.features & SVM_FEATURE_TLBICTL)
+        word5 |= 1u << (INTERCEPT_TLBSYNC & 31);
+    svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & word5;
 }
 
 /* EVENTINJ, for event_boundary() to deliver. The rules have refused what is not legal.
@@ -78,8 +81,14 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
 
 /* Enables of what CPUID does not offer are ignored; whoever sets them should know. APM vol 2, appendix B. */
 #define VINTR_ABSENT (VINTR_GIF_ENABLE | VINTR_NMI_ENABLE | VINTR_X2AVIC_ENABLE | VINTR_AVIC_ENABLE)
-#define NESTED_ABSENT UINT64_C(0xfe) /* SEV, SEV-ES, GMET, SSS, VTE, ROGPT, INVLPGB */
+#define NESTED_ABSENT UINT64_C(0x7e) /* SEV, SEV-ES, GMET, SSS, VTE, ROGPT; bit 7 by CPUID */
 #define VIRT_ABSENT UINT64_C(0x0f)   /* LBR, VMLOAD and VMSAVE, IBS, PMC */
+
+static uint64_t nested_absent(const struct svm_state *svm, const uint8_t *vmcb)
+{
+    bool tlbictl = svm->model.features & SVM_FEATURE_TLBICTL;
+    return VMCB_GET(vmcb, NESTED_CONTROL) & (NESTED_ABSENT | (tlbictl ? 0 : NESTED_TLBI_ENABLE));
+}
 
 EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
 {
@@ -88,7 +97,7 @@ EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
         "VMRUN ignores enables that CPUID does not offer: %#llx of %s, %#llx of %s, %#llx of %s",
         (unsigned long long)(VMCB_GET(vmcb, VINTR_CONTROL) & VINTR_ABSENT),
         vmcb_fields[VMCB_VINTR_CONTROL].name,
-        (unsigned long long)(VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_ABSENT),
+        (unsigned long long)nested_absent(cpu->svm, vmcb),
         vmcb_fields[VMCB_NESTED_CONTROL].name,
         (unsigned long long)(VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT),
         vmcb_fields[VMCB_VIRT_ENABLE].name);
@@ -98,7 +107,7 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
     uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL);
-    if (EMU_UNLIKELY((vintr & VINTR_ABSENT) | (VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_ABSENT) |
+    if (EMU_UNLIKELY((vintr & VINTR_ABSENT) | nested_absent(svm, vmcb) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT)))
         tell_absent(cpu, vmcb);
     load_intercepts(svm, vmcb);
@@ -112,6 +121,8 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
     svm->v_ign_tpr = vintr & VINTR_IGN_TPR;
     svm->v_intr_masking = vintr & VINTR_MASKING;
     svm->v_intr_vector = (uint8_t)(vintr >> VINTR_VECTOR_SHIFT);
+    svm->tlbi = !(svm->model.features & SVM_FEATURE_TLBICTL) ||
+                (VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_TLBI_ENABLE);
     svm->nested_paging = np;
     if (np)
         load_nested(cpu, vmcb);

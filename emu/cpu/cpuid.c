@@ -35,6 +35,7 @@ static void leaf_vendor(uint32_t highest, uint32_t out[4])
 #define CPUID1_EDX_HTT (1ull << 28)
 #define CPUID1_ECX_MONITOR (1ull << (32 + 3))
 #define CPUID1_ECX_OSXSAVE (1ull << (32 + 27))
+#define CPUID_EXT_MONITORX (1ull << (32 + 29))
 #define CPUID_EXT_CMP_LEGACY (1ull << (32 + 1))
 
 uint64_t cpuid_true_words(const struct vcpu *cpu, unsigned n)
@@ -87,6 +88,8 @@ static uint64_t feature_words(const struct vcpu *cpu, unsigned n)
         words &= ~CPUID1_ECX_OSXSAVE;
     if (n == 2 && (cpu->msr.hwcr & HWCR_MON_MWAIT_DIS))
         words &= ~CPUID1_ECX_MONITOR;
+    if (n == 3 && (cpu->msr.hwcr & HWCR_MON_MWAIT_DIS))
+        words &= ~CPUID_EXT_MONITORX;
     return words;
 }
 
@@ -251,9 +254,9 @@ static void leaf_address_sizes(const struct vcpu *cpu, uint32_t out[4])
     out[CPUID_EAX] = cpu->model->address_bits | linear << 8;
     out[CPUID_ECX] = (cpu->count - 1) | core_id_bits(cpu) << 12;
     if (cpu_has(cpu, CPU_FEATURE_INVLPGB))
-        out[CPUID_EDX] |= 7; /* pages of one INVLPGB, but for the first */
+        out[CPUID_EDX] |= CPUID_INVLPGB_MAX;
     if (cpu_has(cpu, CPU_FEATURE_RDPRU))
-        out[CPUID_EDX] |= 1u << 16; /* the highest register: APERF */
+        out[CPUID_EDX] |= CPUID_RDPRU_MAX << 16;
 }
 
 static void leaf_svm(const struct vcpu *cpu, uint32_t out[4])

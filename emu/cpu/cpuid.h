@@ -35,6 +35,8 @@ struct cpu_feature_info {
     uint16_t parts; /* bit n: real parts of row n of cpu_models have it */
     bool offered;   /* offer is CPU_OFFER_YES */
 };
+#define CPUID_INVLPGB_MAX 7u /* Fn8000_0008 EDX[15:0]: pages of one INVLPGB, but for the first */
+#define CPUID_RDPRU_MAX 1u   /* Fn8000_0008 EDX[31:16]: APERF */
 #define CPUID_SUB1 0x10000u
 extern const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT];
 

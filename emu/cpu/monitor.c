@@ -1,6 +1,7 @@
 /* The line that MONITOR watches: a copy, compared when somebody asks. */
 #include "emu/cpu/monitor.h"
 
+#include "emu/cpu/run_priv.h"
 #include "paging/memory.h"
 
 #include <string.h>
@@ -24,4 +25,40 @@ bool monitor_intact(const struct vcpu *cpu)
         return false;
     const uint8_t *page = memory_page_ptr(cpu->memory, monitor->page);
     return page && memcmp(page + (monitor->spa & 0xfff), monitor->line, sizeof(monitor->line)) == 0;
+}
+
+/* A wait that ended otherwise leaves its deadline behind: the next wait moves or cancels it. */
+static void expire(void *self, uint64_t now_ns)
+{
+    struct vcpu *cpu = self;
+    (void)now_ns;
+    cpu->monitor.expired = cpu->monitor.waiting;
+    cpu_attention(cpu);
+}
+
+void monitor_wait(struct vcpu *cpu, bool any_interrupt, uint64_t for_ns)
+{
+    struct cpu_monitor *monitor = &cpu->monitor;
+    monitor->waiting = true;
+    monitor->any_interrupt = any_interrupt;
+    monitor->expired = false;
+    cpu->regs.halted = true;
+    if (!cpu->run || !cpu->clock) /* made by hand: there is no time */
+        return;
+    struct deadline *deadline = &cpu->run->monitor_deadline;
+    deadline->fire = expire;
+    deadline->self = cpu;
+    if (for_ns)
+        clock_arm(cpu->clock, deadline, clock_now_ns(cpu->clock) + for_ns);
+    else
+        clock_cancel(cpu->clock, deadline);
+}
+
+bool monitor_ended(const struct vcpu *cpu)
+{
+    if (!cpu->monitor.waiting)
+        return false;
+    bool interrupt =
+        cpu->monitor.any_interrupt && cpu->intc && cpu->intc->pending(cpu->intc_self) >= 0;
+    return interrupt || cpu->monitor.expired || !monitor_intact(cpu);
 }

@@ -12,4 +12,11 @@ void monitor_arm(struct vcpu *cpu, uint64_t spa);
 /* Is a line watched that nobody has changed? */
 bool monitor_intact(const struct vcpu *cpu);
 
+/* Wait for the line, in the way of HLT: by MWAIT and MWAITX. any_interrupt: interrupts end the wait even while RFLAGS.IF
+ * masks them. for_ns: so does time; 0: it does not. */
+void monitor_wait(struct vcpu *cpu, bool any_interrupt, uint64_t for_ns);
+
+/* Has a wait ended, by the line, a masked interrupt or time? false while nothing waits. */
+bool monitor_ended(const struct vcpu *cpu);
+
 #endif

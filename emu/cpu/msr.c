@@ -3,6 +3,7 @@
 
 #include "emu/cpu/control.h"
 #include "emu/cpu/cpuid.h"
+#include "emu/cpu/perf.h"
 #include "emu/cpu/smm.h"
 #include "emu/cpu/xstate.h"
 #include "svm/svm.h"
@@ -101,6 +102,9 @@ static bool is_stored(enum msr_kind kind)
     case MSR_APIC_BASE:
     case MSR_EFER:
     case MSR_SMM_CTL:
+    case MSR_PERF:
+    case MSR_PERF_CLOCK:
+    case MSR_PERF_CLOCK_RO:
     case MSR_PATCH_LEVEL:
     case MSR_SEGMENT_BASE: return false;
     default: return true;
@@ -121,6 +125,7 @@ void msr_reset(struct vcpu *cpu)
     }
     memcpy(cpu->msr.name, cpu->model->brand, sizeof(cpu->msr.name));
     cpu->msr.tsc_offset = -clock_now_ns(cpu->clock);
+    perf_reset(cpu);
 }
 
 /* --- time --- */
@@ -158,6 +163,41 @@ static void move_tsc(struct vcpu *cpu, uint64_t by)
                          : 0;
     if (armed != 0)
         (void)write_tsc_deadline(cpu, armed);
+}
+
+/* --- performance counters --- */
+
+/* C001_0000h: four PERF_CTL, four PERF_CTR. C001_0200h: PERF_CTL and PERF_CTR in turn. APM vol 2, A.6 "Performance-Monitoring
+ * MSRs". Returns the counter's number. */
+static unsigned perf_number(uint32_t number, bool *control)
+{
+    unsigned i = number & 0xf;
+    bool extended = number & 0x200;
+    *control = extended ? !(i & 1) : i < 4;
+    return extended ? i >> 1 : i & 3;
+}
+
+static uint64_t read_perf(struct vcpu *cpu, uint32_t number)
+{
+    bool control;
+    unsigned n = perf_number(number, &control);
+    return control ? cpu->msr.perf_ctl[n] : perf_counter(cpu, n);
+}
+
+static void write_perf(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                       uint64_t value)
+{
+    bool control;
+    unsigned n = perf_number(number, &control);
+    if (control)
+        perf_set_control(cpu, n, value & row->mask);
+    else
+        perf_set_counter(cpu, n, value);
+}
+
+static enum perf_clock perf_clock_of(uint32_t number)
+{
+    return (enum perf_clock)((number & 0xff) - 0xe7);
 }
 
 /* --- reading --- */
@@ -212,6 +252,9 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
         break;
     case MSR_EFER: *value = cpu->regs.efer; break;
     case MSR_PATCH_LEVEL: *value = cpu->model->patch_level; break;
+    case MSR_PERF: *value = read_perf(cpu, number); break;
+    case MSR_PERF_CLOCK:
+    case MSR_PERF_CLOCK_RO: *value = perf_clock(cpu, perf_clock_of(number)); break;
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
     case MSR_PAT: *value = *pat_place(cpu); break;
     case MSR_CPUID_OVERRIDE:
@@ -277,6 +320,7 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
     case MSR_SPEC_CTRL:
     case MSR_PRED_CMD: return !(value & ~msr_mask(cpu, row));
     case MSR_XSS: return !(value & ~xstate_supervisor(cpu));
+    case MSR_RECORD: return false;
     default: return true;
     }
 }
@@ -317,6 +361,7 @@ static bool write_hwcr(struct vcpu *cpu, const struct msr_info *row, uint64_t va
             return false;
         kept |= HWCR_SMM_PGCFG_LOCK;
     }
+    perf_enable_irperf(cpu, value & HWCR_IRPERF_EN);
     cpu->msr.hwcr = (value & msr_mask(cpu, row)) | kept;
     return true;
 }
@@ -364,7 +409,10 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_CONST:
     case MSR_PATCH_LEVEL:
     case MSR_WRITEONLY: return true;
+    case MSR_PERF_CLOCK_RO:
     case MSR_READONLY: return false;
+    case MSR_PERF: write_perf(cpu, row, number, value); return true;
+    case MSR_PERF_CLOCK: perf_set_clock(cpu, perf_clock_of(number), value); return true;
     case MSR_TSC: move_tsc(cpu, value - tsc_unscaled(cpu)); return true;
     case MSR_TSC_ADJUST: move_tsc(cpu, value - cpu->msr.tsc_adjust); return true;
     case MSR_TSC_DEADLINE: return write_tsc_deadline(cpu, value);

@@ -6,6 +6,7 @@
 #include "emu/cpu/fp.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/monitor.h"
+#include "emu/cpu/perf.h"
 #include "emu/cpu/run_priv.h"
 #include "emu/cpu/smm.h"
 #include "emu/cpu/trap.h"
@@ -89,6 +90,8 @@ static struct vcpu *vcpu_alloc(const struct vcpu_parts *parts)
 
 static void vcpu_dispose(struct vcpu *cpu)
 {
+    if (cpu->run && cpu->clock)
+        clock_cancel(cpu->clock, &cpu->run->monitor_deadline);
     free(cpu->run);
     paging_free(cpu->paging);
     svm_free(cpu->svm);
@@ -147,6 +150,7 @@ void vcpu_reset(struct vcpu *cpu)
     cpu_reset(cpu);
     cpu->regs.wait_sipi = cpu->index != 0;
     cpu->monitor = (struct cpu_monitor){ 0 };
+    clock_cancel(cpu->clock, &cpu->run->monitor_deadline);
     cpu->yield = false;
     svm_reset(cpu->svm);
     control_reset(cpu);
@@ -296,16 +300,6 @@ static enum step run_block(struct vcpu *cpu, bool exact)
 
 /* --- waiting ---------------------------------------------------------------------------------------- */
 
-/* MWAIT also ends when its line was written, and at the wish of the program by interrupts that are masked. */
-static bool monitor_ended(const struct vcpu *cpu)
-{
-    if (!cpu->monitor.waiting)
-        return false;
-    bool interrupt =
-        cpu->monitor.any_interrupt && cpu->intc && cpu->intc->pending(cpu->intc_self) >= 0;
-    return interrupt || !monitor_intact(cpu);
-}
-
 bool vcpu_is_idle(const struct vcpu *cpu)
 {
     return (cpu->regs.halted || cpu->regs.wait_sipi) && !event_pending(cpu) &&
@@ -385,6 +379,8 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
     struct run_state *run = cpu->run;
     bool tight = false; /* the next block is longer than the budget */
     for (;;) {
+        if (EMU_UNLIKELY(cpu->perf.active))
+            perf_settle(cpu);
         if (limits->stop_request && *limits->stop_request)
             return PACIFICA_STOP_REQUEST;
         if (cpu->attention || cpu->clock->changed || cpu->budget <= 0) {
@@ -410,9 +406,11 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
         }
         run->woken = false;
         if (EMU_UNLIKELY(cpu->monitor.waiting)) /* whatever ended the wait */
-            cpu->monitor.armed = cpu->monitor.waiting = false;
+            cpu->monitor.armed = cpu->monitor.waiting = cpu->monitor.expired = false;
         if (apply_limits(cpu, limits))
             return PACIFICA_STOP_LIMIT_INSNS;
+        if (EMU_UNLIKELY(cpu->perf.active))
+            shrink_budget(cpu, perf_distance(cpu));
         if (EMU_UNLIKELY(run->built)) {
             run->built = false;
             if (block_cache_reclaim(run->cache, false))

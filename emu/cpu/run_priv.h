@@ -40,6 +40,8 @@ struct run_state {
     uint64_t fetch_spa;
     uint64_t fetch_page; /* backing page, or BLOCK_NO_PAGE for MMIO */
 
+    struct deadline monitor_deadline; /* ends the wait of MWAITX */
+
     const struct op *link; /* wants the block at link_rip as its target */
     uint64_t link_rip;
 };

@@ -273,6 +273,7 @@ struct intc_ops {
     uint64_t (*read_tsc_deadline)(void *self);
     void (*write_tsc_deadline)(void *self, uint64_t tsc, uint64_t when_ns);
     void (*init)(void *self); /* INIT: as after reset, but for the ID and APIC_BASE */
+    void (*perf_overflow)(void *self); /* a performance counter asks for its interrupt; may be NULL */
 };
 
 /* Port I/O as the CPU sees it. size is 1, 2 or 4. Open bus reads all ones. */
@@ -310,7 +311,8 @@ struct cpu_msrs {
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
     uint64_t virt_spec_ctrl, prefetch_ctl, cstate_cfg;
     uint64_t mcg_ctl, mc_bank[40]; /* ten banks of CTL, STATUS, ADDR, MISC */
-    uint64_t perf[8];              /* PERF_CTL0-3, PERF_CTR0-3 */
+    uint64_t perf_ctl[6], perf_ctr[6]; /* the counters as they were at perf.since */
+    uint64_t mperf, aperf, irperf;     /* less the instructions: perf_clock() */
     uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
     uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;
     uint64_t ignne, smbase, smm_addr, smm_mask;
@@ -385,6 +387,14 @@ enum fp_ready {
     READY_AVX = 16     /* CR4.OSXSAVE = 1, XCR0[2:1] = 11b, protected mode, CR0.TS = 0 */
 };
 
+/* Who counts, derived from the registers: emu/cpu/perf.h. Bit n: counter n. */
+struct cpu_perf {
+    bool active;   /* a counter is enabled: the run loop settles */
+    bool branches; /* and it wants branches: instructions run one by one */
+    uint8_t insns, all_branches, taken_branches;
+    uint64_t since; /* cpu_insns() when it was last settled */
+};
+
 /* Signals that arrive from outside, latched until taken. */
 struct cpu_pins {
     bool nmi, smi, init, sipi;
@@ -411,11 +421,12 @@ struct cpu_io_trap {
     uint64_t steps;              /* instructions and extra_steps then */
 };
 
-/* The line that MONITOR watches, and MWAIT's wait for it. APM vol 3, "MONITOR", "MWAIT". */
+/* The line that MONITOR and MONITORX watch, and the wait of MWAIT and MWAITX for it. APM vol 3. */
 struct cpu_monitor {
     bool armed;         /* MONITOR has named a line that nobody has written yet */
     bool waiting;       /* regs.halted because of MWAIT: a write to the line ends it too */
     bool any_interrupt; /* MWAIT with ECX[0]: interrupts end it even while RFLAGS.IF masks them */
+    bool expired;       /* the timer of MWAITX has ended the wait */
     uint64_t spa;       /* of the line */
     uint64_t page;      /* its backing page, whatever processor looks */
     uint8_t line[64];   /* what it held */
@@ -471,6 +482,7 @@ struct vcpu {
     struct cpu_pins pins;
     struct cpu_monitor monitor;
     struct cpu_io_trap io_trap;
+    struct cpu_perf perf;
     bool yield; /* PAUSE, HLT, MWAIT: the rest of this vCPU's turn goes to the others */
     struct raised raised;
     struct event delivering; /* the event whose delivery is under way: becomes EXITINTINFO */

@@ -3,6 +3,7 @@
 
 #include "emu/cpu/event.h"
 #include "emu/cpu/flags.h"
+#include "emu/cpu/perf.h"
 #include "emu/insn/insn.h"
 
 #include <Zydis/Mnemonic.h>
@@ -66,6 +67,31 @@ static bool has_branched(struct vcpu *cpu, const struct insn *in)
     }
 }
 
+/* Is it one at all? */
+static bool is_branch(const struct insn *in)
+{
+    switch (in->mnemonic) {
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+    case ZYDIS_MNEMONIC_SYSCALL:
+    case ZYDIS_MNEMONIC_SYSRET:
+    case ZYDIS_MNEMONIC_SYSENTER:
+    case ZYDIS_MNEMONIC_SYSEXIT:
+    case ZYDIS_MNEMONIC_RSM:
+    case ZYDIS_MNEMONIC_LOOP:
+    case ZYDIS_MNEMONIC_LOOPE:
+    case ZYDIS_MNEMONIC_LOOPNE:
+    case ZYDIS_MNEMONIC_JCXZ:
+    case ZYDIS_MNEMONIC_JECXZ:
+    case ZYDIS_MNEMONIC_JRCXZ: return true;
+    default: return in->body == insn_jcc;
+    }
+}
+
 static void record_branch(struct vcpu *cpu, uint64_t from)
 {
     cpu->msr.last_branch[0] = from;
@@ -105,6 +131,8 @@ void trap_retired(struct vcpu *cpu, struct trap_start start)
     move_shadow(cpu, rule == TRAP_HOLD);
     if (start.rf && rule != TRAP_KEEP_RF)
         cpu->rflags &= ~(uint64_t)FLAG_RF;
+    if (EMU_UNLIKELY(cpu->perf.branches) && start.insn && is_branch(start.insn))
+        perf_branch(cpu, has_branched(cpu, start.insn));
     bool step = rule == TRAP_BY_RESULT ? (cpu->rflags & FLAG_TF) != 0 : start.tf;
     if (start.insn && (debugctl & (DEBUGCTL_BTF | DEBUGCTL_LBR))) {
         bool branched = has_branched(cpu, start.insn);
@@ -172,6 +200,8 @@ void trap_delivered(struct vcpu *cpu, const struct trap_delivery *before, const 
     cpu->trap_held = false;
     cpu->trap_rule = TRAP_NORMAL;
     cpu->repeat_insns = UINT64_MAX;
+    if (EMU_UNLIKELY(cpu->perf.branches))
+        perf_branch(cpu, true);
     if (cpu->msr.debugctl & DEBUGCTL_LBR) {
         if (recorded) {
             cpu->msr.last_branch[2] = cpu->msr.last_branch[0];

@@ -25,7 +25,7 @@ static inline struct trap_start trap_start(const struct vcpu *cpu)
 static inline bool trap_wants_exact(const struct vcpu *cpu)
 {
     return cpu->regs.shadow || (cpu->rflags & (FLAG_TF | FLAG_RF)) || debug_armed(cpu) ||
-           (cpu->msr.debugctl & DEBUGCTL_LBR);
+           (cpu->msr.debugctl & DEBUGCTL_LBR) || cpu->perf.branches;
 }
 
 void trap_reset(struct vcpu *cpu);

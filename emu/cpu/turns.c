@@ -99,6 +99,13 @@ struct vcpu *vcpu_current(const struct vcpu *cpu)
     return group->cpu[group->current];
 }
 
+struct vcpu *group_vcpu(struct vcpu *cpu, unsigned n)
+{
+    if (!cpu->run)
+        return n == 0 ? cpu : NULL;
+    return n < cpu->run->group->count ? cpu->run->group->cpu[n] : NULL;
+}
+
 uint64_t group_steps(const struct vcpu *cpu)
 {
     if (!cpu->run) /* made by hand, in no group */

@@ -2,16 +2,10 @@
  * "Instruction Intercepts" for the places of the intercepts. */
 #include "emu/cpu/control.h"
 #include "emu/cpu/msr.h"
+#include "emu/cpu/perf.h"
 #include "emu/insn/system_priv.h"
 
 #include <Zydis/Mnemonic.h>
-
-/* Known encodings of features that are not there; the decoder refuses them by their CPUID bit. */
-enum step insn_absent(struct vcpu *cpu, const struct insn *in)
-{
-    (void)in;
-    return cpu_raise(cpu, EXC_UD);
-}
 
 enum step insn_hlt(struct vcpu *cpu, const struct insn *in)
 {
@@ -66,15 +60,48 @@ enum step insn_rdtscp(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* Four counters of 48 bits. They hold what software wrote: events are not counted (docs/CAVEATS.md). */
+/* What the extensions of the counters do not have is absent: northbridge and cache counters. */
 enum step insn_rdpmc(struct vcpu *cpu, const struct insn *in)
 {
     uint32_t n = (uint32_t)cpu->r[REG_RCX];
-    if ((cpu->regs.cpl != 0 && !(cpu->regs.cr4 & CR4_PCE)) || n > 3)
+    if ((cpu->regs.cpl != 0 && !(cpu->regs.cr4 & CR4_PCE)) || n >= perf_count(cpu))
         return cpu_raise_code(cpu, EXC_GP, 0);
     if (svm_intercepts(cpu, INTERCEPT_RDPMC))
         return svm_vmexit_insn(cpu, VMEXIT_RDPMC, 0, 0, in->len);
-    write_edx_eax(cpu, cpu->msr.perf[4 + n] & 0xffffffffffff);
+    write_edx_eax(cpu, perf_counter(cpu, n));
+    return STEP_NEXT;
+}
+
+static void set_status(struct vcpu *cpu, uint32_t flags)
+{
+    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAGS_STATUS) | flags;
+    cpu->flags_kind = FLAGS_MATERIAL;
+}
+
+/* CR4.TSD makes it undefined, not illegal, outside level 0. A register that does not exist reads 0, with CF 0. */
+enum step insn_rdpru(struct vcpu *cpu, const struct insn *in)
+{
+    uint32_t n = (uint32_t)cpu->r[REG_RCX];
+    if (tsd_forbids(cpu))
+        return cpu_raise(cpu, EXC_UD);
+    if (svm_intercepts(cpu, INTERCEPT_RDPRU))
+        return svm_vmexit_insn(cpu, VMEXIT_RDPRU, 0, 0, in->len);
+    bool exists = n <= CPUID_RDPRU_MAX;
+    write_edx_eax(cpu, exists ? perf_clock(cpu, n ? PERF_APERF : PERF_MPERF) : 0);
+    set_status(cpu, exists ? FLAG_CF : 0);
+    return STEP_NEXT;
+}
+
+/* --- memory --- */
+
+/* Every store has reached memory, without errors: CF is 1. CHOICE: legal at every level. */
+enum step insn_mcommit(struct vcpu *cpu, const struct insn *in)
+{
+    if (!(cpu->regs.efer & EFER_MCOMMIT))
+        return cpu_raise(cpu, EXC_UD);
+    if (svm_intercepts(cpu, INTERCEPT_MCOMMIT))
+        return svm_vmexit_insn(cpu, VMEXIT_MCOMMIT, 0, 0, in->len);
+    set_status(cpu, FLAG_CF);
     return STEP_NEXT;
 }
 

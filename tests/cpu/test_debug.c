@@ -243,6 +243,29 @@ WITH_KIT(last_branch_and_last_interrupt_are_recorded)
     ck_assert_uint_eq(k->cpu->msr.debugctl, DEBUGCTL_LBR);
 }
 
+/* 13.1.1.7 "Control-Transfer Recording MSRs": the processor writes them, nobody else. */
+WITH_KIT(what_was_recorded_can_only_be_read)
+{
+    for (unsigned n = 0; n < 4; n++) {
+        uint64_t value;
+        k->cpu->msr.last_branch[n] = 0x1000 + n;
+        ck_assert_int_eq(msr_read(k->cpu, 0x1db + n, &value), STEP_NEXT);
+        ck_assert_uint_eq(value, 0x1000 + n);
+        kit_raised(k, msr_write(k->cpu, 0x1db + n, value), EXC_GP, 0);
+    }
+}
+
+/* Nothing is recorded, and blocks are not cut, while DebugCtl.LBR is 0. */
+WITH_KIT(nothing_is_recorded_unasked)
+{
+    PROGRAM(k, "\xeb\x1e");
+    kit_put(k, TARGET, 2, 0x0b0f);
+    memset(k->cpu->msr.last_branch, 0, sizeof(k->cpu->msr.last_branch));
+    program_run(k, 10);
+    for (unsigned n = 0; n < 4; n++)
+        ck_assert_uint_eq(k->cpu->msr.last_branch[n], 0);
+}
+
 /* #DB ends recording and does not record itself. */
 WITH_KIT(debug_exception_freezes_the_last_branch)
 {
@@ -273,6 +296,8 @@ int main(void)
     tcase_add_test(all, btf_steps_interrupts_and_exceptions);
     tcase_add_test(all, syscall_steps_as_a_branch);
     tcase_add_test(all, last_branch_and_last_interrupt_are_recorded);
+    tcase_add_test(all, what_was_recorded_can_only_be_read);
+    tcase_add_test(all, nothing_is_recorded_unasked);
     tcase_add_test(all, debug_exception_freezes_the_last_branch);
     suite_add_tcase(suite, all);
     return kit_run(suite);

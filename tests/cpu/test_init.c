@@ -82,6 +82,9 @@ WITH_KIT(init_keeps_what_the_table_says)
     cpu->regs.dr[6] = 0xffff4ff0;
     cpu->regs.dr[7] = 0x455;
     cpu->regs.pkru = 0x55;
+    cpu->simd.v[15].u64[3] = 0x1234;
+    cpu->simd.mxcsr = 0x3f80;
+    cpu->simd.xcr0 = 7;
     struct cpu_msrs *msr = &cpu->msr;
     msr->lstar = 0x1234;
     msr->mtrr_def = 0xc06;
@@ -102,6 +105,9 @@ WITH_KIT(init_keeps_what_the_table_says)
     ck_assert_uint_eq(cpu->regs.dr[6], 0xffff4ff0);
     ck_assert_uint_eq(cpu->regs.dr[7], 0x455);
     ck_assert_uint_eq(cpu->regs.pkru, 0x55);
+    ck_assert_uint_eq(cpu->simd.v[15].u64[3], 0x1234);
+    ck_assert_uint_eq(cpu->simd.mxcsr, 0x3f80);
+    ck_assert_uint_eq(cpu->simd.xcr0, 7);
     ck_assert(!memcmp(msr, &old, sizeof(old)));
     ck_assert_uint_eq(paging_counters(cpu->paging, 0)->flushes, flushes);
 }

@@ -156,7 +156,7 @@ WITH_KIT(rdpmc_rules)
     ck_assert_int_eq(EXEC(k, "\x0f\x33"), STEP_NEXT);
     prepare(k, 0);
     kit_intercept(k, INTERCEPT_RDPMC);
-    k->cpu->r[REG_RCX] = 4; /* the index before the intercept */
+    k->cpu->r[REG_RCX] = 6; /* the index before the intercept */
     kit_raised(k, EXEC(k, "\x0f\x33"), EXC_GP, 0);
 }
 

@@ -68,7 +68,7 @@ static bool offers(const struct vcpu *cpu, const struct insn *in, const struct i
 static bool is_ours(const struct insn *in)
 {
     const struct insn_info *info = insn_lookup(in->mnemonic);
-    return info && info->body != insn_absent && offers(processor(false), in, info);
+    return info && offers(processor(false), in, info);
 }
 
 static const char *left_out(const struct insn *in)

@@ -310,10 +310,10 @@ static void tell(const char *what, const struct insn *in, enum cpu_mode mode, co
     (void)fputc('\n', stderr);
 }
 
-/* Is a body bound, and is it real? */
+/* Is a body bound? */
 static bool has_body(const struct audit *audit, const struct insn *in)
 {
-    return in->body != audit->undefined && in->body != insn_absent;
+    return in->body != audit->undefined;
 }
 
 static void visit_binding(void *self, const uint8_t bytes[15], enum cpu_mode mode)
@@ -412,7 +412,7 @@ static void enable_all(struct kit *k, enum cpu_mode mode)
             cpu->regs.seg[s].attr = 0xf3;
     }
     cpu->regs.cr4 |=
-        control_cr4_valid(cpu) & ~(uint64_t)(CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP);
+        control_cr4_valid(cpu) & ~(uint64_t)(CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_TSD);
     cpu->regs.efer |= control_efer_valid(cpu) & ~(uint64_t)(EFER_LME | EFER_LMA);
     cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_PKRU;
     cpu->x87.fcw = 0x37f;

@@ -294,6 +294,73 @@ START_TEST(flush_of_a_page_in_every_pcid)
 }
 END_TEST
 
+/* INVLPGB: each criterion that is given must hold. */
+START_TEST(flush_of_what_matches)
+{
+    static const struct {
+        struct tlb_flush flush;
+        bool page, next, global, other_pcid, other_asid; /* what goes */
+    } rows[] = {
+        { { .asid = TLB_FLUSH_ANY, .pcid = TLB_FLUSH_ANY }, true, true, false, true, true },
+        { { .asid = TLB_FLUSH_ANY, .pcid = TLB_FLUSH_ANY, .globals = true },
+          true,
+          true,
+          true,
+          true,
+          true },
+        { { .asid = 1, .pcid = TLB_FLUSH_ANY, .globals = true }, true, true, true, true, false },
+        { { .asid = 1, .pcid = 2 }, true, true, false, false, false },
+        { { .asid = 1, .pcid = 2, .globals = true }, true, true, true, false, false },
+        { { .asid = 1, .pcid = 9 }, false, false, false, false, false },
+        { { .asid = 9, .pcid = TLB_FLUSH_ANY, .globals = true },
+          false,
+          false,
+          false,
+          false,
+          false },
+        { { .asid = 1, .pcid = 2, .by_page = true, .la = LA }, true, false, false, false, false },
+        { { .asid = TLB_FLUSH_ANY, .pcid = TLB_FLUSH_ANY, .by_page = true, .la = LA },
+          true,
+          false,
+          false,
+          true,
+          true },
+        { { .asid = 1, .pcid = 9, .by_page = true, .la = LA + 0x2000, .globals = true },
+          false,
+          false,
+          true,
+          false,
+          false },
+        { { .asid = 1, .pcid = 9, .by_page = true, .la = LA + 0x2000 },
+          false,
+          false,
+          false,
+          false,
+          false },
+    };
+    kit.regime.asid = 2;
+    set_pcid(2);
+    cache_old(LA, PWU);
+    kit.regime.asid = 1;
+    set_pcid(3);
+    cache_old(LA, PWU);
+    set_pcid(2);
+    cache_old(LA, PWU);
+    cache_old(LA + 0x1000, PWU);
+    cache_old(LA + 0x2000, PWU | G);
+    paging_flush_matching(kit.paging, &rows[_i].flush);
+    ck_assert_int_eq(!stale(LA, READ), rows[_i].page);
+    ck_assert_int_eq(!stale(LA, EXEC), rows[_i].page);
+    ck_assert_int_eq(!stale(LA + 0x1000, READ), rows[_i].next);
+    ck_assert_int_eq(!stale(LA + 0x2000, READ), rows[_i].global);
+    set_pcid(3);
+    ck_assert_int_eq(!stale(LA, READ), rows[_i].other_pcid);
+    kit.regime.asid = 2;
+    set_pcid(2);
+    ck_assert_int_eq(!stale(LA, READ), rows[_i].other_asid);
+}
+END_TEST
+
 START_TEST(global_entries_answer_for_every_pcid)
 {
     set_pcid(1);
@@ -388,6 +455,30 @@ START_TEST(changed_nested_tables_need_a_flush_of_the_asid)
     assert_ok(kit_translate(&kit, LA, READ), 0x150000);
     paging_flush_asid(kit.paging, 1, true);
     assert_ok(kit_translate(&kit, LA, READ), 0x300000);
+}
+END_TEST
+
+/* Nested translations go where INVLPGB asks for them. */
+START_TEST(nested_translations_match_if_told)
+{
+    struct tlb_flush flush = { .asid = 1, .pcid = TLB_FLUSH_ANY, .globals = true };
+    uint64_t pt, other = 0x320000;
+
+    nest_with(OLD & 0xfff000);
+    pt = kit_entry(&kit, kit.regime.root, 4, 1, LA);
+    kit_map_nested(&kit, OLD, OLD | PWU);
+    kit_map_nested(&kit, NEW, NEW | PWU);
+    kit_map(&kit, LA, OLD | PWU);
+    assert_ok(kit_translate(&kit, LA, READ), OLD);
+    kit_map_nested(&kit, pt & ~0xfffull, other | PWU);
+    kit_set(&kit, other | (pt & 0xfff), NEW | PWU);
+    paging_flush_matching(kit.paging, &flush);
+    ck_assert(stale(LA, READ)); /* reached by what was cached for its table */
+    flush.by_page = _i;
+    flush.la = LA;
+    flush.nested = true;
+    paging_flush_matching(kit.paging, &flush);
+    ck_assert(!stale(LA, READ));
 }
 END_TEST
 
@@ -799,6 +890,8 @@ int main(void)
     tcase_add_test(tc, flush_of_an_asid_takes_every_pcid);
     tcase_add_test(tc, flush_of_a_page_in_a_pcid);
     tcase_add_test(tc, flush_of_a_page_in_every_pcid);
+    tcase_add_loop_test(tc, flush_of_what_matches, 0, 11);
+    tcase_add_loop_test(tc, nested_translations_match_if_told, 0, 2);
     tcase_add_test(tc, global_entries_answer_for_every_pcid);
     tcase_add_test(tc, large_pages_are_one_entry);
     tcase_add_test(tc, four_mib_pages_go_whole);
