@@ -299,7 +299,7 @@ static void compare(const struct row *row, struct source *s)
 START_TEST(arithmetic_is_exact)
 {
     struct source s = { .state = (uint64_t)_i };
-    for (int i = 0; i < 60000; i++)
+    for (int i = 0; i < 100000; i++)
         compare(&rows[_i], &s);
     mpfr_free_cache();
 }

@@ -215,13 +215,13 @@ static void run(const struct operation *op, bool unmasked, int count)
 
 START_TEST(sse_as_silicon_masked)
 {
-    run(&operations[_i], false, 300000);
+    run(&operations[_i], false, 250000);
 }
 END_TEST
 
 START_TEST(sse_as_silicon_unmasked)
 {
-    run(&operations[_i], true, 40000);
+    run(&operations[_i], true, 20000);
 }
 END_TEST
 
