@@ -142,12 +142,12 @@ EMU_MUST_USE EMU_INLINE enum step vector_unary(struct vcpu *cpu, const struct in
                                 const unsigned bytes)
 
 /* Saturation: the nearest value that the type has. */
-EMU_INLINE int8_t saturate_s8(int32_t x)
+EMU_INLINE int8_t saturate_s8(int16_t x)
 {
     return (int8_t)(x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x);
 }
 
-EMU_INLINE uint8_t saturate_u8(int32_t x)
+EMU_INLINE uint8_t saturate_u8(int16_t x)
 {
     return (uint8_t)(x < 0 ? 0 : x > UINT8_MAX ? UINT8_MAX : x);
 }
