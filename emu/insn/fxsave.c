@@ -1,12 +1,10 @@
 /* FXSAVE, FXRSTOR. APM vol 5, "FXSAVE", "FXRSTOR"; vol 2, 11.4.4 "Saving Media and x87 Execution Unit State". */
 #include "emu/insn/xsave_image.h"
 
-/* #UD, #NM, then the operand. A pending x87 exception is not looked at. */
+/* #NM, then the operand. CR0.EM counts as for x87: not as for SSE. A pending x87 exception is not looked at. */
 static enum step begin(struct vcpu *cpu, const struct insn *in, struct image *image)
 {
-    if (cpu->regs.cr0 & CR0_EM)
-        return cpu_raise(cpu, EXC_UD);
-    if (cpu->regs.cr0 & CR0_TS)
+    if (cpu->regs.cr0 & (CR0_EM | CR0_TS))
         return cpu_raise(cpu, EXC_NM);
     return image_open(cpu, in, 16, image);
 }
