@@ -37,23 +37,54 @@ enum step image_open(struct vcpu *cpu, const struct insn *in, unsigned alignment
     return STEP_NEXT;
 }
 
-static uint64_t piece_offset(const struct image *image, unsigned i)
+void image_add(struct image *image, unsigned offset, unsigned size)
 {
-    return (image->off + image->piece[i].offset) & size_mask(image->addr_size);
+    unsigned i = image->count++;
+    for (; i > 0 && image->piece[i - 1].offset > offset; i--)
+        image->piece[i] = image->piece[i - 1];
+    image->piece[i].offset = (uint16_t)offset;
+    image->piece[i].size = (uint16_t)size;
+}
+
+/* Adjacent pieces from piece *i on: where they begin, how long they are. false behind the last. */
+static bool next_access(const struct image *image, unsigned *i, unsigned *offset, unsigned *size)
+{
+    if (*i == image->count)
+        return false;
+    *offset = image->piece[*i].offset;
+    *size = 0;
+    for (; *i < image->count && image->piece[*i].offset == *offset + *size; (*i)++)
+        *size += image->piece[*i].size;
+    return true;
+}
+
+static uint64_t address(const struct image *image, unsigned offset)
+{
+    return (image->off + offset) & size_mask(image->addr_size);
+}
+
+/* The fast tables answer for most bytes, unless somebody looks at each access. */
+static enum step touch(struct vcpu *cpu, uint64_t la)
+{
+    uint8_t *ptr;
+    uint64_t spa;
+    if (cpu->fast != cpu->bank)
+        return mem_touch(cpu, la, ACCESS_WRITE);
+    return mem_run(cpu, la, ACCESS_WRITE, &ptr, &spa);
 }
 
 enum step image_probe(struct vcpu *cpu, const struct image *image)
 {
-    for (unsigned i = 0; i < image->count; i++) {
+    unsigned offset, size;
+    for (unsigned i = 0; next_access(image, &i, &offset, &size);) {
         uint64_t la;
-        unsigned size = image->piece[i].size;
         enum step step =
-            mem_linear(cpu, image->seg, piece_offset(image, i), size, ACCESS_WRITE, &la);
+            mem_linear(cpu, image->seg, address(image, offset), size, ACCESS_WRITE, &la);
         if (step == STEP_NEXT)
-            step = mem_touch(cpu, la, ACCESS_WRITE);
-        uint64_t last = la + size - 1;
-        if (step == STEP_NEXT && (la ^ last) >> 12)
-            step = mem_touch(cpu, cpu_long64(cpu) ? last : (uint32_t)last, ACCESS_WRITE);
+            step = touch(cpu, la);
+        uint64_t second = (la + size - 1) & ~UINT64_C(0xfff);
+        if (step == STEP_NEXT && second > (la & ~UINT64_C(0xfff)))
+            step = touch(cpu, cpu_long64(cpu) ? second : (uint32_t)second);
         if (step != STEP_NEXT)
             return step;
     }
@@ -62,10 +93,10 @@ enum step image_probe(struct vcpu *cpu, const struct image *image)
 
 enum step image_store(struct vcpu *cpu, const struct image *image)
 {
-    for (unsigned i = 0; i < image->count; i++) {
+    unsigned offset, size;
+    for (unsigned i = 0; next_access(image, &i, &offset, &size);) {
         enum step step =
-            mem_store_bytes(cpu, image->seg, piece_offset(image, i), image->piece[i].size,
-                            image->bytes + image->piece[i].offset);
+            mem_store_bytes(cpu, image->seg, address(image, offset), size, image->bytes + offset);
         if (step != STEP_NEXT)
             return step;
     }
@@ -74,10 +105,10 @@ enum step image_store(struct vcpu *cpu, const struct image *image)
 
 enum step image_load(struct vcpu *cpu, struct image *image)
 {
-    for (unsigned i = 0; i < image->count; i++) {
+    unsigned offset, size;
+    for (unsigned i = 0; next_access(image, &i, &offset, &size);) {
         enum step step =
-            mem_load_bytes(cpu, image->seg, piece_offset(image, i), image->piece[i].size,
-                           image->bytes + image->piece[i].offset);
+            mem_load_bytes(cpu, image->seg, address(image, offset), size, image->bytes + offset);
         if (step != STEP_NEXT)
             return step;
     }

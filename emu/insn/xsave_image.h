@@ -26,11 +26,8 @@ struct image {
 EMU_MUST_USE enum step image_open(struct vcpu *cpu, const struct insn *in, unsigned alignment,
                                   struct image *image);
 
-static inline void image_add(struct image *image, unsigned offset, unsigned size)
-{
-    image->piece[image->count].offset = (uint16_t)offset;
-    image->piece[image->count++].size = (uint16_t)size;
-}
+/* Add a piece. They are moved in the order of their addresses, adjacent ones as one access. */
+void image_add(struct image *image, unsigned offset, unsigned size);
 
 /* May the pieces be written? All faults of the accesses, nothing else. */
 EMU_MUST_USE enum step image_probe(struct vcpu *cpu, const struct image *image);
