@@ -82,5 +82,7 @@ void guest_make(struct reader *in, struct pacifica_machine *machine);
 
 /* The same for guests that begin in any mode (modes.c). */
 void modes_make(struct reader *in, struct pacifica_machine *machine);
+/* And with x87 and vector instructions over random state. */
+void modes_make_vectors(struct reader *in, struct pacifica_machine *machine);
 
 #endif

@@ -150,7 +150,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
 enum { SMM_CODE = 1, VMRUN_FIRST = 2, WAIT_SIPI = 4, INNER_CODE = 0x10 };
 
 static void make_code(struct reader *in, struct pacifica_machine *machine, enum begin outer,
-                      enum begin inner, unsigned how)
+                      enum begin inner, unsigned how, bool vectors)
 {
     static const unsigned bits[] = { 16, 32, 64 };
     for (unsigned i = 0; i < 3; i++) {
@@ -162,7 +162,8 @@ static void make_code(struct reader *in, struct pacifica_machine *machine, enum 
                                    .code = memory_ptr(machine->memory, at, CODE_BYTES),
                                    .la = at,
                                    .paged = outer >= BEGIN_PSE,
-                                   .vmrun = how & VMRUN_FIRST };
+                                   .vmrun = how & VMRUN_FIRST,
+                                   .vectors = vectors };
         modes_write_code(in, &code);
         if (!(how & (VMRUN_FIRST | INNER_CODE)) || bits[i] != begin_bits(inner))
             continue;
@@ -182,7 +183,7 @@ static void make_code(struct reader *in, struct pacifica_machine *machine, enum 
     modes_write_code(in, &code);
 }
 
-void modes_make(struct reader *in, struct pacifica_machine *machine)
+static void make(struct reader *in, struct pacifica_machine *machine, bool vectors)
 {
     unsigned begins = read8(in);
     enum begin outer = begins % BEGIN_COUNT, inner;
@@ -195,10 +196,27 @@ void modes_make(struct reader *in, struct pacifica_machine *machine)
     set_mode(cpu, inner, how & VMRUN_FIRST ? (unsigned)read_bytes(in, 2) : 0);
     cpu->r[REG_RIP] += INNER_AT;
     cpu->r[REG_RSP] -= 0x400;
+    if (vectors)
+        modes_fp_control(in, cpu);
     modes_make_guest(in, machine, outer);
-    for (unsigned i = 0; i < machine->cpu_count; i++)
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
         set_cpu(in, machine->cpu[i], outer, how & WAIT_SIPI);
+        if (!vectors)
+            continue;
+        modes_fp_control(in, machine->cpu[i]);
+        modes_fp_state(in, machine->cpu[i]);
+    }
     while (changes-- > 0)
         change_one(in, machine);
-    make_code(in, machine, outer, inner, how);
+    make_code(in, machine, outer, inner, how, vectors);
+}
+
+void modes_make(struct reader *in, struct pacifica_machine *machine)
+{
+    make(in, machine, false);
+}
+
+void modes_make_vectors(struct reader *in, struct pacifica_machine *machine)
+{
+    make(in, machine, true);
 }

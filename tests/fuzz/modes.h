@@ -105,11 +105,20 @@ void modes_make_guest(struct reader *in, struct pacifica_machine *machine, enum 
 struct modes_code {
     unsigned bits, count, room;
     uint8_t *code;
-    uint32_t la; /* where it stands */
-    bool paged;  /* where the APICs are */
-    bool vmrun;  /* begins with VMRUN and goes on behind what the guest exited for */
-    bool smm;    /* ends with RSM */
+    uint32_t la;  /* where it stands */
+    bool paged;   /* where the APICs are */
+    bool vmrun;   /* begins with VMRUN and goes on behind what the guest exited for */
+    bool smm;     /* ends with RSM */
+    bool vectors; /* most of it x87 and vector instructions */
 };
 void modes_write_code(struct reader *in, const struct modes_code *what);
+
+/* One x87 or vector instruction, as `choice` and the input say; returns its length. A pattern of modes_code.c that changes their
+ * state. The state itself: who may use it, and what it holds (modes_vector.c). */
+#define MODES_INSN_MAX 24u
+unsigned modes_vector_insn(struct reader *in, unsigned bits, unsigned choice, uint8_t *bytes);
+const char *modes_vector_pattern(unsigned choice);
+void modes_fp_control(struct reader *in, struct vcpu *cpu);
+void modes_fp_state(struct reader *in, struct vcpu *cpu);
 
 #endif

@@ -376,6 +376,18 @@ static unsigned smm_theme(void)
 static const char vmrun_loop[] =
     "Ob800000200A0f01d80f01dcU8b0425c8000200U8b0c2578050200O85c0O0f45c8U890c2578050200";
 
+static void put_vector(struct writer *w, unsigned choice)
+{
+    uint8_t bytes[MODES_INSN_MAX];
+    if (choice % 4 == 3) {
+        put_pattern(w, modes_vector_pattern(choice / 4));
+        return;
+    }
+    unsigned len = modes_vector_insn(w->in, w->bits, choice / 4, bytes);
+    for (unsigned i = 0; i < len; i++)
+        put(w, bytes[i], 1);
+}
+
 void modes_write_code(struct reader *in, const struct modes_code *what)
 {
     struct writer w = { .in = in,
@@ -389,7 +401,9 @@ void modes_write_code(struct reader *in, const struct modes_code *what)
         put_pattern(&w, vmrun_loop);
     for (unsigned i = 0; i < what->count && in->left > 0 && w.at < w.room; i++) {
         unsigned choice = (unsigned)read_bytes(in, 2);
-        if (choice >= 0xf000) /* random bytes */
+        if (what->vectors && choice < 0xe000)
+            put_vector(&w, choice);
+        else if (choice >= 0xf000) /* random bytes */
             put(&w, read_bytes(in, 8), 1 + choice % 8);
         else if (choice & 0x800)
             put_pattern(&w, patterns[(theme + choice % THEME) % PATTERNS]);
