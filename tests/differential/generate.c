@@ -243,6 +243,8 @@ static void draw_segments(struct diff_random *random, struct diff_case *made)
                 random_below(random, i == 2 ? DIFF_SEGMENT_READ_ONLY : DIFF_SEGMENT_NOT_PRESENT);
         made->before.seg[registers[i]] = flat ? DIFF_DS : diff_selector(segment);
     }
+    if (!flat && random_chance(random, 15))
+        made->before.seg[SEG_SS] = DIFF_DS; /* the only stack from which far transfers go */
 }
 
 static void draw_state(struct diff_random *random, struct diff_case *made)
