@@ -44,6 +44,8 @@ static_assert(ZYDIS_ISA_SET_MAX_VALUE <= UINT8_MAX, "insn.isa_set is a byte");
 bool isa_offered(const struct vcpu *cpu, const struct insn *in)
 {
     uint8_t feature = isas[in->isa_set].feature, and = isas[in->isa_set].and;
+    if (in->op[0].kind == OPERAND_ST && !cpu_has(cpu, CPU_FEATURE_FPU))
+        return false; /* FCOMI and its like count as the Pentium Pro's, like SYSENTER */
     return (!feature || cpu_has(cpu, (enum cpu_feature)feature)) &&
            (!and || cpu_has(cpu, (enum cpu_feature) and));
 }

@@ -736,17 +736,6 @@ WITH_KIT(monitor_leaf_follows_hwcr)
     ck_assert_uint_eq(word(k, 1, CPUID_ECX) >> 3 & 1, 0);
 }
 
-WITH_KIT(crc32_executes_without_sse42)
-{
-    struct cpu_model model = parsed("max,-sse4.2");
-    k->cpu->model = &model;
-    k->cpu->r[REG_RAX] = 0;
-    k->cpu->r[REG_RCX] = 0x12;
-    ck_assert(!cpu_has(k->cpu, CPU_FEATURE_SSE42));
-    ck_assert_int_eq(EXEC(k, "\xf2\x0f\x38\xf0\xc1"), STEP_NEXT); /* CRC32 EAX, CL */
-    ck_assert_uint_ne(k->cpu->r[REG_RAX], 0);
-}
-
 WITH_KIT(pse36_pages_reach_above_4_gib)
 {
     const struct walk_regime regime = {
@@ -811,7 +800,6 @@ int main(void)
     tcase_add_test(all, topology_of_one_processor);
     tcase_add_test(all, topology_of_several_processors);
     tcase_add_test(all, monitor_leaf_follows_hwcr);
-    tcase_add_test(all, crc32_executes_without_sse42);
     tcase_add_test(all, pse36_pages_reach_above_4_gib);
     tcase_add_test(all, cpuid_instruction_clears_upper_halves);
     suite_add_tcase(suite, all);

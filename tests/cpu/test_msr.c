@@ -61,7 +61,8 @@ WITH_KIT(every_row_reads_its_reset_value)
             row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE || row->kind == MSR_COMMAND ||
             row->kind == MSR_PRED_CMD || row->kind == MSR_PATCH_LEVEL ||
             row->kind == MSR_CPUID_OVERRIDE || row->kind == MSR_X2APIC ||
-            row->kind == MSR_TSC_DEADLINE || row->number == 0xc0010030)
+            row->kind == MSR_TSC_DEADLINE || row->number == 0xc0010030 ||
+            !msr_find(k->cpu, row->number)) /* a feature of no model yet */
             continue;
         for (uint32_t n = 0; n < row->count; n++)
             ck_assert_uint_eq(get(k, row->number + n), row->reset);

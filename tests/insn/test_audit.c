@@ -120,10 +120,10 @@ static const struct {
     struct need need;
 } exceptions[] = {
     { ZYDIS_MNEMONIC_CMPXCHG8B, { F(CX8), 0 } },
-    { ZYDIS_MNEMONIC_CRC32, { 0, 0 } },
-    { ZYDIS_MNEMONIC_LFENCE, { 0, 0 } },
-    { ZYDIS_MNEMONIC_MFENCE, { 0, 0 } },
-    { ZYDIS_MNEMONIC_SFENCE, { 0, 0 } },
+    { ZYDIS_MNEMONIC_FCOMI, { F(FPU), F(CMOV) } },
+    { ZYDIS_MNEMONIC_FCOMIP, { F(FPU), F(CMOV) } },
+    { ZYDIS_MNEMONIC_FUCOMI, { F(FPU), F(CMOV) } },
+    { ZYDIS_MNEMONIC_FUCOMIP, { F(FPU), F(CMOV) } },
     { ZYDIS_MNEMONIC_PREFETCH, { 0, 0 } },
     { ZYDIS_MNEMONIC_PREFETCHW, { 0, 0 } },
     { ZYDIS_MNEMONIC_PREFETCHWT1, { 0, 0 } },
@@ -146,6 +146,9 @@ static struct need need_of(const struct insn *in)
         return (struct need){ NOBODY, 0 };
     if (in->isa_set >= ZYDIS_ISA_SET_KNCE && in->isa_set <= ZYDIS_ISA_SET_KNC_PF_HINT)
         return (struct need){ NOBODY, 0 };
+    if (in->mnemonic == ZYDIS_MNEMONIC_VPCLMULQDQ &&
+        in->isa_set == ZYDIS_ISA_SET_AVX) /* 128 bits */
+        return (struct need){ F(AVX), F(PCLMULQDQ) };
     for (size_t i = 0; i < sizeof(exceptions) / sizeof(exceptions[0]); i++)
         if (exceptions[i].mnemonic == in->mnemonic)
             return exceptions[i].need;
@@ -264,7 +267,7 @@ static void each_encoding(enum cpu_mode mode, visit_fn *visit, void *self)
 
 /* --- every instruction has a body, or is #UD ----------------------------------------------- */
 
-#define MODELS_MAX 16
+#define MODELS_MAX 64
 struct audit {
     struct kit *k;
     struct lowering lowering;
@@ -277,16 +280,16 @@ struct audit {
     uint8_t seen[ZYDIS_MNEMONIC_MAX_VALUE + 1], told[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 };
 
+static void add_model(struct audit *audit, const char *text)
+{
+    ck_assert_uint_lt(audit->models, MODELS_MAX);
+    ck_assert_int_eq(cpu_model_parse(text, &audit->model[audit->models++], NULL), PACIFICA_OK);
+}
+
 static void audit_begin(struct audit *audit)
 {
     *audit = (struct audit){ .k = kit_new() };
     audit->lowering = lowering_for(audit->k->cpu);
-    for (; cpu_model_name(audit->models); audit->models++) {
-        ck_assert_uint_lt(audit->models, MODELS_MAX);
-        ck_assert_int_eq(
-            cpu_model_parse(cpu_model_name(audit->models), &audit->model[audit->models], NULL),
-            PACIFICA_OK);
-    }
     struct insn in = { .len = 1 };
     audit->lowering.bind(audit->lowering.self, &in, DECODE_INVALID);
     audit->undefined = in.body;
@@ -347,6 +350,8 @@ START_TEST(what_a_model_offers_has_a_body_and_nothing_else_has)
 {
     struct audit audit;
     audit_begin(&audit);
+    for (unsigned n = 0; cpu_model_name(n); n++)
+        add_model(&audit, cpu_model_name(n));
     each_encoding(modes[_i].mode, visit_binding, &audit);
     unsigned mnemonics = 0;
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++)
@@ -355,6 +360,30 @@ START_TEST(what_a_model_offers_has_a_body_and_nothing_else_has)
                  (unsigned long long)audit.encodings, (unsigned long long)audit.instructions,
                  mnemonics);
     ck_assert_uint_gt(mnemonics, modes[_i].mode == MODE_LONG64 ? 1000 : 500);
+    ck_assert_uint_eq(audit.wrong, 0);
+    kit_free(audit.k);
+}
+END_TEST
+
+/* Each feature that instructions need, switched off: they, and those that build on it, are #UD. */
+START_TEST(what_is_switched_off_is_undefined)
+{
+    struct audit audit;
+    bool used[CPU_FEATURE_COUNT] = { false };
+    audit_begin(&audit);
+    for (unsigned set = 0; set <= ZYDIS_ISA_SET_MAX_VALUE; set++)
+        if (needs[set].first != NOBODY)
+            used[needs[set].first] = used[needs[set].second] = true;
+    for (size_t i = 0; i < sizeof(exceptions) / sizeof(exceptions[0]); i++)
+        used[exceptions[i].need.first] = true;
+    for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "max,-%s", cpu_features[f].option);
+        if (used[f] && cpu_features[f].offered)
+            add_model(&audit, text);
+    }
+    ck_assert_uint_gt(audit.models, 20);
+    each_encoding(MODE_LONG64, visit_binding, &audit);
     ck_assert_uint_eq(audit.wrong, 0);
     kit_free(audit.k);
 }
@@ -411,8 +440,8 @@ static void enable_all(struct kit *k, enum cpu_mode mode)
         for (int s = SEG_ES; s <= SEG_GS; s++)
             cpu->regs.seg[s].attr = 0xf3;
     }
-    cpu->regs.cr4 |=
-        control_cr4_valid(cpu) & ~(uint64_t)(CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_TSD);
+    cpu->regs.cr4 |= control_cr4_valid(cpu) &
+                     ~(uint64_t)(CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_TSD);
     cpu->regs.efer |= control_efer_valid(cpu) & ~(uint64_t)(EFER_LME | EFER_LMA);
     cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_PKRU;
     cpu->x87.fcw = 0x37f;
@@ -534,6 +563,7 @@ int main(void)
     tcase_set_timeout(all, 240);
     tcase_add_test(all, instruction_sets_of_the_base_are_few);
     tcase_add_loop_test(all, what_a_model_offers_has_a_body_and_nothing_else_has, 0, (int)MODES);
+    tcase_add_test(all, what_is_switched_off_is_undefined);
     tcase_add_loop_test(all, every_body_runs, 0, (int)MODES);
     suite_add_tcase(suite, all);
     return kit_run(suite);
