@@ -1,5 +1,6 @@
 /* Arithmetic of the double-extended format: x87. */
 #include "emu/fpu/arith.h"
+#include "emu/fpu/fast_extended.h"
 
 /* One copy of each operation for each precision that FCW.PC can ask for. */
 #define PRECISIONS(op, ...)                                              \
@@ -9,17 +10,29 @@
     default: return f80_pack(fp_##op(__VA_ARGS__, &f80_format, env));    \
     }
 
-#define OPERATION(op)                                                   \
-    struct f80 f80_##op(struct f80 a, struct f80 b, struct fp_env *env) \
-    {                                                                   \
-        struct fp_num x = f80_unpack(a), y = f80_unpack(b);             \
-        PRECISIONS(op, x, y)                                            \
+#define OPERATION(op)                                                                        \
+    EMU_NOINLINE static struct f80 slow_##op(struct f80 a, struct f80 b, struct fp_env *env) \
+    {                                                                                        \
+        struct fp_num x = f80_unpack(a), y = f80_unpack(b);                                  \
+        PRECISIONS(op, x, y)                                                                 \
+    }                                                                                        \
+    struct f80 f80_##op(struct f80 a, struct f80 b, struct fp_env *env)                      \
+    {                                                                                        \
+        struct f80 result;                                                                   \
+        if (EMU_LIKELY(f80_fast(env) && f80_fast_##op(a, b, &result, env)))                  \
+            return result;                                                                   \
+        return slow_##op(a, b, env);                                                         \
     }
 
 OPERATION(add)
 OPERATION(sub)
 OPERATION(mul)
-OPERATION(div)
+
+struct f80 f80_div(struct f80 a, struct f80 b, struct fp_env *env)
+{
+    struct fp_num x = f80_unpack(a), y = f80_unpack(b);
+    PRECISIONS(div, x, y)
+}
 
 struct f80 f80_sqrt(struct f80 a, struct fp_env *env)
 {

@@ -3,6 +3,7 @@
 
 #include "emu/fpu/arith.h"
 #include "emu/fpu/fast.h"
+#include "emu/fpu/fast_extended.h"
 #include "tests/fpu/operands.h"
 #include "tests/fpu/rows.h"
 
@@ -151,6 +152,30 @@ START_TEST(fast_path_takes_ordinary_numbers)
 }
 END_TEST
 
+/* Even rows: sums, odd rows: products. */
+START_TEST(fast_path_of_extended_is_the_same)
+{
+    struct source s = { .state = (uint64_t)_i };
+    unsigned taken = 0;
+    for (int i = 0; i < 300000; i++) {
+        struct f80 a = draw_f80(&s, (struct f80){ .se = 0x3fff }), b = draw_f80(&s, a), fast;
+        struct fp_env env = { .masks = FP_EXCEPTIONS, .precision = 64, .x87 = true }, slow = env;
+        bool product = _i & 1;
+        if (!(product ? f80_fast_mul : f80_fast_add)(a, b, &fast, &env))
+            continue;
+        struct fp_num x = f80_unpack(a), y = f80_unpack(b);
+        struct f80 expected =
+            f80_pack(product ? fp_mul(x, y, &f80_format, &slow) : fp_add(x, y, &f80_format, &slow));
+        if (fast.mant != expected.mant || fast.se != expected.se || env.flags != slow.flags ||
+            env.rounded_up != slow.rounded_up)
+            ck_abort_msg("%04x:%#llx, %04x:%#llx", a.se, (unsigned long long)a.mant, b.se,
+                         (unsigned long long)b.mant);
+        taken++;
+    }
+    ck_assert_uint_gt(taken, 10000);
+}
+END_TEST
+
 START_TEST(native_environment_is_seen)
 {
     (void)_i;
@@ -181,4 +206,5 @@ END_TEST
 #endif
 
 CHECK_ROWS("fast paths", ROW_COUNT, fast_path_is_the_same, fast_path_takes_ordinary_numbers,
-           native_environment_is_seen, native_flush_to_zero_is_seen)
+           fast_path_of_extended_is_the_same, native_environment_is_seen,
+           native_flush_to_zero_is_seen)
