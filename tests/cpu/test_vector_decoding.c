@@ -98,6 +98,25 @@ WITH_KIT(alignment_check_stands_between_segment_and_page)
     ck_assert_int_eq(RUN(k, "\xc5\xf9\xfc\x03"), EXC_PF);
 }
 
+/* rows: pitfalls 7.9 */
+WITH_KIT(fxsave_is_ac_at_odd_addresses_where_accesses_are_checked)
+{
+    for (unsigned off = 1; off <= 16; off++) {
+        for (unsigned ac = 0; ac < 2; ac++) {
+            int expected = off == 16 ? NOTHING : ac && off % 4 ? EXC_AC : EXC_GP;
+            with_vectors(k, MODE_LONG64, 3);
+            k->cpu->rflags |= ac ? FLAG_AC : 0;
+            cpu_update_mode(k->cpu);
+            k->cpu->r[REG_RBX] = DATA_SPA + off;
+            ck_assert_int_eq(RUN(k, "\x0f\xae\x03"), expected);
+            with_vectors(k, MODE_LONG64, 3);
+            k->cpu->rflags |= ac ? FLAG_AC : 0;
+            cpu_update_mode(k->cpu);
+            ck_assert_int_eq(RUN(k, "\x0f\xae\x0b"), expected);
+        }
+    }
+}
+
 int main(void)
 {
     Suite *suite = suite_create("vector_decoding");
@@ -107,6 +126,7 @@ int main(void)
     tcase_add_test(all, sha_reads_any_address);
     tcase_add_test(all, alignment_check_wants_sixteen_bytes_at_most);
     tcase_add_test(all, alignment_check_stands_between_segment_and_page);
+    tcase_add_test(all, fxsave_is_ac_at_odd_addresses_where_accesses_are_checked);
     suite_add_tcase(suite, all);
     return kit_run(suite);
 }
