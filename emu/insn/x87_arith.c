@@ -35,7 +35,8 @@ EMU_INLINE enum step on_stack(struct vcpu *cpu, const struct insn *in, binary *o
     x87_pointers(cpu, in);
     if (EMU_UNLIKELY(x87_empty(cpu, to) || x87_empty(cpu, from)))
         return underflow(cpu, to, pop);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 a = *x87_st(cpu, to), b = *x87_st(cpu, from);
     struct f80 result = reversed ? op(b, a, &env) : op(a, b, &env);
     return commit(cpu, to, result, x87_status(&env), pop);
@@ -47,7 +48,8 @@ EMU_INLINE enum step with_memory(struct vcpu *cpu, binary *op, bool reversed, st
 {
     if (EMU_UNLIKELY(x87_empty(cpu, 0)))
         return underflow(cpu, 0, false);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 a = *x87_st(cpu, 0);
     struct f80 result = reversed ? op(b, a, &env) : op(a, b, &env);
     if (EMU_UNLIKELY(pre) && !(env.flags & (FP_IE | FP_ZE)) && !x87_is_nan(a))
@@ -110,7 +112,8 @@ enum step insn_fsqrt(struct vcpu *cpu, const struct insn *in)
     x87_pointers(cpu, in);
     if (x87_empty(cpu, 0))
         return underflow(cpu, 0, false);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 result = f80_sqrt(*x87_st(cpu, 0), &env);
     return commit(cpu, 0, result, x87_status(&env), false);
 }
@@ -120,7 +123,8 @@ enum step insn_frndint(struct vcpu *cpu, const struct insn *in)
     x87_pointers(cpu, in);
     if (x87_empty(cpu, 0))
         return underflow(cpu, 0, false);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 result = f80_round(*x87_st(cpu, 0), &env);
     return commit(cpu, 0, result, x87_status(&env), false);
 }
@@ -151,7 +155,8 @@ enum step insn_fxtract(struct vcpu *cpu, const struct insn *in)
 {
     x87_pointers(cpu, in);
     bool empty = x87_empty(cpu, 0), full = !x87_empty(cpu, 7);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 exponent = F80_INDEFINITE, significand = F80_INDEFINITE;
     unsigned status = empty ? X87_UNDERFLOW : X87_OVERFLOW;
     if (!empty && !full) {
@@ -175,7 +180,8 @@ enum step insn_fscale(struct vcpu *cpu, const struct insn *in)
     x87_pointers(cpu, in);
     if (x87_empty(cpu, 0) || x87_empty(cpu, 1))
         return underflow(cpu, 0, false);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 result = f80_scale(*x87_st(cpu, 0), *x87_st(cpu, 1), &env);
     return commit(cpu, 0, result, x87_status(&env), false);
 }
@@ -188,7 +194,8 @@ enum step insn_fprem(struct vcpu *cpu, const struct insn *in)
     cpu->x87.fsw &= (uint16_t)~FSW_C2;
     if (x87_empty(cpu, 0) || x87_empty(cpu, 1))
         return underflow(cpu, 0, false);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     unsigned quotient = 0;
     bool partial = false;
     struct f80 result =

@@ -50,7 +50,8 @@ enum step insn_fbstp(struct vcpu *cpu, const struct insn *in)
     struct f80 bcd = BCD_INDEFINITE;
     unsigned status = X87_UNDERFLOW;
     if (!x87_empty(cpu, 0)) {
-        struct fp_env env = x87_env(cpu);
+        struct fp_env env;
+        x87_env(cpu, &env);
         struct f80 a = *x87_st(cpu, 0);
         int64_t value = f80_to_int(a, 8, false, &env);
         status = x87_status(&env);

@@ -37,7 +37,8 @@ EMU_INLINE enum step compare(struct vcpu *cpu, const struct insn *in, unsigned w
     x87_pointers(cpu, in);
     if (EMU_UNLIKELY(x87_empty(cpu, 0) || x87_empty(cpu, with)))
         return conclude(cpu, FP_UNORDERED, X87_UNDERFLOW, pops);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     enum fp_relation relation = f80_compare(*x87_st(cpu, 0), *x87_st(cpu, with), quiet, &env);
     return conclude(cpu, relation, env.flags, pops);
 }
@@ -46,7 +47,8 @@ EMU_INLINE enum step compare_number(struct vcpu *cpu, struct f80 b, uint8_t pre,
 {
     if (EMU_UNLIKELY(x87_empty(cpu, 0)))
         return conclude(cpu, FP_UNORDERED, X87_UNDERFLOW, pops);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 a = *x87_st(cpu, 0);
     enum fp_relation relation = f80_compare(a, b, false, &env);
     if (pre && relation != FP_UNORDERED)
@@ -103,7 +105,8 @@ enum step insn_fcomi(struct vcpu *cpu, const struct insn *in)
     enum fp_relation relation = FP_UNORDERED;
     x87_pointers(cpu, in);
     if (EMU_LIKELY(!x87_empty(cpu, 0) && !x87_empty(cpu, with))) {
-        struct fp_env env = x87_env(cpu);
+        struct fp_env env;
+        x87_env(cpu, &env);
         relation = f80_compare(*x87_st(cpu, 0), *x87_st(cpu, with), quiet, &env);
         status = env.flags;
     }

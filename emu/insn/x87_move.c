@@ -23,7 +23,8 @@ EMU_INLINE enum step push(struct vcpu *cpu, struct f80 value, unsigned status)
 EMU_COLD static struct f80 load_slow(struct vcpu *cpu, uint64_t bits, unsigned size,
                                      unsigned *status)
 {
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 value = size == 4 ? f32_to_f80((uint32_t)bits, &env) : f64_to_f80(bits, &env);
     *status = env.flags;
     return value;
@@ -95,7 +96,7 @@ enum step insn_fld_constant(struct vcpu *cpu, const struct insn *in)
         { 0x3ffe, true, UINT64_C(0xb17217f7d1cf79ac) },  /* ln 2 */
         { 0, false, 0 },
     };
-    unsigned n = in->modrm & 7, rounding = x87_env(cpu).rounding;
+    unsigned n = in->modrm & 7, rounding = cpu->x87.fcw >> FCW_RC_SHIFT & 3;
     struct f80 value = { .mant = constants[n].mant, .se = constants[n].se };
     if (constants[n].above && (rounding == FP_ROUND_DOWN || rounding == FP_ROUND_ZERO))
         value.mant--;
@@ -132,7 +133,8 @@ EMU_INLINE enum step store_number(struct vcpu *cpu, const struct insn *in, bool 
     unsigned size = in->op[0].size;
     if (EMU_UNLIKELY(x87_empty(cpu, 0)))
         return store(cpu, in, size == 4 ? F32_INDEFINITE : F64_INDEFINITE, X87_UNDERFLOW, pop);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 a = *x87_st(cpu, 0);
     uint64_t value = size == 4 ? f80_to_f32(a, &env) : f80_to_f64(a, &env);
     return store(cpu, in, value, x87_status(&env), pop);
@@ -202,7 +204,8 @@ enum step insn_fist(struct vcpu *cpu, const struct insn *in)
     bool pop = in->mnemonic != ZYDIS_MNEMONIC_FIST;
     if (x87_empty(cpu, 0))
         return store(cpu, in, UINT64_C(1) << (8 * size - 1), X87_UNDERFLOW, pop);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     int64_t value = f80_to_int(*x87_st(cpu, 0), size, in->mnemonic == ZYDIS_MNEMONIC_FISTTP, &env);
     return store(cpu, in, (uint64_t)value, x87_status(&env), pop);
 }

@@ -81,14 +81,17 @@ static inline void x87_push(struct vcpu *cpu, struct f80 value)
 
 /* --- the environment ----------------------------------------------------------------------- */
 
-static inline struct fp_env x87_env(const struct vcpu *cpu)
+/* Field by field: a struct put together in a register would be read back from the stack in other pieces than it was written. */
+static inline void x87_env(const struct vcpu *cpu, struct fp_env *env)
 {
     static const uint8_t precision[4] = { 24, 64, 53, 64 };
     unsigned fcw = cpu->x87.fcw;
-    return (struct fp_env){ .rounding = (uint8_t)(fcw >> FCW_RC_SHIFT & 3),
-                            .masks = (uint8_t)(fcw & FP_EXCEPTIONS),
-                            .precision = precision[fcw >> FCW_PC_SHIFT & 3],
-                            .x87 = true };
+    env->rounding = (uint8_t)(fcw >> FCW_RC_SHIFT & 3);
+    env->masks = (uint8_t)(fcw & FP_EXCEPTIONS);
+    env->flags = 0;
+    env->precision = precision[fcw >> FCW_PC_SHIFT & 3];
+    env->daz = env->ftz = env->rounded_up = false;
+    env->x87 = true;
 }
 
 /* Make ES and B what the flags and masks say. The only place that changes them. */

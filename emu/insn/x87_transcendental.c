@@ -18,7 +18,8 @@ enum step insn_f2xm1(struct vcpu *cpu, const struct insn *in)
     x87_pointers(cpu, in);
     if (x87_empty(cpu, 0))
         return replace(cpu, F80_INDEFINITE, X87_UNDERFLOW);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 result = f80_2xm1(*x87_st(cpu, 0), &env);
     return replace(cpu, result, x87_status(&env));
 }
@@ -30,7 +31,8 @@ enum step insn_fyl2x(struct vcpu *cpu, const struct insn *in)
     struct f80 result = F80_INDEFINITE, x = *x87_st(cpu, 0), y = *x87_st(cpu, 1);
     x87_pointers(cpu, in);
     if (!x87_empty(cpu, 0) && !x87_empty(cpu, 1)) {
-        struct fp_env env = x87_env(cpu);
+        struct fp_env env;
+        x87_env(cpu, &env);
         if (in->mnemonic == ZYDIS_MNEMONIC_FYL2X)
             result = f80_yl2x(x, y, &env);
         else if (in->mnemonic == ZYDIS_MNEMONIC_FYL2XP1)
@@ -63,7 +65,8 @@ enum step insn_fsin(struct vcpu *cpu, const struct insn *in)
     cpu->x87.fsw &= (uint16_t)~FSW_C2;
     if (x87_empty(cpu, 0))
         return replace(cpu, F80_INDEFINITE, X87_UNDERFLOW);
-    struct fp_env env = x87_env(cpu);
+    struct fp_env env;
+    x87_env(cpu, &env);
     struct f80 a = *x87_st(cpu, 0);
     struct f80 result =
         in->mnemonic == ZYDIS_MNEMONIC_FSIN ? f80_sin(a, &far, &env) : f80_cos(a, &far, &env);
@@ -80,7 +83,8 @@ enum step insn_fsincos(struct vcpu *cpu, const struct insn *in)
     struct f80 below = F80_INDEFINITE, above = F80_INDEFINITE, a = *x87_st(cpu, 0);
     x87_pointers(cpu, in);
     if (!empty && !full) {
-        struct fp_env env = x87_env(cpu);
+        struct fp_env env;
+        x87_env(cpu, &env);
         if (in->mnemonic == ZYDIS_MNEMONIC_FSINCOS) {
             below = f80_sin(a, &far, &env);
             above = f80_cos(a, &far, &env);
