@@ -84,8 +84,8 @@ static void test_bases(void)
     /* rows: pitfalls 3.1 */
     bases(MODE_LONG, f_null, 0x1234, 0);
     RUN_PASS(f_null, "a null selector in FS");
-    tap_eq(modes_reg(M_AX), has(0x80000021, EAX, 6) ? 0 : 0x1234,
-           "clears the base if CPUID says so, else keeps it");
+    tap_ok(modes_reg(M_AX) == 0 || (modes_reg(M_AX) == 0x1234 && !has(0x80000021, EAX, 6)),
+           "clears the base if CPUID says so"); /* Zen 2 does, and does not say so */
     bases(MODE_LONG, f_load, 0x1234, 0);
     RUN_PASS(f_load, "a descriptor in FS");
     tap_eq(modes_reg(M_AX), 0, "loads its base");
