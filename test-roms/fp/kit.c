@@ -79,6 +79,9 @@ uint64_t fp_xmm0_low(void)
 struct mode_event fp_run(struct modes_state *m, const struct fp_code *code, unsigned width)
 {
     modes_gdt[MSEL_TSS / 8] &= ~(UINT64_C(2) << 40); /* not busy, for LTR */
+    /* IRET to a 16-bit stack keeps the rest of our RSP, and gates of long mode push there: well below what we use. */
+    if (m->kind == KIND_LONG && m->ss == MSEL_DATA16)
+        m->regs[M_SP] = ((uintptr_t)__builtin_frame_address(0) - 0x4000) & 0xfff0;
     m->rip = (uintptr_t)code->begin[width];
     return modes_run();
 }
