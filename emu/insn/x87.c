@@ -127,7 +127,7 @@ enum step x87_store80(struct vcpu *cpu, const struct insn *in, uint64_t off, str
 
 enum step x87_probe_store(struct vcpu *cpu, const struct insn *in, uint64_t off, unsigned size)
 {
-    uint64_t la;
+    uint64_t la = 0;
     enum step step = check_alignment(cpu, in, off, size == 10 ? 8 : size);
     if (step == STEP_NEXT)
         step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
