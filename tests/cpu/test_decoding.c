@@ -411,9 +411,13 @@ WITH_KIT(salc_spreads_the_carry)
 /* F2 0F 11 stores an XMM register: it is no string instruction of the same name. */
 WITH_KIT(movsd_of_sse2_is_not_movs)
 {
-    k->cpu->r[REG_RSI] = k->cpu->r[REG_RDI] = DATA_SPA;
-    ck_assert_int_eq(RUN(k, "\xf2\x0f\x11\x03"), 1000 + PACIFICA_STOP_UNIMPLEMENTED);
+    k->cpu->r[REG_RSI] = k->cpu->r[REG_RDI] = k->cpu->r[REG_RBX] = DATA_SPA;
+    k->cpu->regs.cr4 |= CR4_OSFXSR;
+    cpu_update_mode(k->cpu);
+    k->cpu->simd.v[0].u64[0] = 0x123456789abcdef0;
+    ck_assert_int_eq(RUN(k, "\xf2\x0f\x11\x03"), NOTHING);
     ck_assert_uint_eq(k->cpu->r[REG_RDI], DATA_SPA);
+    ck_assert_uint_eq(kit_get(k, DATA_SPA, 8), 0x123456789abcdef0);
 }
 
 int main(void)
