@@ -6,6 +6,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "tests/fpu/native.h"
 #include "tests/fpu/operands.h"
 #include "tests/fpu/rows.h"
 
@@ -225,7 +226,8 @@ START_TEST(sse_as_silicon_unmasked)
 }
 END_TEST
 
-CHECK_ROWS("native SSE", OPERATION_COUNT, sse_as_silicon_masked, sse_as_silicon_unmasked)
+CHECK_ROWS("native SSE", native_is_reference() ? OPERATION_COUNT : 0, sse_as_silicon_masked,
+           sse_as_silicon_unmasked)
 
 #else
 
