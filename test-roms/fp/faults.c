@@ -58,33 +58,40 @@ static const struct row {
     /* rows: pitfalls 7.8 */
     { FP_CODE_OF(f_movaps), MASKED, 0, 0, 0, ALL(EXC_GP), "MOVAPS, misaligned: #GP(0)" },
     { FP_CODE_OF(f_movaps), MASKED | MM, 1, 0, 0, ALL(EXC_GP),
-      "MXCSR.MM and AC do not change that" },
-    { FP_CODE_OF(f_movntdq), MASKED | MM, 1, 0, 0, ALL(EXC_GP), "MOVNTDQ: the same" },
+      "MOVAPS with MXCSR.MM and AC: #GP(0)" },
+    { FP_CODE_OF(f_movntdq), MASKED | MM, 1, 0, 0, ALL(EXC_GP),
+      "MOVNTDQ with MXCSR.MM and AC: #GP(0)" },
     { FP_CODE_OF(f_aligned), MASKED, 1, 0, 0, ALL(THROUGH), "MOVAPS, aligned" },
     { FP_CODE_OF(f_xorps), MASKED, 0, 0, 0, ALL(EXC_GP), "XORPS, misaligned: #GP(0)" },
-    { FP_CODE_OF(f_xorps), MASKED, 1, 0, 0, ALL(EXC_GP), "with AC too" },
-    { FP_CODE_OF(f_xorps), MASKED | MM, 0, 0, 0, ALL(THROUGH), "MXCSR.MM allows it" },
-    { FP_CODE_OF(f_xorps), MASKED | MM, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "with AC it is #AC(0)" },
-    { FP_CODE_OF(f_pand), MASKED | MM, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "8 bytes off too" },
+    { FP_CODE_OF(f_xorps), MASKED, 1, 0, 0, ALL(EXC_GP), "XORPS, misaligned, with AC: #GP(0)" },
+    { FP_CODE_OF(f_xorps), MASKED | MM, 0, 0, 0, ALL(THROUGH), "XORPS, misaligned, with MXCSR.MM" },
+    { FP_CODE_OF(f_xorps), MASKED | MM, 1, 0, 0, THROUGH, THROUGH, EXC_AC,
+      "XORPS, misaligned, with MXCSR.MM and AC: #AC(0)" },
+    { FP_CODE_OF(f_pand), MASKED | MM, 1, 0, 0, THROUGH, THROUGH, EXC_AC,
+      "PAND, 8 bytes off, the same: #AC(0)" },
     { FP_CODE_OF(f_movups), MASKED, 0, 0, 0, ALL(THROUGH), "MOVUPS, misaligned" },
-    { FP_CODE_OF(f_movups), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "with AC it is #AC(0)" },
-    { FP_CODE_OF(f_movdqu), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVDQU to memory too" },
-    { FP_CODE_OF(f_movss), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVSS too" },
-    { FP_CODE_OF(f_movq), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVQ MM0 too" },
-    { FP_CODE_OF(f_fld), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "FLD of a double too" },
+    { FP_CODE_OF(f_movups), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVUPS with AC: #AC(0)" },
+    { FP_CODE_OF(f_movdqu), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC,
+      "MOVDQU to memory with AC: #AC(0)" },
+    { FP_CODE_OF(f_movss), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVSS with AC: #AC(0)" },
+    { FP_CODE_OF(f_movq), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC, "MOVQ MM0 with AC: #AC(0)" },
+    { FP_CODE_OF(f_fld), MASKED, 1, 0, 0, THROUGH, THROUGH, EXC_AC,
+      "FLD of a double with AC: #AC(0)" },
     { FP_CODE_OF(f_vxorps), MASKED, 0, 0, 0, VEX(THROUGH), "VXORPS, misaligned" },
-    { FP_CODE_OF(f_vxorps), MASKED, 1, 0, 0, EXC_UD, THROUGH, EXC_AC, "with AC it is #AC(0)" },
-    { FP_CODE_OF(f_vmovups), MASKED, 1, 0, 0, EXC_UD, THROUGH, EXC_AC, "VMOVUPS YMM0 too" },
+    { FP_CODE_OF(f_vxorps), MASKED, 1, 0, 0, EXC_UD, THROUGH, EXC_AC, "VXORPS with AC: #AC(0)" },
+    { FP_CODE_OF(f_vmovups), MASKED, 1, 0, 0, EXC_UD, THROUGH, EXC_AC,
+      "VMOVUPS YMM0 with AC: #AC(0)" },
     { FP_CODE_OF(f_vmovaps), MASKED | MM, 0, 0, 0, VEX(EXC_GP), "VMOVAPS, misaligned: #GP(0)" },
     /* rows: pitfalls 7.9 */
     { FP_CODE_OF(f_fxsave), MASKED, 0, 0, 0, ALL(EXC_GP), "FXSAVE off 16 bytes: #GP(0)" },
-    { FP_CODE_OF(f_fxrstor), MASKED, 0, 0, 0, ALL(EXC_GP), "FXRSTOR: the same" },
+    { FP_CODE_OF(f_fxrstor), MASKED, 0, 0, 0, ALL(EXC_GP), "FXRSTOR off 16 bytes: #GP(0)" },
     { FP_CODE_OF(f_xsave), MASKED, 0, 0, 0, ALL(EXC_GP), "XSAVE off 64 bytes: #GP(0)" },
     /* rows: pitfalls 7.21 */
     { FP_CODE_OF(f_divps), MASKED, 0, 0, 0, ALL(THROUGH), "DIVPS by 0, masked" },
-    { FP_CODE_OF(f_divps), MASKED & ~ZM, 0, 0, 0, ALL(EXC_XF), "unmasked: #XF" },
-    { FP_CODE_OF(f_divps), MASKED & ~ZM, 0, 1, 0, ALL(EXC_UD), "without OSXMMEXCPT: #UD" },
-    { FP_CODE_OF(f_divss), MASKED & ~ZM, 0, 0, 0, ALL(EXC_XF), "DIVSS: #XF" },
+    { FP_CODE_OF(f_divps), MASKED & ~ZM, 0, 0, 0, ALL(EXC_XF), "DIVPS by 0, unmasked: #XF" },
+    { FP_CODE_OF(f_divps), MASKED & ~ZM, 0, 1, 0, ALL(EXC_UD),
+      "DIVPS by 0, without OSXMMEXCPT: #UD" },
+    { FP_CODE_OF(f_divss), MASKED & ~ZM, 0, 0, 0, ALL(EXC_XF), "DIVSS by 0, unmasked: #XF" },
     /* rows: pitfalls 7.4 */
     { FP_CODE_OF(f_fadd), MASKED, 0, 0, 1, ALL(EXC_MF), "FADD behind an unmasked exception: #MF" },
     { FP_CODE_OF(f_divps), MASKED & ~ZM, 0, 0, 1, ALL(EXC_XF), "DIVPS behind it: #XF alone" },
@@ -93,7 +100,7 @@ static const struct row {
     { FP_CODE_OF(f_fld), MASKED, 1, 0, 1, ALL(EXC_MF), "#MF comes before #AC" },
     /* rows: pitfalls 7.7 */
     { FP_CODE_OF(f_ldmxcsr), MASKED, 0, 0, 0, ALL(EXC_GP), "LDMXCSR with a reserved bit: #GP(0)" },
-    { FP_CODE_OF(f_ldmxcsr_mm), MASKED, 0, 0, 0, ALL(THROUGH), "with all bits that exist" },
+    { FP_CODE_OF(f_ldmxcsr_mm), MASKED, 0, 0, 0, ALL(THROUGH), "LDMXCSR with all bits that exist" },
     { FP_CODE_OF(f_fxrstor_mxcsr), MASKED, 0, 0, 0, ALL(EXC_GP), "FXRSTOR with a reserved bit" },
     { FP_CODE_OF(f_lock), MASKED, 0, 0, 0, ALL(EXC_UD), "LOCK XORPS: #UD" },
     { FP_CODE_OF(f_vex_lock), MASKED, 0, 0, 0, ALL(EXC_UD), "LOCK before VEX: #UD" },
@@ -159,8 +166,8 @@ static void after_xf(const struct fp_mode *mode)
     static const struct row row = { .code = FP_CODE_OF(f_divps), .mxcsr = MASKED & ~ZM };
 
     (void)run(&row, mode);
-    tap_eq(fp_mxcsr(), (MASKED & ~ZM) | ZE, "%s: #XF sets the flag", mode->name);
-    tap_eq(fp_xmm0_low(), UINT64_C(0x3f8000003f800000), "%s: and leaves the destination",
+    tap_eq(fp_mxcsr(), (MASKED & ~ZM) | ZE, "%s: #XF sets the flag in MXCSR", mode->name);
+    tap_eq(fp_xmm0_low(), UINT64_C(0x3f8000003f800000), "%s: #XF leaves the destination",
            mode->name);
 }
 
@@ -178,7 +185,7 @@ static void segments(const struct fp_mode *mode)
     m->regs[M_BP] = 0;
     e = run(&stack, mode);
     tap_ok(fp_outcome(&e, &stack.code, 0) == EXC_SS && (e.real || e.error == 0),
-           "%s: of the stack: #SS(0)", mode->name);
+           "%s: MOVUPS beyond the limit of the stack: #SS(0)", mode->name);
 }
 
 /* ---- pages --------------------------------------------------------------------------------------- */
@@ -213,7 +220,8 @@ static void pages(enum mode mode, bool wide, bool user, const char *name)
         tap_ok(e.vector == EXC_PF && e.error == (error | (store ? PF_RW : 0)) && e.cr2 == next &&
                    e.ip == (uintptr_t)code,
                "%s: MOVUPS %s the next page: #PF there", name, store ? "into" : "from");
-        tap_ok(store ? page[4095] == 0x55 : fp_xmm0_low() == 1, "%s: and nothing is done", name);
+        tap_ok(store ? page[4095] == 0x55 : fp_xmm0_low() == 1,
+               "%s: MOVUPS %s the next page: nothing is done", name, store ? "into" : "from");
     }
 }
 
@@ -222,11 +230,11 @@ static void not_canonical(void)
     m = modes_begin(MODE_LONG, p_odd);
     m->cr4 |= CR4_OSFXSR;
     m->regs[M_BX] = UINT64_C(0x7ffffffffff1);
-    RUN_FAULT(p_odd, EXC_GP, 0, "64-bit: across the end of the canonical range: #GP(0)");
+    RUN_FAULT(p_odd, EXC_GP, 0, "64-bit: MOVUPS across the end of the canonical range: #GP(0)");
     m = modes_begin(MODE_LONG, p_odd_stack);
     m->cr4 |= CR4_OSFXSR;
     m->regs[M_BP] = UINT64_C(0x7ffffffffff1);
-    RUN_FAULT(p_odd_stack, EXC_SS, 0, "64-bit: of the stack: #SS(0)");
+    RUN_FAULT(p_odd_stack, EXC_SS, 0, "64-bit: MOVUPS across it, by rBP: #SS(0)");
 }
 
 static void all(void)

@@ -249,12 +249,12 @@ static void xrstor_faults(void)
         uint8_t value;
         const char *what;
     } rows[] = {
-        { HEADER, 0x0f, "XSTATE_BV with a bit that XCR0 has not" },
-        { HEADER + 7, 0x40, "XSTATE_BV bit 62" },
-        { HEADER + 8, 0x01, "XCOMP_BV of the standard form" },
-        { HEADER + 16, 0x01, "a reserved byte of the header" },
-        { HEADER + 23, 0x80, "the last one that must be zero" },
-        { 26, 0x04, "a reserved bit of MXCSR" },
+        { HEADER, 0x0f, "XRSTOR, XSTATE_BV has a bit that XCR0 has not: #GP(0)" },
+        { HEADER + 7, 0x40, "XRSTOR, XSTATE_BV bit 62: #GP(0)" },
+        { HEADER + 8, 0x01, "XRSTOR, XCOMP_BV of the standard form: #GP(0)" },
+        { HEADER + 16, 0x01, "XRSTOR, a reserved byte of the header: #GP(0)" },
+        { HEADER + 23, 0x80, "XRSTOR, the last byte that must be zero: #GP(0)" },
+        { 26, 0x04, "XRSTOR, a reserved bit of MXCSR: #GP(0)" },
     };
 
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -277,13 +277,13 @@ static void xcr0(void)
         bool good;
         const char *what;
     } rows[] = {
-        { 7, 0, 0, true, "XSETBV: all" },
-        { 3, 0, 0, true, "XSETBV: x87 and SSE" },
-        { 1, 0, 0, true, "XSETBV: x87" },
+        { 7, 0, 0, true, "XSETBV of all, level 0 alone" },
+        { 3, 0, 0, true, "XSETBV of x87 and SSE, level 0 alone" },
+        { 1, 0, 0, true, "XSETBV of x87, level 0 alone" },
         { 6, 0, 0, false, "XSETBV without x87: #GP(0)" },
-        { 5, 0, 0, false, "AVX without SSE: #GP(0)" },
-        { 7, 1u << 30, 0, false, "a bit that is not there: #GP(0)" },
-        { 7, 0, 1, false, "XCR1: #GP(0)" },
+        { 5, 0, 0, false, "XSETBV of AVX without SSE: #GP(0)" },
+        { 7, 1u << 30, 0, false, "XSETBV of a bit that is not there: #GP(0)" },
+        { 7, 0, 1, false, "XSETBV of XCR1: #GP(0)" },
     };
 
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -294,11 +294,11 @@ static void xcr0(void)
         m->regs[M_DX] = rows[i].edx;
         m->regs[M_CX] = rows[i].ecx;
         POINT(GO(s_xsetbv) == (good ? EXC_NONE : EXC_GP) && (last.real || last.error == 0),
-              now->user ? "XSETBV at level 3: #GP(0)" : rows[i].what);
+              rows[i].what);
         m->regs[M_CX] = 0;
-        POINT(GO(s_xgetbv) == EXC_NONE &&
-                  (modes_reg(M_AX) & 0xffffffff) == (good ? rows[i].eax : 7),
-              "XGETBV tells what holds");
+        tap_ok(GO(s_xgetbv) == EXC_NONE &&
+                   (modes_reg(M_AX) & 0xffffffff) == (good ? rows[i].eax : 7),
+               "%s: XGETBV behind %s", now->name, rows[i].what);
         fp_set_xcr0(7);
     }
 }
@@ -313,7 +313,7 @@ static void zero(void)
     begin();
     POINT(GO(s_vzeroall) == EXC_NONE && vector_bytes(0) == (wide() ? 0 : 0x11110000) &&
               vector_bytes(16) == (wide() ? 0 : 0x11110000),
-          "VZEROALL: the same");
+          "VZEROALL: the registers that the mode has");
 }
 
 static void all(void)
