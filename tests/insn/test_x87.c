@@ -382,6 +382,42 @@ WITH_RIG(emms_empties_all_and_clears_top)
     ck_assert(same(cpu->x87.reg[7], one));
 }
 
+/* Every instruction with an MMX register makes all registers used and TOP 0, also one that only reads it; and those with an
+ * operand in memory instead do not (measured on Zen 4). APM vol 1, 5.10. */
+WITH_RIG(mmx_registers_take_the_stack)
+{
+    static const struct {
+        uint8_t bytes[4], len;
+        bool enters;
+    } rows[] = {
+        { { 0x0f, 0x7e, 0xc0 }, 3, true },        /* movd eax, mm0 */
+        { { 0x0f, 0x7f, 0x02 }, 3, true },        /* movq [rdx], mm0 */
+        { { 0x0f, 0x6f, 0xca }, 3, true },        /* movq mm1, mm2 */
+        { { 0x0f, 0xd7, 0xd8 }, 3, true },        /* pmovmskb ebx, mm0 */
+        { { 0x0f, 0xc5, 0xc0, 0x01 }, 4, true },  /* pextrw eax, mm0, 1 */
+        { { 0x0f, 0xe7, 0x02 }, 3, true },        /* movntq [rdx], mm0 */
+        { { 0x0f, 0xf7, 0xc1 }, 3, true },        /* maskmovq mm0, mm1 */
+        { { 0x0f, 0xfc, 0xc1 }, 3, true },        /* paddb mm0, mm1 */
+        { { 0xf3, 0x0f, 0xd6, 0xc0 }, 4, true },  /* movq2dq xmm0, mm0 */
+        { { 0xf2, 0x0f, 0xd6, 0xc0 }, 4, true },  /* movdq2q mm0, xmm0 */
+        { { 0x0f, 0x2a, 0xc0 }, 3, true },        /* cvtpi2ps xmm0, mm0 */
+        { { 0x66, 0x0f, 0x2a, 0xc0 }, 4, true },  /* cvtpi2pd xmm0, mm0 */
+        { { 0x0f, 0x2c, 0xc0 }, 3, true },        /* cvttps2pi mm0, xmm0 */
+        { { 0x0f, 0x2a, 0x02 }, 3, false },       /* cvtpi2ps xmm0, [rdx] */
+        { { 0x66, 0x0f, 0x2a, 0x02 }, 4, false }, /* cvtpi2pd xmm0, [rdx] */
+    };
+    rig->cpu.regs.cr4 |= CR4_OSFXSR;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct vcpu *cpu = FPU(rig, 0, one, two);
+        cpu->x87.fsw |= 0x4700;
+        cpu->simd.mxcsr = 0x1f80;
+        cpu->r[REG_RDI] = RIG_SCRATCH;
+        ck_assert_int_eq(rig_exec(rig, rows[i].bytes, rows[i].len), STEP_NEXT);
+        ck_assert_msg(cpu->x87.used == (rows[i].enters ? 0xff : 0xc0), "row %u", i);
+        ck_assert_msg(cpu->x87.fsw == (rows[i].enters ? 0x4700 : 0x4700 | TOP(6)), "row %u", i);
+    }
+}
+
 /* --- what a condition code keeps --------------------------------------------------------------------- */
 
 /* FCOMI sets its flags also when an unmasked exception keeps it from the pop. */
@@ -433,4 +469,5 @@ CHECK_MAIN("x87", push_onto_a_full_stack_is_overflow, empty_operand_is_underflow
            the_next_waiting_instruction_raises_mf, control_word_makes_flags_pending,
            fnclex_clears_flags_and_keeps_conditions, reset_and_fninit,
            pointers_name_the_last_instruction, emms_empties_all_and_clears_top,
-           fcomi_sets_flags_whatever_happens, fxam_tells_the_class_and_the_sign)
+           mmx_registers_take_the_stack, fcomi_sets_flags_whatever_happens,
+           fxam_tells_the_class_and_the_sign)

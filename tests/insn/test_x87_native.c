@@ -95,7 +95,7 @@ static uint32_t random_f32(void)
 /* --- forms -------------------------------------------------------------------------------- */
 
 struct form {
-    uint8_t opcode, modrm;
+    uint8_t bytes[3], len;
     unsigned size; /* of the memory operand; 0: none */
     uint16_t mnemonic;
 };
@@ -104,21 +104,33 @@ static struct form forms[1024];
 static unsigned form_count;
 static int only = -1, only_modrm = -1; /* restrict them */
 
+static void add_form(const uint8_t *bytes, unsigned len)
+{
+    uint8_t padded[16] = { 0 };
+    struct insn in;
+    memcpy(padded, bytes, len);
+    if (decode_insn(padded, 15, MODE_LONG64, &in) != DECODE_OK || !insn_lookup(in.mnemonic))
+        return;
+    struct form *form = &forms[form_count++];
+    memcpy(form->bytes, bytes, len);
+    form->len = (uint8_t)len;
+    form->size = in.op[0].kind == OPERAND_MEM ? in.op[0].size : 0;
+    form->mnemonic = in.mnemonic;
+}
+
+/* All opcodes, with registers and [rdx], without and with an operand-size prefix. */
 static void add_forms(void)
 {
     for (unsigned opcode = 0xd8; opcode < 0xe0; opcode++)
         for (unsigned modrm = 0; modrm < 0x100; modrm++) {
-            uint8_t bytes[16] = { (uint8_t)opcode, (uint8_t)modrm };
-            struct insn in;
-            if (modrm < 0xc0 && (modrm & 0xc7) != 2) /* [rdx] */
+            const uint8_t bytes[] = { 0x66, (uint8_t)opcode, (uint8_t)modrm };
+            if (modrm < 0xc0 && (modrm & 0xc7) != 2)
                 continue;
             if ((only >= 0 && opcode != (unsigned)only) ||
                 (only_modrm >= 0 && modrm != (unsigned)only_modrm))
                 continue;
-            if (decode_insn(bytes, 15, MODE_LONG64, &in) == DECODE_OK && insn_lookup(in.mnemonic))
-                forms[form_count++] =
-                    (struct form){ bytes[0], bytes[1], modrm < 0xc0 ? in.op[0].size : 0,
-                                   in.mnemonic };
+            add_form(bytes + 1, 2);
+            add_form(bytes, 3);
         }
 }
 
@@ -228,10 +240,8 @@ static void run_native(const struct form *form, const struct state *state, uint3
     memcpy(start + 4, "\x31\xc0", 2);     /* xor eax, eax */
     memcpy(start + 6, "\x56\x9d", 2);     /* push rsi; popf */
     memcpy(start + 8, "\x90\x90", 2);
-    at[0] = form->opcode;
-    at[1] = form->modrm;
-    memcpy(at + 2, "\x9c\x5e\xdd\x31", 4); /* pushf; pop rsi; fnsave [rcx] */
-    memcpy(at + 6, "\xc3", 1);
+    memcpy(at, form->bytes, form->len);
+    memcpy(at + form->len, "\x9c\x5e\xdd\x31\xc3", 5); /* pushf; pop rsi; fnsave [rcx]; ret */
     memcpy(scratch + OPERAND, operand, OPERAND_BYTES);
     memset(scratch + SAVED, 0, 108);
     uint64_t rax, rdi = (uintptr_t)state, rsi = rflags;
@@ -265,11 +275,12 @@ static void run_here(struct rig *rig, const struct form *form, const struct stat
     cpu->r[REG_RDX] = RIG_SCRATCH + OPERAND;
     cpu->r[REG_RCX] = RIG_SCRATCH + SAVED;
     cpu_set_rflags(cpu, rflags);
-    enum step step = EXEC(rig, form->opcode, form->modrm);
+    enum step step = rig_exec(rig, form->bytes, form->len);
     if (step == STEP_NEXT)
         step = EXEC(rig, 0xdd, 0x31);
     if (step != STEP_NEXT) {
-        printf("%02x %02x raised %u\n", form->opcode, form->modrm, cpu->raised.event.vector);
+        printf("%s raised %u\n", ZydisMnemonicGetString((ZydisMnemonic)form->mnemonic),
+               cpu->raised.event.vector);
         exit(1);
     }
     memcpy(outcome->saved, scratch + SAVED, 108);
@@ -303,7 +314,9 @@ static void tell_saved(const char *who, const struct outcome *outcome)
 static void tell(const struct form *form, const struct state *state, const uint8_t *operand,
                  const struct outcome *native, const struct outcome *here)
 {
-    printf("%02x %02x %s: fcw %04x fsw %04x used %02x(phys) operand ", form->opcode, form->modrm,
+    for (unsigned i = 0; i < form->len; i++)
+        printf("%02x ", form->bytes[i]);
+    printf("%s: fcw %04x fsw %04x used %02x(phys) operand ",
            ZydisMnemonicGetString((ZydisMnemonic)form->mnemonic), state->fcw, state->fsw,
            state->used);
     for (unsigned i = 0; i < 10; i++)
