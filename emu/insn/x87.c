@@ -84,12 +84,13 @@ enum step insn_x87_nop(struct vcpu *cpu, const struct insn *in)
 /* --- operands of 10 bytes ------------------------------------------------------------------- */
 
 static enum step check_alignment(struct vcpu *cpu, const struct insn *in, uint64_t off,
-                                 unsigned align)
+                                 unsigned align, unsigned size, enum access_kind kind)
 {
     uint64_t la;
     if (EMU_LIKELY(!mem_alignment_checked(cpu)))
         return STEP_NEXT;
-    enum step step = mem_linear(cpu, (enum seg)in->seg, off, 1, ACCESS_READ, &la);
+    size = size <= 10 ? size : align; /* environments are stored in parts */
+    enum step step = mem_linear(cpu, (enum seg)in->seg, off, size, kind, &la);
     if (step == STEP_NEXT && la & (align - 1))
         step = cpu_raise_code(cpu, EXC_AC, 0);
     return step;
@@ -98,14 +99,14 @@ static enum step check_alignment(struct vcpu *cpu, const struct insn *in, uint64
 enum step x87_load_block(struct vcpu *cpu, const struct insn *in, uint64_t off, unsigned align,
                          unsigned size, uint8_t *bytes)
 {
-    enum step step = check_alignment(cpu, in, off, align);
+    enum step step = check_alignment(cpu, in, off, align, size, ACCESS_READ);
     return step == STEP_NEXT ? mem_load_bytes(cpu, (enum seg)in->seg, off, size, bytes) : step;
 }
 
 enum step x87_store_block(struct vcpu *cpu, const struct insn *in, uint64_t off, unsigned align,
                           unsigned size, const uint8_t *bytes)
 {
-    enum step step = check_alignment(cpu, in, off, align);
+    enum step step = check_alignment(cpu, in, off, align, size, ACCESS_WRITE);
     return step == STEP_NEXT ? mem_store_bytes(cpu, (enum seg)in->seg, off, size, bytes) : step;
 }
 
@@ -127,16 +128,17 @@ enum step x87_store80(struct vcpu *cpu, const struct insn *in, uint64_t off, str
 
 enum step x87_probe_store(struct vcpu *cpu, const struct insn *in, uint64_t off, unsigned size)
 {
-    uint64_t la = 0;
-    enum step step = check_alignment(cpu, in, off, size == 10 ? 8 : size);
+    uint64_t la;
+    enum step step = check_alignment(cpu, in, off, size == 10 ? 8 : size, size, ACCESS_WRITE);
     if (step == STEP_NEXT)
         step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
-    if (step == STEP_NEXT)
-        step = mem_touch(cpu, la, ACCESS_WRITE);
-    la += size - 1;
-    if (step == STEP_NEXT)
-        step = mem_touch(cpu, cpu_long64(cpu) ? la : (uint32_t)la, ACCESS_WRITE);
-    return step;
+    if (step != STEP_NEXT)
+        return step;
+    step = mem_touch(cpu, la, ACCESS_WRITE);
+    uint64_t next = (la | 4095) + 1; /* its first byte there faults */
+    if (step != STEP_NEXT || la + size <= next)
+        return step;
+    return mem_touch(cpu, cpu_long64(cpu) ? next : (uint32_t)next, ACCESS_WRITE);
 }
 
 /* --- widening what is not normal --------------------------------------------------------------- */
