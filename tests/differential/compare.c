@@ -165,8 +165,8 @@ static bool faulting_far_call(const struct diff_case *ran, const struct diff_out
         emulated->vector == EXC_PF ||
         ((emulated->vector == EXC_GP || emulated->vector == EXC_SS) && emulated->code == 0);
     struct insn in;
-    if (ran->mnemonic != ZYDIS_MNEMONIC_CALL || !native->done || native->vector == EXC_DB ||
-        !access)
+    bool pushed = native->vector == EXC_DB && ran->before.r[REG_RSP] >> 32 == 0;
+    if (ran->mnemonic != ZYDIS_MNEMONIC_CALL || !native->done || pushed || !access)
         return false;
     return decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) == DECODE_OK &&
            leaves_segment(&in);

@@ -108,26 +108,47 @@ static void print_differing(void)
 struct run {
     struct diff_forms *forms;
     struct diff_emulated *emulated;
-    struct diff_case *cases;
+    struct diff_case *cases, *again;
     struct diff_outcome *outcomes; /* native, shared with the child */
     struct diff_outcome *here;
     uint8_t data[DIFF_DATA_BYTES];
     struct diff_fp fp;
     struct diff_random random;
-    uint64_t mismatches;
+    uint64_t mismatches, unsteady; /* unsteady: differed once only */
 };
 
 /* A difference, and what lay on the stack. */
-static void tell(const struct run *run, unsigned i)
+static void tell(const struct run *run, const struct diff_case *ran,
+                 const struct diff_outcome *native, const struct diff_outcome *here)
 {
-    const struct diff_case *ran = &run->cases[i];
-    compare_describe(ran, &run->outcomes[i], &run->here[i]);
+    compare_describe(ran, native, here);
     uint64_t at = ran->before.r[REG_RSP];
     at -= ran->before.seg[SEG_SS] == DIFF_DS ? DIFF_DATA : 0;
     fprintf(stderr, "  stack:");
     for (unsigned n = 0; n < 40 && at < 0x4000 - 40; n++)
         fprintf(stderr, "%s%02x", n % 4 ? "" : " ", run->data[at + n]);
     fprintf(stderr, "\n");
+}
+
+/* Run what differed once more: Linux forgets FOP, FIP and FDP when it runs something else between two instructions. */
+static void run_again(struct run *run, const struct options *options, unsigned count)
+{
+    if (count == 0)
+        return;
+    native_start(run->again, run->outcomes, count, run->data);
+    native_finish(run->outcomes);
+    for (unsigned i = 0; i < count; i++) {
+        const struct diff_case *ran = &run->again[i];
+        struct diff_outcome *here = &run->here[i];
+        emulated_run(run->emulated, ran, here);
+        if (compare_outcomes(ran, &run->outcomes[i], here)) {
+            run->unsteady++;
+            continue;
+        }
+        differing[ran->mnemonic]++;
+        if (run->mismatches++ < options->reported)
+            tell(run, ran, &run->outcomes[i], here);
+    }
 }
 
 static void run_batch(struct run *run, const struct options *options, unsigned count)
@@ -147,15 +168,14 @@ static void run_batch(struct run *run, const struct options *options, unsigned c
     for (unsigned i = 0; i < count; i++)
         emulated_run(run->emulated, &run->cases[i], &run->here[i]);
     native_finish(run->outcomes);
+    unsigned differ = 0;
     for (unsigned i = 0; i < count; i++) {
         tally(&run->cases[i], &run->outcomes[i]);
         forms_tally(run->forms, &run->cases[i]);
-        if (compare_outcomes(&run->cases[i], &run->outcomes[i], &run->here[i]))
-            continue;
-        differing[run->cases[i].mnemonic]++;
-        if (run->mismatches++ < options->reported)
-            tell(run, i);
+        if (!compare_outcomes(&run->cases[i], &run->outcomes[i], &run->here[i]))
+            run->again[differ++] = run->cases[i];
     }
+    run_again(run, options, differ);
 }
 
 int main(int argc, char **argv)
@@ -175,9 +195,11 @@ int main(int argc, char **argv)
     run.forms = forms_new(options.only);
     run.emulated = emulated_new();
     run.cases = calloc(DIFF_BATCH, sizeof(*run.cases));
+    run.again = calloc(DIFF_BATCH, sizeof(*run.again));
     run.outcomes = native_shared(DIFF_BATCH * sizeof(*run.outcomes));
     run.here = calloc(DIFF_BATCH, sizeof(*run.here));
-    if (!run.forms || !run.emulated || !run.cases || !run.outcomes || !run.here || !options.modes) {
+    if (!run.forms || !run.emulated || !run.cases || !run.again || !run.outcomes || !run.here ||
+        !options.modes) {
         (void)fputs("differential: cannot begin\n", stderr);
         return EXIT_FAILURE;
     }
@@ -199,12 +221,14 @@ int main(int argc, char **argv)
     compare_print_masks();
     fp_print_masks();
     print_differing();
-    printf("seed %llu: %llu comparisons, %llu differences\n", (unsigned long long)options.seed,
-           (unsigned long long)options.count, (unsigned long long)run.mismatches);
+    printf("seed %llu: %llu comparisons, %llu differences, %llu that did not come again\n",
+           (unsigned long long)options.seed, (unsigned long long)options.count,
+           (unsigned long long)run.mismatches, (unsigned long long)run.unsteady);
     forms_free(run.forms);
     emulated_free(run.emulated);
     free(run.here);
     free(run.cases);
+    free(run.again);
     if (run.mismatches && !native_follows_amd()) {
         printf("not an AMD processor of family 19h: what differs is told, and no failure\n");
         return EXIT_SUCCESS;
