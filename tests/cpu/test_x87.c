@@ -36,7 +36,7 @@ static void pend(struct kit *k)
 
 /* --- #NM, #UD, #MF --- */
 
-/* rows: pitfalls 7.5 */
+/* rows: pitfalls 7.5, events 3.2.2 */
 WITH_KIT(ts_and_em_give_nm_before_mf)
 {
     static const char insns[][3] = { "\xd9\xe8", "\xdb\xe3", "\xdf\xe0", "\xd9\xd0" };

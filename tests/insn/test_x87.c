@@ -285,6 +285,28 @@ WITH_RIG(the_next_waiting_instruction_raises_mf)
     rig_expect_fault(rig, EXEC(rig, 0x9b), EXC_MF, 0); /* fwait */
 }
 
+/* rows: pitfalls 10.10, events 3.2.2 */
+WITH_RIG(a_pending_exception_comes_before_the_faults_of_memory)
+{
+    static const uint8_t code[][2] = {
+        { 0xdd, 0x02 }, { 0xdd, 0x1a }, { 0xd9, 0x2a }, { 0xdb, 0x2a }
+    };
+    rig->cpu.regs.cr0 |= CR0_NE;
+    rig_page(rig, 0x100000, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        struct vcpu *cpu = FPU(rig, ZE, zero, one);
+        RUN(rig, 0xd8, 0xf1);
+        cpu->r[REG_RDX] = 0x100000;
+        rig_expect_fault(rig, rig_exec(rig, code[i], 2), EXC_MF, 0);
+        cpu->regs.cr0 |= CR0_TS;
+        cpu_update_fp(cpu);
+        rig_expect_fault(rig, rig_exec(rig, code[i], 2), EXC_NM, 0);
+        cpu->regs.cr0 &= ~(uint64_t)CR0_TS;
+        RUN(rig, 0xdb, 0xe2); /* fnclex */
+        rig_expect_fault(rig, rig_exec(rig, code[i], 2), EXC_PF, i == 1 ? 2 : 0);
+    }
+}
+
 WITH_RIG(control_word_makes_flags_pending)
 {
     struct vcpu *cpu = FPU(rig, 0, zero, one);
@@ -466,7 +488,8 @@ CHECK_MAIN("x87", push_onto_a_full_stack_is_overflow, empty_operand_is_underflow
            invalid_denormal_and_zero_divide_keep_the_operands,
            overflow_underflow_and_precision_come_with_a_result, stores_and_unmasked_exceptions,
            page_faults_come_first, ten_bytes_are_aligned_to_eight,
-           the_next_waiting_instruction_raises_mf, control_word_makes_flags_pending,
+           the_next_waiting_instruction_raises_mf,
+           a_pending_exception_comes_before_the_faults_of_memory, control_word_makes_flags_pending,
            fnclex_clears_flags_and_keeps_conditions, reset_and_fninit,
            pointers_name_the_last_instruction, emms_empties_all_and_clears_top,
            mmx_registers_take_the_stack, fcomi_sets_flags_whatever_happens,
