@@ -239,10 +239,43 @@ START_TEST(images_and_faults_are_those_of_the_workstation)
 }
 END_TEST
 
-/* XSAVEOPT directly behind XRSTOR of the same area: what is stored again. The pages are full of another value by then. */
+#define ATTEMPTS 100
+
+/* Load `area` with 7, then `with`; fill it with `spoilt`, then XSAVEOPT to it with `mask`. */
+static void optimize_native(struct area *area, const struct area *spoilt, uint32_t with,
+                            uint32_t mask)
+{
+    static struct area keep;
+    __asm__ volatile("xor %%edx, %%edx\n\tmov $-1, %%eax\n\txsave64 %0\n\t"
+                     "mov $7, %%eax\n\txrstor64 %1\n\t"
+                     "mov %3, %%eax\n\txrstor64 %1\n\t"
+                     "lea %2, %%rsi\n\tlea %1, %%rdi\n\tmov $832, %%ecx\n\trep movsb\n\t"
+                     "mov %4, %%eax\n\txsaveopt64 %1\n\t"
+                     "mov $-1, %%eax\n\txrstor64 %0"
+                     : "+m"(keep), "+m"(*area)
+                     : "m"(*spoilt), "r"(with), "r"(mask)
+                     : "eax", "edx", "rsi", "rdi", "ecx", "memory");
+}
+
+static void optimize_emulated(struct rig *rig, struct area *area, const struct area *spoilt,
+                              uint32_t with, uint32_t mask)
+{
+    memcpy(rig_ptr(rig, AREA), area, AREA_BYTES);
+    set_mask(rig, 7);
+    ck_assert_int_eq(EXEC(rig, XRSTOR64), STEP_LEAVE);
+    set_mask(rig, with);
+    ck_assert_int_eq(EXEC(rig, XRSTOR64), STEP_LEAVE);
+    memcpy(rig_ptr(rig, AREA), spoilt, AREA_BYTES);
+    set_mask(rig, mask);
+    ck_assert_int_eq(EXEC(rig, XSAVEOPT64), STEP_NEXT);
+    memcpy(area, rig_ptr(rig, AREA), AREA_BYTES);
+}
+
+/* XSAVEOPT directly behind XRSTOR of the same area: what is stored again. Where the workstation's kernel came in between, which
+ * restores state of its own, everything is: another attempt. */
 START_TEST(unmodified_state_is_not_stored_again)
 {
-    static struct area area[2], keep, spoilt;
+    static struct area first, native, ours, spoilt;
     struct rig *rig = xsave_rig();
     rig->cpu.simd.xcr0 = 7;
     uint32_t with = (uint32_t)_i & 7, mask = (uint32_t)_i >> 3 & 7;
@@ -250,29 +283,18 @@ START_TEST(unmodified_state_is_not_stored_again)
         rig_free(rig);
         return;
     }
-    make_image(&area[0], 7);
-    area[1] = area[0];
+    make_image(&first, 7);
     memset(&spoilt, 0xee, sizeof(spoilt));
     memset(spoilt.bytes + XSTATE_HEADER, 0, 64);
-    __asm__ volatile("xor %%edx, %%edx\n\tmov $-1, %%eax\n\txsave64 %0\n\t"
-                     "mov $7, %%eax\n\txrstor64 %1\n\t"
-                     "mov %3, %%eax\n\txrstor64 %1\n\t"
-                     "lea %2, %%rsi\n\tlea %1, %%rdi\n\tmov $832, %%ecx\n\trep movsb\n\t"
-                     "mov %4, %%eax\n\txsaveopt64 %1\n\t"
-                     "mov $-1, %%eax\n\txrstor64 %0"
-                     : "+m"(keep), "+m"(area[0]), "+m"(spoilt)
-                     : "r"(with), "r"(mask)
-                     : "eax", "edx", "rsi", "rdi", "ecx", "memory");
-    memcpy(rig_ptr(rig, AREA), &area[1], AREA_BYTES);
-    set_mask(rig, 7);
-    ck_assert_int_eq(EXEC(rig, XRSTOR64), STEP_LEAVE);
-    set_mask(rig, with);
-    ck_assert_int_eq(EXEC(rig, XRSTOR64), STEP_LEAVE);
-    memcpy(rig_ptr(rig, AREA), &spoilt, AREA_BYTES);
-    set_mask(rig, mask);
-    ck_assert_int_eq(EXEC(rig, XSAVEOPT64), STEP_NEXT);
-    memcpy(&area[1], rig_ptr(rig, AREA), AREA_BYTES);
-    expect_same(&area[0], &area[1], "the area", OP_XSAVEOPT64, with, mask);
+    ours = first;
+    optimize_emulated(rig, &ours, &spoilt, with, mask);
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        native = first;
+        optimize_native(&native, &spoilt, with, mask);
+        if (memcmp(&native, &ours, AREA_BYTES) == 0)
+            break;
+    }
+    expect_same(&native, &ours, "the area", OP_XSAVEOPT64, with, mask);
     rig_free(rig);
 }
 END_TEST
