@@ -42,6 +42,13 @@ static bool is_near(const struct lowerer *l, const struct insn *in)
            (int64_t)in->imm <= INT32_MAX - 256;
 }
 
+/* A JMP or Jcc that is hot. Those to the next instruction are not: at the end of 16- or 32-bit code their target wraps around,
+ * where the way on does not. */
+static bool is_near_jump(const struct lowerer *l, const struct insn *in)
+{
+    return is_near(l, in) && in->imm != 0;
+}
+
 /* --- compare and branch ------------------------------------------------------------------------- */
 
 struct fused_row {
@@ -95,7 +102,7 @@ bool lower_compare_branch(struct lowerer *l)
     if (l->at + 1 >= l->insn_count)
         return false;
     const struct insn *jcc = l->insns[l->at + 1];
-    if (!lower_is_jcc(jcc) || !is_near(l, jcc))
+    if (!lower_is_jcc(jcc) || !is_near_jump(l, jcc))
         return false;
     bool imm = b->kind == OPERAND_IMM;
     bool a_mem = a->kind == OPERAND_MEM, b_mem = b->kind == OPERAND_MEM;
@@ -131,7 +138,7 @@ bool lower_compare_branch(struct lowerer *l)
 static bool lower_jcc(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
-    if (!is_near(l, in))
+    if (!is_near_jump(l, in))
         return false;
     bool zero = (in->cc & 14) == CC_E;
     unsigned at = l->count;
@@ -181,7 +188,7 @@ static bool lower_jmp(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
     if (in->opcode == 0xe9 || in->opcode == 0xeb) {
-        if (!is_near(l, in))
+        if (!is_near_jump(l, in))
             return false;
         (void)lower_way(l, (int64_t)(l->off + in->len) + (int64_t)in->imm);
         return true;

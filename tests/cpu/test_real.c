@@ -251,6 +251,21 @@ WITH_KIT(frames_wrap_around_the_small_stack)
     ck_assert_uint_eq(kit_get(k, DATA_SPA + 0xfffe, 2), 0);
 }
 
+/* JMP +0 and JZ +0, taken. What just goes on there does not wrap: the next fetch is #GP. */
+WITH_KIT(a_jump_to_the_next_instruction_wraps_around)
+{
+    static const uint16_t code[] = { 0x00eb, 0x0074 };
+    for (unsigned i = 0; i < 2; i++) {
+        mode_real(k);
+        kit_put(k, k->cpu->regs.seg[SEG_CS].base + 0xfffe, 2, code[i]);
+        k->cpu->r[REG_RIP] = 0xfffe;
+        cpu_set_rflags(k->cpu, FLAG_ZF);
+        const struct run_limits limits = { .max_steps = vcpu_steps(k->cpu) + 1 };
+        ck_assert_int_eq(run_vcpu(k->cpu, &limits), PACIFICA_STOP_LIMIT_INSNS);
+        ck_assert_uint_eq(k->cpu->r[REG_RIP], 0);
+    }
+}
+
 /* A word may not wrap: #SS, #DF and the shutdown. rows: events 7.1.2, events 2.2 */
 WITH_KIT(odd_stack_pointer_cannot_take_the_wrap)
 {
@@ -386,7 +401,7 @@ CHECK_MAIN("real", segment_loads_keep_limit_and_attributes, unreal_segment_reach
            real_mode_pushes_no_error_code, int_n_pushes_the_next_ip, vector_beyond_the_table_is_gp,
            gp_and_df_beyond_the_table_shut_down, idtr_base_is_honoured_and_cs_limit_tested,
            a_32_bit_code_segment_stays_one_in_real_mode, frames_wrap_around_the_small_stack,
-           odd_stack_pointer_cannot_take_the_wrap,
+           a_jump_to_the_next_instruction_wraps_around, odd_stack_pointer_cannot_take_the_wrap,
            far_call_wraps_around_the_small_stack_or_changes_nothing,
            large_stack_survives_in_real_mode, protected_mode_instructions_are_ud,
            lgdt_and_lidt_work, paged_real_mode_translates, fast_calls_in_real_mode)
