@@ -24,6 +24,9 @@ static bool undefined(const struct vcpu *cpu, uint8_t need)
 
 enum step fp_unready(struct vcpu *cpu, const struct insn *in)
 {
+    cpu_update_fp(cpu);
+    if (!(in->need & ~cpu->ready))
+        return in->body(cpu, in);
     if (undefined(cpu, in->need))
         return cpu_raise(cpu, EXC_UD);
     bool em_counts = in->need & (READY_X87 | READY_CONTROL);

@@ -4,7 +4,8 @@
 
 #include "decoder/insn.h"
 
-/* Raise what an instruction meets whose `need` is not ready: #UD, #NM or #MF, in that order. */
+/* An instruction whose `need` is not in cpu->ready: bring that up to date and execute it, or raise what it meets: #UD, #NM or #MF, in
+ * that order. */
 EMU_MUST_USE enum step fp_unready(struct vcpu *cpu, const struct insn *in);
 
 /* An x87 exception is pending and an instruction waits for it. #MF with CR0.NE = 1. Else the legacy way of PCs: STEP_NEXT when

@@ -47,7 +47,7 @@ void cpu_update_mode(struct vcpu *cpu)
     else
         cpu->mode = cs & SEG_ATTR_DB ? MODE_COMPAT32 : MODE_COMPAT16;
     cpu->context_stale = true;
-    cpu_update_fp(cpu);
+    cpu->ready = 0; /* a world switch need not know: the first instruction that asks does */
 }
 
 void cpu_update_fp(struct vcpu *cpu)
@@ -101,4 +101,5 @@ void cpu_reset(struct vcpu *cpu)
     cpu->delivering = (struct event){ 0 };
     cpu->left = 0;
     cpu_update_mode(cpu);
+    cpu_update_fp(cpu);
 }

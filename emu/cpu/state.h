@@ -160,8 +160,8 @@ enum step {
     STEP_RAISED, /* cpu->raised holds an exception or nested page fault; nothing was committed */
     STEP_VMEXIT, /* #VMEXIT done: the host's state is loaded, RIP included */
     STEP_FREEZE, /* nothing done: a legacy x87 error stops the instruction. RIP stays; leave the chain */
-    STEP_HALT,   /* HLT retired; RIP is moved on by len by the loop; wait for an event */
-    STEP_STOP    /* cpu->stop says why the machine stops */
+    STEP_HALT, /* HLT retired; RIP is moved on by len by the loop; wait for an event */
+    STEP_STOP  /* cpu->stop says why the machine stops */
 };
 
 /* How an instruction differs from the rule for RFLAGS.TF and RF: the value of TF when it starts decides whether a
@@ -273,7 +273,8 @@ struct intc_ops {
     uint64_t (*read_tsc_deadline)(void *self);
     void (*write_tsc_deadline)(void *self, uint64_t tsc, uint64_t when_ns);
     void (*init)(void *self); /* INIT: as after reset, but for the ID and APIC_BASE */
-    void (*perf_overflow)(void *self); /* a performance counter asks for its interrupt; may be NULL */
+    void (*perf_overflow)(
+        void *self); /* a performance counter asks for its interrupt; may be NULL */
 };
 
 /* Port I/O as the CPU sees it. size is 1, 2 or 4. Open bus reads all ones. */
@@ -310,10 +311,10 @@ struct cpu_msrs {
     uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
     uint64_t virt_spec_ctrl, prefetch_ctl, cstate_cfg;
-    uint64_t mcg_ctl, mc_bank[40]; /* ten banks of CTL, STATUS, ADDR, MISC */
+    uint64_t mcg_ctl, mc_bank[40];     /* ten banks of CTL, STATUS, ADDR, MISC */
     uint64_t perf_ctl[6], perf_ctr[6]; /* the counters as they were at perf.since */
     uint64_t mperf, aperf, irperf;     /* less the instructions: perf_clock() */
-    uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
+    uint64_t last_branch[4];           /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
     uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;
     uint64_t ignne, smbase, smm_addr, smm_mask;
     uint64_t name[6];       /* the brand string of CPUID Fn8000_0002-4 */
@@ -347,8 +348,9 @@ union vector {
     int32_t s32[16];
     int64_t s64[8];
 };
-#define VECTOR_COUNT 32          /* 16 until there is AVX-512 */
-#define VECTOR_TMP VECTOR_COUNT /* between the ops of one instruction only; no architectural meaning */
+#define VECTOR_COUNT 32 /* 16 until there is AVX-512 */
+#define VECTOR_TMP \
+    VECTOR_COUNT /* between the ops of one instruction only; no architectural meaning */
 
 /* SSE and AVX. APM vol 1, 4.2 "Registers". Invariant: bytes 63:32 of every register are 0, since nothing writes them yet. */
 struct cpu_simd {
@@ -361,7 +363,8 @@ struct cpu_simd {
         bool valid;
         uint8_t cpl;
         bool guest;
-        uint64_t la, layout, mask; /* of the area; its XCOMP_BV, 0: standard form; components that were asked for */
+        uint64_t la, layout,
+            mask; /* of the area; its XCOMP_BV, 0: standard form; components that were asked for */
         struct cpu_x87 x87;
         union vector v[16];
         uint32_t mxcsr, pkru;
@@ -400,13 +403,15 @@ struct cpu_pins {
     bool nmi, smi, init, sipi;
     bool mc; /* a machine check was signalled from outside: #MC */
     uint8_t sipi_vector;
-    bool ignne; /* IGNNE#: pending x87 exceptions stop nobody. A PC asserts it until FERR# goes away */
+    bool
+        ignne; /* IGNNE#: pending x87 exceptions stop nobody. A PC asserts it until FERR# goes away */
 };
 
 /* Legacy x87 errors, CR0.NE = 0: the FERR# pin. */
 struct cpu_ferr {
     bool asserted; /* a waiting instruction has met a pending exception, which is still pending */
-    bool frozen; /* an instruction at frozen_rip waits for IGNNE# or an interrupt: regs.halted is set */
+    bool
+        frozen; /* an instruction at frozen_rip waits for IGNNE# or an interrupt: regs.halted is set */
     uint64_t frozen_rip;
     void (*changed)(void *self, unsigned cpu); /* hears of the pin's rising; may be NULL */
     void *self;
@@ -473,7 +478,7 @@ struct vcpu {
     struct fast_entry
         *bank; /* of the regime; `fast` is it, or answers nothing while alignment is checked */
     bool context_stale; /* CR, EFER, CPL, AC, ASID, regime changed: banks must be chosen anew */
-    uint8_t ready;      /* enum fp_ready: derived by cpu_update_fp() */
+    uint8_t ready;      /* enum fp_ready: derived by cpu_update_fp(); 0 until somebody asks */
 
     struct cpu_regs regs;
     struct cpu_msrs msr;
@@ -534,7 +539,7 @@ void cpu_set_rflags(struct vcpu *cpu, uint64_t rflags);
 void cpu_update_mode(struct vcpu *cpu);
 
 /* Recompute `ready`. To be called after every change of CR0.EM, CR0.TS, CR4.OSFXSR, CR4.OSXSAVE, XCR0, CR0.PE and
- * FSW.ES; cpu_update_mode() does it too. */
+ * FSW.ES; after cpu_update_mode() the first instruction that asks does it. */
 void cpu_update_fp(struct vcpu *cpu);
 
 /* Reset values, but for RDX, which the model decides. APM vol 2, 14.1.3 "Processor Initialization State". Pointers to other

@@ -257,7 +257,8 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
             image_init_component(cpu, &image, (enum xstate)n);
     }
     remember(cpu, &image, layout, rfbm);
-    cpu_update_mode(cpu); /* FSW.ES; rights of pages follow PKRU */
+    cpu_update_mode(cpu); /* rights of pages follow PKRU */
+    cpu_update_fp(cpu);
     return STEP_LEAVE;
 }
 

@@ -38,7 +38,6 @@ WITH_KIT(exceptions_have_their_code_and_return_address)
         kit_page(k, 0, 0);
         k->cpu->regs.cr0 |= rows[i].cr0;
         cpu_update_fp(k->cpu);
-        cpu_update_fp(k->cpu);
         k->cpu->rflags |= FLAG_OF;
         k->cpu->r[REG_RAX] = 5;
         k->cpu->r[REG_RCX] = rows[i].compat ? DATA_SPA : rows[i].rcx;
