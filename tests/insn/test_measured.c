@@ -344,6 +344,7 @@ START_TEST(string_io_of_no_element_asks_for_the_permission)
     rig_segments(cpu, false, 3);
     cpu->regs.seg[SEG_TR] = (struct segment){ .attr = 0x8b, .limit = 0x67 };
     cpu->r[REG_RCX] = 0;
+    cpu->r[REG_RDX] = 0x1000; /* beyond the permission map */
     rig_expect_fault(rig, EXEC(rig, 0xf3, 0x6c), EXC_GP, 0);
     rig_expect_fault(rig, EXEC(rig, 0xf3, 0x6f), EXC_GP, 0);
     cpu_set_rflags(cpu, 2 | FLAG_IOPL);
