@@ -229,7 +229,7 @@ class Options(CliTest):
         self.assertRegex(result.out, r"00000048 +SPEC_CTRL +reset 0{16}  mask 0{14}87")
         result = run("msrs", "epyc-naples")
         self.assertNotIn("SPEC_CTRL", result.out.replace("VIRT_", ""))
-        self.assertRegex(result.out, r"0000008b +PATCH_LEVEL +reset 000000000800126e")
+        self.assertRegex(result.out, r"0000008b +PATCH_LEVEL +reset 0000000008001278")
 
     def test_features_of_no_model(self):
         for arguments in (("features", "foo"), ("msrs", "foo"), ("features", "max,+foo"), ("msrs", "max", "foo")):
