@@ -30,11 +30,6 @@ enum {
 #define OFFER_YES CPU_OFFER_YES
 #define OFFER_NO CPU_OFFER_NO
 #define OFFER_LIVE CPU_OFFER_LIVE
-#ifdef PACIFICA_SOON
-#define OFFER_SOON CPU_OFFER_YES /* development: what is being implemented */
-#else
-#define OFFER_SOON CPU_OFFER_NO
-#endif
 const struct cpu_feature_info cpu_features[CPU_FEATURE_COUNT] = {
 #define CPU_FEATURE(name_, leaf_, reg_, bit_, option_, offered_, parts_, meaning_) \
     [CPU_FEATURE_##name_] = { .name = #name_,                                      \
