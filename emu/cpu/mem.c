@@ -517,6 +517,15 @@ enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind)
     return translate_byte(cpu, la, (struct access){ .kind = kind }, &spa);
 }
 
+enum step mem_touch_bytes(struct vcpu *cpu, uint64_t la, unsigned size, enum access_kind kind)
+{
+    uint64_t next = (la | 4095) + 1; /* its first byte is what faults there */
+    enum step step = mem_touch(cpu, la, kind);
+    if (step != STEP_NEXT || (la & 4095) + size <= 4096)
+        return step;
+    return mem_touch(cpu, cpu_long64(cpu) ? next : (uint32_t)next, kind);
+}
+
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)
 {
     if (spa != MEM_RUN_UNMARKED)

@@ -101,12 +101,7 @@ enum step vector_touch(struct vcpu *cpu, const struct insn *in, unsigned size)
     enum step step = check_alignment(cpu, in, size, off, ACCESS_WRITE);
     if (step == STEP_NEXT)
         step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
-    if (step == STEP_NEXT)
-        step = mem_touch(cpu, la, ACCESS_WRITE);
-    if (step != STEP_NEXT)
-        return step;
-    la += size - 1;
-    return mem_touch(cpu, cpu_long64(cpu) ? la : (uint32_t)la, ACCESS_WRITE);
+    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
 }
 
 enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n, unsigned size,

@@ -40,12 +40,7 @@ EMU_MUST_USE static enum step touch(struct vcpu *cpu, const struct place *place,
 {
     uint64_t la;
     enum step step = mem_linear(cpu, place->seg, offset_of(place, at), size, ACCESS_WRITE, &la);
-    if (step == STEP_NEXT)
-        step = mem_touch(cpu, la, ACCESS_WRITE);
-    if (step != STEP_NEXT || (la & 4095) + size <= 4096)
-        return step;
-    la = (la | 4095) + 1;
-    return mem_touch(cpu, cpu_long64(cpu) ? la : (uint32_t)la, ACCESS_WRITE);
+    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
 }
 
 /* May a run be accessed at once? Not when its elements could fault for different reasons, or wrap around. */

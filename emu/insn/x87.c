@@ -132,13 +132,7 @@ enum step x87_probe_store(struct vcpu *cpu, const struct insn *in, uint64_t off,
     enum step step = check_alignment(cpu, in, off, size == 10 ? 8 : size, size, ACCESS_WRITE);
     if (step == STEP_NEXT)
         step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
-    if (step != STEP_NEXT)
-        return step;
-    step = mem_touch(cpu, la, ACCESS_WRITE);
-    uint64_t next = (la | 4095) + 1; /* its first byte there faults */
-    if (step != STEP_NEXT || la + size <= next)
-        return step;
-    return mem_touch(cpu, cpu_long64(cpu) ? next : (uint32_t)next, ACCESS_WRITE);
+    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
 }
 
 /* --- widening what is not normal --------------------------------------------------------------- */

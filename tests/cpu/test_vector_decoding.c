@@ -117,6 +117,27 @@ WITH_KIT(fxsave_is_ac_at_odd_addresses_where_accesses_are_checked)
     }
 }
 
+/* An exception that is not masked keeps them from storing, but not from the page fault, whose address is the first byte that
+ * cannot be written. */
+WITH_KIT(stores_of_two_pages_fault_at_the_second)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        with_vectors(k, MODE_LONG64, 3);
+        k->cpu->regs.cr4 |= CR4_OSXMMEXCPT;
+        k->cpu->simd.mxcsr = 0;
+        k->cpu->simd.v[1].u64[0] = 0x3f8000013f800001; /* inexact as binary16 */
+        k->cpu->x87.fcw = 0x340;
+        k->cpu->x87.used = 0xff;
+        k->cpu->x87.reg[0] = (struct f80){ .mant = UINT64_C(3) << 62, .se = 0x7fff }; /* a NaN */
+        kit_page(k, 1, 0);
+        k->cpu->r[REG_RBX] = PAGED_LA + 0x1000 - 3;
+        ck_assert_int_eq(i ? RUN(k, "\xdb\x13") /* FIST */
+                           : RUN(k, "\xc4\xe3\x79\x1d\x0b\x00") /* VCVTPS2PH */,
+                         EXC_PF);
+        ck_assert_uint_eq(k->cpu->regs.cr2, PAGED_LA + 0x1000);
+    }
+}
+
 int main(void)
 {
     Suite *suite = suite_create("vector_decoding");
@@ -127,6 +148,7 @@ int main(void)
     tcase_add_test(all, alignment_check_wants_sixteen_bytes_at_most);
     tcase_add_test(all, alignment_check_stands_between_segment_and_page);
     tcase_add_test(all, fxsave_is_ac_at_odd_addresses_where_accesses_are_checked);
+    tcase_add_test(all, stores_of_two_pages_fault_at_the_second);
     suite_add_tcase(suite, all);
     return kit_run(suite);
 }
