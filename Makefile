@@ -19,7 +19,7 @@ SEED ?= $(shell date +%s)
 check-differential:
 	@tools/install-packages check
 	@tools/build release differential
-	@build/release/tests/differential/differential --seed $(SEED) --count 50000000 --coverage
+	@build/release/tests/differential/differential --seed $(SEED) --count 50000000 --coverage 1000
 
 # What the two use, by itself:
 deps:
