@@ -9,14 +9,38 @@
 
 #define LEAF1_EDX_REPEATED 0x0183f3ffu /* in Fn8000_0001 EDX */
 
+/* The first row of a leaf's features; those of one leaf stand together. CPU_FEATURE_COUNT: it has none. */
+static int first_feature(uint32_t leaf)
+{
+    static const struct {
+        uint32_t leaf;
+        enum cpu_feature first;
+    } leaves[] = {
+        { 0x1, CPU_FEATURE_FPU },
+        { 0x6, CPU_FEATURE_ARAT },
+        { 0x7, CPU_FEATURE_FSGSBASE },
+        { 0x7 | CPUID_SUB1, CPU_FEATURE_AVX_VNNI },
+        { 0xd | CPUID_SUB1, CPU_FEATURE_XSAVEOPT },
+        { 0x80000001, CPU_FEATURE_LAHF_LM },
+        { 0x80000007, CPU_FEATURE_OVERFLOW_RECOV },
+        { 0x80000008, CPU_FEATURE_CLZERO },
+        { 0x8000000a, CPU_FEATURE_NPT },
+        { 0x80000021, CPU_FEATURE_NO_NESTED_DBP },
+        { 0x80000022, CPU_FEATURE_PERFMON_V2 },
+    };
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        if (leaves[i].leaf == leaf)
+            return leaves[i].first;
+    }
+    return CPU_FEATURE_COUNT;
+}
+
 /* The feature bits of one leaf, or with CPUID_SUB1 of its sub-leaf 1. */
 static void add_features(const struct cpu_model *model, uint32_t leaf, uint32_t out[4])
 {
-    for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
-        const struct cpu_feature_info *info = &cpu_features[f];
-        if (info->leaf == leaf && cpu_model_has(model, (enum cpu_feature)f))
-            out[info->reg] |= 1u << info->bit;
-    }
+    for (int f = first_feature(leaf); f < CPU_FEATURE_COUNT && cpu_features[f].leaf == leaf; f++)
+        out[cpu_features[f].reg] |= (uint32_t)cpu_model_has(model, (enum cpu_feature)f)
+                                    << cpu_features[f].bit;
 }
 
 static void put_text(const char *text, uint32_t *out, unsigned words)

@@ -64,6 +64,26 @@ WITH_KIT(no_other_bits_are_advertised)
     ck_assert_uint_eq(extended & 0x0183f3ff, leaf1 & 0x0183f3ff);
 }
 
+/* CPUID looks for the first row of a leaf and goes on while the leaf is the same. */
+WITH_KIT(features_of_a_leaf_stand_together)
+{
+    for (int f = 2; f < CPU_FEATURE_COUNT; f++)
+        for (int g = 1; g < f - 1; g++)
+            ck_assert_msg(cpu_features[g].leaf != cpu_features[f].leaf ||
+                              cpu_features[f - 1].leaf == cpu_features[f].leaf,
+                          "%s", cpu_features[f].name);
+    struct cpu_model all = *k->cpu->model; /* also those that nobody has */
+    memset(all.features, true, sizeof(all.features));
+    k->cpu->model = &all;
+    k->cpu->regs.cr4 |= CR4_OSXSAVE;
+    for (int f = 1; f < CPU_FEATURE_COUNT; f++)
+        if (cpu_features[f].leaf != (0xd | CPUID_SUB1)) /* emu/cpu/xstate.c */
+            ck_assert_msg(
+                word(k, cpu_features[f].leaf, cpu_features[f].reg) >> cpu_features[f].bit & 1, "%s",
+                cpu_features[f].name);
+    k->cpu->model = cpu_model_default();
+}
+
 WITH_KIT(features_have_distinct_bits_and_names)
 {
     (void)k;
@@ -765,6 +785,7 @@ int main(void)
     TCase *all = tcase_create("all");
     tcase_add_test(all, advertised_bits_are_those_of_the_table);
     tcase_add_test(all, no_other_bits_are_advertised);
+    tcase_add_test(all, features_of_a_leaf_stand_together);
     tcase_add_test(all, features_have_distinct_bits_and_names);
     tcase_add_test(all, vendor_and_limits);
     tcase_add_test(all, leaves_outside_the_ranges_are_zero);
