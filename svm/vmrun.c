@@ -96,8 +96,7 @@ EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
         cpu,
         "VMRUN ignores enables that CPUID does not offer: %#llx of %s, %#llx of %s, %#llx of %s",
         (unsigned long long)(VMCB_GET(vmcb, VINTR_CONTROL) & VINTR_ABSENT),
-        vmcb_fields[VMCB_VINTR_CONTROL].name,
-        (unsigned long long)nested_absent(cpu->svm, vmcb),
+        vmcb_fields[VMCB_VINTR_CONTROL].name, (unsigned long long)nested_absent(cpu->svm, vmcb),
         vmcb_fields[VMCB_NESTED_CONTROL].name,
         (unsigned long long)(VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT),
         vmcb_fields[VMCB_VIRT_ENABLE].name);

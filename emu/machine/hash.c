@@ -139,9 +139,9 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
     mix(mixer, guest->nested_paging | (uint64_t)guest->v_intr_masking << 1 |
                    (uint64_t)guest->v_irq << 2 | (uint64_t)guest->v_ign_tpr << 3 |
                    (uint64_t)guest->host_if << 4 | (uint64_t)guest->cpl << 5 |
-                   (uint64_t)guest->tlbi << 7 |
-                   (uint64_t)guest->v_tpr << 8 | (uint64_t)guest->v_intr_prio << 16 |
-                   (uint64_t)guest->v_intr_vector << 24 | (uint64_t)guest->asid << 32);
+                   (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
+                   (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
+                   (uint64_t)guest->asid << 32);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
     mix(mixer, guest->vmcb_spa);
@@ -160,8 +160,9 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
     mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
                    (uint64_t)svm->v_intr_masking << 3 | (uint64_t)svm->v_irq << 4 |
                    (uint64_t)svm->v_ign_tpr << 5 | (uint64_t)svm->host_if << 6 |
-                   (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 | (uint64_t)svm->v_intr_prio << 16 |
-                   (uint64_t)svm->v_intr_vector << 24 | (uint64_t)svm->asid << 32);
+                   (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
+                   (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
+                   (uint64_t)svm->asid << 32);
     for (int i = 0; i < 6; i++)
         mix(mixer, svm->intercept[i]);
     mix(mixer, svm->vmcb_spa);
@@ -203,9 +204,8 @@ static void mix_deadlines(const struct mixer *mixer, const struct vclock *clock)
 
 static void mix_monitor(const struct mixer *mixer, const struct cpu_monitor *monitor)
 {
-    mix(mixer,
-        monitor->armed | (uint64_t)monitor->waiting << 1 | (uint64_t)monitor->any_interrupt << 2 |
-                   (uint64_t)monitor->expired << 3);
+    mix(mixer, monitor->armed | (uint64_t)monitor->waiting << 1 |
+                   (uint64_t)monitor->any_interrupt << 2 | (uint64_t)monitor->expired << 3);
     if (!monitor->armed)
         return;
     uint64_t words[sizeof(monitor->line) / sizeof(uint64_t)];

@@ -190,11 +190,18 @@ static bool names_other_components(const struct area *area)
     return ((bv | xcomp) & ~(XSTATE_COMPACTED | 7)) != 0;
 }
 
+#define ATTEMPTS 100
+
+static bool same(const struct area *native, const struct area *ours)
+{
+    return memcmp(native, ours, AREA_BYTES) == 0;
+}
+
 static void expect_same(const struct area *native, const struct area *ours, const char *what,
                         int op, uint32_t with, uint32_t mask)
 {
     unsigned i = 0;
-    if (memcmp(native, ours, AREA_BYTES) == 0)
+    if (same(native, ours))
         return;
     while (native->bytes[i] == ours->bytes[i])
         i++;
@@ -202,7 +209,9 @@ static void expect_same(const struct area *native, const struct area *ours, cons
                  i, native->bytes[i], ours->bytes[i]);
 }
 
-/* rows: pitfalls 7.1, 7.2, 7.7, 7.11, 7.12, 7.13, 7.14 */
+/* Where the workstation's kernel comes in between it saves and restores all state: more may be in use then, and all counts as
+ * modified. Another attempt tells that from a difference.
+ * rows: pitfalls 7.1, 7.2, 7.7, 7.11, 7.12, 7.13, 7.14 */
 START_TEST(images_and_faults_are_those_of_the_workstation)
 {
     static struct area first, second[2], last[2];
@@ -216,17 +225,23 @@ START_TEST(images_and_faults_are_those_of_the_workstation)
     }
     for (unsigned i = 0; i < ROUNDS; i++) {
         const uint32_t with = 7, mask = next() & 7;
+        struct area given;
         make_image(&first, next() & 7);
-        make_second(&second[0], op);
-        if (op >= OP_XRSTOR && names_other_components(&second[0]))
+        make_second(&given, op);
+        if (op >= OP_XRSTOR && names_other_components(&given))
             continue;
-        memset(&last[0], 0, sizeof(last[0]));
-        second[1] = second[0];
-        last[1] = last[0];
-        int number = run_native(op, &first, &second[0], &last[0], with, mask);
+        second[1] = given;
+        memset(&last[1], 0, sizeof(last[1]));
         bool fine = run_emulated(rig, op, &first, &second[1], &last[1], with, mask);
-        ck_assert_msg(fine == (number == 0), "operation %d, mask %u: %s natively", op, mask,
-                      number ? "a fault" : "no fault");
+        for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+            second[0] = given;
+            memset(&last[0], 0, sizeof(last[0]));
+            int number = run_native(op, &first, &second[0], &last[0], with, mask);
+            ck_assert_msg(fine == (number == 0), "operation %d, mask %u: %s natively", op, mask,
+                          number ? "a fault" : "no fault");
+            if (same(&second[0], &second[1]) && (!fine || same(&last[0], &last[1])))
+                break;
+        }
         expect_same(&second[0], &second[1], "the operand", op, with, mask);
         if (fine)
             expect_same(&last[0], &last[1], "the state", op, with, mask);
@@ -238,8 +253,6 @@ START_TEST(images_and_faults_are_those_of_the_workstation)
     rig_free(rig);
 }
 END_TEST
-
-#define ATTEMPTS 100
 
 /* Load `area` with 7, then `with`; fill it with `spoilt`, then XSAVEOPT to it with `mask`. */
 static void optimize_native(struct area *area, const struct area *spoilt, uint32_t with,
@@ -271,8 +284,7 @@ static void optimize_emulated(struct rig *rig, struct area *area, const struct a
     memcpy(area, rig_ptr(rig, AREA), AREA_BYTES);
 }
 
-/* XSAVEOPT directly behind XRSTOR of the same area: what is stored again. Where the workstation's kernel came in between, which
- * restores state of its own, everything is: another attempt. */
+/* XSAVEOPT directly behind XRSTOR of the same area: what is stored again. */
 START_TEST(unmodified_state_is_not_stored_again)
 {
     static struct area first, native, ours, spoilt;
@@ -291,7 +303,7 @@ START_TEST(unmodified_state_is_not_stored_again)
     for (unsigned i = 0; i < ATTEMPTS; i++) {
         native = first;
         optimize_native(&native, &spoilt, with, mask);
-        if (memcmp(&native, &ours, AREA_BYTES) == 0)
+        if (same(&native, &ours))
             break;
     }
     expect_same(&native, &ours, "the area", OP_XSAVEOPT64, with, mask);
