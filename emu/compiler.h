@@ -34,8 +34,9 @@
 typedef unsigned __int128 emu_u128;
 typedef __int128 emu_s128;
 
-/* Four words that are computed apart and stored as one: memory that was written in parts is slow to read as a whole. */
+/* Words that are computed apart and stored as one: memory that was written in parts is slow to read as a whole. */
 typedef uint32_t emu_u32x4 __attribute__((vector_size(16)));
+typedef uint64_t emu_u64x2 __attribute__((vector_size(16)));
 
 static_assert(sizeof(void *) == 8, "Pacifica needs a 64-bit workstation");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,

@@ -1,23 +1,46 @@
 /* Single elements and halves in and out of vector registers; broadcasts. APM vol 4, "PINSRB", "PEXTRB", "INSERTPS",
  * "VINSERTF128", "VBROADCASTSS" and their like. */
-#include "emu/insn/vector.h"
-
-#include <string.h>
+#include "emu/insn/vector_int.h"
 
 /* --- PINSR, PEXTR ---------------------------------------------------------------------------------- */
 
-/* Element imm8 of `size` bytes from memory or the low end of a general register. */
-static enum step insert(struct vcpu *cpu, const struct insn *in, unsigned size)
+/* Which quadword of the register has element imm8, and where in it the element starts, in bits. */
+struct place {
+    unsigned quadword, shift;
+};
+
+EMU_INLINE struct place place_of(const struct insn *in, unsigned size, bool mmx)
 {
-    unsigned whole = in->op[0].kind == OPERAND_MMX ? 8 : 16;
-    union vector value, element;
-    enum step step = vector_read(cpu, in, in->vex ? 2 : 1, size, &element);
-    if (step == STEP_NEXT)
-        step = vector_read(cpu, in, in->vex ? 1 : 0, whole, &value);
-    if (step != STEP_NEXT)
-        return step;
-    memcpy(value.u8 + (in->imm & (whole / size - 1)) * size, &element, size);
-    return vector_write(cpu, in, 0, whole, &value);
+    unsigned at = (unsigned)in->imm & ((mmx ? 8u : 16u) / size - 1);
+    return (struct place){ at * size / 8, at * size % 8 * 8 };
+}
+
+/* Element imm8 of `size` bytes from memory or the low end of a general register. */
+EMU_INLINE enum step insert(struct vcpu *cpu, const struct insn *in, unsigned size)
+{
+    const struct operand *to = &in->op[0], *source = &in->op[in->vex ? 2 : 1];
+    struct place place = place_of(in, size, to->kind == OPERAND_MMX);
+    uint64_t element = 0, mask = size_mask(size) << place.shift;
+    if (source->kind == OPERAND_MEM) {
+        enum step step = vector_load(cpu, in, size, &element);
+        if (step != STEP_NEXT)
+            return step;
+    } else {
+        element = cpu->r[source->reg / 8];
+    }
+    element = (element << place.shift) & mask;
+    if (to->kind == OPERAND_MMX) {
+        mmx_set(cpu, to->reg, (cpu->x87.reg[to->reg].mant & ~mask) | element);
+        return STEP_NEXT;
+    }
+    const union vector *base = &cpu->simd.v[in->op[in->vex ? 1 : 0].reg];
+    uint64_t low = base->u64[0], high = base->u64[1];
+    if (place.quadword == 0)
+        low = (low & ~mask) | element;
+    else
+        high = (high & ~mask) | element;
+    vector_set16(cpu, in, low, high);
+    return STEP_NEXT;
 }
 
 enum step insn_pinsrb(struct vcpu *cpu, const struct insn *in)
@@ -41,19 +64,20 @@ enum step insn_pinsrq(struct vcpu *cpu, const struct insn *in)
 }
 
 /* Element imm8 of `size` bytes to memory, or to a general register with zeros above. */
-static enum step extract(struct vcpu *cpu, const struct insn *in, unsigned size)
+EMU_INLINE enum step extract(struct vcpu *cpu, const struct insn *in, unsigned size)
 {
-    bool mmx = in->op[1].kind == OPERAND_MMX;
-    unsigned whole = mmx ? 8 : 16;
-    union vector from, element = { .u64 = { 0 } };
-    enum step step = vector_read(cpu, in, 1, whole, &from);
-    if (step != STEP_NEXT)
-        return step;
-    memcpy(&element, from.u8 + (in->imm & (whole / size - 1)) * size, size);
-    step = vector_write(cpu, in, 0, size, &element);
-    if (step == STEP_NEXT && mmx)
+    const struct operand *to = &in->op[0], *from = &in->op[1];
+    bool mmx = from->kind == OPERAND_MMX;
+    struct place place = place_of(in, size, mmx);
+    uint64_t value =
+        mmx ? cpu->x87.reg[from->reg].mant : cpu->simd.v[from->reg].u64[place.quadword];
+    value = value >> place.shift & size_mask(size);
+    if (to->kind == OPERAND_MEM)
+        return vector_store(cpu, in, size, &value);
+    if (mmx)
         mmx_enter(cpu);
-    return step;
+    reg_write(cpu, to->reg, 8, value);
+    return STEP_NEXT;
 }
 
 enum step insn_pextrb(struct vcpu *cpu, const struct insn *in)
@@ -116,15 +140,23 @@ enum step insn_vextractf128(struct vcpu *cpu, const struct insn *in)
 
 /* --- broadcasts ---------------------------------------------------------------------------------------- */
 
-static enum step broadcast(struct vcpu *cpu, const struct insn *in, unsigned size)
+EMU_INLINE enum step broadcast(struct vcpu *cpu, const struct insn *in, unsigned size)
 {
-    union vector value;
-    enum step step = vector_read(cpu, in, 1, size, &value);
+    union vector room, d;
+    const union vector *from;
+    enum step step = vector_source(cpu, in, 1, size, &room, &from);
     if (step != STEP_NEXT)
         return step;
-    for (unsigned at = size; at < in->op[0].size; at += size)
-        memcpy(value.u8 + at, value.u8, size);
-    return vector_write(cpu, in, 0, in->op[0].size, &value);
+    uint64_t low = from->u64[0], high = size == 16 ? from->u64[1] : 0;
+    for (unsigned bits = 8 * size; bits < 64; bits *= 2)
+        low = (low & ((UINT64_C(1) << bits) - 1)) << bits | (low & ((UINT64_C(1) << bits) - 1));
+    if (size < 16)
+        high = low;
+    for (unsigned i = 0; i < 4; i += 2) {
+        emu_u64x2 pair = { low, high };
+        memcpy(&d.u64[i], &pair, sizeof(pair));
+    }
+    return vector_result(cpu, in, in->op[0].size, &d);
 }
 
 enum step insn_vpbroadcastb(struct vcpu *cpu, const struct insn *in)

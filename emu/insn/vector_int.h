@@ -59,6 +59,16 @@ EMU_MUST_USE EMU_INLINE enum step vector_result(struct vcpu *cpu, const struct i
     return STEP_NEXT;
 }
 
+/* Operand 0, a vector register, gets 16 bytes. */
+EMU_INLINE void vector_set16(struct vcpu *cpu, const struct insn *in, uint64_t low, uint64_t high)
+{
+    union vector *to = &cpu->simd.v[in->op[0].reg];
+    const emu_u64x2 both = { low, high };
+    memcpy(to, &both, sizeof(both));
+    if (in->vex)
+        memset(to->u8 + 16, 0, sizeof(*to) - 16);
+}
+
 typedef void vector_kernel(union vector *d, const struct vector_in *v);
 
 /* d = kernel(a, b). A memory operand may be narrower than the destination (PUNPCKL of MMX). */

@@ -1,8 +1,5 @@
 /* Moves of whole and partial registers. APM vol 4, "MOVAPS", "MOVD", "MOVQ", "MOVSS", "MOVLPS" and their like. */
-#include "emu/insn/vector.h"
-
-#include <Zydis/Mnemonic.h>
-#include <string.h>
+#include "emu/insn/vector_int.h"
 
 /* A move that succeeded and read or wrote an MMX register. */
 static void enter_if_mmx(struct vcpu *cpu, const struct insn *in)
@@ -13,23 +10,41 @@ static void enter_if_mmx(struct vcpu *cpu, const struct insn *in)
 
 /* MOVAPS, MOVUPS, MOVDQA, LDDQU, MOVNTPS, MOVNTDQA and their like: all of a register. Memory types make no difference
  * here, so neither do non-temporal hints. */
-enum step insn_vector_move(struct vcpu *cpu, const struct insn *in)
+VEC_BODY(insn_vector_move, unary)
 {
-    union vector value;
-    enum step step = vector_read(cpu, in, 1, in->op[0].size, &value);
-    return step == STEP_NEXT ? vector_write(cpu, in, 0, in->op[0].size, &value) : step;
+    memcpy(d, v->b, VECTOR_BYTES);
+}
+
+/* Up to 8 bytes of operand 1. */
+EMU_MUST_USE static enum step read_low(struct vcpu *cpu, const struct insn *in, unsigned size,
+                                       uint64_t *value)
+{
+    const struct operand *from = &in->op[1];
+    *value = 0;
+    switch ((enum operand_kind)from->kind) {
+    case OPERAND_MEM: return vector_load(cpu, in, size, value);
+    case OPERAND_REG: *value = reg_read(cpu, from->reg, size); return STEP_NEXT;
+    case OPERAND_MMX: *value = cpu->x87.reg[from->reg].mant & size_mask(size); return STEP_NEXT;
+    default: *value = cpu->simd.v[from->reg].u64[0] & size_mask(size); return STEP_NEXT;
+    }
 }
 
 /* MOVD, MOVQ, MOVQ2DQ, MOVDQ2Q, MOVNTQ, MOVNTI, MOVNTSS, MOVNTSD, and MOVSS and MOVSD with memory: the smaller operand's
  * bytes, extended with zeros to an MMX or XMM register. */
 enum step insn_vector_move_low(struct vcpu *cpu, const struct insn *in)
 {
-    const struct operand *to = &in->op[0], *from = &in->op[1];
-    union vector value;
-    enum step step = vector_read(cpu, in, 1, from->size < to->size ? from->size : to->size, &value);
+    const struct operand *to = &in->op[0];
+    unsigned size = in->op[1].size < to->size ? in->op[1].size : to->size;
+    uint64_t value;
+    enum step step = read_low(cpu, in, size, &value);
     if (step != STEP_NEXT)
         return step;
-    step = vector_write(cpu, in, 0, to->kind == OPERAND_VECTOR ? 16 : to->size, &value);
+    switch ((enum operand_kind)to->kind) {
+    case OPERAND_MEM: step = vector_store(cpu, in, size, &value); break;
+    case OPERAND_REG: reg_write(cpu, to->reg, to->size, value); break;
+    case OPERAND_MMX: mmx_set(cpu, to->reg, value); break;
+    default: vector_set16(cpu, in, value, 0); break;
+    }
     if (step == STEP_NEXT)
         enter_if_mmx(cpu, in);
     return step;
@@ -47,9 +62,11 @@ static enum step move_scalar(struct vcpu *cpu, const struct insn *in, unsigned s
 {
     if (in->op[0].kind == OPERAND_MEM || in->op[1].kind == OPERAND_MEM)
         return insn_vector_move_low(cpu, in);
-    union vector value = *merge_base(cpu, in);
-    memcpy(&value, &cpu->simd.v[in->op[in->vex ? 2 : 1].reg], size);
-    return vector_write(cpu, in, 0, 16, &value);
+    const union vector *base = merge_base(cpu, in),
+                       *from = &cpu->simd.v[in->op[in->vex ? 2 : 1].reg];
+    uint64_t mask = size_mask(size);
+    vector_set16(cpu, in, (base->u64[0] & ~mask) | (from->u64[0] & mask), base->u64[1]);
+    return STEP_NEXT;
 }
 
 enum step insn_movss(struct vcpu *cpu, const struct insn *in)
@@ -66,17 +83,18 @@ enum step insn_movsd(struct vcpu *cpu, const struct insn *in)
 /* Quadword `to` of the destination gets quadword `from` of a register, or a quadword of memory. */
 static enum step move_half(struct vcpu *cpu, const struct insn *in, unsigned to, unsigned from)
 {
-    unsigned source = in->vex ? 2 : 1;
-    union vector value = *merge_base(cpu, in), half;
-    if (in->op[source].kind == OPERAND_MEM) {
+    const struct operand *source = &in->op[in->vex ? 2 : 1];
+    uint64_t half;
+    if (source->kind == OPERAND_MEM) {
         enum step step = vector_load(cpu, in, 8, &half);
         if (step != STEP_NEXT)
             return step;
-        value.u64[to] = half.u64[0];
     } else {
-        value.u64[to] = cpu->simd.v[in->op[source].reg].u64[from];
+        half = cpu->simd.v[source->reg].u64[from];
     }
-    return vector_write(cpu, in, 0, 16, &value);
+    const union vector *base = merge_base(cpu, in);
+    vector_set16(cpu, in, to == 0 ? half : base->u64[0], to == 0 ? base->u64[1] : half);
+    return STEP_NEXT;
 }
 
 /* MOVLPS, MOVLPD, MOVHLPS. */
@@ -99,11 +117,13 @@ enum step insn_movhps(struct vcpu *cpu, const struct insn *in)
 
 /* Outside 64-bit mode the registers that cannot be named keep what they hold: measured on Zen 4 in compatibility mode.
  * APM vol 4, "VZEROALL", "VZEROUPPER". */
-static void zero_from(struct vcpu *cpu, unsigned byte)
+EMU_INLINE void zero_from(struct vcpu *cpu, unsigned byte)
 {
-    unsigned count = cpu_long64(cpu) ? 16 : 8;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < 8; i++)
         memset(cpu->simd.v[i].u8 + byte, 0, sizeof(cpu->simd.v[i]) - byte);
+    if (cpu_long64(cpu))
+        for (unsigned i = 8; i < 16; i++)
+            memset(cpu->simd.v[i].u8 + byte, 0, sizeof(cpu->simd.v[i]) - byte);
 }
 
 enum step insn_vzeroupper(struct vcpu *cpu, const struct insn *in)
@@ -122,16 +142,26 @@ enum step insn_vzeroall(struct vcpu *cpu, const struct insn *in)
 
 /* --- sign bits to a general register ------------------------------------------------------------- */
 
-/* Bit `size * 8 - 1` of each element of that many bytes, in bits from 0 on; the rest of the register is 0. */
-static enum step move_mask(struct vcpu *cpu, const struct insn *in, unsigned size)
+/* The signs of the elements of `size` bytes in a quadword, as bits from 0 on. */
+EMU_INLINE uint64_t signs(uint64_t x, unsigned size)
 {
-    union vector from;
-    enum step step = vector_read(cpu, in, 1, in->op[1].size, &from);
-    if (step != STEP_NEXT)
-        return step;
+    if (size == 8)
+        return x >> 63;
+    if (size == 4)
+        return (x >> 31 & 1) | (x >> 62 & 2);
+    return ((x >> 7 & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+/* The rest of the general register becomes 0. */
+EMU_INLINE enum step move_mask(struct vcpu *cpu, const struct insn *in, unsigned size)
+{
+    const struct operand *from = &in->op[1];
     uint64_t mask = 0;
-    for (unsigned i = 0; i < in->op[1].size / size; i++)
-        mask |= (uint64_t)(from.u8[(i + 1) * size - 1] >> 7) << i;
+    if (from->kind == OPERAND_MMX)
+        mask = signs(cpu->x87.reg[from->reg].mant, size);
+    else
+        for (unsigned i = 0; i < from->size / 8u; i++)
+            mask |= signs(cpu->simd.v[from->reg].u64[i], size) << (8 / size * i);
     enter_if_mmx(cpu, in);
     reg_write(cpu, in->op[0].reg, 4, mask);
     return STEP_NEXT;
