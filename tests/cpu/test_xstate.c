@@ -124,6 +124,7 @@ WITH_KIT(worlds_share_extended_state)
 
 /* --- RESET --- */
 
+/* rows: pitfalls 7.3 */
 WITH_KIT(reset_values)
 {
     struct vcpu *cpu = k->cpu;
@@ -140,6 +141,8 @@ WITH_KIT(reset_values)
     ck_assert_uint_eq(cpu->regs.pkru, 0);
     ck_assert_uint_eq(cpu->msr.xss, 0);
     ck_assert_uint_eq(cpu->x87.fcw, 0x40);
+    ck_assert_uint_eq(cpu->x87.used, 0xff); /* FTW 5555h: +0.0 everywhere */
+    ck_assert_uint_eq(cpu->x87.reg[0].mant | cpu->x87.reg[0].se, 0);
 }
 
 /* --- in the run loop --- */

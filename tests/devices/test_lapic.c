@@ -607,6 +607,27 @@ START_TEST(lapic_lint_fixed_level_has_remote_irr) /* 16.4.2 */
 }
 END_TEST
 
+/* The entry's mask and message type decide. */
+START_TEST(lapic_performance_counters_use_their_entry)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, SVR, 0x1ff);
+    wr(&l, LVT_PERF, 0x10061);
+    lapic_intc_ops.perf_overflow(l.lapic); /* masked */
+    ck_assert_int_eq(pending(&l), -1);
+    wr(&l, LVT_PERF, 0x61);
+    lapic_intc_ops.perf_overflow(l.lapic);
+    ck_assert_int_eq(pending(&l), 0x61);
+    ck_assert_uint_eq(rd(&l, LVT_PERF), 0x61); /* it stays open */
+    wr(&l, LVT_PERF, 0x400);                   /* NMI */
+    unsigned nmis = l.nmis;
+    lapic_intc_ops.perf_overflow(l.lapic);
+    ck_assert_uint_eq(l.nmis, nmis + 1);
+    kit_close(&l.kit);
+}
+END_TEST
+
 CHECK_MAIN("lapic", lapic_reset_values, lapic_writable_bits,
            lapic_unimplemented_register_is_an_error, lapic_odd_accesses, lapic_base_rules,
            lapic_base_moves_the_registers, lapic_hardware_disable_clears_and_enable_works_again,
@@ -619,4 +640,5 @@ CHECK_MAIN("lapic", lapic_reset_values, lapic_writable_bits,
            lapic_nmi_and_other_messages, lapic_error_status_is_latched_by_a_write,
            lapic_error_interrupt_once_until_the_esr_is_written, lapic_extint_needs_lint0_open,
            lapic_extint_tells_when_the_pic_rises, lapic_firmware_init_is_virtual_wire,
-           lapic_lint_fixed_edge_asks_once, lapic_lint_fixed_level_has_remote_irr)
+           lapic_lint_fixed_edge_asks_once, lapic_lint_fixed_level_has_remote_irr,
+           lapic_performance_counters_use_their_entry)
