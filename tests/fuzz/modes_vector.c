@@ -96,7 +96,7 @@ static void put_operand(struct piece *p, unsigned reg, bool vsib)
     if (reg > 7)
         reg = form >> 3 & 7;
     if (mod == 3 && !vsib) {
-        put(p, form & 0xc7 | reg << 3);
+        put(p, (form & 0xc7) | reg << 3);
         return;
     }
     if (mod == 2 && !vsib) {
