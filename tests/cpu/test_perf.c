@@ -282,6 +282,58 @@ START_TEST(overflow_asks_for_an_interrupt_at_its_instruction)
 }
 END_TEST
 
+static void ask(void *self)
+{
+    ((struct kit *)self)->pending = 0x50;
+}
+
+/* Each 37 instructions, or 5 taken branches, a handler sets the counter anew. The same happens however the run is cut. */
+START_TEST(interrupts_come_at_the_same_instructions_in_every_way)
+{
+    static const char code[] =
+        "\x48\xff\xc0\x48\x01\xc3\x48\x31\xc3\xeb\xf5";      /* INC RAX; ADD RBX, RAX; XOR; JMP */
+    static const char handler[] = "\xb9\x01\x02\x01\xc0"     /* MOV ECX, C0010201h */
+                                  "\x50\xb8\x00\x00\x00\x00" /* PUSH RAX; MOV EAX, -n */
+                                  "\xba\xff\xff\x00\x00"     /* MOV EDX, FFFFh */
+                                  "\x0f\x30\x58\x48\xcf";    /* WRMSR; POP RAX; IRETQ */
+    uint64_t rbx[3], counter[3], rip[3];
+    for (unsigned way = 0; way < 3; way++) {
+        struct kit *k = kit_new();
+        struct intc_ops ops = *k->cpu->intc;
+        const struct intc_ops *old = k->cpu->intc;
+        ops.perf_overflow = ask;
+        k->cpu->intc = &ops;
+        program(k, code, sizeof(code) - 1);
+        for (unsigned i = 0; i < sizeof(handler) - 1; i++)
+            kit_put(k, HANDLER + 0x1000 + i, 1, (uint8_t)handler[i]);
+        kit_gate64(k, IDT_SPA + 16 * 0x50, CODE64, HANDLER + 0x1000, 14, 0, 0);
+        uint32_t n = _i ? 5 : 37;
+        kit_put(k, HANDLER + 0x1000 + 7, 4, (uint32_t)-n);
+        start(k, 0, (_i ? TAKEN : INSNS) | BOTH | INT);
+        set(k, CTR(0), (UINT64_C(1) << 48) - n);
+        cpu_set_rflags(k->cpu, 2 | FLAG_IF);
+        uint64_t end = vcpu_steps(k->cpu) + 5000;
+        while (vcpu_steps(k->cpu) < end) {
+            uint64_t piece = way == 2 ? 1 + vcpu_steps(k->cpu) % 13 : 5000;
+            struct run_limits limits = { .max_steps = vcpu_steps(k->cpu) + piece,
+                                         .exact_blocks = way == 1 };
+            if (limits.max_steps > end)
+                limits.max_steps = end;
+            ck_assert_int_eq(run_vcpu(k->cpu, &limits), PACIFICA_STOP_LIMIT_INSNS);
+        }
+        ck_assert_uint_gt(k->deliveries, 50);
+        rbx[way] = k->cpu->r[REG_RBX];
+        counter[way] = get(k, CTR(0));
+        rip[way] = k->cpu->r[REG_RIP];
+        ck_assert_uint_eq(rbx[way], rbx[0]);
+        ck_assert_uint_eq(counter[way], counter[0]);
+        ck_assert_uint_eq(rip[way], rip[0]);
+        k->cpu->intc = old;
+        kit_free(k);
+    }
+}
+END_TEST
+
 /* --- RESET and INIT --- */
 
 WITH_KIT(reset_stops_everything)
@@ -412,6 +464,7 @@ int main(void)
     tcase_add_test(all, comparisons_know_one_event_a_clock);
     tcase_add_test(all, rdpmc_reads_the_running_counter);
     tcase_add_loop_test(all, overflow_asks_for_an_interrupt_at_its_instruction, 0, 4);
+    tcase_add_loop_test(all, interrupts_come_at_the_same_instructions_in_every_way, 0, 2);
     tcase_add_test(all, reset_stops_everything);
     tcase_add_test(all, mperf_and_aperf_count_what_is_not_waiting);
     tcase_add_test(all, irperf_counts_while_hwcr_lets_it);
