@@ -145,6 +145,37 @@ WITH_KIT(reset_takes_the_timer_along)
     ck_assert_uint_eq(clock_next_ns(&k->clock), CLOCK_NEVER);
 }
 
+/* The first processor counts; the second waits for 25 microseconds, then HLTs. */
+START_TEST(a_timer_ends_the_wait_among_others)
+{
+    struct kit *k = kit_new_smp(2);
+    struct vcpu *bsp = k->cpu;
+    const struct vcpu_parts parts = { .memory = k->memory,
+                                      .probes = &k->probes,
+                                      .clock = &k->clock,
+                                      .model = cpu_model_default(),
+                                      .bsp = bsp };
+    struct vcpu *ap = vcpu_new(&parts);
+    ck_assert_ptr_nonnull(ap);
+    k->cpu = ap;
+    kit_mode(k, MODE_LONG64, 0);
+    ap->regs.wait_sipi = false;
+    PROGRAM(k, "\x31\xc9\x31\xd2" MONITORX "\xb1\x02" MWAITX "\xf4"); /* ..., MOV CL, 2 */
+    ap->r[REG_RAX] = DATA_SPA;
+    ap->r[REG_RBX] = 25000;
+    k->cpu = bsp;
+    bsp->r[REG_RIP] = CODE_SPA + 0x100;
+    kit_put(k, CODE_SPA + 0x100, 8, 0xfbebc0ff48); /* 1: INC RAX; JMP 1b */
+    const struct run_limits limits = { .max_steps = 120000 };
+    ck_assert_int_eq(run_vcpu(bsp, &limits), PACIFICA_STOP_LIMIT_INSNS);
+    ck_assert(ap->regs.halted && !ap->monitor.waiting);
+    ck_assert_uint_eq(ap->r[REG_RIP], CODE_SPA + 13);
+    ck_assert_uint_gt(bsp->r[REG_RAX], 10000);
+    vcpu_free(ap);
+    kit_free(k);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitorx");
@@ -155,6 +186,7 @@ int main(void)
     tcase_add_test(all, they_are_intercepted_as_monitor_and_mwait);
     tcase_add_test(all, mwaitx_exits_by_the_armed_monitor);
     tcase_add_test(all, a_timer_ends_the_wait);
+    tcase_add_test(all, a_timer_ends_the_wait_among_others);
     tcase_add_test(all, without_a_timer_nothing_ends_it);
     tcase_add_test(all, old_timers_do_not_count);
     tcase_add_test(all, reset_takes_the_timer_along);
