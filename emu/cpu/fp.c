@@ -60,13 +60,11 @@ enum step fp_pending(struct vcpu *cpu)
         return svm_vmexit(cpu, VMEXIT_FERR_FREEZE, 0, 0);
     cpu->regs.shadow = false; /* of an STI before it: who waits for an interrupt takes it */
     ferr->frozen = true;
-    ferr->frozen_rip = cpu->r[REG_RIP];
     cpu->regs.halted = true;
     return STEP_FREEZE;
 }
 
 bool fp_thawed(const struct vcpu *cpu)
 {
-    return cpu->ferr.frozen && cpu->regs.halted && cpu->r[REG_RIP] == cpu->ferr.frozen_rip &&
-           ignne(cpu);
+    return cpu->ferr.frozen && ignne(cpu);
 }

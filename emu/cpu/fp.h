@@ -13,7 +13,7 @@ EMU_MUST_USE enum step fp_unready(struct vcpu *cpu, const struct insn *in);
  * interrupt comes (STEP_FREEZE), or exits. APM vol 2, 8.2.16 "#MF", 15.12 "Exception Intercepts". */
 EMU_MUST_USE enum step fp_pending(struct vcpu *cpu);
 
-/* Was the instruction that froze released by IGNNE#? */
+/* Has IGNNE# released the instruction that froze? */
 bool fp_thawed(const struct vcpu *cpu);
 
 #endif

@@ -311,7 +311,7 @@ bool vcpu_is_idle(const struct vcpu *cpu)
 static void wake(struct vcpu *cpu)
 {
     if (monitor_ended(cpu) || fp_thawed(cpu))
-        cpu->regs.halted = false;
+        cpu->regs.halted = cpu->ferr.frozen = false;
     else if (cpu->run->woken)
         cpu->extra_steps++;
     cpu->run->woken = true;
@@ -362,7 +362,7 @@ static enum step take_events(struct vcpu *cpu)
     if (step == STEP_NEXT || step == STEP_STOP)
         return step;
     cpu->run->link = NULL;
-    cpu->regs.halted = false;
+    cpu->regs.halted = cpu->ferr.frozen = false;
     cpu->regs.shadow = cpu->regs.shadow_next = false;
     cpu_attention(cpu);
     return step;

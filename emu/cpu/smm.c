@@ -218,8 +218,8 @@ static void save_special(struct vcpu *cpu, uint8_t *area)
     put(area, SAVE_IO_RSI, fresh ? io->rsi : cpu->r[REG_RSI]);
     put(area, SAVE_IO_RDI, fresh ? io->rdi : cpu->r[REG_RDI]);
     vmcb_store(area, SAVE_IO_DWORD, 4, fresh ? io->dword : 0);
-    /* CHOICE: MWAIT is no halt state: RSM goes on behind it. */
-    area[SAVE_HALT_RESTART] = cpu->regs.halted && !cpu->monitor.waiting;
+    /* CHOICE: MWAIT is no halt state: RSM goes on behind it. Nor is a freeze: RSM goes back to the instruction. */
+    area[SAVE_HALT_RESTART] = cpu->regs.halted && !cpu->monitor.waiting && !cpu->ferr.frozen;
     area[SAVE_NMI_MASK] = cpu->regs.nmi_masked;
     area[SAVE_CPL] = cpu->regs.cpl;
     vmcb_store(area, SAVE_REVISION, 4, SMM_REVISION);
@@ -270,7 +270,7 @@ static void forget_boundary(struct vcpu *cpu)
     cpu->trap_held = false;
     cpu->repeat_insns = UINT64_MAX;
     cpu->monitor.armed = cpu->monitor.waiting = false;
-    cpu->regs.halted = false;
+    cpu->regs.halted = cpu->ferr.frozen = false;
     cpu->regs.shadow = cpu->regs.shadow_next = false;
 }
 

@@ -96,6 +96,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->simd.xcr0 = XCR0_X87;
     cpu->pins = (struct cpu_pins){ 0 };
     cpu->monitor = (struct cpu_monitor){ 0 };
+    cpu->ferr.frozen = false;
     cpu->io_trap = (struct cpu_io_trap){ 0 };
     cpu->raised = (struct raised){ 0 };
     cpu->delivering = (struct event){ 0 };

@@ -410,9 +410,7 @@ struct cpu_pins {
 /* Legacy x87 errors, CR0.NE = 0: the FERR# pin. */
 struct cpu_ferr {
     bool asserted; /* a waiting instruction has met a pending exception, which is still pending */
-    bool
-        frozen; /* an instruction at frozen_rip waits for IGNNE# or an interrupt: regs.halted is set */
-    uint64_t frozen_rip;
+    bool frozen;   /* regs.halted because of it: RIP is at the instruction that waits for IGNNE# */
     void (*changed)(void *self, unsigned cpu); /* hears of the pin's rising; may be NULL */
     void *self;
 };

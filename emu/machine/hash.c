@@ -111,7 +111,8 @@ static void mix_registers(const struct mixer *mixer, struct vcpu *cpu)
                    (uint64_t)cpu->pins.sipi << 3 | (uint64_t)cpu->pins.mc << 4 |
                    (uint64_t)cpu->pins.sipi_vector << 8 | (uint64_t)regs->wait_sipi << 16 |
                    (uint64_t)cpu->pins.ignne << 24 | (uint64_t)cpu->ferr.asserted << 25 |
-                   (uint64_t)regs->smm << 17 | (uint64_t)regs->smm_nmi_masked << 18 |
+                   (uint64_t)cpu->ferr.frozen << 26 | (uint64_t)regs->smm << 17 |
+                   (uint64_t)regs->smm_nmi_masked << 18 |
                    (uint64_t)(regs->smm ? regs->smm_traps : 0) << 32);
 }
 

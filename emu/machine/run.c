@@ -37,7 +37,7 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
     case PACIFICA_STOP_HALTED:
         (void)diag_set(
             &result->diag, PACIFICA_OK, where, NULL, "%s",
-            cpu->ferr.asserted && cpu->r[REG_RIP] == cpu->ferr.frozen_rip
+            cpu->ferr.frozen
                 ? "frozen for ever by an x87 error: CR0.NE is 0 and no interrupt can come"
                 : "halted for ever: nothing can end this HLT");
         break;

@@ -450,6 +450,18 @@ WITH_KIT(halt_is_restarted_if_the_handler_wants)
     }
 }
 
+/* A freeze is no halt state: RSM goes back to the instruction, which freezes again if it has to. */
+WITH_KIT(a_freeze_is_not_restarted_as_a_halt)
+{
+    k->cpu->regs.halted = k->cpu->ferr.frozen = true;
+    smi(k);
+    ck_assert(!k->cpu->ferr.frozen);
+    ck_assert_uint_eq(field(k, 0xfec9, 1), 0);
+    rsm(k);
+    ck_assert(!k->cpu->regs.halted);
+    ck_assert_uint_eq(cpu_rip(k->cpu), CODE_SPA);
+}
+
 WITH_KIT(out_that_pulls_smi_is_told_and_restarted)
 {
     struct vcpu *cpu = k->cpu;
@@ -579,6 +591,7 @@ int main(void)
         rsm_without_memory_shuts_down,
         rsm_moves_smbase,
         halt_is_restarted_if_the_handler_wants,
+        a_freeze_is_not_restarted_as_a_halt,
         out_that_pulls_smi_is_told_and_restarted,
         in_that_pulls_smi_is_told,
         rep_outs_is_restarted_at_its_element,

@@ -167,6 +167,42 @@ WITH_KIT(ignne_msr_counts_where_hwcr_says_so)
     ck_assert_int_eq(EXECUTE(k, "\x9b"), STEP_FREEZE);
 }
 
+/* The freeze ends with the interrupt: a HLT before the instruction is none, whatever IGNNE# says then. */
+WITH_KIT(a_hlt_is_no_freeze)
+{
+    PROGRAM(k, "\xf4\xd9\xe8\xc6\x00\x01"); /* hlt; fld1; mov byte [rax], 1 */
+    k->cpu->r[REG_RAX] = DATA_SPA;
+    k->cpu->r[REG_RIP] = CODE_SPA + 1;
+    k->cpu->rflags |= FLAG_IF;
+    set_cr0(k, 0, CR0_NE);
+    pend(k);
+    program_run(k, 1000);
+    ck_assert(k->cpu->ferr.frozen);
+    k->pending = 0x75;
+    cpu_attention(k->cpu);
+    program_run(k, 1000);
+    ck_assert_uint_eq(k->acks, 1);
+    ck_assert(!k->cpu->ferr.frozen);
+    k->cpu->regs.halted = false;
+    k->cpu->rflags &= ~(uint64_t)FLAG_IF;
+    k->cpu->pins.ignne = true;
+    k->cpu->r[REG_RIP] = CODE_SPA;
+    program_run(k, 1000);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], CODE_SPA + 1);
+    ck_assert_uint_eq(kit_get(k, DATA_SPA, 1), 0);
+}
+
+/* Nor does RESET know of it. */
+WITH_KIT(reset_ends_a_freeze)
+{
+    set_cr0(k, 0, CR0_NE);
+    pend(k);
+    ck_assert_int_eq(EXECUTE(k, "\xd9\xe8"), STEP_FREEZE);
+    ck_assert(k->cpu->ferr.frozen);
+    cpu_reset(k->cpu);
+    ck_assert(!k->cpu->ferr.frozen && !k->cpu->ferr.asserted);
+}
+
 /* Code that is frozen for single steps, and code of blocks, freeze alike. */
 WITH_KIT(a_frozen_instruction_is_not_retired)
 {
@@ -392,7 +428,7 @@ WITH_KIT(state_is_stored_as_a_whole)
 
 CHECK_MAIN("x87", ts_and_em_give_nm_before_mf, em_makes_mmx_undefined,
            wait_looks_at_mp_and_ts_together, without_ne_the_processor_freezes_until_an_interrupt,
-           ignne_releases_the_instruction, ignne_msr_counts_where_hwcr_says_so,
-           a_frozen_instruction_is_not_retired, ferr_freeze_is_intercepted,
+           ignne_releases_the_instruction, ignne_msr_counts_where_hwcr_says_so, a_hlt_is_no_freeze,
+           reset_ends_a_freeze, a_frozen_instruction_is_not_retired, ferr_freeze_is_intercepted,
            ferr_freeze_needs_a_freeze, environment_in_every_mode, restoring_in_every_mode,
            loading_an_environment_makes_exceptions_pending, state_is_stored_as_a_whole)
