@@ -573,6 +573,12 @@ START_TEST(single_step_comes_instead_of_a_later_elements_fault)
     ck_assert(is_filled(cpu->simd.v[2].u8 + 8, 0xff, 56));
     ck_assert_uint_eq(cpu_insns(cpu), insns - 1); /* what leaving the chain counts is taken back */
     rig_expect_fault(rig, EXEC(rig, VPGATHERDD), EXC_PF, 0);
+
+    fill(2, 0xff);
+    cpu_set_rflags(cpu, 2);
+    cpu->traps = 1; /* a data breakpoint has matched */
+    ck_assert_int_eq(EXEC(rig, VPGATHERDD), STEP_REPEAT);
+    rig_expect_fault(rig, EXEC(rig, VPGATHERDD), EXC_PF, 0);
 }
 END_TEST
 
