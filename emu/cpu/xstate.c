@@ -96,6 +96,11 @@ bool xstate_xcr0_ok(const struct vcpu *cpu, uint64_t value)
     return !(value & XCR0_AVX) || (value & XCR0_SSE);
 }
 
+uint32_t xstate_mxcsr_mask(const struct vcpu *cpu)
+{
+    return cpu_has(cpu, CPU_FEATURE_MISALIGNSSE) ? MXCSR_MASK : MXCSR_MASK & ~MXCSR_MM;
+}
+
 static bool x87_in_use(const struct cpu_x87 *x87)
 {
     const struct cpu_x87 initial = { .fcw = 0x37f };

@@ -35,6 +35,9 @@ unsigned xstate_compacted_offset(uint64_t xcomp_bv, enum xstate n);
 /* May XSETBV write the value to XCR0? APM vol 2, 11.5.2. */
 bool xstate_xcr0_ok(const struct vcpu *cpu, uint64_t value);
 
+/* The bits that MXCSR has: MM comes with misaligned SSE mode. APM vol 2, 11.5.9 "MXCSR State Management". */
+uint32_t xstate_mxcsr_mask(const struct vcpu *cpu);
+
 /* The components that are not in their initial state (XINUSE), all that the model has. CHOICE: by value; processors may call
  * one in use that has its initial value again. MXCSR is no part of the answer. */
 uint64_t xstate_in_use(const struct vcpu *cpu);

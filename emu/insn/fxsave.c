@@ -62,7 +62,7 @@ enum step insn_fxrstor(struct vcpu *cpu, const struct insn *in)
     step = image_load(cpu, &image);
     if (step != STEP_NEXT)
         return step;
-    if (sse && (image_get_mxcsr(&image) & ~MXCSR_MASK))
+    if (sse && (image_get_mxcsr(&image) & ~xstate_mxcsr_mask(cpu)))
         return cpu_raise_code(cpu, EXC_GP, 0);
     image_get_x87(cpu, &image, &x87);
     cpu->x87 = x87;

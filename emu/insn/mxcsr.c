@@ -1,5 +1,5 @@
 /* MXCSR: loading and storing it, and the exceptions that it does not mask. APM vol 1, 4.2.2 "MXCSR Register". */
-#include "emu/cpu/cpuid.h"
+#include "emu/cpu/xstate.h"
 #include "emu/insn/semantics_fp.h"
 #include "emu/insn/vector.h"
 
@@ -10,8 +10,7 @@ enum step insn_ldmxcsr(struct vcpu *cpu, const struct insn *in)
     enum step step = vector_load(cpu, in, sizeof(value), &value);
     if (step != STEP_NEXT)
         return step;
-    uint32_t allowed = MXCSR_MASK & (cpu_has(cpu, CPU_FEATURE_MISALIGNSSE) ? ~0u : ~MXCSR_MM);
-    if (value & ~allowed)
+    if (value & ~xstate_mxcsr_mask(cpu))
         return cpu_raise_code(cpu, EXC_GP, 0);
     cpu->simd.mxcsr = value;
     return STEP_NEXT;

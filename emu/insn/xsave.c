@@ -245,7 +245,7 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
     step = image_load(cpu, &image);
     if (step != STEP_NEXT)
         return step;
-    if (mxcsr == MXCSR_LOADED && (image_get_mxcsr(&image) & ~MXCSR_MASK))
+    if (mxcsr == MXCSR_LOADED && (image_get_mxcsr(&image) & ~xstate_mxcsr_mask(cpu)))
         return cpu_raise_code(cpu, EXC_GP, 0);
 
     if (mxcsr != MXCSR_KEPT)

@@ -213,7 +213,7 @@ void image_get_x87(const struct vcpu *cpu, const struct image *image, struct cpu
 void image_put_mxcsr(const struct vcpu *cpu, struct image *image)
 {
     put(image, AT_MXCSR, 4, cpu->simd.mxcsr);
-    put(image, AT_MXCSR + 4, 4, MXCSR_MASK);
+    put(image, AT_MXCSR + 4, 4, xstate_mxcsr_mask(cpu));
     image_add(image, AT_MXCSR, 8);
 }
 

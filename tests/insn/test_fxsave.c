@@ -203,6 +203,27 @@ WITH_RIG(reserved_bits_of_mxcsr_fault_and_change_nothing)
     }
 }
 
+/* MXCSR_MASK says whether there is a bit MM, and a model without it faults. */
+WITH_RIG(mm_comes_with_misaligned_sse_mode)
+{
+    state_fill(rig);
+    ck_assert_int_eq(EXEC(rig, FXSAVE64), STEP_NEXT);
+    ck_assert_uint_eq(area_get(rig, 28, 4), 0x2ffff);
+    use_model(rig, "max,-misalignsse");
+    ck_assert_int_eq(EXEC(rig, FXSAVE64), STEP_NEXT);
+    ck_assert_uint_eq(area_get(rig, 28, 4), 0xffff);
+    area_put(rig, 24, 4, 0xffff);
+    ck_assert_int_eq(EXEC(rig, FXRSTOR64), STEP_NEXT);
+    area_put(rig, 24, 4, 0x21f80);
+    rig_expect_fault(rig, EXEC(rig, FXRSTOR64), EXC_GP, 0);
+    area_put(rig, XSTATE_HEADER, 8, XCR0_SSE);
+    area_put(rig, XSTATE_HEADER + 8, 8, 0);
+    area_put(rig, XSTATE_HEADER + 16, 8, 0);
+    set_mask(rig, XCR0_SSE);
+    rig_expect_fault(rig, EXEC(rig, XRSTOR64), EXC_GP, 0);
+    ck_assert_uint_eq(rig->cpu.simd.mxcsr, 0xffff);
+}
+
 /* What FXSAVE stores and what FXRSTOR loads, by mode.
  * rows: pitfalls 7.10 */
 START_TEST(parts_depend_on_mode_osfxsr_and_ffxsr)
@@ -282,6 +303,7 @@ int main(void)
     tcase_add_test(all, error_pointers_are_canonical);
     tcase_add_loop_test(all, status_and_control_words_are_made_consistent, 0, 6);
     tcase_add_test(all, reserved_bits_of_mxcsr_fault_and_change_nothing);
+    tcase_add_test(all, mm_comes_with_misaligned_sse_mode);
     tcase_add_loop_test(all, parts_depend_on_mode_osfxsr_and_ffxsr, 0, 7);
     tcase_add_test(all, faults_come_before_effects);
     tcase_add_test(all, ffxsr_is_writable_with_its_feature);
