@@ -56,8 +56,9 @@ SPIN = b"\xeb\xfe"
 TRIPLE_FAULT = (b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 32 + 9)  # lidt [limit 0]
                 + b"\x0f\x0b" + b"\0" * 6)                          # ud2
 RESET = out8(0xcf9, 6) + HALT
-# In 32-bit mode with paging off: an instruction of x87.
-NOT_EMULATED = b"\xd9\xe8"                   # fld1
+# In 32-bit mode with paging off: SKINIT.
+NOT_EMULATED = (b"\xb9\x80\0\0\xc0\x0f\x32\x80\xcc\x10\x0f\x30"  # mov ecx, EFER; rdmsr; or ah, SVME; wrmsr
+                b"\x0f\x01\xde")                                     # skinit
 
 
 def wait_for_key():

@@ -474,7 +474,7 @@ class Ends(CliTest):
     def test_not_emulated(self):
         result = self.boot(images.NOT_EMULATED)
         self.assertEqual((result.status, len(result.lines)), (6, 1), result.err)
-        self.assertIn("not emulated yet", result.err)
+        self.assertIn("not emulated yet: SKINIT", result.err)
 
     def test_interrupt_ends_in_good_order(self):
         with subprocess.Popen([*PACIFICA, "-kernel", self.image(

@@ -216,7 +216,7 @@ class Expectations(TestCommand):
     def test_what_cannot_start_has_failed(self):
         self.verdict(b"nonsense", "exit 0\n", "cannot start: the image is of no known kind: rom")
         self.verdict(images.multiboot(images.exit_with(0)), "exit 0\ncpu nosuch\n",
-                     "cannot start: CPU model `nosuch` is not there yet: -cpu")
+                     "cannot start: unknown CPU model `nosuch`: -cpu")
 
     def test_malformed(self):
         self.rom("rom.elf", images.multiboot(images.exit_with(0)))
