@@ -8,6 +8,7 @@
 
 const struct info_item info_items[] = {
     { "registers", NULL, "general, segment, control and debug registers", info_registers },
+    { "fp", NULL, "x87 and vector registers, and what controls them", info_fp },
     { "tlb", NULL, "the entries of the TLB, and its counters", info_tlb },
     { "mtrr", NULL, "MTRRs, PAT registers, memory types of physical ranges", info_mtrr },
     { "walk", "ADDR", "how a linear address is translated, entry by entry", info_walk },
@@ -30,8 +31,8 @@ enum pacifica_status info_write(struct vcpu *cpu, const char *request,
     const char *argument = request + length + strspn(request + length, " :");
     const struct info_item *item = find(request, length);
     if (!item)
-        return diag_set(diag, PACIFICA_EUSAGE, request, "registers, tlb, mtrr, walk ADDR or mem",
-                        "nothing that can be told");
+        return diag_set(diag, PACIFICA_EUSAGE, request,
+                        "registers, fp, tlb, mtrr, walk ADDR or mem", "nothing that can be told");
     if (!item->argument && argument[0])
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "'%s' takes no argument", item->name);
     if (item->argument && !argument[0])

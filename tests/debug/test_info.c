@@ -83,6 +83,28 @@ WITH_KIT(registers_of_a_guest)
         "32-bit compatibility mode, CPL 3\nguest of the VMCB at 0000000000050000, ASID 1, GIF 1\n");
 }
 
+WITH_KIT(floating_point_and_vectors)
+{
+    struct cpu_x87 *x87 = &k->cpu->x87;
+    *x87 = (struct cpu_x87){ .fcw = 0x37f, .fsw = 0xb880, .used = 0x80, .fop = 0x5d8 };
+    x87->reg[7] = (struct f80){ .mant = 0xc90fdaa22168c235, .se = 0x4000 };
+    x87->fcs = 8;
+    x87->fip = 0x10000;
+    k->cpu->simd.mxcsr = 0x1fa0;
+    k->cpu->simd.xcr0 = 7;
+    k->cpu->simd.v[15].u64[0] = 0x123456789abcdef0;
+    k->cpu->simd.v[15].u64[3] = 0xfedcba9876543210;
+    k->cpu->ferr.asserted = k->cpu->ferr.frozen = true;
+    tell(k, "fp");
+    expect("FCW 037f  FSW b880 (TOP 7)  FOP 5d8\n");
+    expect("FIP 0008:0000000000010000  FDP 0000:0000000000000000\n");
+    expect("ST0 4000 c90fdaa22168c235  MM7\n");
+    expect("ST1 0000 0000000000000000  MM0  empty\n");
+    expect("MXCSR 00001fa0  XCR0 0000000000000007  XSS 0000000000000000\n");
+    expect("FERR# asserted, frozen\n");
+    expect("YMM15 fedcba9876543210 0000000000000000  XMM15 0000000000000000 123456789abcdef0\n");
+}
+
 WITH_KIT(tlb_entries_and_counters)
 {
     uint64_t value;
@@ -267,6 +289,7 @@ WITH_KIT(items_survive_any_state)
 }
 
 CHECK_MAIN("debug/info", requests_that_make_no_sense, list_names_every_item, registers,
-           registers_of_a_guest, tlb_entries_and_counters, mtrrs_and_ranges, mtrrs_that_are_off,
-           walk_of_one_dimension, walk_that_fails, walk_of_two_dimensions, mapped_ranges,
-           mapped_ranges_of_hostile_tables_are_bounded, items_survive_any_state)
+           registers_of_a_guest, floating_point_and_vectors, tlb_entries_and_counters,
+           mtrrs_and_ranges, mtrrs_that_are_off, walk_of_one_dimension, walk_that_fails,
+           walk_of_two_dimensions, mapped_ranges, mapped_ranges_of_hostile_tables_are_bounded,
+           items_survive_any_state)
