@@ -158,7 +158,9 @@ static int run_sliced(struct pacifica_machine *machine, const struct way *way, u
 /* What is told of a state, whatever it is; telling changes nothing. */
 static void tell_info(struct pacifica_machine *machine)
 {
-    static const char *const requests[] = { "registers", "fp", "tlb", "mem", "mtrr", "walk 0x200123" };
+    static const char *const requests[] = {
+        "registers", "fp", "tlb", "mem", "mtrr", "walk 0x200123"
+    };
     const struct pacifica_output nowhere = { .write = to_nowhere };
     for (unsigned i = 0; i < machine->cpu_count; i++)
         for (unsigned n = 0; n < sizeof(requests) / sizeof(requests[0]); n++)
