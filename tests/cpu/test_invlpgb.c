@@ -55,6 +55,7 @@ WITH_KIT(an_asid_exists_where_it_counts)
     ck_assert(!legal(k, ASID, 0, SVM_ASID_COUNT));
     ck_assert(legal(k, 0, 0, SVM_ASID_COUNT));
     kit_guest(k);
+    k->cpu->svm->tlbi = true;
     ck_assert(legal(k, ASID, 0, SVM_ASID_COUNT)); /* replaced by the guest's own */
 }
 
@@ -215,12 +216,14 @@ WITH_KIT(a_guest_is_held_to_its_asid)
 {
     fill(k, k->cpu, 0); /* the host's */
     kit_guest(k);
+    k->cpu->svm->tlbi = true;
     ck_assert_int_eq(invlpgb(k, LA | VA | ASID, 0, 0), STEP_LEAVE);
     ck_assert_int_eq(invlpgb(k, 0, 0, 0), STEP_LEAVE);
     ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_HLT, 0, 0), STEP_VMEXIT);
     ck_assert(stale(k, k->cpu, LA));
     kit_mode(k, MODE_LONG64, 0);
     kit_guest(k);
+    k->cpu->svm->tlbi = true;
     fill(k, k->cpu, 0); /* the guest's */
     ck_assert_int_eq(invlpgb(k, LA | VA | ASID, 0, 0), STEP_LEAVE);
     ck_assert(!stale(k, k->cpu, LA) && stale(k, k->cpu, OTHER));
