@@ -152,7 +152,7 @@ enum step insn_clflush(struct vcpu *cpu, const struct insn *in)
     return step == STEP_NEXT ? mem_touch(cpu, la, ACCESS_READ) : step;
 }
 
-/* CLZERO: the 64 bytes of the line that rAX points into become 0. Faults are those of a store to the byte it names. */
+/* CLZERO: the 64 bytes of the line that rAX points into become 0. Page faults name the first of them, as measured on Zen 4. */
 enum step insn_clzero(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t off = reg_read(cpu, REG_RAX * 8, in->addr_size), la;
