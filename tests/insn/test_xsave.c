@@ -381,6 +381,25 @@ WITH_RIG(faults_of_saving_are_writes)
     ck_assert_uint_eq(phys_read(rig->cpu.memory, AREA + 0x1000 - 576, 8), 0xeeeeeeeeeeeeeeee);
 }
 
+/* RFLAGS.AC closes the fast tables: the pages are asked for all the same, before anything is stored. */
+WITH_RIG(faults_of_saving_come_first_with_alignment_checks)
+{
+    struct vcpu *cpu = &rig->cpu;
+    state_fill(rig);
+    set_mask(rig, 7);
+    cpu->r[REG_RBX] = AREA + 0x1000 - 576;
+    memset(rig_ptr(rig, AREA + 0x1000 - 576), 0xee, 576);
+    memset(rig_ptr(rig, AREA + 0x1000 - 64), 0, 64);
+    rig_page(rig, AREA + 0x1000, 0);
+    cpu->regs.cpl = 3;
+    cpu->regs.cr0 |= CR0_AM;
+    cpu_update_mode(cpu);
+    (void)mem_regime(cpu);
+    cpu_set_rflags(cpu, cpu->rflags | FLAG_AC);
+    rig_expect_fault(rig, EXEC(rig, XSAVE64), EXC_PF, 6);
+    ck_assert_uint_eq(phys_read(cpu->memory, AREA + 0x1000 - 576, 8), 0xeeeeeeeeeeeeeeee);
+}
+
 /* --- the modified optimization --- */
 
 static void restore_and_spoil(struct rig *rig, bool compacted)
@@ -663,6 +682,7 @@ int main(void)
     tcase_add_test(all, xrstor_has_effect_at_once);
     tcase_add_test(all, faults_of_restoring_change_nothing);
     tcase_add_test(all, faults_of_saving_are_writes);
+    tcase_add_test(all, faults_of_saving_come_first_with_alignment_checks);
     tcase_add_test(all, unmodified_components_are_not_stored_again);
     tcase_add_test(all, other_saves_store_everything);
     tcase_add_loop_test(all, optimization_asks_for_the_same_circumstances, 0, 6);
