@@ -7,8 +7,8 @@
  * already, nobody needs to know, and the check is saved.
  *
  * This rests on IEEE 754 arithmetic of float and double in the environment that every thread starts with: to nearest,
- * denormals not flushed, exceptions masked (fp_native_usable() looks; the machine's thread runs in it); and on
- * -ffp-contract=off. Nothing else of the workstation shows. */
+ * denormals not flushed, exceptions masked, which pacifica_machine_run() sees to; and on -ffp-contract=off. Nothing else of
+ * the workstation shows. */
 #ifndef EMU_FPU_FAST_H
 #define EMU_FPU_FAST_H
 
@@ -23,7 +23,7 @@
 #error "float and double must be computed in their own precision"
 #endif
 
-/* The calling thread computes in the environment described above. For the entry into the machine, not for each use. */
+/* Does the calling thread compute in the environment described above? Slow: for tests and assertions. */
 bool fp_native_usable(void);
 
 EMU_INLINE bool fp_fast(const struct fp_env *env)
