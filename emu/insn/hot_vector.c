@@ -139,9 +139,6 @@ void op_vmovmskb32(struct vcpu *cpu, const struct op *op)
 
 /* --- scalar doubles: the low element of dst = f(src, index) ------------------------------------------------ */
 
-#define MXCSR_PM (FP_PE << MXCSR_MASKS_SHIFT)
-#define MXCSR_RC (3u << MXCSR_RC_SHIFT)
-
 /* Rounding to nearest and PE masked: no exception can stop what the fast path does. */
 #define SCALAR_DOUBLE(name, operation)                                                           \
     void op_##name(struct vcpu *cpu, const struct op *op)                                        \
