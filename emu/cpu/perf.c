@@ -26,6 +26,12 @@ enum perf_event {
     EVENT_TAKEN = 0x0c4
 };
 
+/* A string instruction is one, however often it iterates. */
+static uint64_t retired(const struct vcpu *cpu)
+{
+    return cpu_insns(cpu) - cpu->iterations;
+}
+
 unsigned perf_count(const struct vcpu *cpu)
 {
     return cpu_has(cpu, CPU_FEATURE_PERFCTR_CORE) ? PERF_COUNTERS : 4;
@@ -76,7 +82,7 @@ static void add(struct vcpu *cpu, unsigned n, uint64_t events)
 static void choose(struct vcpu *cpu)
 {
     struct cpu_perf *perf = &cpu->perf;
-    *perf = (struct cpu_perf){ .since = cpu_insns(cpu) };
+    *perf = (struct cpu_perf){ .since = cpu_insns(cpu), .iterations = cpu->iterations };
     for (unsigned n = 0; n < PERF_COUNTERS; n++) {
         uint64_t control = cpu->msr.perf_ctl[n];
         unsigned event = event_of(control);
@@ -84,8 +90,10 @@ static void choose(struct vcpu *cpu)
             continue;
         perf->active |= event == EVENT_INSNS || event == EVENT_CLOCKS;
         perf->branches |= event == EVENT_BRANCHES || event == EVENT_TAKEN;
-        if (counts(cpu, n, EVENT_INSNS) || counts(cpu, n, EVENT_CLOCKS))
+        if (counts(cpu, n, EVENT_INSNS))
             perf->insns |= (uint8_t)(1u << n);
+        if (counts(cpu, n, EVENT_CLOCKS))
+            perf->clocks |= (uint8_t)(1u << n);
         if (counts(cpu, n, EVENT_BRANCHES))
             perf->all_branches |= (uint8_t)(1u << n);
         if (counts(cpu, n, EVENT_TAKEN))
@@ -112,16 +120,19 @@ void perf_reset(struct vcpu *cpu)
 
 void perf_settle(struct vcpu *cpu)
 {
-    add_to(cpu, cpu->perf.insns, cpu_insns(cpu) - cpu->perf.since);
+    uint64_t clocks = cpu_insns(cpu) - cpu->perf.since;
+    add_to(cpu, cpu->perf.clocks, clocks);
+    add_to(cpu, cpu->perf.insns, clocks - (cpu->iterations - cpu->perf.iterations));
     choose(cpu);
 }
 
 uint64_t perf_distance(const struct vcpu *cpu)
 {
     uint64_t distance = UINT64_MAX;
-    for (unsigned n = 0; cpu->perf.insns >> n; n++) {
+    unsigned counting = cpu->perf.insns | cpu->perf.clocks;
+    for (unsigned n = 0; counting >> n; n++) {
         uint64_t left = COUNTER_MASK + 1 - cpu->msr.perf_ctr[n];
-        if ((cpu->perf.insns >> n & 1) && (cpu->msr.perf_ctl[n] & CTL_INT) && left < distance)
+        if ((counting >> n & 1) && (cpu->msr.perf_ctl[n] & CTL_INT) && left < distance)
             distance = left;
     }
     return distance;
@@ -156,8 +167,9 @@ void perf_set_control(struct vcpu *cpu, unsigned n, uint64_t value)
     choose(cpu);
 }
 
-/* CHOICE: all count one for an instruction, nothing while the processor waits: it runs at its nominal frequency. What is
- * stored is the distance from the number of instructions; of IRPERF while it stands still the value. */
+/* CHOICE: MPERF and APERF count one for an instruction or an iteration of a string instruction, nothing while the processor
+ * waits: it runs at its nominal frequency. What is stored is the distance from that number, or from the number of
+ * instructions; of IRPERF while it stands still the value. */
 static uint64_t *clock_word(struct vcpu *cpu, enum perf_clock which)
 {
     return which == PERF_MPERF   ? &cpu->msr.mperf
@@ -167,7 +179,9 @@ static uint64_t *clock_word(struct vcpu *cpu, enum perf_clock which)
 
 static uint64_t clock_base(const struct vcpu *cpu, enum perf_clock which)
 {
-    return which != PERF_IRPERF || (cpu->msr.hwcr & HWCR_IRPERF_EN) ? cpu_insns(cpu) : 0;
+    if (which != PERF_IRPERF)
+        return cpu_insns(cpu);
+    return cpu->msr.hwcr & HWCR_IRPERF_EN ? retired(cpu) : 0;
 }
 
 uint64_t perf_clock(struct vcpu *cpu, enum perf_clock which)
@@ -184,5 +198,5 @@ void perf_enable_irperf(struct vcpu *cpu, bool enable)
 {
     bool enabled = cpu->msr.hwcr & HWCR_IRPERF_EN;
     if (enable != enabled)
-        cpu->msr.irperf += enable ? -cpu_insns(cpu) : cpu_insns(cpu);
+        cpu->msr.irperf += enable ? -retired(cpu) : retired(cpu);
 }

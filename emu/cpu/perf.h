@@ -1,8 +1,8 @@
 /* Performance counters, MPERF, APERF and IRPERF. APM vol 2, 13.2 "Performance Monitoring Counters", 17.3 "Determining
  * Processor Effective Frequency".
  *
- * Counted is what is real here: retired instructions, and clocks, of which each instruction takes one; branches, while a
- * counter asks for them, in blocks of one instruction. Instructions are not counted one by one: their number is known, and
+ * Counted is what is real here: retired instructions, and clocks, of which each instruction and each iteration of a string
+ * instruction takes one; branches, while a counter asks for them, in blocks of one instruction. Instructions are not counted one by one: their number is known, and
  * who gets them is settled whenever level, world or a register changes. Nothing is done while no counter is enabled. */
 #ifndef EMU_CPU_PERF_H
 #define EMU_CPU_PERF_H

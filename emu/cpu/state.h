@@ -394,8 +394,8 @@ enum fp_ready {
 struct cpu_perf {
     bool active;   /* a counter is enabled: the run loop settles */
     bool branches; /* and it wants branches: instructions run one by one */
-    uint8_t insns, all_branches, taken_branches;
-    uint64_t since; /* cpu_insns() when it was last settled */
+    uint8_t insns, clocks, all_branches, taken_branches;
+    uint64_t since, iterations; /* cpu_insns() and cpu->iterations when it was last settled */
 };
 
 /* Signals that arrive from outside, latched until taken. */
@@ -493,6 +493,7 @@ struct vcpu {
     uint32_t traps;          /* causes of a #DB trap at the next boundary, as bits of DR6 */
     bool trap_held;          /* at a boundary behind MOV SS or POP SS, where they wait */
     uint64_t repeat_insns;   /* cpu_insns() when a string instruction was left half done */
+    uint64_t iterations; /* of string instructions: what cpu_insns() counts and is no instruction */
     struct {
         int reason; /* enum pacifica_stop */
         const char *feature;

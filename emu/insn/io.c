@@ -199,6 +199,8 @@ enum step insn_port_string(struct vcpu *cpu, const struct insn *in)
         if (step != STEP_NEXT)
             return step;
         reg_write(cpu, REG_RCX * 8, width, --left);
+        cpu->iterations++;
     }
+    cpu->iterations--; /* the last of them is the instruction */
     return done(cpu);
 }

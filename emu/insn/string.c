@@ -42,11 +42,14 @@ enum step string_end(struct vcpu *cpu, const struct string_loop *loop, unsigned 
         if (loop->rep)
             reg_write(cpu, REG_RCX * 8, loop->addr_size, loop->left - done);
     }
+    bool complete = step == STEP_NEXT && (loop->stopped || done == loop->left);
+    if (loop->rep && done > 0)
+        cpu->iterations += done - complete;
     if (step != STEP_NEXT)
         return step; /* the run loop gives the charge of the instruction back */
     if (loop->rep && done > 0)
         cpu->budget++; /* that charge paid for one of the iterations */
-    return loop->stopped || done == loop->left ? STEP_NEXT : STEP_REPEAT;
+    return complete ? STEP_NEXT : STEP_REPEAT;
 }
 
 /* --- runs ------------------------------------------------------------------------------------------ */

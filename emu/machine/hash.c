@@ -219,6 +219,7 @@ static void mix_vcpu(const struct mixer *mixer, struct vcpu *cpu)
 {
     mix(mixer, vcpu_steps(cpu));
     mix(mixer, cpu_insns(cpu));
+    mix(mixer, cpu->iterations);
     mix(mixer, vcpu_now_ns(cpu));
     mix_registers(mixer, cpu);
     if (cpu->perf.active)

@@ -236,6 +236,47 @@ WITH_KIT(comparisons_know_one_event_a_clock)
     ck_assert_uint_eq(get(k, CTR(3)), 0);
 }
 
+/* REP MOVSB of 40 bytes and a NOP; cut in the middle, too. Each iteration takes a clock. */
+START_TEST(a_string_instruction_is_one)
+{
+    struct kit *k = kit_new();
+    PROGRAM(k, "\xf3\xa4\x90");
+    k->cpu->r[REG_RSI] = k->cpu->r[REG_RDI] = DATA_SPA;
+    k->cpu->r[REG_RCX] = 40;
+    set(k, 0xc0010015, get(k, 0xc0010015) | 1u << 30); /* IRPERF counts */
+    uint64_t irperf = get(k, 0xc00000e9), aperf = get(k, 0xe8);
+    start(k, 0, INSNS | BOTH);
+    start(k, 1, CLOCKS | BOTH);
+    program_run(k, 15);
+    ck_assert_uint_eq(k->cpu->r[REG_RCX], 25);
+    ck_assert_uint_eq(get(k, CTR(0)), 0); /* not yet */
+    program_run(k, 26);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], CODE_SPA + 3);
+    ck_assert_uint_eq(get(k, CTR(0)), 2);
+    ck_assert_uint_eq(get(k, CTR(1)), 41);
+    ck_assert_uint_eq(get(k, 0xc00000e9), irperf + 2);
+    ck_assert_uint_eq(get(k, 0xe8), aperf + 41);
+    PROGRAM(k, "\xf3\xa4\x90"); /* without iterations it is one as well */
+    program_run(k, 2);
+    ck_assert_uint_eq(get(k, CTR(0)), 4);
+    kit_free(k);
+}
+END_TEST
+
+WITH_KIT(a_string_of_ports_is_one)
+{
+    PROGRAM(k, "\xf3\x6e\x90"); /* REP OUTSB; NOP */
+    k->cpu->r[REG_RSI] = DATA_SPA;
+    k->cpu->r[REG_RDX] = 0x80;
+    k->cpu->r[REG_RCX] = 9;
+    start(k, 0, INSNS | BOTH);
+    program_run(k, 4);
+    ck_assert_uint_eq(get(k, CTR(0)), 0);
+    program_run(k, 6);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], CODE_SPA + 3);
+    ck_assert_uint_eq(get(k, CTR(0)), 2);
+}
+
 WITH_KIT(rdpmc_reads_the_running_counter)
 {
     PROGRAM(k, "\x90\x90\x90\x0f\x33\x89\xc3"); /* RDPMC; MOV EBX, EAX */
@@ -462,6 +503,8 @@ int main(void)
     tcase_add_test(all, branches_are_counted_while_somebody_asks);
     tcase_add_test(all, exceptions_are_branches);
     tcase_add_test(all, comparisons_know_one_event_a_clock);
+    tcase_add_test(all, a_string_instruction_is_one);
+    tcase_add_test(all, a_string_of_ports_is_one);
     tcase_add_test(all, rdpmc_reads_the_running_counter);
     tcase_add_loop_test(all, overflow_asks_for_an_interrupt_at_its_instruction, 0, 4);
     tcase_add_loop_test(all, interrupts_come_at_the_same_instructions_in_every_way, 0, 2);
