@@ -10,12 +10,12 @@ const char bench_name[] = "aes";
 
 static __m128i text[BLOCKS], key[11];
 
-#define EXPAND(n, constant)                                                          \
-    do {                                                                             \
+#define EXPAND(n, constant)                                                           \
+    do {                                                                              \
         __m128i old_ = key[(n)-1], made_ = _mm_aeskeygenassist_si128(old_, constant); \
-        old_ = _mm_xor_si128(old_, _mm_slli_si128(old_, 4));                         \
-        old_ = _mm_xor_si128(old_, _mm_slli_si128(old_, 8));                         \
-        key[n] = _mm_xor_si128(old_, _mm_shuffle_epi32(made_, 0xff));                \
+        old_ = _mm_xor_si128(old_, _mm_slli_si128(old_, 4));                          \
+        old_ = _mm_xor_si128(old_, _mm_slli_si128(old_, 8));                          \
+        key[n] = _mm_xor_si128(old_, _mm_shuffle_epi32(made_, 0xff));                 \
     } while (0)
 
 static void expand(uint64_t seed)
