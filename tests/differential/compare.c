@@ -1,6 +1,6 @@
 /* What must agree, and what is told when it does not. */
 #include "decoder/decode.h"
-#include "tests/differential/differential.h"
+#include "tests/differential/draft.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -39,6 +39,7 @@ enum special {
     PARTIAL_POPA,
     NULL_RPL,
     FAR_PUSH,
+    EFFECTIVE,
     SPECIAL_COUNT
 };
 static struct {
@@ -56,6 +57,8 @@ static struct {
     [FAR_PUSH] = { "faults_and_pushes_of_far_call",
                    "APM vol 3, \"CALL (Far)\": Zen 4 pushes first, with the new code's stack width",
                    0 },
+    [EFFECTIVE] = { "canonical_form_of_offsets",
+                    "FS and GS: Zen 4 wants the offset to be canonical too, not the sum alone", 0 },
     [PARTIAL_POPA] = { "registers_of_faulting_popa",
                        "APM vol 3, \"POPA\": Zen 4 keeps what was popped before the fault", 0 },
     [UNDEFINED_LENGTH] = { "length_of_no_instruction",
@@ -172,6 +175,19 @@ static bool faulting_far_call(const struct diff_case *ran, const struct diff_out
            leaves_segment(&in);
 }
 
+/* A base that makes of an offset that is not canonical an address that is. */
+static bool far_offset(const struct diff_case *ran, const struct diff_outcome *native,
+                       const struct diff_outcome *emulated)
+{
+    struct insn in;
+    if (ran->mode != DIFF_64 || native->vector != EXC_GP || emulated->vector == EXC_GP ||
+        decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) != DECODE_OK ||
+        in.seg < SEG_FS || !has_memory(&in))
+        return false;
+    uint64_t off = effective(&in, &ran->before);
+    return off + (UINT64_C(1) << 47) >= UINT64_C(1) << 48;
+}
+
 bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *native,
                       const struct diff_outcome *emulated)
 {
@@ -186,6 +202,10 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
     }
     if (faulting_far_call(ran, native, emulated)) {
         specials[FAR_PUSH].count++;
+        return true;
+    }
+    if (far_offset(ran, native, emulated)) {
+        specials[EFFECTIVE].count++;
         return true;
     }
     if (undefined_length(ran, native, emulated)) {
