@@ -314,7 +314,7 @@ static enum pacifica_status refuse_feature(const struct cpu_feature_info *info,
                                            struct pacifica_diag *diag)
 {
     return diag_set(diag, PACIFICA_EUNSUPPORTED, "-cpu", "leave the feature out",
-                    info->offer == CPU_OFFER_LIVE ? "CPU feature `%s` (%s) is no switch"
+                    info->offer == CPU_OFFER_LIVE ? "CPU feature `%s` is no switch: %s"
                                                   : "CPU feature `%s` (%s) is not emulated",
                     info->option, info->meaning);
 }
@@ -346,7 +346,7 @@ static enum pacifica_status parse_feature(const char *word, size_t len, struct c
         return diag_set(diag, PACIFICA_EUSAGE, "-cpu",
                         "features are spelled as in QEMU, e.g. +svm,-npt",
                         "unknown CPU feature `%.*s`", (int)name_len, name);
-    if (on && !cpu_features[feature].offered)
+    if ((on && !cpu_features[feature].offered) || cpu_features[feature].offer == CPU_OFFER_LIVE)
         return refuse_feature(&cpu_features[feature], diag);
     set_feature(model, feature, on);
     return PACIFICA_OK;
