@@ -107,8 +107,8 @@ static inline bool f80_sign(struct f80 a)
 #define F80_INDEFINITE ((struct f80){ .mant = UINT64_C(0xc000000000000000), .se = 0xffff })
 
 /* --- transcendental functions: emu/fpu/transcendental.c -------------------------------------
- * CHOICE: results are rounded to nearest from more than 64 bits: within the 1 ulp that the manual promises, and the
- * same on every workstation. APM vol 1, 6.4.6 "Transcendental instructions". */
+ * Rounded as RC says from many more than 64 bits: within the 1 ulp of APM vol 1, 6.4.6 "Transcendental Instructions", and
+ * the same on every workstation. PC does not count. */
 
 struct f80 f80_2xm1(struct f80 a, struct fp_env *env);
 struct f80 f80_yl2x(struct f80 x, struct f80 y, struct fp_env *env);

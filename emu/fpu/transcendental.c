@@ -3,8 +3,8 @@
  * CHOICE: each result is the exact one rounded as RC says, unless the exact one lies within about 2^-115 of itself next to the
  * border between two roundings: better than the 1 ulp of APM vol 1, 6.4.6 "Transcendental Instructions", and the same on
  * every workstation. PC does not count. Zen 4 rounds by RC too and is one ulp off in one case of a hundred.
- * CHOICE: FSIN, FCOS, FSINCOS and FPTAN take pi as 66 bits (C90FDAA22168C234Ch times 2^-66), like Zen 4, to which results
- * are equal for every operand; the alternative is to reduce by the exact pi. */
+ * CHOICE: FSIN, FCOS, FSINCOS and FPTAN take pi as 66 bits (C90FDAA22168C234Ch times 2^-66), like Zen 4, from whose results
+ * theirs are one ulp away at most, large operands included; the alternative is to reduce by the exact pi. */
 #include "emu/fpu/arith.h"
 #include "emu/fpu/transcendental_tables.h"
 
