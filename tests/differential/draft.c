@@ -16,11 +16,12 @@ bool looks_excluded(const uint8_t *bytes)
     return false;
 }
 
-/* EVEX and XOP, and VEX of other sets, lead to much that is not offered here. */
-bool may_be_vector(const struct draft *d)
+/* EVEX, XOP and the VEX of mask registers: the workstation may have AVX-512. */
+bool may_be_avx512(const struct draft *d)
 {
     uint8_t opcode = d->bytes[d->opcode_end - 1];
-    return opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62 || opcode == 0x8f;
+    return opcode == 0x62 || opcode == 0x8f || (opcode >= 0x30 && opcode <= 0x33) ||
+           (opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99);
 }
 
 static void put(struct draft *d, unsigned byte)
@@ -84,8 +85,17 @@ void draft_form(struct draft *d, struct diff_random *random, const struct form *
 void draft_garbage(struct draft *d, struct diff_random *random)
 {
     put_odd_prefixes(d, random, false);
-    if (random_chance(random, 60))
+    unsigned escape = random_below(random, 10);
+    if (escape < 5) {
         put(d, 0x0f);
+    } else if (escape == 5) {
+        put(d, 0xc5);
+        put(d, (unsigned)random_bits(random) & 0xff);
+    } else if (escape < 8) {
+        put(d, 0xc4);
+        put(d, 0xe0 | random_below(random, 4));
+        put(d, (unsigned)random_bits(random) & 0xff);
+    }
     put(d, (unsigned)random_bits(random) & 0xff);
     d->opcode_end = d->len;
     put_value(d, random_bits(random), 8);

@@ -18,7 +18,7 @@ void draft_form(struct draft *d, struct diff_random *random, const struct form *
 void draft_garbage(struct draft *d, struct diff_random *random);
 /* Bytes that do not decode here, and may do something on another processor. */
 bool looks_excluded(const uint8_t *bytes);
-bool may_be_vector(const struct draft *d);
+bool may_be_avx512(const struct draft *d);
 /* FNSTENV to the end of what can be written. Returns its length. */
 unsigned put_fnstenv(uint8_t *at, unsigned mode);
 

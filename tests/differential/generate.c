@@ -233,7 +233,7 @@ static bool try_case(const struct diff_forms *forms, struct diff_random *random,
         choose_end(&in, random, made);
         return true;
     }
-    if (looks_excluded(d.bytes) || (garbage && may_be_vector(&d)))
+    if (looks_excluded(d.bytes) || (garbage && may_be_avx512(&d)))
         return false;
     memcpy(made->bytes, d.bytes, sizeof(made->bytes));
     return true;
