@@ -422,7 +422,8 @@ END_TEST
 
 /* --- models --- */
 
-/* What real processors answer. EDX of 1 and ECX of 8000_0001h have HTT and CmpLegacy, which follow -smp; OSXSAVE was set. */
+/* What real processors answer. EDX of 1 and ECX of 8000_0001h have HTT and CmpLegacy, which follow -smp; OSXSAVE was set.
+ * The first generation has IBPB (8000_0008h EBX[12]) with microcode of 2018 and later, as the models' patch levels are. */
 static const struct real {
     const char *name;
     uint32_t signature, highest, highest_extended, addresses, package;
@@ -448,11 +449,11 @@ static const struct real {
         }                                                                                          \
     }
     REAL("epyc-naples", 0x00800f12, 0x0d, 0x8000001f, 0x3030, 0x40000000, 0x7ed8320b, 0x178bfbff,
-         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6799, 7, 0x0001bcff, 0),
+         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6799, 0x1007, 0x0001bcff, 0),
     REAL("ryzen-zen", 0x00800f11, 0x0d, 0x8000001f, 0x3030, 0x20000000, 0x7ed8320b, 0x178bfbff,
-         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6599, 7, 0x0001bcff, 0),
+         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6599, 0x1007, 0x0001bcff, 0),
     REAL("ryzen-zen-plus", 0x00800f82, 0x0d, 0x8000001f, 0x3030, 0x20000000, 0x7ed8320b, 0x178bfbff,
-         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6799, 7, 0x0001bcff, 0),
+         0x209c01a9, 0, 0, 0x35c233ff, 0x2fd3fbff, 0x1b, 0x6799, 0x1007, 0x0001bcff, 0),
     REAL("epyc-rome", 0x00830f10, 0x10, 0x80000020, 0x3030, 0x40000000, 0x7ef8320b, 0x178bfbff,
          0x219c91a9, 0x00400004, 0, 0x75c237ff, 0x2fd3fbff, 0x1b, 0x6799, 0x018ef757, 0x0013bcff,
          0),
@@ -568,6 +569,8 @@ START_TEST(names_of_qemu_mean_models)
         struct cpu_model model = parsed(rows[i].alias);
         ck_assert_str_eq(model.name, rows[i].name);
     }
+    struct cpu_model ibpb = parsed("EPYC-IBPB");
+    ck_assert(cpu_model_has(&ibpb, CPU_FEATURE_IBPB));
 }
 END_TEST
 

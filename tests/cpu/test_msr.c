@@ -512,8 +512,8 @@ WITH_KIT(speculation_control_follows_features)
         const char *model;
         uint64_t spec_ctrl, pred_cmd;
     } rows[] = {
-        { "epyc-naples", 0, 0 },
-        { "ryzen-zen-plus", 0, 0 },
+        { "epyc-naples", 0, 1 },
+        { "ryzen-zen-plus", 0, 1 },
         { "epyc-rome", 7, 1 },
         { "ryzen-zen2", 6, 1 }, /* without IBRS */
         { "epyc-milan", 0x87, 1 },
