@@ -294,6 +294,7 @@ static uint32_t user_rdpru(uint64_t cr4)
     return vector;
 }
 
+/* rows: pitfalls 9.10 */
 static void test_clocks(void)
 {
     uint32_t features = cpuid_checked(0x80000008u, 0).ebx;

@@ -180,6 +180,7 @@ static void xsetbv(uint32_t eax, uint32_t ecx, bool user, bool intercept)
         svm_intercept(&g, VMCB_INTERCEPT_4, INTERCEPT4_XSETBV);
 }
 
+/* rows: pitfalls 9.6 */
 static void test_xsetbv(void)
 {
     static const struct {

@@ -332,6 +332,7 @@ static bool line_is(uint8_t value)
 }
 
 /* The fault names the first byte of the line. */
+/* rows: pitfalls 9.9 */
 static void check_clzero(void)
 {
     if (!has_ext(0)) {
