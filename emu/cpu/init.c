@@ -24,6 +24,7 @@ static void init_registers(struct vcpu *cpu)
     const struct cpu_x87 x87 = cpu->x87;
     const struct cpu_simd simd = cpu->simd;
     const struct cpu_pins pins = cpu->pins;
+    const bool ferr = cpu->ferr.asserted;
     struct cpu_regs *regs = &cpu->regs;
     cpu_reset(cpu);
     cpu->r[REG_RDX] = cpu->model->signature;
@@ -34,6 +35,8 @@ static void init_registers(struct vcpu *cpu)
     cpu->msr = msr;
     cpu->x87 = x87;
     cpu->simd = simd;
+    cpu->ferr.asserted = ferr; /* as FSW.ES is kept */
+    cpu->pins.ignne = pins.ignne;
     cpu->pins.smi = pins.smi;
     cpu->pins.sipi = pins.sipi;
     cpu->pins.sipi_vector = pins.sipi_vector;

@@ -76,7 +76,9 @@ WITH_KIT(init_keeps_what_the_table_says)
         ck_assert_uint_eq(cpu->regs.cr0, CR0_ET | cache_bits[i]);
     }
     kit_mode(k, MODE_LONG64, 0);
-    cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .fsw = 0x3800, .used = 0 };
+    cpu->x87 = (struct cpu_x87){ .fcw = 0x37e, .fsw = 0xb881, .used = 0 }; /* #IE is pending */
+    cpu->ferr.asserted = true;
+    cpu->pins.ignne = true;
     for (unsigned i = 0; i < 4; i++)
         cpu->regs.dr[i] = 0x1000 + i;
     cpu->regs.dr[6] = 0xffff4ff0;
@@ -97,8 +99,9 @@ WITH_KIT(init_keeps_what_the_table_says)
     (void)paging_translate(cpu->paging, &regime, 0x200000, (struct access){ 0 });
     uint64_t flushes = paging_counters(cpu->paging, 0)->flushes;
     init(k);
-    ck_assert_uint_eq(cpu->x87.fcw, 0x37f);
-    ck_assert_uint_eq(cpu->x87.fsw, 0x3800);
+    ck_assert_uint_eq(cpu->x87.fcw, 0x37e);
+    ck_assert_uint_eq(cpu->x87.fsw, 0xb881);
+    ck_assert(cpu->ferr.asserted && cpu->pins.ignne);
     ck_assert_uint_eq(cpu->x87.used, 0);
     for (unsigned i = 0; i < 4; i++)
         ck_assert_uint_eq(cpu->regs.dr[i], 0x1000 + i);
