@@ -68,6 +68,7 @@ static enum step touch(struct vcpu *cpu, uint64_t la)
 {
     uint8_t *ptr;
     uint64_t spa;
+    (void)mem_regime(cpu); /* chooses the bank */
     if (cpu->fast != cpu->bank)
         return mem_touch(cpu, la, ACCESS_WRITE);
     return mem_run(cpu, la, ACCESS_WRITE, &ptr, &spa);
