@@ -42,6 +42,10 @@ static int tell_model(int argc, char **argv)
         (void)fprintf(stderr, "pacifica: %s takes one CPU model\n", argv[1]);
         return CLI_STATUS_USAGE;
     }
+    if (cpu && strcmp(cpu, "help") == 0)
+        return answer(CLI_CPU_LIST);
+    if (cpu && (strcmp(cpu, "-help") == 0 || strcmp(cpu, "--help") == 0))
+        return answer(CLI_HELP);
     enum pacifica_status status = strcmp(argv[1], "msrs") == 0
                                       ? pacifica_cpu_msrs(cpu, &to_stdout, &diag)
                                       : pacifica_cpu_features(cpu, &to_stdout, &diag);

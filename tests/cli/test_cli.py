@@ -237,6 +237,14 @@ class Options(CliTest):
             self.assertEqual((result.status, result.out, len(result.lines)), (2, "", 1))
         self.assertIn("not emulated", run("features", "max,+gfni").err)
 
+    def test_help_of_the_tables_of_models(self):
+        for command in ("features", "msrs"):
+            models, usage = run(command, "help"), run(command, "--help")
+            self.assertEqual((models.status, models.err), (0, ""))
+            self.assertIn("model epyc-naples", models.out)
+            self.assertEqual((usage.status, usage.err), (0, ""))
+            self.assertTrue(usage.out.startswith("usage: pacifica"))
+
     def test_every_model_starts(self):
         """A processor's signature is in EDX after reset, and its name in CPUID."""
         names = [line.split()[1] for line in run("-cpu", "help").out.splitlines() if line.startswith("model ")]
