@@ -2,9 +2,10 @@
 #include "svm/vmcb.h"
 
 const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT] = {
-#define VMCB_FIELD(area, name, offset, bytes, show, use) \
-    [VMCB_##                                             \
-        name] = { #name, (offset), (bytes), VMCB_AREA_##area, VMCB_SHOW_##show, VMCB_USE_##use },
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how)                        \
+    [VMCB_##                                                                                      \
+        name] = { #name,          (offset),          (bytes), VMCB_AREA_##area, VMCB_SHOW_##show, \
+                  VMCB_USE_##use, VMCB_CLEAN_##clean },
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
 };

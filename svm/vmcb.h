@@ -25,24 +25,51 @@ enum vmcb_show {
     VMCB_SHOW_ATTR,
     VMCB_SHOW_BYTES
 };
-enum vmcb_use { VMCB_USE_ENTRY, VMCB_USE_EXIT, VMCB_USE_SWITCH, VMCB_USE_MOVED, VMCB_USE_OFF };
+enum vmcb_use {
+    VMCB_USE_ENTRY,
+    VMCB_USE_EXIT,
+    VMCB_USE_SWITCH,
+    VMCB_USE_WORLD,
+    VMCB_USE_GUEST,
+    VMCB_USE_MOVED,
+    VMCB_USE_OFF
+};
+
+/* The bits of CLEAN_BITS. APM vol 2, 15.15.3 "VMCB Clean Field". */
+enum vmcb_clean {
+    VMCB_CLEAN_NONE = 0,
+    VMCB_CLEAN_I = 1 << 0,
+    VMCB_CLEAN_IOPM = 1 << 1,
+    VMCB_CLEAN_ASID = 1 << 2,
+    VMCB_CLEAN_TPR = 1 << 3,
+    VMCB_CLEAN_NP = 1 << 4,
+    VMCB_CLEAN_CRX = 1 << 5,
+    VMCB_CLEAN_DRX = 1 << 6,
+    VMCB_CLEAN_DT = 1 << 7,
+    VMCB_CLEAN_SEG = 1 << 8,
+    VMCB_CLEAN_CR2 = 1 << 9,
+    VMCB_CLEAN_LBR = 1 << 10,
+    VMCB_CLEAN_AVIC = 1 << 11,
+    VMCB_CLEAN_CET = 1 << 12,
+    VMCB_CLEAN_ALL = (1 << 13) - 1
+};
 
 enum vmcb_field {
-#define VMCB_FIELD(area, name, offset, bytes, show, use) VMCB_##name,
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) VMCB_##name,
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
     VMCB_FIELD_COUNT
 };
 
 enum vmcb_offset {
-#define VMCB_FIELD(area, name, offset, bytes, show, use) VMCB_AT_##name = (offset),
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) VMCB_AT_##name = (offset),
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
     VMCB_AT_END = VMCB_PAGE_BYTES
 };
 
 enum vmcb_size {
-#define VMCB_FIELD(area, name, offset, bytes, show, use) VMCB_BYTES_##name = (bytes),
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) VMCB_BYTES_##name = (bytes),
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
     VMCB_BYTES_ALL = VMCB_PAGE_BYTES
@@ -54,8 +81,15 @@ struct vmcb_field_info {
     enum vmcb_area area;
     enum vmcb_show show;
     enum vmcb_use use;
+    enum vmcb_clean clean; /* one bit, or NONE */
 };
 extern const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT];
+
+/* Is it written by #VMEXIT from what VMRUN loaded? */
+static inline bool vmcb_use_switches(enum vmcb_use use)
+{
+    return use == VMCB_USE_SWITCH || use == VMCB_USE_WORLD || use == VMCB_USE_GUEST;
+}
 
 /* A field's value, zero-extended; 0 for fields wider than 8 bytes. `page` has VMCB_PAGE_BYTES bytes. */
 uint64_t vmcb_field_value(const uint8_t *page, enum vmcb_field field);
@@ -83,6 +117,9 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define VINTR_TPR UINT64_C(0x00f)
 #define VINTR_TPR_FIELD UINT64_C(0x0ff)
 #define VINTR_IRQ (UINT64_C(1) << 8)
+#define VINTR_GIF (UINT64_C(1) << 9)
+#define VINTR_NMI (UINT64_C(1) << 11)
+#define VINTR_NMI_MASK (UINT64_C(1) << 12)
 #define VINTR_PRIO_SHIFT 16
 #define VINTR_IGN_TPR (UINT64_C(1) << 20)
 #define VINTR_MASKING (UINT64_C(1) << 24)
@@ -90,10 +127,18 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define VINTR_NMI_ENABLE (UINT64_C(1) << 26)
 #define VINTR_X2AVIC_ENABLE (UINT64_C(1) << 30)
 #define VINTR_AVIC_ENABLE (UINT64_C(1) << 31)
+#define VINTR_ENABLES \
+    (VINTR_GIF_ENABLE | VINTR_NMI_ENABLE | VINTR_X2AVIC_ENABLE | VINTR_AVIC_ENABLE)
 #define VINTR_VECTOR_SHIFT 32
 #define NESTED_NP_ENABLE (UINT64_C(1) << 0)
+#define NESTED_GMET_ENABLE (UINT64_C(1) << 3)
 #define NESTED_SSS_ENABLE (UINT64_C(1) << 4)
+#define NESTED_ROGPT_ENABLE (UINT64_C(1) << 6)
 #define NESTED_TLBI_ENABLE (UINT64_C(1) << 7) /* INVLPGB and TLBSYNC in the guest */
+#define NESTED_OPTIONS UINT64_C(0x7e) /* also SEV, SEV-ES and VTE */
+#define NESTED_DEFINED (NESTED_OPTIONS | NESTED_TLBI_ENABLE)
+#define VIRT_LBR_ENABLE (UINT64_C(1) << 0)
+#define VIRT_DEFINED UINT64_C(0x0f) /* also VMLOAD and VMSAVE, IBS, PMC */
 #define EVENTINJ_EV (UINT64_C(1) << 11)
 #define EVENTINJ_V (UINT64_C(1) << 31)
 #define TLB_CONTROL_FLUSH_ALL 1u

@@ -7,13 +7,9 @@
 
 static void save_guest(struct vcpu *cpu, uint8_t *vmcb)
 {
-    const struct cpu_regs *regs = &cpu->regs;
     const struct svm_state *svm = cpu->svm;
     svm_store_world(cpu, vmcb, cpu_rflags(cpu), cpu->r[REG_RIP]);
-    VMCB_SET(vmcb, CPL, regs->cpl);
-    VMCB_SET(vmcb, DR7, regs->dr[7]);
-    VMCB_SET(vmcb, DR6, regs->dr[6]);
-    VMCB_SET(vmcb, CR2, regs->cr2);
+    svm_store_guest(cpu, vmcb);
     if (svm->nested_paging)
         VMCB_SET(vmcb, G_PAT, svm->g_pat);
 }

@@ -2,48 +2,26 @@
  * APM vol 2, 15.5.2 "VMSAVE and VMLOAD Instructions". */
 #include "svm/world.h"
 
-/* VMCB field, member of struct cpu_msrs */
-#define MOVED_MSRS(X)                 \
-    X(STAR, star)                     \
-    X(LSTAR, lstar)                   \
-    X(CSTAR, cstar)                   \
-    X(SFMASK, sfmask)                 \
-    X(KERNEL_GS_BASE, kernel_gs_base) \
-    X(SYSENTER_CS, sysenter_cs)       \
-    X(SYSENTER_ESP, sysenter_esp)     \
-    X(SYSENTER_EIP, sysenter_eip)
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    MOVE_##use(name, home, how)
+#define MOVE_ENTRY SVM_NOT_MOVED
+#define MOVE_EXIT SVM_NOT_MOVED
+#define MOVE_SWITCH SVM_NOT_MOVED
+#define MOVE_WORLD SVM_NOT_MOVED
+#define MOVE_GUEST SVM_NOT_MOVED
+#define MOVE_OFF SVM_NOT_MOVED
 
-static struct segment load_segment(const struct vcpu *cpu, const uint8_t *vmcb, unsigned offset)
+#define MOVE_MOVED SVM_LOAD_ROW
+static void load(struct vcpu *cpu, const uint8_t *page)
 {
-    struct segment seg = vmcb_load_segment(vmcb, offset);
-    seg.base = vmcb_canonical(seg.base, cpu->svm->model.linear_bits);
-    return seg;
+#include "svm/vmcb_fields.def"
 }
+#undef MOVE_MOVED
 
-static void load(struct vcpu *cpu, const uint8_t *vmcb)
+#define MOVE_MOVED SVM_STORE_ROW
+static void save(const struct vcpu *cpu, uint8_t *page)
 {
-    struct cpu_regs *regs = &cpu->regs;
-    regs->seg[SEG_FS] = load_segment(cpu, vmcb, VMCB_AT_FS_SEL);
-    regs->seg[SEG_GS] = load_segment(cpu, vmcb, VMCB_AT_GS_SEL);
-    regs->seg[SEG_LDTR] = load_segment(cpu, vmcb, VMCB_AT_LDTR_SEL);
-    regs->seg[SEG_TR] = load_segment(cpu, vmcb, VMCB_AT_TR_SEL);
-#define X(field, member) cpu->msr.member = VMCB_GET(vmcb, field);
-    MOVED_MSRS(X)
-#undef X
-    /* It becomes a segment base with SWAPGS. */
-    cpu->msr.kernel_gs_base = vmcb_canonical(cpu->msr.kernel_gs_base, cpu->svm->model.linear_bits);
-}
-
-static void save(const struct vcpu *cpu, uint8_t *vmcb)
-{
-    const struct cpu_regs *regs = &cpu->regs;
-    vmcb_store_segment(vmcb, VMCB_AT_FS_SEL, &regs->seg[SEG_FS]);
-    vmcb_store_segment(vmcb, VMCB_AT_GS_SEL, &regs->seg[SEG_GS]);
-    vmcb_store_segment(vmcb, VMCB_AT_LDTR_SEL, &regs->seg[SEG_LDTR]);
-    vmcb_store_segment(vmcb, VMCB_AT_TR_SEL, &regs->seg[SEG_TR]);
-#define X(field, member) VMCB_SET(vmcb, field, cpu->msr.member);
-    MOVED_MSRS(X)
-#undef X
+#include "svm/vmcb_fields.def"
 }
 
 void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa)

@@ -143,10 +143,8 @@ static void load_guest(struct vcpu *cpu, const uint8_t *vmcb)
     /* CHOICE: VM is dropped in real and long mode, as RSM drops it; the manual does not say. */
     if (EMU_UNLIKELY(cpu->rflags & FLAG_VM) && (!(regs->cr0 & CR0_PE) || (regs->efer & EFER_LMA)))
         cpu_set_rflags(cpu, cpu->rflags & ~(uint64_t)FLAG_VM);
-    regs->cr2 = VMCB_GET(vmcb, CR2);
-    regs->dr[6] = (VMCB_GET(vmcb, DR6) & DR6_WRITABLE) | DR6_FIXED;
-    regs->dr[7] = (VMCB_GET(vmcb, DR7) & DR7_WRITABLE) | DR7_FIXED;
-    regs->cpl = guest_cpl(cpu, (uint8_t)VMCB_GET(vmcb, CPL));
+    svm_load_guest(cpu, vmcb);
+    regs->cpl = guest_cpl(cpu, regs->cpl);
     regs->shadow = VMCB_GET(vmcb, INTERRUPT_SHADOW) & 1;
     regs->shadow_next = regs->shadow; /* VMRUN itself starts the shadow of the first instruction */
 }

@@ -1,10 +1,6 @@
 /* What VMRUN and #VMEXIT share: the pages they work on and the state they both move. */
 #include "svm/world.h"
 
-#define CR0_DEFINED                                                                             \
-    (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \
-               CR0_CD | CR0_PG)
-
 /* --- pages outside RAM: reads give what the bus gives, writes go where it sends them --- */
 
 void svm_page_copy(struct vcpu *cpu, struct svm_page *page, uint8_t *storage)
@@ -29,54 +25,60 @@ void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
         pdpte[i] = phys_read(memory, (uint32_t)(cr3 & ~UINT64_C(0x1f)) + UINT64_C(8) * i, 8);
 }
 
+/* --- the rows of svm/vmcb_fields.def; MOVE_<use> says what becomes of one --- */
+
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    MOVE_##use(name, home, how)
+#define MOVE_ENTRY SVM_NOT_MOVED
+#define MOVE_EXIT SVM_NOT_MOVED
+#define MOVE_SWITCH SVM_NOT_MOVED
+#define MOVE_MOVED SVM_NOT_MOVED
+#define MOVE_OFF SVM_NOT_MOVED
+
+#define MOVE_GUEST SVM_NOT_MOVED
+#define MOVE_WORLD(name, home, how) STORE_##how(name, home, how)
+#define STORE_U16 SVM_STORE_ROW
+#define STORE_U32 SVM_STORE_ROW
+#define STORE_U64 SVM_STORE_ROW
+#define STORE_ATTR SVM_STORE_ROW
+#define STORE_BASE32 SVM_STORE_ROW
+#define STORE_CANONICAL SVM_STORE_ROW
+#define STORE_CR0 SVM_STORE_ROW
+#define STORE_RFLAGS(name, home, how) VMCB_SET(page, name, rflags);
+#define STORE_RIP(name, home, how) VMCB_SET(page, name, rip);
+
 void svm_store_world(const struct vcpu *cpu, uint8_t *page, uint64_t rflags, uint64_t rip)
 {
-    const struct cpu_regs *regs = &cpu->regs;
-    vmcb_store_segment(page, VMCB_AT_ES_SEL, &regs->seg[SEG_ES]);
-    vmcb_store_segment(page, VMCB_AT_CS_SEL, &regs->seg[SEG_CS]);
-    vmcb_store_segment(page, VMCB_AT_SS_SEL, &regs->seg[SEG_SS]);
-    vmcb_store_segment(page, VMCB_AT_DS_SEL, &regs->seg[SEG_DS]);
-    VMCB_SET(page, GDTR_LIMIT, regs->gdtr.limit);
-    VMCB_SET(page, GDTR_BASE, regs->gdtr.base);
-    VMCB_SET(page, IDTR_LIMIT, regs->idtr.limit);
-    VMCB_SET(page, IDTR_BASE, regs->idtr.base);
-    VMCB_SET(page, EFER, regs->efer);
-    VMCB_SET(page, CR4, regs->cr4);
-    VMCB_SET(page, CR3, regs->cr3);
-    VMCB_SET(page, CR0, regs->cr0);
-    VMCB_SET(page, RFLAGS, rflags);
-    VMCB_SET(page, RIP, rip);
-    VMCB_SET(page, RSP, cpu->r[REG_RSP]);
-    VMCB_SET(page, RAX, cpu->r[REG_RAX]);
+#include "svm/vmcb_fields.def"
 }
 
-/* ES, CS, SS and DS have 32 bits of base. */
-static struct segment load_segment(const uint8_t *page, unsigned offset)
-{
-    struct segment seg = vmcb_load_segment(page, offset);
-    seg.base = (uint32_t)seg.base;
-    return seg;
-}
+#undef MOVE_WORLD
+#define MOVE_WORLD SVM_LOAD_ROW
 
 void svm_load_world(struct vcpu *cpu, const uint8_t *page)
 {
     struct cpu_regs *regs = &cpu->regs;
-    unsigned linear_bits = cpu->svm->model.linear_bits;
-    uint64_t efer = VMCB_GET(page, EFER) & ~(uint64_t)EFER_LMA;
-    regs->seg[SEG_ES] = load_segment(page, VMCB_AT_ES_SEL);
-    regs->seg[SEG_CS] = load_segment(page, VMCB_AT_CS_SEL);
-    regs->seg[SEG_SS] = load_segment(page, VMCB_AT_SS_SEL);
-    regs->seg[SEG_DS] = load_segment(page, VMCB_AT_DS_SEL);
-    regs->gdtr.limit = (uint16_t)VMCB_GET(page, GDTR_LIMIT);
-    regs->gdtr.base = vmcb_canonical(VMCB_GET(page, GDTR_BASE), linear_bits);
-    regs->idtr.limit = (uint16_t)VMCB_GET(page, IDTR_LIMIT);
-    regs->idtr.base = vmcb_canonical(VMCB_GET(page, IDTR_BASE), linear_bits);
-    regs->cr0 = (VMCB_GET(page, CR0) & CR0_DEFINED) | CR0_ET;
-    regs->cr3 = VMCB_GET(page, CR3);
-    regs->cr4 = VMCB_GET(page, CR4);
-    regs->efer = (efer & EFER_LME) && (regs->cr0 & CR0_PG) ? efer | EFER_LMA : efer;
-    cpu_set_rflags(cpu, VMCB_GET(page, RFLAGS));
-    cpu->r[REG_RIP] = VMCB_GET(page, RIP);
-    cpu->r[REG_RSP] = VMCB_GET(page, RSP);
-    cpu->r[REG_RAX] = VMCB_GET(page, RAX);
+#include "svm/vmcb_fields.def"
+    cpu->flags_kind = FLAGS_MATERIAL;
+    regs->efer &= ~(uint64_t)EFER_LMA;
+    if ((regs->efer & EFER_LME) && (regs->cr0 & CR0_PG))
+        regs->efer |= EFER_LMA;
+}
+
+#undef MOVE_WORLD
+#undef MOVE_GUEST
+#define MOVE_WORLD SVM_NOT_MOVED
+#define MOVE_GUEST SVM_STORE_ROW
+
+void svm_store_guest(const struct vcpu *cpu, uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
+}
+
+#undef MOVE_GUEST
+#define MOVE_GUEST SVM_LOAD_ROW
+
+void svm_load_guest(struct vcpu *cpu, const uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
 }

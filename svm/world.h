@@ -37,10 +37,38 @@ static inline void svm_page_written(struct vcpu *cpu, const struct svm_page *pag
 /* The four PDPTEs of legacy PAE that CR3 points to, for the rule that checks them. */
 void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4]);
 
-/* What every world switch moves in both directions, in the layout of the state-save area: ES, CS, SS, DS, GDTR, IDTR,
- * EFER, CR0, CR3, CR4, RFLAGS, RIP, RSP, RAX. Loading makes canonical, forces fixed bits and computes EFER.LMA. */
+/* The rows of svm/vmcb_fields.def with use WORLD: what every world switch moves in both directions. Loading makes
+ * canonical, forces fixed bits and computes EFER.LMA. */
 void svm_store_world(const struct vcpu *cpu, uint8_t *page, uint64_t rflags, uint64_t rip);
 void svm_load_world(struct vcpu *cpu, const uint8_t *page);
+
+/* The rows with use GUEST: what moves for the guest only. Loading leaves CPL as the field has it. */
+void svm_store_guest(const struct vcpu *cpu, uint8_t *page);
+void svm_load_guest(struct vcpu *cpu, const uint8_t *page);
+
+/* Column `how` of svm/vmcb_fields.def: what loading makes of a value; storing changes none. RFLAGS and RIP: storing
+ * takes what the caller says. */
+#define SVM_LOAD_U8(cpu, value) ((uint8_t)(value))
+#define SVM_LOAD_U16(cpu, value) ((uint16_t)(value))
+#define SVM_LOAD_U32(cpu, value) ((uint32_t)(value))
+#define SVM_LOAD_U64(cpu, value) (value)
+#define SVM_LOAD_ATTR(cpu, value) ((uint16_t)((value)&0xfff))
+#define SVM_LOAD_BASE32(cpu, value) ((uint32_t)(value)) /* ES, CS, SS, DS */
+#define SVM_LOAD_CANONICAL(cpu, value) vmcb_canonical((value), (cpu)->svm->model.linear_bits)
+#define SVM_LOAD_CR0(cpu, value) (((value)&SVM_CR0_DEFINED) | CR0_ET)
+#define SVM_LOAD_RFLAGS(cpu, value) (((value)&FLAGS_WRITABLE) | 2)
+#define SVM_LOAD_RIP(cpu, value) (value)
+#define SVM_LOAD_DR6(cpu, value) (((value)&DR6_WRITABLE) | DR6_FIXED)
+#define SVM_LOAD_DR7(cpu, value) (((value)&DR7_WRITABLE) | DR7_FIXED)
+
+#define SVM_CR0_DEFINED                                                                         \
+    (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \
+               CR0_CD | CR0_PG)
+
+/* Rows of the uses that an expansion does not move. */
+#define SVM_NOT_MOVED(name, home, how)
+#define SVM_LOAD_ROW(name, home, how) cpu->home = SVM_LOAD_##how(cpu, VMCB_GET(page, name));
+#define SVM_STORE_ROW(name, home, how) VMCB_SET(page, name, cpu->home);
 
 /* Leave guest mode: what #VMEXIT clears inside the processor, GIF included. */
 void svm_leave_guest(struct svm_state *svm);

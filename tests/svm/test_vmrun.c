@@ -109,7 +109,7 @@ START_TEST(vmexit_saves_every_field_and_nothing_else)
     world_exit(w, VMEXIT_HLT);
     for (unsigned at = VMCB_SAVE_AREA; at < VMCB_PAGE_BYTES; at++) {
         enum vmcb_field field = vmcb_field_at(at);
-        bool moved = field < VMCB_FIELD_COUNT && vmcb_fields[field].use == VMCB_USE_SWITCH;
+        bool moved = field < VMCB_FIELD_COUNT && vmcb_use_switches(vmcb_fields[field].use);
         ck_assert_msg(w->vmcb[at] == (moved ? loaded[at] : 0xee), "offset %x (%s)", at,
                       field < VMCB_FIELD_COUNT ? vmcb_fields[field].name : "reserved");
     }
@@ -509,7 +509,7 @@ START_TEST(vmrun_saves_the_host_in_the_fields_it_loads)
     /* VMSAVE's fields, CR2, DR6, DR7 and the rest of the page belong to software */
     for (unsigned at = 0; at < VMCB_PAGE_BYTES; at++) {
         enum vmcb_field field = vmcb_field_at(at);
-        if (field < VMCB_FIELD_COUNT && vmcb_fields[field].use == VMCB_USE_SWITCH &&
+        if (field < VMCB_FIELD_COUNT && vmcb_use_switches(vmcb_fields[field].use) &&
             vmcb_fields[field].area == VMCB_AREA_SAVE && field != VMCB_CR2 && field != VMCB_DR6 &&
             field != VMCB_DR7 && field != VMCB_G_PAT && field != VMCB_CPL)
             continue;
