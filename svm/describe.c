@@ -1,10 +1,10 @@
 /* Exits and events in words. */
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "svm/describe.h"
 
 #include "svm/svm.h"
-#include "svm/vmcb.h"
+#include "svm/words.h"
+
+#include <inttypes.h>
 
 struct exit_row {
     uint64_t code;
@@ -59,31 +59,10 @@ const char *svm_intercept_name(unsigned intercept)
     return NULL;
 }
 
-/* --- text that grows, and counts what did not fit --- */
-
-struct words {
-    char *text;
-    unsigned size, used;
-};
-
-static void add(struct words *words, const char *fmt, ...) EMU_PRINTF(2, 3);
-
-static void add(struct words *words, const char *fmt, ...)
-{
-    bool room = words->used < words->size;
-    va_list args;
-    va_start(args, fmt);
-    int len = vsnprintf(room ? words->text + words->used : NULL,
-                        room ? words->size - words->used : 0, fmt, args);
-    va_end(args);
-    if (len > 0)
-        words->used += (unsigned)len;
-}
-
 static void add_fault_bits(struct words *words, uint64_t code)
 {
-    add(words, "%s%s", code & PF_P ? "present" : "not present",
-        code & PF_RSV ? ", reserved bit" : "");
+    words_add(words, "%s%s", code & PF_P ? "present" : "not present",
+              code & PF_RSV ? ", reserved bit" : "");
 }
 
 static const char *access_verb(uint64_t code)
@@ -104,22 +83,22 @@ static void add_move(struct words *words, uint64_t code, uint64_t info1)
     const char *gpr = gpr_names[info1 & 15];
     bool write = code & 16;
     if (code < VMEXIT_DR0_READ && !(info1 >> 63) && number != 0) /* no decode assists */
-        add(words, "%s", svm_exit_meaning(code));
+        words_add(words, "%s", svm_exit_meaning(code));
     else if (code < VMEXIT_DR0_READ && !(info1 >> 63))
-        add(words, "CR%u %s", number, write ? "write by LMSW or CLTS" : "read by SMSW");
+        words_add(words, "CR%u %s", number, write ? "write by LMSW or CLTS" : "read by SMSW");
     else if (write)
-        add(words, "MOV %s%u, %s", bank, number, gpr);
+        words_add(words, "MOV %s%u, %s", bank, number, gpr);
     else
-        add(words, "MOV %s, %s%u", gpr, bank, number);
+        words_add(words, "MOV %s, %s%u", gpr, bank, number);
 }
 
 static void add_exception(struct words *words, uint64_t code, uint64_t info1, uint64_t info2)
 {
-    add(words, "%s", svm_exit_meaning(code));
+    words_add(words, "%s", svm_exit_meaning(code));
     switch (code - VMEXIT_EXCP0) {
     case EXC_PF:
-        add(words, ": %s %s 0x%" PRIx64 ", ", info1 & PF_US ? "user" : "supervisor",
-            access_verb(info1), info2);
+        words_add(words, ": %s %s 0x%" PRIx64 ", ", info1 & PF_US ? "user" : "supervisor",
+                  access_verb(info1), info2);
         add_fault_bits(words, info1);
         break;
     case EXC_TS:
@@ -128,19 +107,19 @@ static void add_exception(struct words *words, uint64_t code, uint64_t info1, ui
     case EXC_GP:
     case EXC_AC:
     case 21: /* #CP */
-    case EXC_SX: add(words, ", error code 0x%" PRIx64, info1); break;
+    case EXC_SX: words_add(words, ", error code 0x%" PRIx64, info1); break;
     default: break;
     }
 }
 
 static void add_npf(struct words *words, uint64_t info1, uint64_t info2)
 {
-    add(words, "%s gpa 0x%" PRIx64 ": ", access_verb(info1), info2);
+    words_add(words, "%s gpa 0x%" PRIx64 ": ", access_verb(info1), info2);
     add_fault_bits(words, info1);
     if (info1 & NPF_TABLE)
-        add(words, ", guest page table");
+        words_add(words, ", guest page table");
     if (info1 & NPF_FINAL)
-        add(words, ", final access");
+        words_add(words, ", final access");
 }
 
 static void add_port_access(struct words *words, uint64_t info1)
@@ -148,50 +127,74 @@ static void add_port_access(struct words *words, uint64_t info1)
     static const char *const segs[8] = { "ES", "CS", "SS", "DS", "FS", "GS", "?", "?" };
     bool in = info1 & 1, string = info1 & 4;
     unsigned bits = info1 & 0x10 ? 8 : info1 & 0x20 ? 16 : 32;
-    add(words, "%s%s%s %u bits, port 0x%x", string && (info1 & 8) ? "REP " : "", in ? "IN" : "OUT",
-        string ? "S" : "", bits, (unsigned)(info1 >> 16) & 0xffff);
+    words_add(words, "%s%s%s %u bits, port 0x%x", string && (info1 & 8) ? "REP " : "",
+              in ? "IN" : "OUT", string ? "S" : "", bits, (unsigned)(info1 >> 16) & 0xffff);
     if (string)
-        add(words, ", segment %s", segs[info1 >> 10 & 7]);
+        words_add(words, ", segment %s", segs[info1 >> 10 & 7]);
 }
 
 static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
 {
     add_port_access(words, info1);
-    add(words, ", next RIP 0x%" PRIx64, info2);
+    words_add(words, ", next RIP 0x%" PRIx64, info2);
 }
 
 /* The upper half of EXITINFO1 is that of a port access, if one pulled SMI: APM vol 2, appendix D. */
 static void add_smi(struct words *words, uint64_t info1, uint64_t info2)
 {
-    add(words, "%s SMI", info1 & 1 ? "external" : "internal");
+    words_add(words, "%s SMI", info1 & 1 ? "external" : "internal");
     if (!(info1 >> 33 & 1))
         return;
-    add(words, " by ");
+    words_add(words, " by ");
     add_port_access(words, (info1 >> 32 & ~UINT64_C(0x1c00)) | (info1 & 0x1c00));
-    add(words, ", RIP 0x%" PRIx64, info2);
+    words_add(words, ", RIP 0x%" PRIx64, info2);
 }
 
 static void add_task_switch(struct words *words, uint64_t info1, uint64_t info2)
 {
     const char *cause = info2 >> 36 & 1 ? "IRET" : info2 >> 38 & 1 ? "far JMP" : "CALL or event";
-    add(words, "task switch by %s to selector 0x%x", cause, (unsigned)info1 & 0xffff);
+    words_add(words, "task switch by %s to selector 0x%x", cause, (unsigned)info1 & 0xffff);
     if (info2 >> 44 & 1)
-        add(words, ", error code 0x%x", (unsigned)info2);
+        words_add(words, ", error code 0x%x", (unsigned)info2);
+    if (info2 >> 48 & 1)
+        words_add(words, ", RF");
+}
+
+/* APM vol 2, 15.29 "Advanced Virtual Interrupt Controller". */
+static void add_avic_ipi(struct words *words, uint64_t info1, uint64_t info2)
+{
+    static const char *const reasons[] = { "not fixed and edge-triggered", "target not running",
+                                           "invalid target", "invalid backing page",
+                                           "vector below 16" };
+    uint64_t reason = info2 >> 32;
+    words_add(words, "IPI 0x%" PRIx64 ": %s", info1,
+              reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "reserved reason");
+    if (reason >= 1 && reason <= 3)
+        words_add(words, ", table index %u", (unsigned)info2 & 0xfff);
+}
+
+static void add_avic_noaccel(struct words *words, uint64_t info1, uint64_t info2)
+{
+    bool write = info1 >> 32 & 1;
+    unsigned offset = (unsigned)info1 & 0xff0;
+    words_add(words, "%s APIC register 0x%x", write ? "write of" : "read of", offset);
+    if (write && offset == 0xb0)
+        words_add(words, ", EOI of vector 0x%x", (unsigned)info2 & 0xff);
 }
 
 static void add_other(struct words *words, uint64_t code, uint64_t info1, uint64_t info2)
 {
     const char *meaning = svm_exit_meaning(code);
-    add(words, "%s", meaning ? meaning : "unknown exit code");
-    if (info1 || info2)
-        add(words, ", EXITINFO1 0x%" PRIx64 ", EXITINFO2 0x%" PRIx64, info1, info2);
+    words_add(words, "%s", meaning ? meaning : "unknown exit code");
+    if (code >= VMEXIT_EFER_WRITE_TRAP && code < VMEXIT_INVLPGB)
+        words_add(words, ", value 0x%" PRIx64, info1);
+    else if (info1 || info2)
+        words_add(words, ", EXITINFO1 0x%" PRIx64 ", EXITINFO2 0x%" PRIx64, info1, info2);
 }
 
 int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2)
 {
-    struct words words = { .text = text, .size = size };
-    if (size)
-        text[0] = '\0';
+    struct words words = words_begin(text, size);
     if (code <= VMEXIT_DR15_WRITE) {
         add_move(&words, code, info1);
         return (int)words.used;
@@ -203,17 +206,19 @@ int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, 
     switch (code) {
     case VMEXIT_CR0_SEL_WRITE:
         if (info1 >> 63)
-            add(&words, "MOV CR0, %s, a bit other than TS and MP", gpr_names[info1 & 15]);
+            words_add(&words, "MOV CR0, %s, a bit other than TS and MP", gpr_names[info1 & 15]);
         else
-            add(&words, "LMSW");
+            words_add(&words, "LMSW");
         break;
-    case VMEXIT_SWINT: add(&words, "INT 0x%x", (unsigned)info1 & 0xff); break;
-    case VMEXIT_INVLPG: add(&words, "INVLPG 0x%" PRIx64, info1); break;
+    case VMEXIT_SWINT: words_add(&words, "INT 0x%x", (unsigned)info1 & 0xff); break;
+    case VMEXIT_INVLPG: words_add(&words, "INVLPG 0x%" PRIx64, info1); break;
     case VMEXIT_SMI: add_smi(&words, info1, info2); break;
     case VMEXIT_IOIO: add_ioio(&words, info1, info2); break;
-    case VMEXIT_MSR: add(&words, "%s", info1 & 1 ? "WRMSR" : "RDMSR"); break;
+    case VMEXIT_MSR: words_add(&words, "%s", info1 & 1 ? "WRMSR" : "RDMSR"); break;
     case VMEXIT_TASK_SWITCH: add_task_switch(&words, info1, info2); break;
     case VMEXIT_NPF: add_npf(&words, info1, info2); break;
+    case VMEXIT_AVIC_INCOMPLETE_IPI: add_avic_ipi(&words, info1, info2); break;
+    case VMEXIT_AVIC_NOACCEL: add_avic_noaccel(&words, info1, info2); break;
     default: add_other(&words, code, info1, info2); break;
     }
     return (int)words.used;
@@ -224,29 +229,29 @@ static void add_mnemonic(struct words *words, unsigned vector)
 {
     const char *name = svm_exit_meaning(VMEXIT_EXCP0 + vector);
     if (vector <= 31 && name && name[0] == '#')
-        add(words, "%.3s", name);
+        words_add(words, "%.3s", name);
     else
-        add(words, "exception %u", vector);
+        words_add(words, "exception %u", vector);
 }
 
 int svm_describe_event(char *text, unsigned size, uint64_t word)
 {
-    struct words words = { .text = text, .size = size };
+    struct words words = words_begin(text, size);
     unsigned vector = (uint8_t)word;
-    if (size)
-        text[0] = '\0';
     if (!(word & EVENTINJ_V)) {
-        add(&words, "none");
+        words_add(&words, "none");
         return (int)words.used;
     }
     switch (word >> 8 & 7) {
-    case EVENT_INTR: add(&words, "interrupt 0x%x", vector); break;
-    case EVENT_NMI: add(&words, "NMI"); break;
+    case EVENT_INTR: words_add(&words, "interrupt 0x%x", vector); break;
+    case EVENT_NMI: words_add(&words, "NMI"); break;
     case EVENT_EXCEPTION: add_mnemonic(&words, vector); break;
-    case EVENT_SOFT: add(&words, "INT 0x%x", vector); break;
-    default: add(&words, "reserved type %u, vector 0x%x", (unsigned)(word >> 8 & 7), vector); break;
+    case EVENT_SOFT: words_add(&words, "INT 0x%x", vector); break;
+    default:
+        words_add(&words, "reserved type %u, vector 0x%x", (unsigned)(word >> 8 & 7), vector);
+        break;
     }
     if (word & EVENTINJ_EV)
-        add(&words, ", error code 0x%x", (unsigned)(word >> 32));
+        words_add(&words, ", error code 0x%x", (unsigned)(word >> 32));
     return (int)words.used;
 }

@@ -66,6 +66,8 @@ bool rule_pdptes_broken(const struct svm_check *c)
 {
     uint64_t pdpte[4];
     bool broken = false;
+    if (!c->memory)
+        return false; /* a VMCB from a file */
     svm_read_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
     for (unsigned i = 0; i < 4; i++)
         broken |= walk_pdpte_reserved(pdpte[i], c->model->maxphyaddr);

@@ -1,10 +1,9 @@
 /* The `pacifica` program. */
+#include "emu/cli/commands.h"
 #include "emu/cli/session.h"
-#include "emu/cli/test.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void write_stdout(void *self, const void *bytes, size_t size)
 {
@@ -30,28 +29,6 @@ static int answer(enum cli_action action)
     case CLI_RUN: break;
     }
     return fflush(stdout) == 0 ? CLI_STATUS_OK : CLI_STATUS_USAGE;
-}
-
-/* `pacifica features [MODEL]`, `pacifica msrs [MODEL]`: argv[1] is the command. */
-static int tell_model(int argc, char **argv)
-{
-    const struct pacifica_output to_stdout = { .write = write_stdout };
-    struct pacifica_diag diag = { 0 };
-    const char *cpu = argc > 2 ? argv[2] : NULL;
-    if (argc > 3) {
-        (void)fprintf(stderr, "pacifica: %s takes one CPU model\n", argv[1]);
-        return CLI_STATUS_USAGE;
-    }
-    if (cpu && strcmp(cpu, "help") == 0)
-        return answer(CLI_CPU_LIST);
-    if (cpu && (strcmp(cpu, "-help") == 0 || strcmp(cpu, "--help") == 0))
-        return answer(CLI_HELP);
-    enum pacifica_status status = strcmp(argv[1], "msrs") == 0
-                                      ? pacifica_cpu_msrs(cpu, &to_stdout, &diag)
-                                      : pacifica_cpu_features(cpu, &to_stdout, &diag);
-    if (status != PACIFICA_OK)
-        cli_complain(&diag);
-    return status == PACIFICA_OK && fflush(stdout) == 0 ? CLI_STATUS_OK : CLI_STATUS_USAGE;
 }
 
 static int run(const struct cli_options *options, int *signal)
@@ -80,10 +57,9 @@ int main(int argc, char **argv)
     struct cli_options options;
     struct pacifica_diag diag = { 0 };
     int status = CLI_STATUS_USAGE, signal = 0;
-    if (argc > 1 && strcmp(argv[1], "test") == 0)
-        return test_main(argc - 2, (const char *const *)argv + 2);
-    if (argc > 1 && (strcmp(argv[1], "features") == 0 || strcmp(argv[1], "msrs") == 0))
-        return tell_model(argc, argv);
+    command_handler *command = argc > 1 ? command_find(argv[1]) : NULL;
+    if (command)
+        return command(argc - 1, argv + 1);
     if (cli_options_parse(&options, argc, (const char *const *)argv, &diag) != PACIFICA_OK)
         cli_complain(&diag);
     else if (options.action != CLI_RUN)

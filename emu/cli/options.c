@@ -1,4 +1,5 @@
 /* Parsing the command line with popt, from the rows of options.def. */
+#include "emu/cli/commands.h"
 #include "emu/cli/options_priv.h"
 
 #include "emu/base/diag.h"
@@ -18,8 +19,6 @@ static const struct option_row {
 #undef OPTION
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
-
-static const char *const subcommands[] = { "trace", "vmcb", "snap", "disasm" };
 
 static enum pacifica_status no_memory(struct pacifica_diag *diag)
 {
@@ -75,9 +74,9 @@ static enum pacifica_status take_words(struct parse *parse, const char **words)
         word_restore(text);
         if (i == 0 && strcmp(text, "run") == 0)
             continue;
-        for (size_t s = 0; i == 0 && s < sizeof(subcommands) / sizeof(subcommands[0]); s++)
-            if (strcmp(text, subcommands[s]) == 0)
-                return diag_set(parse->diag, PACIFICA_EUNSUPPORTED, text, NULL, "not there yet");
+        if (i == 0 && command_find(text))
+            return diag_set(parse->diag, PACIFICA_EUSAGE, text, NULL,
+                            "a subcommand stands before all options");
         return diag_set(parse->diag, PACIFICA_EUSAGE, text, "-kernel or -bios names the image",
                         "not an option");
     }
@@ -164,11 +163,12 @@ const struct cli_chardev *cli_find_chardev(const struct cli_options *options, co
 void cli_help(void)
 {
     (void)printf("usage: pacifica [run] [OPTION]...\n"
-                 "       pacifica test [OPTION]... DIR|FILE...\n"
-                 "       pacifica features|msrs [MODEL[,+F][,-F]]\n"
+                 "       pacifica COMMAND ...\n"
                  "Runs a bare-metal x86-64 hypervisor on an emulated PC with AMD-V. Without "
                  "-kernel or\n"
-                 "-bios it runs the built-in demonstration hypervisor.\n\n");
+                 "-bios it runs the built-in demonstration hypervisor.\n\ncommands:\n");
+    commands_help();
+    (void)printf("\noptions:\n");
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         const struct option_row *row = &option_rows[i];
         char left[64];

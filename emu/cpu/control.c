@@ -14,13 +14,11 @@ static void flush_current_asid(struct vcpu *cpu)
     paging_flush_asid(cpu->paging, cpu->svm->asid, true);
 }
 
-void control_reset(struct vcpu *cpu)
+struct svm_model control_svm_model(const struct vcpu *cpu)
 {
     uint32_t svm[4];
-    cpu->r[REG_RDX] = cpu->model->signature;
-    msr_reset(cpu);
     cpu_cpuid(cpu, 0x8000000a, 0, svm);
-    cpu->svm->model = (struct svm_model){
+    return (struct svm_model){
         .cr4_valid = control_cr4_valid(cpu),
         .efer_valid = control_efer_valid(cpu),
         .features = svm[CPUID_EDX],
@@ -28,6 +26,13 @@ void control_reset(struct vcpu *cpu)
         .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
     };
+}
+
+void control_reset(struct vcpu *cpu)
+{
+    cpu->r[REG_RDX] = cpu->model->signature;
+    msr_reset(cpu);
+    cpu->svm->model = control_svm_model(cpu);
 }
 
 /* --- CR0 --- */

@@ -6,6 +6,8 @@
 
 #include "emu/cpu/state.h"
 
+struct svm_model;
+
 /* Bits that exist in CR0; the others ignore writes and read 0. */
 #define CR0_DEFINED                                                                            \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
@@ -18,6 +20,9 @@ uint64_t control_efer_valid(const struct vcpu *cpu);
 /* What a reset takes from the processor model, after cpu_reset() and svm_reset(): EDX, the MSRs, what VMRUN must
  * know of the model. */
 void control_reset(struct vcpu *cpu);
+
+/* What VMRUN must know of cpu->model; of the vCPU nothing else is looked at. */
+struct svm_model control_svm_model(const struct vcpu *cpu);
 
 bool control_cr0_ok(const struct vcpu *cpu, uint64_t value);
 void control_set_cr0(struct vcpu *cpu, uint64_t value);

@@ -334,6 +334,44 @@ PACIFICA_API enum pacifica_status pacifica_cpu_msrs(const char *cpu,
                                                     const struct pacifica_output *output,
                                                     struct pacifica_diag *diag);
 
+/* --- without a machine: VMCBs and exit codes ---------------------------------------------- */
+
+#define PACIFICA_VMCB_BYTES 4096u
+
+/* Write every field of a VMCB that was saved from anywhere, one a line: offset, name, value, meaning; then the reserved
+ * bytes that are not zero.
+ * vmcb  the page: PACIFICA_VMCB_BYTES
+ * Returns PACIFICA_OK; PACIFICA_EFORMAT (another size: nothing was written, and `diag`, which may be NULL, says so). */
+PACIFICA_API enum pacifica_status pacifica_vmcb_dump(const struct pacifica_bytes *vmcb,
+                                                     const struct pacifica_output *output,
+                                                     struct pacifica_diag *diag);
+
+/* Write the fields in which two VMCBs differ, those of `from` marked -, those of `to` marked +.
+ * differences  receives how many there are; never NULL
+ * Returns as pacifica_vmcb_dump(). */
+PACIFICA_API enum pacifica_status pacifica_vmcb_diff(const struct pacifica_bytes *from,
+                                                     const struct pacifica_bytes *to,
+                                                     const struct pacifica_output *output,
+                                                     unsigned *differences,
+                                                     struct pacifica_diag *diag);
+
+/* Write each consistency check of VMRUN that fails for a VMCB, with field, value and manual section, and what could not be
+ * looked at, because it is not in the page.
+ * cpu     the model that makes the checks, as options.cpu takes it; NULL: `max`
+ * broken  receives how many fail; never NULL
+ * Returns as pacifica_vmcb_dump(), or what parsing `cpu` gives: PACIFICA_EUSAGE, PACIFICA_EUNSUPPORTED. */
+PACIFICA_API enum pacifica_status pacifica_vmcb_check(const char *cpu,
+                                                      const struct pacifica_bytes *vmcb,
+                                                      const struct pacifica_output *output,
+                                                      unsigned *broken, struct pacifica_diag *diag);
+
+/* Write the reference of #VMEXIT codes.
+ * code  a number (0x72, 72h, -1) or a name with or without VMEXIT_: all that is known of this code; NULL: a line for each
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (no such code: nothing was written, and `diag`, which may be NULL, says so). */
+PACIFICA_API enum pacifica_status pacifica_exit_codes(const char *code,
+                                                      const struct pacifica_output *output,
+                                                      struct pacifica_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

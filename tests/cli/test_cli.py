@@ -96,8 +96,11 @@ class Options(CliTest):
                      "-serial", "stdio", "-serial", "null")
 
     def test_subcommands_that_are_not_there_yet(self):
-        for word in ("trace", "vmcb", "snap", "disasm"):
+        for word in ("trace", "snap", "disasm"):
             self.refused(f"pacifica: {word}: not there yet", word)
+
+    def test_subcommands_stand_first(self):
+        self.refused("pacifica: vmcb: a subcommand stands before all options", "-m", "1", "vmcb")
 
     def test_unknown_options_and_words(self):
         self.refused("pacifica: -foo: unknown option (-help lists the options)", "-foo")
@@ -649,6 +652,114 @@ class Seeing(CliTest):
         self.assertEqual(result.lines[1].split(), ["TLB", "misses", "fills", "evictions", "flushes"])
         self.assertRegex(result.lines[2], r"^pacifica: \d+ steps, \d+ instructions$")
         self.assertRegex(result.lines[3], r"^pacifica: guest memory \d+ KiB resident$")
+
+
+class Vmcbs(CliTest):
+    """VMCBs saved from anywhere, and the reference of exit codes."""
+
+    def vmcb(self, name="vmcb", **fields):
+        """A page that breaks no rule, with fields (offset_NNN=(bytes, value)) changed."""
+        page = bytearray(4096)
+        for offset, size, value in ((0x10, 4, 3), (0x58, 4, 1), (0x412, 2, 0xa9b), (0x4d0, 8, 0x1500),
+                                    (0x548, 8, 0x20), (0x558, 8, 0x80000011), (0x570, 8, 2)):
+            page[offset:offset + size] = value.to_bytes(size, "little")
+        for key, (size, value) in fields.items():
+            offset = int(key.removeprefix("offset_"), 16)
+            page[offset:offset + size] = value.to_bytes(size, "little")
+        return self.file(name, bytes(page))
+
+    def test_dump_tells_every_field_in_words(self):
+        result = run("vmcb", "dump", self.vmcb(offset_0a8=(8, 0x280000b0e), offset_00c=(4, 1 << 18),
+                                                offset_05c=(1, 3), offset_090=(8, 0x101), offset_020=(2, 0x101)))
+        self.assertEqual((result.status, result.err), (0, ""))
+        lines = result.out.splitlines()
+        self.assertIn("058h  GUEST_ASID              1", lines)
+        self.assertIn("00Ch  INTERCEPT_3             0x00040000  CPUID", lines)
+        self.assertIn("05Ch  TLB_CONTROL             0x03  flush this ASID", lines)
+        self.assertIn("090h  NESTED_CONTROL          0x0000000000000101  NP_ENABLE reserved 0x100", lines)
+        self.assertIn("0A8h  EVENTINJ                0x0000000280000b0e  #PF, error code 0x2", lines)
+        self.assertIn("412h  CS_ATTR                 0x0a9b  code, readable, DPL 0, P L G", lines)
+        self.assertIn("558h  CR0                     0x0000000080000011  PE ET PG", lines)
+        self.assertIn("reserved bytes 020h-021h are not zero", lines)
+
+    def test_diff_tells_fields_that_differ(self):
+        one, two = self.vmcb("one"), self.vmcb("two", offset_578=(8, 0x1002), offset_ff0=(1, 1))
+        result = run("vmcb", "diff", one, two)
+        self.assertEqual((result.status, result.err, result.out), (1, "",
+                         "- 578h  RIP                     0x0000000000000000\n"
+                         "+ 578h  RIP                     0x0000000000001002\n"
+                         "reserved bytes FF0h-FF0h differ\n"))
+        result = run("vmcb", "diff", one, one)
+        self.assertEqual((result.status, result.err, result.out), (0, "", ""))
+
+    def test_check_tells_every_rule_that_is_broken(self):
+        result = run("vmcb", "check", self.vmcb())
+        self.assertEqual((result.status, result.out), (0, "no rule is broken\n"))
+        result = run("vmcb", "check", self.vmcb(offset_058=(4, 0), offset_558=(8, 0xa0000011)))
+        self.assertEqual((result.status, result.err, result.out), (1, "",
+                         "CR0 is 0xa0000011: CR0.NW must not be 1 while CR0.CD is 0 (APM vol 2, 15.5.1 \"Basic Operation\")\n"
+                         "GUEST_ASID is 0x0: ASID must not be 0 (APM vol 2, 15.5.1 \"Basic Operation\")\n"))
+
+    def test_check_goes_by_the_model(self):
+        page = self.vmcb(offset_548=(8, 0x20 | 1 << 22))  # CR4.PKE
+        self.assertEqual(run("vmcb", "check", page).status, 0)
+        result = run("vmcb", "check", "-cpu", "epyc-naples", page)
+        self.assertEqual((result.status, result.err), (1, ""))
+        self.assertIn("CR4 is 0x400020: CR4 must not have reserved bits", result.out)
+        self.assertEqual(run("vmcb", "check", "--cpu", "max,-pku", page).status, 1)
+
+    def test_check_says_what_it_cannot_see(self):
+        pae = run("vmcb", "check", self.vmcb(offset_4d0=(8, 0x1000)))
+        self.assertEqual((pae.status, pae.out), (
+            0, "not checked: the PDPTEs at CR3, which are not in the VMCB\nno rule is broken\n"))
+        nested = run("vmcb", "check", self.vmcb(offset_090=(1, 1), offset_668=(8, 0x0007040600070406)))
+        self.assertEqual((nested.status, nested.out), (0, "assumed: the host has CR0.PG set\nno rule is broken\n"))
+
+    def test_files_of_other_sizes_are_refused(self):
+        for size in (0, 1, 4095, 4097, 8192):
+            name = self.file("other", bytes(size))
+            for arguments in (("dump", name), ("check", name), ("diff", self.vmcb(), name), ("diff", name, self.vmcb())):
+                self.refused(f"pacifica: {name}: a VMCB has 4096 bytes, not {size} "
+                             "(save the page that RAX points to at VMRUN)", "vmcb", *arguments)
+        huge = self.sparse("huge", 1 << 40)
+        self.refused(f"pacifica: {huge}: the file is larger than 1024 KiB", "vmcb", "dump", huge)
+        self.refused("pacifica: /does/not/exist: No such file or directory", "vmcb", "dump", "/does/not/exist")
+
+    def test_usage(self):
+        page = self.vmcb()
+        hint = " (-help tells what it takes)"
+        for words, what in (((), "wanted: dump, diff or check"), (("foo",), "wanted: dump, diff or check"),
+                            (("dump",), "takes one file"), (("dump", page, page), "takes one file"),
+                            (("diff", page), "diff takes two files"), (("diff", page, page, page), "one file too many"),
+                            (("check", "-cpu"), "-cpu needs a value"), (("dump", "-cpu", "max", page), "-cpu is for check only")):
+            self.refused(f"pacifica: vmcb: {what}{hint}", "vmcb", *words)
+        self.refused("pacifica: -cpu: unknown CPU model `foo` (`-cpu help` lists the models)", "vmcb", "check", "-cpu", "foo", page)
+        self.assertTrue(run("vmcb", "-help").out.startswith("usage: pacifica"))
+
+    def test_exit_codes(self):
+        every = run("exits")
+        self.assertEqual((every.status, every.err), (0, ""))
+        lines = every.out.splitlines()
+        self.assertEqual(lines[0], "000h  VMEXIT_CR0_READ             CR0 read")
+        self.assertIn("400h  VMEXIT_NPF                  nested page fault", lines)
+        self.assertEqual(lines[-1].split()[:2], ["-4", "VMEXIT_INVALID_PMC"])
+        for line in lines:
+            code, name = line.split()[:2]
+            for spelling in (code, name, name.removeprefix("VMEXIT_").lower()):
+                one = run("exits", spelling)
+                self.assertEqual((one.status, one.out.splitlines()[0]), (0, line), spelling)
+
+    def test_one_exit_code(self):
+        self.assertEqual(run("exits", "cr3_write").out.splitlines()[1:],
+                         ["  intercept  VMCB offset 000h, bit 19: CR3_WRITE",
+                          "  saved RIP  at the instruction, which has had no effect",
+                          "  EXITINFO1  MOV: 3:0 general register; CR: 63 set for MOV, clear for LMSW, CLTS, SMSW",
+                          "  EXITINFO2  0",
+                          "  manual     APM vol 2, 15.8.1"])
+        self.assertIn("  intercept  none\n", run("exits", "0xffffffffffffffff").out)
+        for word in ("foo", "", "0x72x", "h", "-", "0x999", "VMEXIT_", "99999999999999999999999"):
+            self.assertEqual((run("exits", word).status, run("exits", word).out), (2, ""), word)
+        self.refused("pacifica: exits: takes one exit code (-help tells what it takes)", "exits", "1", "2")
 
 
 def main():

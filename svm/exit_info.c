@@ -1,0 +1,61 @@
+/* The reference of exit codes. */
+#include "svm/describe.h"
+
+#include "svm/svm.h"
+
+enum { FAULT, TRAP, MIXED, EVENT, NONE };
+
+static const struct info_row {
+    uint64_t first, last;
+    unsigned kind;
+    const char *info1, *info2, *section;
+} info_rows[] = {
+#define EXIT_INFO(first, last, kind, info1, info2, section) \
+    { first, last, kind, info1, info2, section },
+#include "svm/exit_info.def"
+#undef EXIT_INFO
+};
+
+static const uint64_t codes[] = {
+#define VMEXIT_CODE(code, name, what) code,
+#define VMEXIT_NEGATIVE(code, name, what) code,
+#include "svm/exit_codes.def"
+#undef VMEXIT_CODE
+#undef VMEXIT_NEGATIVE
+};
+
+static const struct info_row *find(uint64_t code)
+{
+    for (size_t i = 0; i < sizeof(info_rows) / sizeof(info_rows[0]); i++)
+        if (info_rows[i].first <= code && code <= info_rows[i].last)
+            return &info_rows[i];
+    return NULL;
+}
+
+bool svm_exit_is_fault(uint64_t code)
+{
+    const struct info_row *row = find(code);
+    return row && row->kind == FAULT;
+}
+
+bool svm_exit_info(unsigned n, struct svm_exit_info *info)
+{
+    static const char *const kinds[] = {
+        [FAULT] = "at the instruction, which has had no effect",
+        [TRAP] = "behind the instruction",
+        [MIXED] = "at the instruction or behind it, by the APIC register",
+        [EVENT] = "at the instruction that would run next",
+        [NONE] = "no guest state is saved",
+    };
+    if (n >= sizeof(codes) / sizeof(codes[0]))
+        return false;
+    const struct info_row *row = find(codes[n]);
+    *info = (struct svm_exit_info){ .code = codes[n],
+                                    .name = svm_exit_name(codes[n]),
+                                    .meaning = svm_exit_meaning(codes[n]),
+                                    .kind = row ? kinds[row->kind] : "",
+                                    .info1 = row ? row->info1 : "",
+                                    .info2 = row ? row->info2 : "",
+                                    .section = row ? row->section : "" };
+    return true;
+}
