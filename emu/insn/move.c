@@ -1,6 +1,8 @@
 /* Data movement. APM vol 3, chapter 3: MOV, MOVZX, MOVSX, MOVSXD, MOVBE, LEA, CMOVcc, SETcc, BSWAP, XLAT, the
  * conversions of rAX, NOP and the hints. Exchanges are in exchange.c, the stack in stack.c. */
+#include "emu/cpu/run.h"
 #include "emu/insn/insn.h"
+#include "svm/pause.h"
 
 #include <Zydis/Mnemonic.h>
 
@@ -132,11 +134,10 @@ enum step insn_nop(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-/* APM vol 2, 15.14.4 "Pause Intercept Filtering": without a filter every PAUSE exits. The rest of the turn goes to the
- * other vCPUs, if there are any. */
+/* The rest of the turn goes to the other vCPUs, if there are any. */
 enum step insn_pause(struct vcpu *cpu, const struct insn *in)
 {
-    if (svm_intercepts(cpu, INTERCEPT_PAUSE))
+    if (svm_intercepts(cpu, INTERCEPT_PAUSE) && svm_pause_exits(cpu->svm, vcpu_now_ns(cpu)))
         return svm_vmexit_insn(cpu, VMEXIT_PAUSE, 0, 0, in->len);
     if (cpu->count < 2)
         return STEP_NEXT;
@@ -157,6 +158,9 @@ enum step insn_clzero(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t off = reg_read(cpu, REG_RAX * 8, in->addr_size), la;
     enum step step = mem_linear(cpu, (enum seg)in->seg, off, 1, ACCESS_WRITE, &la);
+    /* Measured on Zen 4: the whole line must be in the segment. */
+    if (step == STEP_NEXT && off >= (la & 63))
+        step = mem_linear(cpu, (enum seg)in->seg, off - (la & 63), 64, ACCESS_WRITE, &la);
     la &= ~UINT64_C(63);
     for (unsigned i = 0; i < 64 && step == STEP_NEXT; i += 8)
         step = mem_store_la(cpu, la + i, 8, 0);

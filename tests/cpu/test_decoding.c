@@ -358,6 +358,16 @@ WITH_KIT(clzero_clears_the_line_of_rax)
     ck_assert_int_eq(RUN(k, "\x0f\x01\xfc"), EXC_GP);
 }
 
+WITH_KIT(clzero_wants_the_whole_line_in_the_segment)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        kit_mode(k, MODE_COMPAT32, 0);
+        k->cpu->regs.seg[SEG_DS].limit = DATA_SPA + 62 + i;
+        k->cpu->r[REG_RAX] = DATA_SPA;
+        ck_assert_int_eq(RUN(k, "\x0f\x01\xfc"), i ? NOTHING : EXC_GP);
+    }
+}
+
 /* rows: pitfalls 8.5 */
 WITH_KIT(a_locked_access_may_cross_pages_and_checks_both_first)
 {
@@ -445,6 +455,7 @@ int main(void)
     tcase_add_test(all, a_changed_table_entry_is_not_seen_before_it_is_flushed);
     tcase_add_test(all, invd_loses_nothing);
     tcase_add_test(all, clzero_clears_the_line_of_rax);
+    tcase_add_test(all, clzero_wants_the_whole_line_in_the_segment);
     tcase_add_test(all, a_locked_access_may_cross_pages_and_checks_both_first);
     tcase_add_test(all, legacy_opcodes_are_ud_in_64_bit_mode);
     tcase_add_test(all, opcode_82h_is_80h_in_legacy_modes);
