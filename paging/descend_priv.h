@@ -28,6 +28,7 @@ struct walker {
     const struct walk_regime *nested; /* NULL: no second stage */
     uint16_t asid;
     bool fill_ad;
+    bool supervisor; /* the nested walk is that of an access at level 0-2 to its final address */
     struct walk_log *log; /* HOW_FULL only; may be NULL */
     uint32_t npf_code;    /* why a nested walk failed: as a #PF code */
 };
@@ -39,7 +40,7 @@ struct leaf {
     uint64_t base;   /* of the page */
     uint64_t allow;  /* ENTRY_W, ENTRY_U: AND over all levels */
     uint64_t forbid; /* ENTRY_NX: OR over all levels */
-    uint64_t gpa;    /* END_NPF: which table entry could not be reached */
+    uint64_t gpa;    /* of the entry in guest tables; END_NPF: which entry could not be reached */
     uint8_t entry_bytes;
     uint8_t shift;
 };
@@ -90,9 +91,29 @@ static EMU_NOINLINE void log_entry(const struct walker *w, bool guest, unsigned 
         };
 }
 
+/* How guest tables are reached: as if each access wrote, except with read-only guest page tables. APM vol 2, 15.25.5
+ * "Nested Table Walk". */
+EMU_INLINE enum access_kind table_kind(const struct walker *w)
+{
+    return EMU_UNLIKELY(w->nested->rogpt) ? ACCESS_READ : ACCESS_WRITE;
+}
+
+/* Before A or D is set in the guest's table entry at `address`, which was reached as by a read: do the nested tables let it be
+ * written? The walk sets their own bits, and is not cached. */
+static EMU_NOINLINE bool table_opens(struct walker *w, uint64_t address)
+{
+    struct leaf leaf;
+
+    return (w->log ? nested_walk_full : nested_walk)(w, address, ACCESS_WRITE, &leaf);
+}
+
+EMU_INLINE bool table_may_change(struct walker *w, unsigned how, uint64_t address)
+{
+    return !(how & HOW_GUEST) || EMU_LIKELY(!w->nested->rogpt) || table_opens(w, address);
+}
+
 /* Where a table entry lies in system memory. With nested paging its guest physical address is
- * translated as that of a user write, whatever the access is. APM vol 2, 15.25.5 "Nested Table
- * Walk".
+ * translated as that of a user, see table_kind().
  * CHOICE: only these translations are cached (tagged by ASID like the rest of the TLB, dropped
  * with all of the ASID, not by INVLPG or MOV CR3); N_CR3 takes no part in the tag, so a changed
  * N_CR3 without a flush stays invisible, as on silicon. */
@@ -111,7 +132,7 @@ EMU_INLINE bool table_spa(struct walker *w, unsigned how, uint64_t address, uint
         *spa = cached->spa | (address & ((1ull << cached->is.shift) - 1));
         return true;
     }
-    if (!(how & HOW_FULL ? nested_walk_full : nested_walk)(w, address, ACCESS_WRITE, &leaf))
+    if (!(how & HOW_FULL ? nested_walk_full : nested_walk)(w, address, table_kind(w), &leaf))
         return false;
     *spa = leaf.base | (address & ((1ull << leaf.shift) - 1));
     if (w->paging) {
@@ -167,12 +188,20 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
         if (level == 1 || (entry & ENTRY_PS)) {
             leaf->entry = entry;
             leaf->spa = spa;
+            if (how & HOW_GUEST)
+                leaf->gpa = address;
             leaf->shift = (uint8_t)shift;
             leaf->base = entry & ENTRY_ADDRESS & ~((1ull << shift) - 1);
             return END_LEAF;
         }
-        if (EMU_UNLIKELY(!(entry & ENTRY_A)) && w->fill_ad)
-            entry_store(w->memory, spa, 8, entry | ENTRY_A);
+        if (EMU_UNLIKELY(!(entry & ENTRY_A))) {
+            if (!table_may_change(w, how, address)) {
+                leaf->gpa = address;
+                return END_NPF;
+            }
+            if (w->fill_ad)
+                entry_store(w->memory, spa, 8, entry | ENTRY_A);
+        }
         table = entry & ENTRY_ADDRESS;
     }
 }
@@ -238,11 +267,19 @@ EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *r
         if (large || shift == 12) {
             leaf->entry = entry;
             leaf->spa = spa;
+            if (how & HOW_GUEST)
+                leaf->gpa = address;
             leaf->shift = (uint8_t)shift;
             return END_LEAF;
         }
-        if (!(entry & ENTRY_A) && w->fill_ad)
-            entry_store(w->memory, spa, 4, entry | ENTRY_A);
+        if (!(entry & ENTRY_A)) {
+            if (!table_may_change(w, how, address)) {
+                leaf->gpa = address;
+                return END_NPF;
+            }
+            if (w->fill_ad)
+                entry_store(w->memory, spa, 4, entry | ENTRY_A);
+        }
         table = leaf->base;
     }
 }

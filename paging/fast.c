@@ -24,8 +24,9 @@ EMU_INLINE struct bank_key key_of(const struct walk_regime *regime)
 
     if (regime->mode == WALK_NONE) {
         if (regime->nested)
-            key.context =
-                used | KEY_UNPAGED | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT;
+            key.context = used | KEY_UNPAGED | regime->asid |
+                          (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
+                          (user && regime->nested->gmet ? KEY_USER : 0);
         return key;
     }
     key.context = used | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
@@ -273,7 +274,7 @@ struct walk_result paging_fast_fill(struct paging *paging, const struct walk_reg
 
     *filled = false;
     if (EMU_UNLIKELY(res.status != WALK_OK || !paging->allow_fast || access.kind == ACCESS_EXEC ||
-                     differs_from_bank(regime, access) || !paging->current ||
+                     res.apic || differs_from_bank(regime, access) || !paging->current ||
                      !keys_equal(paging->current_key, key_of(regime))))
         return res;
     page = memory_page_of(paging->memory, res.spa);

@@ -62,6 +62,7 @@ EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t l
         .user = e->is.flags & TLB_U,
         .nx = e->is.flags & TLB_NX,
         .dirty = e->is.flags & TLB_D,
+        .apic = e->is.flags & TLB_APIC,
         .pkey = e->is.pkey,
     };
 }
@@ -77,7 +78,7 @@ EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regim
     if (access.kind == ACCESS_WRITE && (e->is.flags & writing) != writing)
         return false;
     if (EMU_UNLIKELY(regime->mode == WALK_NONE))
-        return access.kind != ACCESS_EXEC || !(e->is.flags & TLB_NX);
+        return access.kind != ACCESS_EXEC || walk_executes(e->is.flags, regime->cpl == 3);
     return walk_allows(regime, access, e->is.flags, e->is.pkey, &code);
 }
 

@@ -58,7 +58,10 @@ extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
 #define TLB_U 0x04u
 #define TLB_NX 0x08u
 #define TLB_G 0x10u
-#define TLB_D 0x20u /* dirty in every leaf: a write needs no walk */
+#define TLB_APIC 0x80u /* the AVIC backing page stands for what the nested leaf says */
+#define TLB_D 0x20u    /* dirty in every leaf: a write needs no walk */
+#define TLB_SUPERVISOR_NX \
+    0x40u /* the nested tables' guest mode execute trap: levels 0-2 must not execute */
 
 /* Small fields of a translation; fits a register, as which it is passed. */
 struct tlb_tags {

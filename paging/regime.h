@@ -13,13 +13,17 @@ struct walk_regime {
     uint64_t root; /* CR3 or N_CR3 */
     bool wp, nxe, smep, smap, pse, pge, pcide, pke;
     uint32_t pkru;
-    uint8_t cpl;                      /* 3: user */
-    bool ac;                          /* RFLAGS.AC: lifts SMAP for explicit accesses */
-    uint16_t asid;                    /* 0: host */
-    uint8_t maxphyaddr;               /* bits */
-    bool page_1gb;                    /* 1 GiB pages exist */
-    bool smm;                         /* the processor is in SMM: other physical memory */
+    uint8_t cpl;        /* 3: user */
+    bool ac;            /* RFLAGS.AC: lifts SMAP for explicit accesses */
+    uint16_t asid;      /* 0: host */
+    uint8_t maxphyaddr; /* bits */
+    bool page_1gb;      /* 1 GiB pages exist */
+    bool gmet, rogpt;   /* of nested tables: guest mode execute trap, read-only guest page tables */
+    bool smm;           /* the processor is in SMM: other physical memory */
     const struct walk_regime *nested; /* the host's regime with N_CR3, when NP_ENABLE = 1 */
+    /* Of nested tables: the guest physical page where the guest has its local APIC | 1, 0: none, and where reads and
+     * writes of it go instead. APM vol 2, 15.29.3 "AVIC Backing Page". */
+    uint64_t apic_gpa, apic_spa;
 };
 
 enum access_kind { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
@@ -53,6 +57,7 @@ struct walk_result {
     uint64_t spa;
     uint64_t page_bytes;
     bool global, writable, user, nx, dirty;
+    bool apic; /* it is the page of walk_regime.apic_spa */
     uint8_t pkey;
     /* From walk() and walk_explain() only: the PAT index (PAT, PCD, PWT) of the leaf, with nested paging of the guest's
      * leaf and of the nested one. 0 where there are no tables. */

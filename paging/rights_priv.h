@@ -15,6 +15,12 @@ EMU_INLINE bool key_forbids(const struct walk_regime *regime, struct access acce
     return (key & 1) || ((key & 2) && access.kind == ACCESS_WRITE && (user || regime->wp));
 }
 
+/* Do NX bits allow to execute? */
+EMU_INLINE bool walk_executes(unsigned flags, bool user)
+{
+    return !(flags & (user ? TLB_NX : TLB_NX | TLB_SUPERVISOR_NX));
+}
+
 /* May this access use a translation with these rights (TLB_*)? If not, code gets P, and PK if a
  * key is the reason. Nested rights and dirty bits are not looked at. APM vol 2, 5.6
  * "Page-Protection Checks".
@@ -26,7 +32,8 @@ EMU_INLINE bool walk_allows(const struct walk_regime *regime, struct access acce
     bool allowed = !user || (flags & TLB_U);
 
     if (access.kind == ACCESS_EXEC)
-        allowed = allowed && !(flags & TLB_NX) && (user || !regime->smep || !(flags & TLB_U));
+        allowed =
+            allowed && walk_executes(flags, user) && (user || !regime->smep || !(flags & TLB_U));
     else if (!user && regime->smap && (flags & TLB_U) && (access.supervisor || !regime->ac))
         allowed = false;
     if (access.kind == ACCESS_WRITE && !(flags & TLB_W) && (user || regime->wp))

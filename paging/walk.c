@@ -15,12 +15,13 @@ EMU_INLINE void leaf_accessed(struct walker *w, struct leaf *leaf, bool write)
     entry_store(w->memory, leaf->spa, leaf->entry_bytes, leaf->entry);
 }
 
-/* The ID bit is reported only where fetches are told from reads. APM vol 2, 8.4.2 "Page-Fault Error Code". */
+/* The ID bit is reported only where fetches are told from reads. APM vol 2, 8.4.2 "Page-Fault Error Code". CHOICE: the guest
+ * mode execute trap counts as CR4.SMEP does, which it is like. */
 static uint32_t fetch_bit(const struct walk_regime *regime, enum access_kind kind)
 {
     bool nx_exists = regime->nxe && regime->mode >= WALK_PAE;
 
-    return kind == ACCESS_EXEC && (nx_exists || regime->smep) ? PF_ID : 0;
+    return kind == ACCESS_EXEC && (nx_exists || regime->smep || regime->gmet) ? PF_ID : 0;
 }
 
 /* Does a guest physical address lie beyond what the nested tables can map?
@@ -35,16 +36,27 @@ static bool beyond_nested(const struct walk_regime *nested, uint64_t gpa)
     }
 }
 
-/* Guest physical to system physical. Every access is a user access; the nested tables' read-only
- * pages can be written by nobody, whatever CR0.WP says. APM vol 2, 15.25.5, 15.25.7 "Combining
- * Nested and Guest Attributes". */
+/* Does the nested U/S bit, effective over all levels, refuse the access? Every access is a user access. With the guest mode
+ * execute trap user pages are not executed at levels 0-2; APM vol 2, 15.25.13 "Guest Mode Execute Trap Extension".
+ * CHOICE: then data accesses and table walks do not look at the bit, which supervisor code needs clear. */
+EMU_INLINE bool nested_us_refuses(const struct walker *w, enum access_kind kind, uint64_t allow)
+{
+    if (EMU_LIKELY(!w->nested->gmet))
+        return !(allow & ENTRY_U);
+    return kind == ACCESS_EXEC && w->supervisor && (allow & ENTRY_U);
+}
+
+/* Guest physical to system physical. The nested tables' read-only pages can be written by nobody, whatever CR0.WP says. APM
+ * vol 2, 15.25.5, 15.25.7 "Combining Nested and Guest Attributes". US is 1, but with the guest mode execute trap tells the
+ * guest's level. */
 EMU_INLINE bool nested_walk_how(struct walker *w, unsigned how, uint64_t gpa, enum access_kind kind,
                                 struct leaf *leaf)
 {
     struct walker host = { .memory = w->memory, .fill_ad = w->fill_ad, .log = w->log };
     const struct walk_regime *nested = w->nested;
     enum descent end = END_ABSENT;
-    uint32_t code = PF_US | (kind == ACCESS_WRITE ? PF_RW : 0) | fetch_bit(nested, kind);
+    uint32_t code = (nested->gmet && w->supervisor ? 0 : PF_US) |
+                    (kind == ACCESS_WRITE ? PF_RW : 0) | fetch_bit(nested, kind);
 
     if (EMU_LIKELY(!beyond_nested(nested, gpa)))
         end = (how & HOW_FULL ? descend_system_full : descend_system)(&host, nested, gpa, leaf);
@@ -52,7 +64,7 @@ EMU_INLINE bool nested_walk_how(struct walker *w, unsigned how, uint64_t gpa, en
         w->npf_code = end == END_RESERVED ? code | PF_P | PF_RSV : code;
         return false;
     }
-    if (EMU_UNLIKELY(!(leaf->allow & ENTRY_U) ||
+    if (EMU_UNLIKELY(nested_us_refuses(w, kind, leaf->allow) ||
                      (kind == ACCESS_WRITE && !(leaf->allow & ENTRY_W)) ||
                      (kind == ACCESS_EXEC && leaf->forbid))) {
         w->npf_code = code | PF_P;
@@ -88,11 +100,27 @@ static uint8_t pat_index(const struct leaf *leaf)
     return (uint8_t)((pat & 1) << 2 | (leaf->entry >> 3 & 3));
 }
 
+/* The nested tables have given their permission; where the access goes is not theirs to say. What is cached covers either the
+ * page of the APIC or its neighbours. APM vol 2, 15.29.3 "AVIC Backing Page".
+ * CHOICE: fetches, and guest page tables in that page, go where the nested tables say. */
+static EMU_NOINLINE void redirect_apic(const struct walk_regime *nested, enum access_kind kind,
+                                       struct walk_result *res, struct walk_leaf *details)
+{
+    if ((res->gpa ^ nested->apic_gpa) >> details->shift != 0)
+        return;
+    details->shift = PAGE_SHIFT;
+    if ((res->gpa ^ nested->apic_gpa) >> PAGE_SHIFT != 0 || kind == ACCESS_EXEC)
+        return;
+    res->spa = nested->apic_spa | (res->gpa & (PAGE_BYTES - 1));
+    details->flags |= TLB_APIC;
+}
+
 /* The second stage for the address the guest asked for. false: res is the nested page fault. */
 EMU_INLINE bool walk_final(struct walker *w, unsigned how, enum access_kind kind,
                            struct walk_result *res, struct walk_leaf *details)
 {
     struct leaf leaf;
+    bool gmet = w->nested->gmet;
 
     if (EMU_UNLIKELY(
             !(how & HOW_FULL ? nested_walk_full : nested_walk)(w, res->gpa, kind, &leaf))) {
@@ -107,8 +135,12 @@ EMU_INLINE bool walk_final(struct walker *w, unsigned how, enum access_kind kind
         details->flags &= ~TLB_NESTED_W;
     if (leaf.forbid)
         details->flags |= TLB_NX;
+    if (EMU_UNLIKELY(gmet) && (leaf.allow & ENTRY_U))
+        details->flags |= TLB_SUPERVISOR_NX;
     if (!(leaf.entry & ENTRY_D))
         details->flags &= ~TLB_D;
+    if (EMU_UNLIKELY(w->nested->apic_gpa))
+        redirect_apic(w->nested, kind, res, details);
     if (how & HOW_FULL)
         res->nested_pat = pat_index(&leaf);
     return true;
@@ -121,6 +153,22 @@ EMU_INLINE enum descent descend_how(struct walker *w, unsigned how,
     if (how & HOW_FULL)
         return (regime->nested ? descend_guest_full : descend_system_full)(w, regime, la, leaf);
     return (regime->nested ? descend_guest : descend_system)(w, regime, la, leaf);
+}
+
+/* A nested page fault at an entry of the guest's tables. */
+static struct walk_result table_fault(const struct walker *w, const struct leaf *leaf)
+{
+    return (struct walk_result){ .status = WALK_NPF,
+                                 .info1 = NPF_TABLE | w->npf_code,
+                                 .gpa = leaf->gpa };
+}
+
+/* Would A or D change in the leaf, and the nested tables do not let it? */
+static EMU_NOINLINE bool leaf_is_closed(struct walker *w, const struct leaf *leaf, bool write)
+{
+    uint64_t bits = write ? ENTRY_A | ENTRY_D : ENTRY_A;
+
+    return (leaf->entry & bits) != bits && !table_opens(w, leaf->gpa);
 }
 
 /* The order is that of APM vol 2, 15.25.6 "Nested versus Guest Page Faults, Fault Ordering". */
@@ -136,9 +184,7 @@ EMU_INLINE void walk_how(struct walker *w, unsigned how, const struct walk_regim
 
     *res = (struct walk_result){ .status = WALK_FAULT, .code = code };
     if (EMU_UNLIKELY(end == END_NPF))
-        *res = (struct walk_result){ .status = WALK_NPF,
-                                     .info1 = NPF_TABLE | w->npf_code,
-                                     .gpa = leaf.gpa };
+        *res = table_fault(w, &leaf);
     if (EMU_UNLIKELY(end == END_RESERVED))
         res->code |= PF_P | PF_RSV;
     if (EMU_UNLIKELY(end != END_LEAF))
@@ -150,6 +196,11 @@ EMU_INLINE void walk_how(struct walker *w, unsigned how, const struct walk_regim
     if (regime->mode != WALK_NONE) {
         if (EMU_UNLIKELY(!walk_allows(regime, access, details->flags, details->pkey, &res->code)))
             return;
+        if (EMU_UNLIKELY(regime->nested && regime->nested->rogpt) &&
+            leaf_is_closed(w, &leaf, write)) {
+            *res = table_fault(w, &leaf);
+            return;
+        }
         leaf_accessed(w, &leaf, write);
         if (leaf.entry & ENTRY_D)
             details->flags |= TLB_D;
@@ -160,6 +211,7 @@ EMU_INLINE void walk_how(struct walker *w, unsigned how, const struct walk_regim
     res->gpa = res->spa = leaf.base | (la & ((1ull << leaf.shift) - 1));
     details->shift = details->guest_shift = leaf.shift;
     if (regime->nested) {
+        w->supervisor = !user;
         if (!walk_final(w, how, access.kind, res, details))
             return;
         if (regime->mode == WALK_NONE)
@@ -197,6 +249,7 @@ static struct walk_result walk_full(struct walker *w, const struct walk_regime *
         res.user = leaf.flags & TLB_U;
         res.nx = leaf.flags & TLB_NX;
         res.dirty = leaf.flags & TLB_D;
+        res.apic = leaf.flags & TLB_APIC;
         res.pkey = (uint8_t)leaf.pkey;
     }
     return res;
