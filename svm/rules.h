@@ -212,9 +212,12 @@ RULE(avic_max_index)
 
 #undef RULE
 
-/* The features that have rules of their own. */
-#define SVM_RULE_FEATURES \
-    (SVM_FEATURE_SSS | SVM_FEATURE_VNMI | SVM_FEATURE_X2AVIC | SVM_FEATURE_AVIC)
+/* Is anything enabled that has rules by CPUID feature? */
+EMU_INLINE bool rule_any_enable(const struct svm_check *c)
+{
+    return (VMCB_GET(c->page, VINTR_CONTROL) & VINTR_ENABLES) |
+           (VMCB_GET(c->page, NESTED_CONTROL) & NESTED_SSS_ENABLE);
+}
 
 /* Does any rule fail? Inline: made at each world switch. */
 EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
@@ -228,7 +231,7 @@ EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
-    if (EMU_LIKELY(c->host || !(c->model->features & SVM_RULE_FEATURES)))
+    if (EMU_LIKELY(c->host || !rule_any_enable(c)))
         return broken;
 #define SVM_RULE(name, scope, field, text, section)
 #define SVM_FEATURE_RULE(name, feature, field, text, section) \

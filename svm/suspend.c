@@ -2,6 +2,7 @@
  *
  * CHOICE: the control area is kept inside the processor from SMI to RSM and not read from the VMCB again: the manual has
  * RSM return to the guest's context, whatever anybody did to the VMCB meanwhile. */
+#include "svm/pause.h"
 #include "svm/world.h"
 
 void svm_suspend(struct vcpu *cpu)
@@ -20,6 +21,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .v_intr_vector = svm->v_intr_vector,
                                   .cpl = cpu->regs.cpl,
                                   .asid = svm->asid,
+                                  .v_ctl = svm->v_ctl,
                                   .vmcb_spa = svm->vmcb_spa,
                                   .iopm_spa = svm->iopm_spa,
                                   .msrpm_spa = svm->msrpm_spa,
@@ -48,6 +50,7 @@ void svm_resume(struct vcpu *cpu)
     svm->v_intr_prio = from->v_intr_prio;
     svm->v_intr_vector = from->v_intr_vector;
     svm->asid = from->asid;
+    svm->v_ctl = from->v_ctl;
     svm->vmcb_spa = from->vmcb_spa;
     svm->iopm_spa = from->iopm_spa;
     svm->msrpm_spa = from->msrpm_spa;
@@ -57,6 +60,7 @@ void svm_resume(struct vcpu *cpu)
     svm->host_pat = from->host_pat;
     svm->host_regime = from->host_regime;
     memcpy(svm->intercept, from->intercept, sizeof(svm->intercept));
+    svm_reload_pause(svm); /* APM vol 3, "PAUSE": SMI is one of the events that do */
     svm->inject.valid = false;
     svm->guest = true;
     svm->gif = true;

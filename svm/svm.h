@@ -20,13 +20,19 @@
 #define SVM_FEATURE_NRIPS (1u << 3)
 #define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
 #define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
+#define SVM_FEATURE_PAUSE_FILTER (1u << 10)
+#define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
 #define SVM_FEATURE_AVIC (1u << 13)
+#define SVM_FEATURE_VGIF (1u << 16)
 #define SVM_FEATURE_X2AVIC (1u << 18)
 #define SVM_FEATURE_SSS (1u << 19)
 #define SVM_FEATURE_TLBICTL (1u << 24)
 #define SVM_FEATURE_VNMI (1u << 25)
+#define SVM_FEATURE_IDLE_HLT (1u << 30)
 #define SVM_FEATURES_OFFERED \
-    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS)
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS | \
+     SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD | SVM_FEATURE_VGIF |                  \
+     SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
  * replace it before the first instruction. Reset keeps it. */
@@ -53,9 +59,18 @@ struct svm_suspended {
     uint8_t v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid;
+    uint32_t v_ctl;
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat;
     struct walk_regime host_regime;
+};
+
+/* The filter of the PAUSE intercept (svm/pause.h); without meaning while PAUSE is not intercepted. */
+struct svm_pause {
+    uint16_t count, threshold; /* as VMRUN found them; 0: none */
+    uint16_t left;             /* how many more PAUSEs pass */
+    bool seen;                 /* there was a PAUSE since VMRUN, at last_ns */
+    uint64_t last_ns;
 };
 
 /* One per vCPU. Plain, because event delivery, the fetch path and the trace read it. Invariant: guest is
@@ -69,7 +84,8 @@ struct svm_state {
     bool tlbi;     /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
     uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
-    bool host_if; /* host RFLAGS.IF: masks INTR when v_intr_masking */
+    uint32_t v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */
+    bool host_if;   /* host RFLAGS.IF: masks INTR when v_intr_masking */
     uint16_t asid;
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa;
@@ -87,6 +103,7 @@ struct svm_state {
     uint8_t insn_count;
     struct svm_model model;
     struct svm_suspended suspended;
+    struct svm_pause pause;
 
     struct svm_invalid
         invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */

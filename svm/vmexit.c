@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "svm/rules.h"
+#include "svm/vintr.h"
 #include "svm/world.h"
 
 static void save_guest(struct vcpu *cpu, uint8_t *vmcb)
@@ -18,6 +19,8 @@ static void save_control(struct vcpu *cpu, uint8_t *vmcb)
 {
     const struct svm_state *svm = cpu->svm;
     uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL) & ~(VINTR_TPR_FIELD | VINTR_IRQ);
+    if (EMU_UNLIKELY(svm->v_ctl))
+        vintr = svm_save_vintr(svm, vintr, &cpu->delivering);
     VMCB_SET(vmcb, VINTR_CONTROL, vintr | svm->v_tpr | (svm->v_irq ? VINTR_IRQ : 0));
     VMCB_SET(vmcb, INTERRUPT_SHADOW,
              (VMCB_GET(vmcb, INTERRUPT_SHADOW) & ~UINT64_C(1)) | cpu->regs.shadow);
@@ -54,6 +57,7 @@ void svm_leave_guest(struct svm_state *svm)
     svm->gif = false;
     svm->asid = 0;
     svm->v_irq = false;
+    svm->v_ctl = 0;
     svm->v_intr_masking = false;
     svm->tsc_offset = 0;
     svm->nested_paging = false;

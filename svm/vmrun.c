@@ -1,5 +1,7 @@
 /* VMRUN: save the host, check the VMCB, load the guest. APM vol 2, 15.5.1 "Basic Operation". */
+#include "svm/pause.h"
 #include "svm/rules.h"
+#include "svm/vintr.h"
 #include "svm/world.h"
 
 /* The host goes to the fields of a VMCB that VMRUN loads, and nowhere else in the page: hypervisors keep their VMSAVE
@@ -38,7 +40,7 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
 }
 
 /* Intercept bits that the processor does not have count as 0: exception vectors 2 and 9, the traps of encrypted guests,
- * TLBSYNC without its CPUID bit, bus lock and idle HLT. */
+ * TLBSYNC and idle HLT without their CPUID bits, bus lock. */
 static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
 {
     svm->intercept[0] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_CR);
@@ -50,6 +52,8 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
     uint32_t word5 = (1u << (INTERCEPT_TLBSYNC & 31)) - 1;
     if (svm->model.features & SVM_FEATURE_TLBICTL)
         word5 |= 1u << (INTERCEPT_TLBSYNC & 31);
+    if (svm->model.features & SVM_FEATURE_IDLE_HLT)
+        word5 |= 1u << (INTERCEPT_IDLE_HLT & 31);
     svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & word5;
 }
 
@@ -69,8 +73,11 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
         svm->inject.has_code = true;
         svm->inject.code = (uint32_t)(word >> 32);
     }
-    if (svm->inject.type == EVENT_NMI)
+    if (svm->inject.type == EVENT_NMI) {
         svm->inject.vector = EXC_NMI;
+        if (svm->v_ctl & VINTR_NMI_ENABLE) /* 15.21.10 "NMI Virtualization" */
+            svm->v_ctl |= VINTR_NMI_MASK;
+    }
     /* What was raised by an instruction returns behind it: nRIP says where that is. */
     bool soft = svm->inject.type == EVENT_SOFT ||
                 (svm->inject.type == EVENT_EXCEPTION &&
@@ -80,7 +87,6 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
 }
 
 /* Enables of what CPUID does not offer are ignored; whoever sets them should know. APM vol 2, appendix B. */
-#define VINTR_ABSENT (VINTR_GIF_ENABLE | VINTR_NMI_ENABLE | VINTR_X2AVIC_ENABLE | VINTR_AVIC_ENABLE)
 #define NESTED_ABSENT UINT64_C(0x7e) /* SEV, SEV-ES, GMET, SSS, VTE, ROGPT; bit 7 by CPUID */
 #define VIRT_ABSENT UINT64_C(0x0f)   /* LBR, VMLOAD and VMSAVE, IBS, PMC */
 
@@ -95,7 +101,7 @@ EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
     cpu_guest_error(
         cpu,
         "VMRUN ignores enables that CPUID does not offer: %#llx of %s, %#llx of %s, %#llx of %s",
-        (unsigned long long)(VMCB_GET(vmcb, VINTR_CONTROL) & VINTR_ABSENT),
+        (unsigned long long)svm_vintr_absent(cpu->svm, VMCB_GET(vmcb, VINTR_CONTROL)),
         vmcb_fields[VMCB_VINTR_CONTROL].name, (unsigned long long)nested_absent(cpu->svm, vmcb),
         vmcb_fields[VMCB_NESTED_CONTROL].name,
         (unsigned long long)(VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT),
@@ -106,10 +112,17 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
     uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL);
-    if (EMU_UNLIKELY((vintr & VINTR_ABSENT) | nested_absent(svm, vmcb) |
+    uint64_t vintr_absent = 0;
+    if (EMU_UNLIKELY(vintr & VINTR_ENABLES)) {
+        svm_load_vintr(svm, vintr);
+        vintr_absent = svm_vintr_absent(svm, vintr);
+    }
+    if (EMU_UNLIKELY(vintr_absent | nested_absent(svm, vmcb) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT)))
         tell_absent(cpu, vmcb);
     load_intercepts(svm, vmcb);
+    if (EMU_UNLIKELY(svm->intercept[3] & 1u << (INTERCEPT_PAUSE & 31)))
+        svm_load_pause(svm, vmcb);
     svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
     svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
     svm->tsc_offset = VMCB_GET(vmcb, TSC_OFFSET);

@@ -3,7 +3,7 @@
 #include "emu/cpu/event_priv.h"
 #include "emu/cpu/init.h"
 #include "emu/cpu/smm.h"
-#include "svm/svm.h"
+#include "svm/vintr.h"
 
 enum boundary_event {
     EVENT_NONE,
@@ -17,6 +17,7 @@ enum boundary_event {
     EVENT_TRAP,
     EVENT_NMI_EXIT,
     EVENT_TAKE_NMI,
+    EVENT_TAKE_VNMI,
     EVENT_INTR_EXIT,
     EVENT_TAKE_INTR,
     EVENT_VINTR_EXIT,
@@ -56,6 +57,12 @@ static enum boundary_event next_nmi(const struct vcpu *cpu)
     return EVENT_NONE;
 }
 
+/* A virtual NMI is no physical one: its intercept does not apply. APM vol 2, 15.21.10 "NMI Virtualization". */
+static enum boundary_event next_vnmi(const struct vcpu *cpu)
+{
+    return svm_vnmi_open(cpu->svm) && !cpu->regs.shadow ? EVENT_TAKE_VNMI : EVENT_NONE;
+}
+
 /* APM vol 2, 15.21.1: with V_INTR_MASKING the host's IF masks physical interrupts. CHOICE: the guest's shadow does not
  * hold back an intercepted one (15.13.1 "INTR Intercept" is silent). */
 static enum boundary_event next_intr(const struct vcpu *cpu)
@@ -69,12 +76,12 @@ static enum boundary_event next_intr(const struct vcpu *cpu)
     return exits ? EVENT_INTR_EXIT : EVENT_TAKE_INTR;
 }
 
-/* APM vol 2, 15.21.4 "Injecting Virtual (INTR) Interrupts". */
+/* APM vol 2, 15.21.4 "Injecting Virtual (INTR) Interrupts", 15.33.2 "Virtual GIF (VGIF)". */
 static enum boundary_event next_vintr(const struct vcpu *cpu)
 {
     const struct svm_state *svm = cpu->svm;
     if (!svm->v_irq || !svm->guest || !(cpu->rflags & FLAG_IF) || cpu->regs.shadow ||
-        !(svm->v_ign_tpr || svm->v_intr_prio > svm->v_tpr))
+        svm_vgif_closed(svm) || !(svm->v_ign_tpr || svm->v_intr_prio > svm->v_tpr))
         return EVENT_NONE;
     return svm_intercepts(cpu, INTERCEPT_VINTR) ? EVENT_VINTR_EXIT : EVENT_TAKE_VINTR;
 }
@@ -92,6 +99,8 @@ static enum boundary_event next_event(const struct vcpu *cpu)
     if (!cpu->svm->gif || cpu->regs.wait_sipi)
         return EVENT_NONE;
     event = next_nmi(cpu);
+    if (event == EVENT_NONE)
+        event = next_vnmi(cpu);
     if (event == EVENT_NONE)
         event = next_intr(cpu);
     if (event == EVENT_NONE)
@@ -188,6 +197,7 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
         cpu->pins.nmi = false;
         cpu->regs.nmi_masked = true; /* stays so if another exception replaces the NMI */
         return take(cpu, EVENT_NMI, EXC_NMI);
+    case EVENT_TAKE_VNMI: svm_take_vnmi(cpu->svm); return take(cpu, EVENT_NMI, EXC_NMI);
     case EVENT_INTR_EXIT: return exit_event(cpu, VMEXIT_INTR);
     case EVENT_TAKE_INTR: return take_intr(cpu);
     case EVENT_VINTR_EXIT: return exit_event(cpu, VMEXIT_VINTR); /* V_IRQ stays */

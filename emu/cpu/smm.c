@@ -237,7 +237,7 @@ static void save_guest(struct vcpu *cpu, uint8_t *area)
     put(area, SAVE_SVM_VINTR,
         svm->v_tpr | (svm->v_irq ? VINTR_IRQ : 0) | (uint64_t)svm->v_intr_prio << VINTR_PRIO_SHIFT |
             (svm->v_ign_tpr ? VINTR_IGN_TPR : 0) | (svm->v_intr_masking ? VINTR_MASKING : 0) |
-            (uint64_t)svm->v_intr_vector << VINTR_VECTOR_SHIFT);
+            (uint64_t)svm->v_intr_vector << VINTR_VECTOR_SHIFT | svm->v_ctl);
     put(area, SAVE_SVM_PAT, svm->nested_paging ? svm->g_pat : cpu->msr.pat);
     put(area, SAVE_SVM_EFER, phys_read(cpu->memory, hsave + VMCB_AT_EFER, 8));
     put(area, SAVE_SVM_CR4, phys_read(cpu->memory, hsave + VMCB_AT_CR4, 8));

@@ -6,7 +6,7 @@
 #include "emu/cpu/stack.h"
 #include "emu/cpu/task_priv.h"
 #include "emu/cpu/trap.h"
-#include "svm/svm.h"
+#include "svm/vintr.h"
 
 #include <string.h>
 
@@ -212,7 +212,7 @@ static enum step exchange(struct vcpu *cpu, const struct task_switch *how, struc
     if (step != STEP_NEXT)
         return step;
     if (how->cause == TASK_IRET) /* here, not when the IRET is done. APM vol 2, 8.1.3 "NMI" */
-        cpu->regs.nmi_masked = false;
+        svm_unmask_nmi(cpu);
     if (!leaves_old(how))
         step = tss_write(cpu, &tss->seg, 0, 2, cpu->regs.seg[SEG_TR].selector);
     if (step == STEP_NEXT)

@@ -2,6 +2,7 @@
  * "Virtual Interrupts". */
 #include "emu/cpu/task.h"
 #include "emu/insn/far_priv.h"
+#include "svm/vintr.h"
 
 /* RIP, CS and RFLAGS from the stack. CHOICE: RFLAGS is read first, as on Zen 4: its fault comes before theirs. */
 static enum step read_frame(struct vcpu *cpu, unsigned size, struct far_return *ret)
@@ -26,7 +27,7 @@ static uint64_t merge_flags(struct vcpu *cpu, uint64_t image, uint64_t mask)
 static enum step finish(struct vcpu *cpu)
 {
     cpu->trap_rule = TRAP_KEEP_RF;
-    cpu->regs.nmi_masked = false;
+    svm_unmask_nmi(cpu);
     cpu_attention(cpu);
     return STEP_JUMP;
 }

@@ -2,6 +2,7 @@
  * 15.17, 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
 #include "emu/cpu/control.h"
 #include "emu/insn/system_priv.h"
+#include "svm/vintr.h"
 
 /* EFER.SVME, and neither real nor virtual-8086 mode, and level 0. */
 static enum step check_svm(struct vcpu *cpu)
@@ -91,7 +92,7 @@ enum step insn_stgi(struct vcpu *cpu, const struct insn *in)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_STGI))
         return svm_vmexit_insn(cpu, VMEXIT_STGI, 0, 0, in->len);
-    cpu->svm->gif = true;
+    svm_set_gif(cpu, true);
     cpu_attention(cpu);
     return STEP_LEAVE;
 }
@@ -103,7 +104,7 @@ enum step insn_clgi(struct vcpu *cpu, const struct insn *in)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_CLGI))
         return svm_vmexit_insn(cpu, VMEXIT_CLGI, 0, 0, in->len);
-    cpu->svm->gif = false;
+    svm_set_gif(cpu, false);
     return STEP_LEAVE;
 }
 

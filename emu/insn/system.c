@@ -4,6 +4,7 @@
 #include "emu/cpu/msr.h"
 #include "emu/cpu/perf.h"
 #include "emu/insn/system_priv.h"
+#include "svm/vintr.h"
 
 #include <Zydis/Mnemonic.h>
 
@@ -13,6 +14,8 @@ enum step insn_hlt(struct vcpu *cpu, const struct insn *in)
         return cpu_raise_code(cpu, EXC_GP, 0);
     if (svm_intercepts(cpu, INTERCEPT_HLT))
         return svm_vmexit_insn(cpu, VMEXIT_HLT, 0, 0, in->len);
+    if (svm_intercepts(cpu, INTERCEPT_IDLE_HLT) && !svm_virtual_pending(cpu->svm))
+        return svm_vmexit_insn(cpu, VMEXIT_IDLE_HLT, 0, 0, in->len);
     cpu->regs.halted = true;
     return STEP_HALT;
 }

@@ -143,6 +143,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
                    (uint64_t)guest->asid << 32);
+    mix(mixer, guest->v_ctl);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
     mix(mixer, guest->vmcb_spa);
@@ -156,6 +157,22 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
         mix_nested(mixer, &guest->host_regime);
 }
 
+/* The filter of PAUSE. */
+static void mix_pause(const struct mixer *mixer, const struct svm_state *svm)
+{
+    const struct svm_pause *pause = &svm->pause;
+    bool suspended = svm->suspended.valid;
+    if (!(svm->guest || suspended))
+        return;
+    if (!((suspended ? svm->suspended.intercept : svm->intercept)[INTERCEPT_PAUSE >> 5] >>
+              (INTERCEPT_PAUSE & 31) &
+          1))
+        return;
+    mix(mixer, pause->count | (uint64_t)pause->threshold << 16 | (uint64_t)pause->left << 32 |
+                   (uint64_t)pause->seen << 48);
+    mix(mixer, pause->seen ? pause->last_ns : 0);
+}
+
 static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
 {
     mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
@@ -164,6 +181,8 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
                    (uint64_t)svm->asid << 32);
+    mix(mixer, svm->v_ctl);
+    mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)
         mix(mixer, svm->intercept[i]);
     mix(mixer, svm->vmcb_spa);

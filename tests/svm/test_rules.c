@@ -124,7 +124,6 @@ static const struct row rows[] = {
     /* features that are not offered: their bits are ignored */
     { "SSS without nested paging", LOADED, { SET(NESTED_CONTROL, NESTED_SSS_ENABLE) } },
     { "SEV without nested paging", LOADED, { SET(NESTED_CONTROL, 6) } },
-    { "V_NMI without the NMI intercept", LOADED, { SET(VINTR_CONTROL, VINTR_NMI_ENABLE) } },
     { "AVIC without nested paging", LOADED, { SET(VINTR_CONTROL, VINTR_AVIC_ENABLE) } },
     { "X2AVIC without AVIC", LOADED, { SET(VINTR_CONTROL, VINTR_X2AVIC_ENABLE) } },
     { "AVIC addresses",
