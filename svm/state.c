@@ -17,6 +17,7 @@ struct svm_state *svm_new(void)
     svm->model =
         (struct svm_model){ .cr4_valid = CR4_ALL,
                             .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
+                            .spec_ctrl_valid = 0x87,
                             .features = SVM_FEATURES_OFFERED,
                             .maxphyaddr = 48,
                             .linear_bits = 57,

@@ -16,6 +16,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .v_ign_tpr = svm->v_ign_tpr,
                                   .host_if = svm->host_if,
                                   .tlbi = svm->tlbi,
+                                  .lbr = svm->lbr,
                                   .v_tpr = svm->v_tpr,
                                   .v_intr_prio = svm->v_intr_prio,
                                   .v_intr_vector = svm->v_intr_vector,
@@ -29,6 +30,8 @@ void svm_suspend(struct vcpu *cpu)
                                   .n_cr3 = svm->n_cr3,
                                   .g_pat = svm->g_pat,
                                   .host_pat = svm->host_pat,
+                                  .spec_ctrl = svm->spec_ctrl,
+                                  .bus_locks = svm->bus_locks,
                                   .host_regime = svm->host_regime };
     memcpy(to->intercept, svm->intercept, sizeof(to->intercept));
     svm_leave_guest(svm);
@@ -46,6 +49,7 @@ void svm_resume(struct vcpu *cpu)
     svm->v_ign_tpr = from->v_ign_tpr;
     svm->host_if = from->host_if;
     svm->tlbi = from->tlbi;
+    svm->lbr = from->lbr;
     svm->v_tpr = from->v_tpr;
     svm->v_intr_prio = from->v_intr_prio;
     svm->v_intr_vector = from->v_intr_vector;
@@ -58,6 +62,8 @@ void svm_resume(struct vcpu *cpu)
     svm->n_cr3 = from->n_cr3;
     svm->g_pat = from->g_pat;
     svm->host_pat = from->host_pat;
+    svm->spec_ctrl = from->spec_ctrl;
+    svm->bus_locks = from->bus_locks;
     svm->host_regime = from->host_regime;
     memcpy(svm->intercept, from->intercept, sizeof(svm->intercept));
     svm_reload_pause(svm); /* APM vol 3, "PAUSE": SMI is one of the events that do */

@@ -17,6 +17,7 @@
 
 /* Bits of CPUID Fn8000_000A EDX that matter to VMRUN and #VMEXIT. */
 #define SVM_FEATURE_NP (1u << 0)
+#define SVM_FEATURE_LBRV (1u << 1)
 #define SVM_FEATURE_NRIPS (1u << 3)
 #define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
 #define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
@@ -24,20 +25,26 @@
 #define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
 #define SVM_FEATURE_AVIC (1u << 13)
 #define SVM_FEATURE_VGIF (1u << 16)
+#define SVM_FEATURE_GMET (1u << 17)
 #define SVM_FEATURE_X2AVIC (1u << 18)
 #define SVM_FEATURE_SSS (1u << 19)
+#define SVM_FEATURE_SPEC_CTRL (1u << 20)
+#define SVM_FEATURE_ROGPT (1u << 21)
 #define SVM_FEATURE_TLBICTL (1u << 24)
 #define SVM_FEATURE_VNMI (1u << 25)
+#define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
 #define SVM_FEATURES_OFFERED \
     (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS | \
      SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD | SVM_FEATURE_VGIF |                  \
-     SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT)
+     SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV | SVM_FEATURE_GMET |             \
+     SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
  * replace it before the first instruction. Reset keeps it. */
 struct svm_model {
     uint64_t cr4_valid, efer_valid; /* bits that exist; the others must be zero */
+    uint64_t spec_ctrl_valid;       /* the same of SPEC_CTRL, where a VMCB's others are dropped */
     uint32_t features;              /* CPUID Fn8000_000A EDX */
     uint8_t maxphyaddr;             /* bits */
     uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
@@ -55,13 +62,13 @@ struct svm_invalid {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, lbr;
     uint8_t v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
-    uint16_t asid;
+    uint16_t asid, bus_locks;
     uint32_t v_ctl;
     uint32_t intercept[6];
-    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat;
+    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat, spec_ctrl;
     struct walk_regime host_regime;
 };
 
@@ -82,6 +89,7 @@ struct svm_state {
     bool v_intr_masking;
     bool v_irq, v_ign_tpr;
     bool tlbi;     /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
+    bool lbr;      /* the control-transfer MSRs are the guest's, the host's are in its save page */
     uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
     uint32_t v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */
@@ -92,6 +100,8 @@ struct svm_state {
     uint64_t tsc_offset;
     uint64_t n_cr3;
     uint64_t g_pat; /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
+    uint16_t bus_locks; /* how many more a guest may make whose bus locks are intercepted */
+    uint64_t spec_ctrl; /* the guest's own SPEC_CTRL, where it is virtualized; cpu->msr.spec_ctrl is the host's */
     uint64_t host_pat;              /* cpu->msr.pat at VMRUN */
     uint64_t host_cr0;              /* CR0 at VMRUN: hCR0.CD */
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */

@@ -135,7 +135,7 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define NESTED_SSS_ENABLE (UINT64_C(1) << 4)
 #define NESTED_ROGPT_ENABLE (UINT64_C(1) << 6)
 #define NESTED_TLBI_ENABLE (UINT64_C(1) << 7) /* INVLPGB and TLBSYNC in the guest */
-#define NESTED_OPTIONS UINT64_C(0x7e) /* also SEV, SEV-ES and VTE */
+#define NESTED_OPTIONS UINT64_C(0x7e)         /* also SEV, SEV-ES and VTE */
 #define NESTED_DEFINED (NESTED_OPTIONS | NESTED_TLBI_ENABLE)
 #define VIRT_LBR_ENABLE (UINT64_C(1) << 0)
 #define VIRT_DEFINED UINT64_C(0x0f) /* also VMLOAD and VMSAVE, IBS, PMC */

@@ -2,6 +2,7 @@
 #include <pacifica/pacifica.h>
 #include <stdio.h>
 
+#include "svm/lbr.h"
 #include "svm/rules.h"
 #include "svm/vintr.h"
 #include "svm/world.h"
@@ -13,6 +14,8 @@ static void save_guest(struct vcpu *cpu, uint8_t *vmcb)
     svm_store_guest(cpu, vmcb);
     if (svm->nested_paging)
         VMCB_SET(vmcb, G_PAT, svm->g_pat);
+    if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
+        VMCB_SET(vmcb, SPEC_CTRL, svm->spec_ctrl);
 }
 
 static void save_control(struct vcpu *cpu, uint8_t *vmcb)
@@ -61,6 +64,7 @@ void svm_leave_guest(struct svm_state *svm)
     svm->v_intr_masking = false;
     svm->tsc_offset = 0;
     svm->nested_paging = false;
+    svm->lbr = false;
     svm->inject.valid = false;
     memset(svm->intercept, 0, sizeof(svm->intercept));
 }
@@ -115,6 +119,13 @@ struct exit {
     uint64_t code, info1, info2, nrip;
 };
 
+/* APM vol 2, 15.14.5 "Bus Lock Threshold". */
+EMU_COLD static void save_bus_locks(struct vcpu *cpu, const struct svm_page *vmcb)
+{
+    VMCB_SET(vmcb->ptr, BUS_LOCK_COUNTER, cpu->svm->bus_locks);
+    svm_page_written(cpu, vmcb, VMCB_AT_BUS_LOCK_COUNTER, VMCB_AT_BUS_LOCK_COUNTER + 8);
+}
+
 static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
                        const struct exit *exit)
 {
@@ -126,6 +137,12 @@ static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     save_assists(svm, vmcb->ptr, exit->nrip);
     svm_page_written(cpu, vmcb, VMCB_AT_VINTR_CONTROL, VMCB_AT_AVIC_BACKING_PAGE);
     svm_page_written(cpu, vmcb, VMCB_AT_ES_SEL, VMCB_AT_DBGCTL);
+    if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
+        svm_page_written(cpu, vmcb, VMCB_AT_SPEC_CTRL, VMCB_AT_SPEC_CTRL + VMCB_BYTES_SPEC_CTRL);
+    if (EMU_UNLIKELY(svm->lbr))
+        svm_lbr_leave(cpu, vmcb, hsave);
+    if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
+        save_bus_locks(cpu, vmcb);
     note_guest(cpu, exit->nrip);
     cpu->delivering.valid = false;
     svm->exits++;

@@ -1,4 +1,5 @@
 /* VMRUN: save the host, check the VMCB, load the guest. APM vol 2, 15.5.1 "Basic Operation". */
+#include "svm/lbr.h"
 #include "svm/pause.h"
 #include "svm/rules.h"
 #include "svm/vintr.h"
@@ -40,7 +41,7 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
 }
 
 /* Intercept bits that the processor does not have count as 0: exception vectors 2 and 9, the traps of encrypted guests,
- * TLBSYNC and idle HLT without their CPUID bits, bus lock. */
+ * TLBSYNC, bus lock and idle HLT without their CPUID bits. */
 static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
 {
     svm->intercept[0] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_CR);
@@ -54,6 +55,8 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
         word5 |= 1u << (INTERCEPT_TLBSYNC & 31);
     if (svm->model.features & SVM_FEATURE_IDLE_HLT)
         word5 |= 1u << (INTERCEPT_IDLE_HLT & 31);
+    if (svm->model.features & SVM_FEATURE_BUS_LOCK)
+        word5 |= INTERCEPT_5_BUSLOCK;
     svm->intercept[5] = (uint32_t)VMCB_GET(vmcb, INTERCEPT_5) & word5;
 }
 
@@ -87,40 +90,62 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
 }
 
 /* Enables of what CPUID does not offer are ignored; whoever sets them should know. APM vol 2, appendix B. */
-#define NESTED_ABSENT UINT64_C(0x7e) /* SEV, SEV-ES, GMET, SSS, VTE, ROGPT; bit 7 by CPUID */
-#define VIRT_ABSENT UINT64_C(0x0f)   /* LBR, VMLOAD and VMSAVE, IBS, PMC */
-
-static uint64_t nested_absent(const struct svm_state *svm, const uint8_t *vmcb)
+static uint64_t bit_if(const struct svm_state *svm, uint32_t feature, uint64_t bit)
 {
-    bool tlbictl = svm->model.features & SVM_FEATURE_TLBICTL;
-    return VMCB_GET(vmcb, NESTED_CONTROL) & (NESTED_ABSENT | (tlbictl ? 0 : NESTED_TLBI_ENABLE));
+    return svm->model.features & feature ? bit : 0;
 }
 
-EMU_COLD static void tell_absent(struct vcpu *cpu, const uint8_t *vmcb)
+static uint64_t nested_offered(const struct svm_state *svm)
+{
+    return bit_if(svm, SVM_FEATURE_GMET, NESTED_GMET_ENABLE) |
+           bit_if(svm, SVM_FEATURE_ROGPT, NESTED_ROGPT_ENABLE) |
+           bit_if(svm, SVM_FEATURE_TLBICTL, NESTED_TLBI_ENABLE);
+}
+
+static uint64_t virt_offered(const struct svm_state *svm)
+{
+    return bit_if(svm, SVM_FEATURE_LBRV, VIRT_LBR_ENABLE);
+}
+
+EMU_COLD static void tell_absent(struct vcpu *cpu, uint64_t vintr, uint64_t nested, uint64_t virt)
 {
     cpu_guest_error(
         cpu,
         "VMRUN ignores enables that CPUID does not offer: %#llx of %s, %#llx of %s, %#llx of %s",
-        (unsigned long long)svm_vintr_absent(cpu->svm, VMCB_GET(vmcb, VINTR_CONTROL)),
-        vmcb_fields[VMCB_VINTR_CONTROL].name, (unsigned long long)nested_absent(cpu->svm, vmcb),
-        vmcb_fields[VMCB_NESTED_CONTROL].name,
-        (unsigned long long)(VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT),
+        (unsigned long long)vintr, vmcb_fields[VMCB_VINTR_CONTROL].name, (unsigned long long)nested,
+        vmcb_fields[VMCB_NESTED_CONTROL].name, (unsigned long long)virt,
         vmcb_fields[VMCB_VIRT_ENABLE].name);
+}
+
+/* The enables that few guests have, behind one test. */
+EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_t no_vintr)
+{
+    struct svm_state *svm = cpu->svm;
+    uint64_t nested = VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_DEFINED;
+    uint64_t virt = VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED;
+    uint64_t no_nested = nested & ~nested_offered(svm), no_virt = virt & ~virt_offered(svm);
+    if (no_vintr | no_nested | no_virt)
+        tell_absent(cpu, no_vintr, no_nested, no_virt);
+    nested &= ~no_nested;
+    virt &= ~no_virt;
+    svm->lbr = virt & VIRT_LBR_ENABLE;
+    svm->host_regime.gmet = nested & NESTED_GMET_ENABLE;
+    svm->host_regime.rogpt = nested & NESTED_ROGPT_ENABLE;
 }
 
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
-    uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL);
-    uint64_t vintr_absent = 0;
+    uint64_t vintr = VMCB_GET(vmcb, VINTR_CONTROL), vintr_absent = 0;
+    uint64_t nested = VMCB_GET(vmcb, NESTED_CONTROL);
+    bool tlbictl = svm->model.features & SVM_FEATURE_TLBICTL;
     if (EMU_UNLIKELY(vintr & VINTR_ENABLES)) {
         svm_load_vintr(svm, vintr);
         vintr_absent = svm_vintr_absent(svm, vintr);
     }
-    if (EMU_UNLIKELY(vintr_absent | nested_absent(svm, vmcb) |
-                     (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_ABSENT)))
-        tell_absent(cpu, vmcb);
     load_intercepts(svm, vmcb);
+    if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
+        svm->bus_locks = (uint16_t)VMCB_GET(vmcb, BUS_LOCK_COUNTER);
     if (EMU_UNLIKELY(svm->intercept[3] & 1u << (INTERCEPT_PAUSE & 31)))
         svm_load_pause(svm, vmcb);
     svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
@@ -133,11 +158,13 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
     svm->v_ign_tpr = vintr & VINTR_IGN_TPR;
     svm->v_intr_masking = vintr & VINTR_MASKING;
     svm->v_intr_vector = (uint8_t)(vintr >> VINTR_VECTOR_SHIFT);
-    svm->tlbi = !(svm->model.features & SVM_FEATURE_TLBICTL) ||
-                (VMCB_GET(vmcb, NESTED_CONTROL) & NESTED_TLBI_ENABLE);
+    svm->tlbi = !tlbictl || (nested & NESTED_TLBI_ENABLE);
     svm->nested_paging = np;
     if (np)
         load_nested(cpu, vmcb);
+    if (EMU_UNLIKELY(vintr_absent | (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
+                     (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED)))
+        load_options(cpu, vmcb, vintr_absent);
     load_injection(svm, vmcb);
 }
 
@@ -249,6 +276,10 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     svm->host_if = cpu->rflags & FLAG_IF;
     load_control(cpu, page, np);
     load_guest(cpu, page);
+    if (EMU_UNLIKELY(svm->lbr))
+        svm_lbr_enter(cpu, page, hsave);
+    if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
+        svm->spec_ctrl = VMCB_GET(page, SPEC_CTRL) & svm->model.spec_ctrl_valid;
     svm->guest = true;
     if (EMU_UNLIKELY(svm->last_tlb_control))
         flush_tlb(cpu, svm->last_tlb_control);

@@ -34,6 +34,8 @@ static inline void svm_page_written(struct vcpu *cpu, const struct svm_page *pag
         svm_page_write_back(cpu, page, from, to);
 }
 
+#define INTERCEPT_5_BUSLOCK (1u << (INTERCEPT_BUSLOCK & 31))
+
 /* The four PDPTEs of legacy PAE that CR3 points to, for the rule that checks them. */
 void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4]);
 

@@ -21,6 +21,7 @@ struct svm_model control_svm_model(const struct vcpu *cpu)
     return (struct svm_model){
         .cr4_valid = control_cr4_valid(cpu),
         .efer_valid = control_efer_valid(cpu),
+        .spec_ctrl_valid = msr_spec_ctrl_valid(cpu),
         .features = svm[CPUID_EDX],
         .maxphyaddr = cpu->model->address_bits,
         .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,

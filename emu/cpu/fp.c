@@ -1,8 +1,10 @@
-/* What keeps floating-point and vector instructions from use. APM vol 2, 8.2.7 "#UD", 8.2.8 "#NM", 8.2.16 "#MF". */
+/* What keeps floating-point and vector instructions from use, and who counts locks. APM vol 2, 8.2.7 "#UD", 8.2.8 "#NM", 8.2.16
+ * "#MF". */
 #include "emu/cpu/fp.h"
 
 #include "emu/cpu/msr.h"
 #include "emu/cpu/raise.h"
+#include "emu/insn/lock.h"
 #include "svm/svm.h"
 
 static bool avx_enabled(const struct vcpu *cpu)
@@ -25,8 +27,12 @@ static bool undefined(const struct vcpu *cpu, uint8_t need)
 enum step fp_unready(struct vcpu *cpu, const struct insn *in)
 {
     cpu_update_fp(cpu);
+    if (!svm_intercepts(cpu, INTERCEPT_BUSLOCK))
+        cpu->ready |= READY_LOCK;
     if (!(in->need & ~cpu->ready))
         return in->body(cpu, in);
+    if (in->need & READY_LOCK)
+        return insn_locked(cpu, in);
     if (undefined(cpu, in->need))
         return cpu_raise(cpu, EXC_UD);
     bool em_counts = in->need & (READY_X87 | READY_CONTROL);

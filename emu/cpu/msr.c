@@ -38,7 +38,7 @@ static uint64_t bit_if(const struct vcpu *cpu, enum cpu_feature feature, uint64_
 }
 
 /* APM vol 2, 3.2.9 "Speculation Control MSRs". There is no speculation: the bits are kept, and a barrier is nothing. */
-static uint64_t spec_ctrl_bits(const struct vcpu *cpu)
+uint64_t msr_spec_ctrl_valid(const struct vcpu *cpu)
 {
     return bit_if(cpu, CPU_FEATURE_IBRS, SPEC_CTRL_IBRS) |
            bit_if(cpu, CPU_FEATURE_STIBP, SPEC_CTRL_STIBP) |
@@ -56,7 +56,7 @@ static uint64_t pred_cmd_bits(const struct vcpu *cpu)
 uint64_t msr_mask(const struct vcpu *cpu, const struct msr_info *row)
 {
     switch (row->kind) {
-    case MSR_SPEC_CTRL: return spec_ctrl_bits(cpu);
+    case MSR_SPEC_CTRL: return msr_spec_ctrl_valid(cpu);
     case MSR_PRED_CMD: return pred_cmd_bits(cpu);
     case MSR_EFER: return control_efer_valid(cpu);
     default: break;
@@ -136,9 +136,18 @@ static uint64_t tsc_unscaled(const struct vcpu *cpu)
     return clock_now_ns(cpu->clock) + cpu->msr.tsc_offset;
 }
 
+/* What a guest reads of a counter that TSC_RATIO scales. APM vol 2, 15.30.5 "TSC Ratio MSR (C000_0104h)". */
+static uint64_t scaled_for_guest(const struct vcpu *cpu, uint64_t count)
+{
+    if (!cpu->svm->guest || EMU_LIKELY(cpu->msr.tsc_ratio == TSC_RATIO_ONE))
+        return count;
+    return (uint64_t)((emu_u128)count * cpu->msr.tsc_ratio >> 32);
+}
+
 uint64_t msr_tsc(const struct vcpu *cpu)
 {
-    return tsc_unscaled(cpu) + (cpu->svm->guest ? cpu->svm->tsc_offset : 0);
+    uint64_t tsc = scaled_for_guest(cpu, tsc_unscaled(cpu));
+    return tsc + (cpu->svm->guest ? cpu->svm->tsc_offset : 0);
 }
 
 /* MSR 6E0h compares with the TSC as the host has it: TSC_OFFSET is for reads only. The controller wants virtual time. */
@@ -202,6 +211,21 @@ static enum perf_clock perf_clock_of(uint32_t number)
 
 /* --- reading --- */
 
+/* MPERF and its read-only copy are scaled as the TSC is, APERF and IRPERF are not. CHOICE: RDPRU is not, since the manual names
+ * RDMSR alone. */
+static uint64_t read_perf_clock(struct vcpu *cpu, enum perf_clock which)
+{
+    uint64_t count = perf_clock(cpu, which);
+    return which == PERF_MPERF ? scaled_for_guest(cpu, count) : count;
+}
+
+/* The guest's own SPEC_CTRL. APM vol 2, 15.37.1 "SPEC_CTRL Virtualization". */
+static uint64_t *spec_ctrl_place(struct vcpu *cpu)
+{
+    bool own = cpu->svm->guest && (cpu->svm->model.features & SVM_FEATURE_SPEC_CTRL);
+    return own ? &cpu->svm->spec_ctrl : &cpu->msr.spec_ctrl;
+}
+
 /* The guest's own PAT with nested paging. APM vol 2, 15.25.8 "Combining Memory Types, MTRRs". */
 static uint64_t *pat_place(struct vcpu *cpu)
 {
@@ -254,9 +278,10 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_PATCH_LEVEL: *value = cpu->model->patch_level; break;
     case MSR_PERF: *value = read_perf(cpu, number); break;
     case MSR_PERF_CLOCK:
-    case MSR_PERF_CLOCK_RO: *value = perf_clock(cpu, perf_clock_of(number)); break;
+    case MSR_PERF_CLOCK_RO: *value = read_perf_clock(cpu, perf_clock_of(number)); break;
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
     case MSR_PAT: *value = *pat_place(cpu); break;
+    case MSR_SPEC_CTRL: *value = *spec_ctrl_place(cpu); break;
     case MSR_CPUID_OVERRIDE:
         *value = cpuid_true_words(cpu, number - row->number) ^ *place(cpu, row, number);
         break;
@@ -440,7 +465,9 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
         return false;
     if (!is_stored(row->kind))
         return true;
-    uint64_t *to = row->kind == MSR_PAT ? pat_place(cpu) : place(cpu, row, number);
+    uint64_t *to = row->kind == MSR_PAT         ? pat_place(cpu)
+                   : row->kind == MSR_SPEC_CTRL ? spec_ctrl_place(cpu)
+                                                : place(cpu, row, number);
     *to = row->kind == MSR_LENIENT
               ? (value & msr_mask(cpu, row)) | (row->reset & ~msr_mask(cpu, row))
               : value;

@@ -58,6 +58,8 @@ enum msr_kind {
 #define PRED_CMD_IBPB (1u << 0)
 #define PRED_CMD_SBPB (1u << 7)
 
+#define TSC_RATIO_ONE (UINT64_C(1) << 32)
+
 struct msr_info {
     uint32_t number, count;
     const char *name;
@@ -84,7 +86,10 @@ void msr_reset(struct vcpu *cpu);
 EMU_MUST_USE enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value);
 EMU_MUST_USE enum step msr_write(struct vcpu *cpu, uint32_t number, uint64_t value);
 
-/* The time stamp counter as RDTSC reads it, with TSC_OFFSET in a guest. */
+/* The time stamp counter as RDTSC reads it, in a guest with TSC_RATIO and TSC_OFFSET. */
 uint64_t msr_tsc(const struct vcpu *cpu);
+
+/* The bits of SPEC_CTRL that the model has. */
+uint64_t msr_spec_ctrl_valid(const struct vcpu *cpu);
 
 #endif

@@ -55,7 +55,7 @@ void cpu_update_fp(struct vcpu *cpu)
     const struct cpu_regs *regs = &cpu->regs;
     const uint64_t avx = XCR0_SSE | XCR0_AVX;
     bool ts = regs->cr0 & CR0_TS, em = regs->cr0 & CR0_EM;
-    uint8_t ready = 0;
+    uint8_t ready = cpu->ready & READY_LOCK;
     if (!em && !ts)
         ready |= READY_CONTROL | (cpu->x87.fsw & FSW_ES ? 0 : READY_X87 | READY_MMX) |
                  (regs->cr4 & CR4_OSFXSR ? READY_SSE : 0);

@@ -307,7 +307,7 @@ struct cpu_msrs {
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, tsc_aux, tsc_offset; /* tsc_offset: WRMSR TSC and TSC_ADJUST, not SVM's */
-    uint64_t xss;
+    uint64_t xss, tsc_ratio;
     uint64_t tsc_adjust, misc_enable, mtrr_def, mtrr_fix[11], mtrr_phys[16];
     uint64_t vm_cr, vm_hsave_pa, debugctl, syscfg, hwcr, mcg_status, bios_sign, spec_ctrl;
     uint64_t virt_spec_ctrl, prefetch_ctl, cstate_cfg;
@@ -387,7 +387,8 @@ enum fp_ready {
     READY_CONTROL = 2, /* x87 without waiting (FNINIT, FNSTSW, ...): CR0.EM = TS = 0 */
     READY_MMX = 4,     /* as READY_X87 */
     READY_SSE = 8,     /* CR0.EM = TS = 0, CR4.OSFXSR = 1 */
-    READY_AVX = 16     /* CR4.OSXSAVE = 1, XCR0[2:1] = 11b, protected mode, CR0.TS = 0 */
+    READY_AVX = 16,    /* CR4.OSXSAVE = 1, XCR0[2:1] = 11b, protected mode, CR0.TS = 0 */
+    READY_LOCK = 32    /* no integers that lock memory have to be counted: see emu/insn/lock.c */
 };
 
 /* Who counts, derived from the registers: emu/cpu/perf.h. Bit n: counter n. */

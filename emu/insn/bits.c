@@ -1,7 +1,7 @@
 /* Bit tests, bit scans, counts, CRC32. APM vol 3, chapter 3.
  * CHOICE: undefined flags as measured on Zen 4: bit tests change CF only; BSF, BSR set ZF and PF, clear the rest;
  * LZCNT, TZCNT keep OF. */
-#include "emu/insn/insn.h"
+#include "emu/insn/lock.h"
 
 #include <Zydis/Mnemonic.h>
 
@@ -9,7 +9,7 @@
 
 /* The offset of the operand-sized unit that holds a bit. A register offset is signed and reaches past the operand;
  * an immediate is taken modulo the width. */
-static uint64_t bit_unit(const struct vcpu *cpu, const struct insn *in, uint64_t bit)
+uint64_t bit_unit(const struct vcpu *cpu, const struct insn *in, uint64_t bit)
 {
     uint64_t off = mem_offset(cpu, in);
     unsigned size = in->op[0].size;

@@ -1,6 +1,6 @@
 /* The instruction table, laid out by Zydis mnemonic, and what instruction sets need. */
 #include "emu/cpu/cpuid.h"
-#include "emu/insn/insn.h"
+#include "emu/insn/lock.h"
 
 #include <Zydis/Zydis.h>
 
@@ -52,6 +52,8 @@ bool isa_offered(const struct vcpu *cpu, const struct insn *in)
 
 uint8_t isa_need(const struct insn *in)
 {
+    if (lock_is_implied_or_said(in))
+        return READY_LOCK;
     uint8_t kinds = 0, need = isas[in->isa_set].need;
     for (unsigned i = 0; i < in->count; i++)
         kinds |= (uint8_t)(in->op[i].kind == OPERAND_VECTOR ? READY_SSE

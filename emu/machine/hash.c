@@ -128,7 +128,8 @@ static void mix_msrs(const struct mixer *mixer, const struct cpu_msrs *msr)
 static void mix_nested(const struct mixer *mixer, const struct walk_regime *regime)
 {
     mix(mixer, (uint64_t)regime->mode | (uint64_t)regime->nxe << 8 | (uint64_t)regime->smep << 9 |
-                   (uint64_t)regime->pse << 10);
+                   (uint64_t)regime->pse << 10 | (uint64_t)regime->gmet << 11 |
+                   (uint64_t)regime->rogpt << 12);
 }
 
 /* A guest that SMM has interrupted. */
@@ -142,7 +143,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
                    (uint64_t)guest->host_if << 4 | (uint64_t)guest->cpl << 5 |
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
-                   (uint64_t)guest->asid << 32);
+                   (uint64_t)guest->asid << 32 | (uint64_t)guest->lbr << 48);
     mix(mixer, guest->v_ctl);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
@@ -153,6 +154,8 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
     mix(mixer, guest->n_cr3);
     mix(mixer, guest->g_pat);
     mix(mixer, guest->host_pat);
+    mix(mixer, guest->spec_ctrl);
+    mix(mixer, guest->bus_locks);
     if (guest->nested_paging)
         mix_nested(mixer, &guest->host_regime);
 }
@@ -180,7 +183,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)svm->v_ign_tpr << 5 | (uint64_t)svm->host_if << 6 |
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
-                   (uint64_t)svm->asid << 32);
+                   (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48);
     mix(mixer, svm->v_ctl);
     mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)
@@ -192,6 +195,8 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
     mix(mixer, svm->n_cr3);
     mix(mixer, svm->g_pat);
     mix(mixer, svm->host_pat);
+    mix(mixer, svm->spec_ctrl);
+    mix(mixer, svm->bus_locks);
     mix(mixer, svm->vmruns);
     mix(mixer, svm->exits);
     mix_event(mixer, &svm->inject);

@@ -24,6 +24,13 @@ static const struct value guest_values[] = {
     { VMCB_RAX, 0xfedcba9876543210 },
     { VMCB_CR2, 0x8765432112345678 },
     { VMCB_G_PAT, 0x0001040506070006 },
+    { VMCB_VIRT_ENABLE, VIRT_LBR_ENABLE },
+    { VMCB_DBGCTL, 2 },
+    { VMCB_BR_FROM, 0x1212121212121212 },
+    { VMCB_BR_TO, 0x3434343434343434 },
+    { VMCB_LASTEXCPFROM, 0x5656565656565656 },
+    { VMCB_LASTEXCPTO, 0x7878787878787878 },
+    { VMCB_SPEC_CTRL, 0x86 },
 };
 #define GUEST_VALUES (sizeof(guest_values) / sizeof(guest_values[0]))
 
@@ -579,7 +586,8 @@ END_TEST
 START_TEST(vmrun_tells_of_enables_that_do_not_exist)
 {
     struct world *w = world_new();
-    w->cpu->svm->model.features &= ~(SVM_FEATURE_VGIF | SVM_FEATURE_VNMI);
+    w->cpu->svm->model.features &= ~(SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_LBRV |
+                                     SVM_FEATURE_GMET | SVM_FEATURE_ROGPT);
     world_enter(w);
     ck_assert_uint_eq(w->errors, 0);
     world_exit(w, VMEXIT_VMMCALL);
