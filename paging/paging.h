@@ -22,6 +22,9 @@ struct walk_result walk(struct memory *memory, const struct walk_regime *regime,
 struct walk_result walk_explain(struct memory *memory, const struct walk_regime *regime,
                                 uint64_t la, struct access access, struct walk_log *log);
 
+/* The reserved bits that are set in an entry of such a walk; `regime` is that of the entry's own tables. */
+uint64_t walk_reserved(const struct walk_regime *regime, const struct walk_step *step);
+
 /* The translation the hardware would use: architectural TLB, then a walk that fills it. `la` must
  * be canonical already. Changes: TLB content, counters, A/D bits. */
 struct walk_result paging_translate(struct paging *paging, const struct walk_regime *regime,

@@ -271,3 +271,24 @@ struct walk_result walk_explain(struct memory *memory, const struct walk_regime 
     log->count = 0;
     return walk_full(&w, regime, la, access);
 }
+
+uint64_t walk_reserved(const struct walk_regime *regime, const struct walk_step *step)
+{
+    uint64_t common = beyond_physical(regime) | (regime->nxe ? 0 : ENTRY_NX);
+    bool large = step->level == 2 && regime->pse && (step->entry & ENTRY_PS);
+
+    switch (regime->mode) {
+    case WALK_PAE:
+        if (step->level == 3)
+            return step->entry & (0x1e6 | ~0ull << regime->maxphyaddr);
+        common |= 0x7ffull << 52;
+        break;
+    case WALK_32:
+        return large ? step->entry & (1ull << 21 | (beyond_physical(regime) >> 32 & 0xff) << 13)
+                     : 0;
+    case WALK_4LEVEL:
+    case WALK_5LEVEL: break;
+    case WALK_NONE: return 0;
+    }
+    return step->entry & reserved_bits(regime, common, step->level, step->entry);
+}

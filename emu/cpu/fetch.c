@@ -14,7 +14,7 @@ static enum step translate_fetch(struct vcpu *cpu, uint64_t la, uint64_t *spa)
         return STEP_NEXT;
     }
     enum step step = walk.status == WALK_FAULT ? cpu_raise_page_fault(cpu, la, walk.code)
-                                               : cpu_raise_npf(cpu, walk.info1, walk.gpa);
+                                               : cpu_raise_npf(cpu, la, walk.info1, walk.gpa);
     cpu->raised.fetch = true;
     return step;
 }

@@ -185,7 +185,7 @@ static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access acc
     if (EMU_UNLIKELY(res.status == WALK_FAULT))
         return cpu_raise_page_fault(cpu, la, res.code);
     if (EMU_UNLIKELY(res.status == WALK_NPF))
-        return cpu_raise_npf(cpu, res.info1, res.gpa);
+        return cpu_raise_npf(cpu, la, res.info1, res.gpa);
     *spa = res.spa;
     return STEP_NEXT;
 }

@@ -50,9 +50,9 @@ enum step cpu_raise_soft(struct vcpu *cpu, enum event_type type, uint8_t vector,
     return STEP_RAISED;
 }
 
-enum step cpu_raise_npf(struct vcpu *cpu, uint64_t info1, uint64_t info2)
+enum step cpu_raise_npf(struct vcpu *cpu, uint64_t la, uint64_t info1, uint64_t info2)
 {
-    cpu->raised = (struct raised){ .npf = true, .info1 = info1, .info2 = info2 };
+    cpu->raised = (struct raised){ .npf = true, .cr2 = la, .info1 = info1, .info2 = info2 };
     return STEP_RAISED;
 }
 

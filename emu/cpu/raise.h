@@ -16,8 +16,9 @@ EMU_MUST_USE enum step cpu_raise_debug(struct vcpu *cpu, uint64_t dr6_bits);
 EMU_MUST_USE enum step cpu_raise_soft(struct vcpu *cpu, enum event_type type, uint8_t vector,
                                       uint8_t insn_len);
 
-/* A nested page fault: #VMEXIT(NPF) with these EXITINFO words. */
-EMU_MUST_USE enum step cpu_raise_npf(struct vcpu *cpu, uint64_t info1, uint64_t info2);
+/* A nested page fault: #VMEXIT(NPF) with these EXITINFO words. `la` is the linear address of the access, which only
+ * explanations look at. */
+EMU_MUST_USE enum step cpu_raise_npf(struct vcpu *cpu, uint64_t la, uint64_t info1, uint64_t info2);
 
 /* Not emulated: the machine stops with a diagnostic naming the feature and manual section. */
 EMU_MUST_USE enum step cpu_stop_unimplemented(struct vcpu *cpu, const char *feature);

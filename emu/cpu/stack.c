@@ -14,7 +14,7 @@ enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool superv
         if (walked.status == WALK_FAULT)
             return cpu_raise_page_fault(cpu, at, walked.code);
         if (walked.status == WALK_NPF)
-            return cpu_raise_npf(cpu, walked.info1, walked.gpa);
+            return cpu_raise_npf(cpu, at, walked.info1, walked.gpa);
         done += 0x1000 - (at & 0xfff);
     }
     return STEP_NEXT;

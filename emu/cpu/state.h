@@ -215,7 +215,7 @@ struct event {
 struct raised {
     bool npf; /* a nested page fault: info1, info2 below; else the event */
     struct event event;
-    uint64_t cr2; /* #PF only: written to CR2 when the exception is delivered */
+    uint64_t cr2; /* #PF: written to CR2 when it is delivered; nested page fault: for explanations */
     uint64_t dr6; /* #DB only: bits to set in DR6 */
     uint64_t info1, info2;
     bool fetch; /* #PF or nested page fault of an instruction fetch, whatever its code can say */

@@ -1,6 +1,7 @@
 /* `info walk ADDR`: both dimensions of a translation, every entry with its address, value, meaning, and the memory type
  * by which the processor reads it. */
 #include "emu/debug/info_priv.h"
+#include "emu/debug/walk_words.h"
 
 #include "emu/base/diag.h"
 
@@ -8,11 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define ENTRY_P 0x001u
-#define ENTRY_PS 0x080u
-#define TABLE_BITS UINT64_C(0x000ffffffffff000)
 
 /* What is known while the entries are told in order. */
 struct telling {
@@ -22,64 +18,8 @@ struct telling {
     unsigned index, nested_index; /* PAT indices for the next table of each dimension */
 };
 
-/* PCD and PWT alone choose among the first four fields for a table. APM vol 2, 7.8.4 "PAT Accesses". */
-static unsigned table_index(uint64_t entry)
-{
-    return entry >> 3 & 3;
-}
-
-static bool is_leaf(const struct walk_regime *regime, const struct walk_step *step)
-{
-    if (step->level == 1)
-        return true;
-    if (!(step->entry & ENTRY_PS) || step->level > 3)
-        return false;
-    if (regime->mode == WALK_32)
-        return regime->pse;
-    return step->level == 2 || regime->mode != WALK_PAE;
-}
-
-static unsigned leaf_index(const struct walk_step *step)
-{
-    unsigned pat = (unsigned)(step->entry >> (step->level == 1 ? 7 : 12)) & 1;
-    return pat << 2 | table_index(step->entry);
-}
-
-/* "P W U A D ..." and where it leads. */
-static void describe(char *text, size_t size, const struct walk_regime *regime,
-                     const struct walk_step *step)
-{
-    static const char *const names[] = { "P", "W", "U", "PWT", "PCD", "A" };
-    bool leaf = is_leaf(regime, step);
-    size_t used = 0;
-    text[0] = '\0';
-    if (!(step->entry & ENTRY_P)) {
-        (void)snprintf(text, size, "not present");
-        return;
-    }
-    for (unsigned i = 0; i < 6 && used < size; i++)
-        if (step->entry >> i & 1)
-            used += (size_t)snprintf(text + used, size - used, "%s ", names[i]);
-    bool large = leaf && step->level > 1, key = leaf && regime->mode >= WALK_4LEVEL;
-    if (used < size)
-        (void)snprintf(text + used, size - used, "%s%s%s%s%s",
-                       leaf && (step->entry & 0x40) ? "D " : "", large ? "PS " : "",
-                       leaf && (leaf_index(step) & 4) ? "PAT " : "",
-                       leaf && (step->entry & 0x100) ? "G " : "", step->entry >> 63 ? "NX " : "");
-    used = strlen(text);
-    if (key && regime->pke)
-        (void)snprintf(text + used, size - used, "key %u ", (unsigned)(step->entry >> 59) & 15);
-    used = strlen(text);
-    if (!leaf)
-        (void)snprintf(text + used, size - used, "-> %" PRIx64, step->entry & TABLE_BITS);
-    else
-        (void)snprintf(text + used, size - used, "%s page",
-                       info_page_name(info_entry_bytes(regime->mode, step->level)));
-}
-
 static void put_step(struct telling *t, const struct walk_step *step)
 {
-    static const char *const names[] = { "", "PTE", "PDE", "PDPE", "PML4E", "PML5E" };
     const struct walk_regime *nested = t->regime->nested;
     bool second = nested && !step->guest; /* an entry of the nested tables */
     const struct walk_regime *regime = second ? nested : t->regime;
@@ -88,18 +28,19 @@ static void put_step(struct telling *t, const struct walk_step *step)
     enum memory_type type;
     if (second) {
         if (step->level == top)
-            t->nested_index = table_index(nested->root);
+            t->nested_index = walk_table_index(nested->root);
         type = memtype_at(t->cpu, MEMTYPE_UNPAGED, t->nested_index, step->spa);
     } else {
         type = memtype_at(t->cpu, t->index, t->nested_index, step->spa);
         if (step->guest)
             (void)snprintf(where, sizeof(where), "at gpa %012" PRIx64 ", ", step->address);
     }
-    describe(meaning, sizeof(meaning), regime, step);
+    walk_entry_words(meaning, sizeof(meaning), regime, step);
     output_put(t->output, "%s%-5s %s%012" PRIx64 " (%s) = %016" PRIx64 ": %s\n",
-               second ? "    nested " : "", names[step->level], where, step->spa,
+               second ? "    nested " : "", walk_level_name(step->level), where, step->spa,
                memtype_name(type), step->entry, meaning);
-    unsigned next = is_leaf(regime, step) ? leaf_index(step) : table_index(step->entry);
+    unsigned next =
+        walk_is_leaf(regime, step) ? walk_leaf_index(step) : walk_table_index(step->entry);
     if (second)
         t->nested_index = next;
     else
@@ -160,7 +101,7 @@ enum pacifica_status info_walk(struct vcpu *cpu, const char *argument,
         return diag_set(diag, PACIFICA_EUSAGE, argument, "as 0x1000", "no linear address");
     const struct walk_regime regime = info_regime(cpu);
     struct telling t = { .cpu = cpu, .regime = &regime, .output = output };
-    t.index = regime.mode == WALK_NONE ? MEMTYPE_UNPAGED : table_index(regime.root);
+    t.index = regime.mode == WALK_NONE ? MEMTYPE_UNPAGED : walk_table_index(regime.root);
     if (regime.mode < WALK_4LEVEL)
         la = (uint32_t)la;
     output_put(output, "linear %016" PRIx64 ", %s paging, CR3 %" PRIx64 ", ASID %u%s\n", la,

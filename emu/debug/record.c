@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Room for the longest end of a line: `,"cut":true}` and the line feed. */
+/* Room for the longest end of a line: `],"cut":true}` and the line feed. */
 #define RECORD_RESERVE 16
 
 static bool json(const struct record *record)
@@ -82,6 +82,7 @@ void record_begin(struct record *record, enum pacifica_trace_format format, cons
 {
     record->format = format;
     record->cut = false;
+    record->listing = false;
     record->used = 0;
     (void)append(record, json(record) ? "{\"event\":\"%s\"" : "%s", event);
 }
@@ -139,11 +140,28 @@ void record_note(struct record *record, const char *note)
     settle(record, before, opened && append_chars(record, note) && close_text(record));
 }
 
+bool record_change(struct record *record, const char *field, const char *before, const char *after)
+{
+    size_t used = record->used;
+    bool first = !record->listing, fits;
+    if (json(record))
+        fits = append(record, "%s{\"field\":\"%s\",\"old\":\"%s\",\"new\":\"%s\"}",
+                      first ? ",\"changes\":[" : ",", field, before, after);
+    else
+        fits = append(record, "%s %s %s -> %s", first ? ":" : ",", field, before, after);
+    if (fits)
+        record->listing = true;
+    else
+        record->used = used;
+    return fits;
+}
+
 void record_end(struct record *record, const struct pacifica_output *output)
 {
     const char *end = json(record) ? (record->cut ? ",\"cut\":true}\n" : "}\n")
                                    : (record->cut ? " (cut)\n" : "\n");
-    size_t length = (size_t)snprintf(record->line + record->used, RECORD_RESERVE, "%s", end);
+    size_t length = (size_t)snprintf(record->line + record->used, RECORD_RESERVE, "%s%s",
+                                     record->listing && json(record) ? "]" : "", end);
     if (output->write)
         output->write(output->self, record->line, record->used + length);
 }

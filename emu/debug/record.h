@@ -13,6 +13,7 @@
 struct record {
     enum pacifica_trace_format format;
     bool cut;
+    bool listing; /* a list of changes was begun */
     size_t used;
     char line[RECORD_BYTES];
 };
@@ -33,6 +34,10 @@ void record_cs_rip(struct record *record, uint16_t cs, uint64_t rip);
 
 /* Add an explanation in words: the JSON member "note"; in text behind a colon. To be added last. */
 void record_note(struct record *record, const char *note);
+
+/* Add a change to a list of them, which is the last member: {"field":...,"old":...,"new":...} of the JSON member "changes"; in
+ * text FIELD OLD -> NEW behind a colon. false: it does not fit; the line is as before, and a further one may take it. */
+bool record_change(struct record *record, const char *field, const char *before, const char *after);
 
 /* Finish the line and hand it over. */
 void record_end(struct record *record, const struct pacifica_output *output);

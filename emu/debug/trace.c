@@ -17,7 +17,7 @@ static const struct trace_row {
 } trace_rows[TRACE_EVENTS] = {
     [TRACE_SVM] = { "svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT,
                     "exit codes by name or number, VMRUN",
-                    "each VMRUN and #VMEXIT, with the rule behind VMEXIT_INVALID" },
+                    "each VMRUN and #VMEXIT, with all that stands behind it" },
     [TRACE_NPT] = { "npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault" },
     [TRACE_TLB] = { "tlb", 1u << PROBE_TLB, "ASIDs", "fills, evictions and flushes of the TLB" },
     [TRACE_INT] = { "int", 1u << PROBE_EXCEPTION, "vectors",
@@ -219,7 +219,7 @@ enum pacifica_status trace_new(struct probes *probes, struct vcpu *cpu,
     enum pacifica_status status = choose_all(trace, options->events ? options->events : "", diag);
     if (status != PACIFICA_OK)
         goto fail;
-    if (trace->events & (1u << TRACE_IN_ASM | 1u << TRACE_EXEC)) {
+    if (trace->events & (1u << TRACE_SVM | 1u << TRACE_IN_ASM | 1u << TRACE_EXEC)) {
         trace->disasm = disasm_new();
         if (!trace->disasm) {
             status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a disassembler");
@@ -242,6 +242,8 @@ void trace_free(struct pacifica_trace *trace)
         return;
     probes_detach(trace->probes, &trace->client);
     disasm_free(trace->disasm);
+    for (unsigned i = 0; i < VCPUS_MAX; i++)
+        free(trace->vmcb[i]);
     free(trace);
 }
 

@@ -57,19 +57,18 @@ void trace_block(struct pacifica_trace *trace, const struct probe_event *event)
     }
 }
 
-/* Read code at a linear address without any effect: no TLB entry, no A bit, no MMIO. Returns how many bytes. */
-static size_t peek_code(struct vcpu *cpu, uint64_t la, uint8_t *bytes, size_t size)
+size_t trace_peek(struct memory *memory, const struct walk_regime *regime, uint64_t la,
+                  uint8_t *bytes, size_t size)
 {
     size_t done = 0;
     while (done < size) {
         uint64_t at = la + done;
         struct walk_result result =
-            walk(cpu->memory, mem_regime(cpu), at, (struct access){ .kind = ACCESS_EXEC }, false);
+            walk(memory, regime, at, (struct access){ .kind = ACCESS_EXEC }, false);
         size_t part = 4096 - (at & 4095);
         if (part > size - done)
             part = size - done;
-        const uint8_t *ptr =
-            result.status == WALK_OK ? code_bytes(cpu->memory, result.spa, part) : NULL;
+        const uint8_t *ptr = result.status == WALK_OK ? code_bytes(memory, result.spa, part) : NULL;
         if (!ptr)
             break;
         memcpy(bytes + done, ptr, part);
@@ -83,6 +82,7 @@ void trace_insn(struct pacifica_trace *trace, const struct probe_event *event)
     if (!trace_wants(trace, TRACE_EXEC, event->a))
         return;
     uint8_t bytes[INSN_BYTES];
-    size_t size = peek_code(event->cpu, event->a, bytes, sizeof(bytes));
+    struct vcpu *cpu = event->cpu;
+    size_t size = trace_peek(cpu->memory, mem_regime(cpu), event->a, bytes, sizeof(bytes));
     (void)trace_code(trace, "exec", event, event->a, bytes, size);
 }

@@ -42,9 +42,19 @@ static void put_guest(struct pacifica_trace *trace, const struct svm_state *svm)
     record_cs_rip(&trace->record, svm->last_cs, svm->last_rip);
 }
 
+/* EVENTINJ or EXITINTINFO in words. */
+static void put_event(struct pacifica_trace *trace, const char *name, uint64_t word)
+{
+    char words[64];
+    (void)svm_describe_event(words, sizeof(words), word);
+    record_text(&trace->record, name, words);
+}
+
 void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
 {
     const struct svm_state *svm = event->cpu->svm;
+    if (trace->events >> TRACE_SVM & 1)
+        trace_keep_vmcb(trace, event->cpu);
     if (!trace_wants(trace, TRACE_SVM, TRACE_NUMBER_VMRUN))
         return;
     trace_begin(trace, "vmrun", event);
@@ -54,8 +64,10 @@ void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
     record_hex(&trace->record, "cr3", svm->last_cr3);
     if (svm->last_tlb_control)
         record_hex(&trace->record, "tlb_control", svm->last_tlb_control);
-    if (svm->last_eventinj & EVENTINJ_V)
+    if (svm->last_eventinj & EVENTINJ_V) {
         record_hex(&trace->record, "eventinj", svm->last_eventinj);
+        put_event(trace, "injects", svm->last_eventinj);
+    }
     trace_end(trace);
 }
 
@@ -122,14 +134,19 @@ static void put_exit(struct pacifica_trace *trace, const struct probe_event *eve
     record_hex(&trace->record, "code", event->a);
     record_hex(&trace->record, "info1", event->b);
     record_hex(&trace->record, "info2", event->c);
-    if (svm->last_exitintinfo & EVENTINJ_V)
+    if (svm->last_exitintinfo & EVENTINJ_V) {
         record_hex(&trace->record, "exitintinfo", svm->last_exitintinfo);
+        put_event(trace, "delivering", svm->last_exitintinfo);
+    }
     if (svm->last_nrip)
         record_hex(&trace->record, "nrip", svm->last_nrip);
-    if (invalid)
+    trace_put_cause(trace, event);
+    if (invalid) {
+        record_dec(&trace->record, "rules", svm->invalid_count);
         put_rule(trace, &svm->invalid);
-    else
+    } else {
         put_words(trace, event);
+    }
     trace_end(trace);
     if (invalid)
         put_further_rules(trace, event);
@@ -147,8 +164,14 @@ static void put_npf(struct pacifica_trace *trace, const struct probe_event *even
 
 void trace_vmexit(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    if (trace_wants(trace, TRACE_SVM, event->a))
+    bool svm = trace_wants(trace, TRACE_SVM, event->a);
+    bool npf = event->a == VMEXIT_NPF && trace_wants(trace, TRACE_NPT, event->c);
+    if (svm)
         put_exit(trace, event);
-    if (event->a == VMEXIT_NPF && trace_wants(trace, TRACE_NPT, event->c))
+    if (npf)
         put_npf(trace, event);
+    if (event->a == VMEXIT_NPF && (svm || npf))
+        trace_put_walk(trace, event);
+    if (svm)
+        trace_put_changes(trace, event);
 }

@@ -263,7 +263,7 @@ WITH_KIT(npf_exits_with_its_info_and_bytes)
     const char code[] = "\x48\x8b\x00\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b";
     memcpy(memory_ptr(k->memory, CODE_SPA, 15), code, 15);
     kit_guest(k);
-    ck_assert_int_eq(cpu_raise_npf(k->cpu, NPF_FINAL | PF_US, 0xfee00300), STEP_RAISED);
+    ck_assert_int_eq(cpu_raise_npf(k->cpu, 0, NPF_FINAL | PF_US, 0xfee00300), STEP_RAISED);
     kit_exited(k, event_raised(k->cpu), VMEXIT_NPF, NPF_FINAL | PF_US, 0xfee00300, 0);
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 15);
     ck_assert_mem_eq(k->vmcb + VMCB_AT_INSN_BYTES, code, 15);
@@ -272,7 +272,7 @@ WITH_KIT(npf_exits_with_its_info_and_bytes)
 WITH_KIT(fetch_faults_have_no_bytes)
 {
     kit_guest(k);
-    ck_assert_int_eq(cpu_raise_npf(k->cpu, NPF_FINAL | PF_US | PF_ID, 0x1000), STEP_RAISED);
+    ck_assert_int_eq(cpu_raise_npf(k->cpu, 0, NPF_FINAL | PF_US | PF_ID, 0x1000), STEP_RAISED);
     kit_exited(k, event_raised(k->cpu), VMEXIT_NPF, NPF_FINAL | PF_US | PF_ID, 0x1000, 0);
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
 }

@@ -1,0 +1,258 @@
+/* What stands behind a #VMEXIT: the intercept bit, the instruction, the fields that changed, the walk of a nested page fault.
+ * All of it is found when a trace asks, from the VMCB and guest memory as they are at the exit; nothing has an effect. */
+#include "emu/debug/trace_priv.h"
+
+#include "emu/debug/walk_words.h"
+#include "svm/describe.h"
+#include "svm/svm.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INSN_BYTES 15
+
+/* The VMCB of the last VMRUN, or NULL: it lies outside RAM, and reading it again could have effects. */
+static const uint8_t *vmcb_page(const struct vcpu *cpu)
+{
+    return memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES);
+}
+
+/* --- the guest as the VMCB has it ---------------------------------------------------------- */
+
+static enum walk_mode saved_mode(const uint8_t *vmcb)
+{
+    uint64_t cr4 = VMCB_GET(vmcb, CR4);
+    if (!(VMCB_GET(vmcb, CR0) & CR0_PG))
+        return WALK_NONE;
+    if (!(cr4 & CR4_PAE))
+        return WALK_32;
+    if (!(VMCB_GET(vmcb, EFER) & EFER_LMA))
+        return WALK_PAE;
+    return cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+}
+
+/* The guest's regime with every right of the supervisor: what a report reads, whoever may use it. */
+static struct walk_regime saved_regime(const struct vcpu *cpu, const uint8_t *vmcb)
+{
+    const struct svm_state *svm = cpu->svm;
+    return (struct walk_regime){ .mode = saved_mode(vmcb),
+                                 .root = VMCB_GET(vmcb, CR3),
+                                 .nxe = VMCB_GET(vmcb, EFER) & EFER_NXE,
+                                 .pse = VMCB_GET(vmcb, CR4) & CR4_PSE,
+                                 .asid = (uint16_t)svm->last_asid,
+                                 .maxphyaddr = svm->model.maxphyaddr,
+                                 .page_1gb = svm->model.page_1gb,
+                                 .smm = cpu->regs.smm,
+                                 .nested = svm->last_nested ? &svm->host_regime : NULL };
+}
+
+static unsigned saved_code_bits(const uint8_t *vmcb)
+{
+    uint64_t attr = VMCB_GET(vmcb, CS_ATTR);
+    if ((VMCB_GET(vmcb, EFER) & EFER_LMA) && (attr & SEG_ATTR_L))
+        return 64;
+    return attr & SEG_ATTR_DB ? 32 : 16;
+}
+
+/* The instruction at the saved RIP: that which exits, or the one that would run next. */
+static void put_insn(struct pacifica_trace *trace, const struct vcpu *cpu, uint64_t code,
+                     const uint8_t *vmcb)
+{
+    uint8_t bytes[INSN_BYTES];
+    char text[96];
+    unsigned bits = saved_code_bits(vmcb);
+    uint64_t rip = VMCB_GET(vmcb, RIP);
+    const struct walk_regime regime = saved_regime(cpu, vmcb);
+    uint64_t la = bits == 64 ? rip : (uint32_t)(VMCB_GET(vmcb, CS_BASE) + rip);
+    size_t size = trace_peek(cpu->memory, &regime, la, bytes, sizeof(bytes));
+    if (size == 0)
+        return;
+    size_t length = disasm_insn(trace->disasm, bits, rip, bytes, size, text, sizeof(text));
+    record_bytes(&trace->record, "bytes", bytes, length);
+    record_text(&trace->record, svm_exit_is_fault(code) ? "insn" : "next_insn", text);
+}
+
+/* --- the cause ------------------------------------------------------------------------------- */
+
+static void put_map_bit(struct pacifica_trace *trace, uint64_t base, uint64_t bit)
+{
+    record_hex(&trace->record, "map", (base & ~UINT64_C(0xfff)) + bit / 8);
+    record_dec(&trace->record, "map_bit", bit & 7);
+}
+
+/* Where the MSRPM decides. APM vol 2, 15.11 "MSR Intercepts". */
+static void put_msr(struct pacifica_trace *trace, const struct probe_event *event,
+                    const uint8_t *vmcb)
+{
+    static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
+    uint32_t msr = (uint32_t)event->cpu->r[REG_RCX]; /* #VMEXIT leaves RCX alone */
+    record_hex(&trace->record, "msr", msr);
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (msr - ranges[i] < 0x2000)
+            put_map_bit(trace, VMCB_GET(vmcb, MSRPM_BASE_PA),
+                        i * 0x4000 + 2 * (uint64_t)(msr - ranges[i]) + (event->b & 1));
+}
+
+/* The first port of an access whose bit is set in the IOPM. APM vol 2, 15.10.1 "I/O Permissions Map". */
+static void put_port(struct pacifica_trace *trace, const struct probe_event *event,
+                     const uint8_t *vmcb)
+{
+    uint64_t base = VMCB_GET(vmcb, IOPM_BASE_PA), port = event->b >> 16 & 0xffff;
+    unsigned size = event->b & 0x10 ? 1 : event->b & 0x20 ? 2 : 4;
+    for (uint64_t bit = port; bit < port + size; bit++) {
+        const uint8_t *byte =
+            memory_ptr(event->cpu->memory, (base & ~UINT64_C(0xfff)) + bit / 8, 1);
+        if (byte && (*byte >> (bit & 7) & 1)) {
+            put_map_bit(trace, base, bit);
+            return;
+        }
+    }
+}
+
+void trace_put_cause(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const uint8_t *vmcb = vmcb_page(event->cpu);
+    unsigned intercept;
+    char name[32];
+    if (svm_exit_intercept(event->a, &intercept)) {
+        (void)svm_describe_intercept(name, sizeof(name), intercept);
+        record_text(&trace->record, "intercept", name);
+        record_hex(&trace->record, "offset", intercept / 32 * 4);
+        record_dec(&trace->record, "bit", intercept % 32);
+    }
+    if (!vmcb || event->a > INT64_MAX) /* a guest that VMRUN refused has run nothing */
+        return;
+    if (event->a == VMEXIT_MSR)
+        put_msr(trace, event, vmcb);
+    if (event->a == VMEXIT_IOIO)
+        put_port(trace, event, vmcb);
+    put_insn(trace, event->cpu, event->a, vmcb);
+}
+
+/* --- what changed ---------------------------------------------------------------------------- */
+
+void trace_keep_vmcb(struct pacifica_trace *trace, const struct vcpu *cpu)
+{
+    const uint8_t *page = vmcb_page(cpu);
+    struct trace_vmcb **kept = &trace->vmcb[cpu->index];
+    if (!*kept)
+        *kept = malloc(sizeof(**kept));
+    if (!*kept)
+        return; /* then there is nothing to compare with */
+    (*kept)->spa = page ? cpu->svm->vmcb_spa : UINT64_MAX;
+    if (page)
+        memcpy((*kept)->page, page, VMCB_PAGE_BYTES);
+}
+
+static void value_text(char text[2 * 40 + 4], const uint8_t *page, enum vmcb_field field)
+{
+    if (vmcb_fields[field].bytes <= 8)
+        (void)snprintf(text, 84, "0x%" PRIx64, vmcb_field_value(page, field));
+    else
+        (void)svm_describe_value(text, 84, page, field);
+}
+
+static void changes_begin(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    trace_begin(trace, "vmexit_changes", event);
+    record_dec(&trace->record, "asid", event->cpu->svm->last_asid);
+}
+
+void trace_put_changes(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const uint8_t *now = vmcb_page(event->cpu);
+    const struct trace_vmcb *then = trace->vmcb[event->cpu->index];
+    bool any = false;
+    if (!now || !then || then->spa != event->cpu->svm->vmcb_spa)
+        return;
+    for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++) {
+        const struct vmcb_field_info *info = &vmcb_fields[i];
+        char before[84], after[84];
+        if (memcmp(now + info->offset, then->page + info->offset, info->bytes) == 0)
+            continue;
+        value_text(before, then->page, (enum vmcb_field)i);
+        value_text(after, now, (enum vmcb_field)i);
+        if (!any)
+            changes_begin(trace, event);
+        any = true;
+        if (record_change(&trace->record, info->name, before, after))
+            continue;
+        trace_end(trace); /* the rest stands in a further line */
+        changes_begin(trace, event);
+        (void)record_change(&trace->record, info->name, before, after);
+    }
+    if (any)
+        trace_end(trace);
+}
+
+/* --- the walk of a nested page fault --------------------------------------------------------- */
+
+static struct access fault_access(const struct vcpu *cpu, uint64_t info1)
+{
+    if (cpu->raised.fetch || (info1 & PF_ID))
+        return (struct access){ .kind = ACCESS_EXEC };
+    return (struct access){ .kind = info1 & PF_RW ? ACCESS_WRITE : ACCESS_READ };
+}
+
+/* Walk again, without effects. The linear address is known if the fault was the last thing that an access recorded; if not,
+ * the nested dimension alone is walked. */
+static struct walk_result fault_walk(const struct probe_event *event, const uint8_t *vmcb,
+                                     struct walk_log *log)
+{
+    const struct vcpu *cpu = event->cpu;
+    const struct raised *raised = &cpu->raised;
+    struct walk_regime regime = saved_regime(cpu, vmcb);
+    bool known = raised->npf && raised->info1 == event->b && raised->info2 == event->c;
+    struct access access = fault_access(cpu, event->b);
+    if (known)
+        return walk_explain(cpu->memory, &regime, raised->cr2, access, log);
+    regime.mode = WALK_NONE;
+    if (event->b & NPF_TABLE)
+        access.kind = ACCESS_WRITE; /* APM vol 2, 15.25.5: table entries count as written */
+    return walk_explain(cpu->memory, &regime, event->c, access, log);
+}
+
+static void put_step(struct pacifica_trace *trace, const struct probe_event *event,
+                     const struct walk_regime *regime, const struct walk_step *step,
+                     const char *stop)
+{
+    char words[96];
+    trace_begin(trace, "npf_walk", event);
+    record_text(&trace->record, "tables", step->guest ? "guest" : "nested");
+    record_text(&trace->record, "level", walk_level_name(step->level));
+    if (step->guest)
+        record_hex(&trace->record, "gpa", step->address);
+    record_hex(&trace->record, "spa", step->spa);
+    record_hex(&trace->record, "entry", step->entry);
+    if (stop)
+        record_text(&trace->record, "stop", stop);
+    walk_entry_words(words, sizeof(words), regime, step);
+    record_note(&trace->record, words);
+    trace_end(trace);
+}
+
+void trace_put_walk(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const struct vcpu *cpu = event->cpu;
+    const uint8_t *vmcb = vmcb_page(cpu);
+    struct walk_log log;
+    char stop[40];
+    if (!vmcb || !cpu->svm->last_nested)
+        return;
+    const struct walk_regime guest = saved_regime(cpu, vmcb);
+    struct walk_result found = fault_walk(event, vmcb, &log);
+    bool same = found.status == WALK_NPF && found.gpa == event->c;
+    int at = same ? walk_stop_words(stop, sizeof(stop), guest.nested, &log, event->b) : -1;
+    for (unsigned i = 0; i < log.count; i++)
+        put_step(trace, event, log.step[i].guest ? &guest : guest.nested, &log.step[i],
+                 at == (int)i ? stop : NULL);
+    if (same && (at >= 0 || log.count))
+        return;
+    trace_begin(trace, "npf_walk", event);
+    record_note(&trace->record,
+                same ? "the address is beyond what the nested tables can map"
+                     : "the tables do not say so now: an older translation was cached");
+    trace_end(trace);
+}
