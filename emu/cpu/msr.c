@@ -254,6 +254,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     switch (row->kind) {
     case MSR_CONST:
     case MSR_READONLY: *value = row->reset; break;
+    case MSR_KEY: /* nobody reads a key back */
     case MSR_SMM_CTL:
     case MSR_COMMAND:
     case MSR_PRED_CMD:
@@ -350,20 +351,38 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
     }
 }
 
-/* APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
+/* APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". CHOICE: without SVM-Lock, LOCK and SVMDIS ignore writes: 15.31 has SVMDIS
+ * read-only then. */
 static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
 {
-    const uint64_t locked = VM_CR_LOCK | VM_CR_SVMDIS;
+    const uint64_t lockable = VM_CR_LOCK | VM_CR_SVMDIS;
     uint64_t old = cpu->msr.vm_cr;
     if (value & ~0x1full || ((value & VM_CR_SVMDIS) && (cpu->regs.efer & EFER_SVME)))
+    bool locked = (old & VM_CR_LOCK) || !cpu_has(cpu, CPU_FEATURE_SVM_LOCK);
         return false;
-    cpu->msr.vm_cr = old & VM_CR_LOCK ? (value & ~locked) | (old & locked) : value;
+    cpu->msr.vm_cr = locked ? (value & ~lockable) | (old & lockable) : value;
     if ((old ^ value) & VM_CR_DIS_A20M)
         smm_view_changed(cpu);
     return true;
 }
 
 /* SMBASE, SMM_ADDR, SMM_MASK. CHOICE: while HWCR.SmmLock is set a write is ignored, not #GP: the registers are read-only
+/* SVM_KEY for VM_CR.LOCK, SMM_KEY for HWCR.SmmLock: while the lock is open a write sets the key; afterwards the same value
+ * opens it again, if it is not 0. APM vol 2, 15.31.1 "SVM_KEY MSR (C001_0118h)", 15.32.2 "SMM_KEY MSR (C001_0119h)". */
+static void write_key(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
+{
+    bool svm = row->where == offsetof(struct cpu_msrs, svm_key);
+    uint64_t *lock = svm ? &cpu->msr.vm_cr : &cpu->msr.hwcr, *key = place(cpu, row, row->number);
+    const uint64_t bit = svm ? VM_CR_LOCK : HWCR_SMM_LOCK;
+    if (!(*lock & bit))
+        *key = value;
+    else if (value == *key && value != 0)
+        *lock &= ~bit;
+    else
+        cpu_guest_error(cpu, "WRMSR to %s is ignored: %s", row->name,
+                        *key ? "it is another key" : "the lock has no key");
+}
+
  * then (15.32.1 says no more than that they cannot be written). */
 static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
@@ -463,6 +482,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     }
     if (!is_legal(cpu, row, number, value))
         return false;
+    case MSR_KEY: write_key(cpu, row, value); return true;
     if (!is_stored(row->kind))
         return true;
     uint64_t *to = row->kind == MSR_PAT         ? pat_place(cpu)

@@ -34,6 +34,7 @@ enum msr_kind {
     MSR_SMM_AREA,
     MSR_SMM_CTL,
     MSR_CPUID_OVERRIDE,
+    MSR_KEY,
     MSR_PATCH_LEVEL,
     MSR_COMMAND,
     MSR_SPEC_CTRL,
