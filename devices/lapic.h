@@ -17,6 +17,7 @@ enum apic_signal {
     APIC_NMI,     /* a pulse on its pin */
     APIC_SMI,
     APIC_INIT,
+    APIC_DOORBELL, /* of AVIC; the local APIC has no part in it but that it knows its ID */
     APIC_SIPI /* start at `vector`; a processor that does not wait for it ignores it */
 };
 

@@ -275,6 +275,15 @@ static void intc_perf_overflow(void *self)
     lapic_deliver(self, LVT_PERF);
 }
 
+/* CHOICE: doorbells ring at once, also of processors that are behind or ahead in their turn. */
+static void intc_doorbell(void *self, uint32_t apic_id)
+{
+    const struct apics *apics = ((const struct lapic *)self)->apics;
+    for (unsigned i = 0; i < apics->config.count; i++)
+        if (apics->cpu[i].id == apic_id)
+            lapic_signal(&apics->cpu[i], APIC_DOORBELL, 0);
+}
+
 const struct intc_ops lapic_intc_ops = {
     .pending = intc_pending,
     .acknowledge = intc_acknowledge,
@@ -286,6 +295,7 @@ const struct intc_ops lapic_intc_ops = {
     .write_msr = lapic_write_msr,
     .read_tsc_deadline = lapic_read_tsc_deadline,
     .write_tsc_deadline = lapic_write_tsc_deadline,
+    .doorbell = intc_doorbell,
     .init = lapic_init,
     .perf_overflow = intc_perf_overflow,
 };

@@ -2,6 +2,7 @@
  *
  * CHOICE: the control area is kept inside the processor from SMI to RSM and not read from the VMCB again: the manual has
  * RSM return to the guest's context, whatever anybody did to the VMCB meanwhile. */
+#include "svm/avic.h"
 #include "svm/pause.h"
 #include "svm/world.h"
 
@@ -32,7 +33,8 @@ void svm_suspend(struct vcpu *cpu)
                                   .host_pat = svm->host_pat,
                                   .spec_ctrl = svm->spec_ctrl,
                                   .bus_locks = svm->bus_locks,
-                                  .host_regime = svm->host_regime };
+                                  .host_regime = svm->host_regime,
+                                  .avic = svm->avic };
     memcpy(to->intercept, svm->intercept, sizeof(to->intercept));
     svm_leave_guest(svm);
     svm->gif = true;
@@ -72,6 +74,8 @@ void svm_resume(struct vcpu *cpu)
     svm->gif = true;
     from->valid = false;
     cpu->context_stale = true;
+    svm->avic = from->avic;
+    svm_avic_doorbell(cpu); /* those that rang meanwhile were not heard */
 }
 
 void svm_abandon(struct svm_state *svm)

@@ -32,6 +32,7 @@
 #define SVM_FEATURE_ROGPT (1u << 21)
 #define SVM_FEATURE_TLBICTL (1u << 24)
 #define SVM_FEATURE_VNMI (1u << 25)
+#define SVM_FEATURE_EXT_LVT_AVIC (1u << 27)
 #define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
 #define SVM_FEATURES_OFFERED \
@@ -49,6 +50,7 @@ struct svm_model {
     uint8_t maxphyaddr;             /* bits */
     uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
     bool page_1gb;
+    bool ext_apic; /* the local APIC has its extended registers */
 };
 
 /* A consistency check that failed. All strings static. */
@@ -57,6 +59,17 @@ struct svm_invalid {
     const char *field;   /* VMCB field name */
     uint64_t value;      /* the field's */
     const char *section; /* e.g. "APM vol 2, 15.5.1 \"Basic Operation\"" */
+};
+
+/* AVIC (svm/avic.h): the local APIC that the guest sees is a page of memory. All zero but in a guest that has it. */
+struct svm_avic {
+    bool on, x2;    /* AVIC_ENABLE, X2AVIC_ENABLE */
+    uint8_t vector; /* what the last look at the page found to be delivered; 0: nothing */
+    bool trapped;   /* an access is done that exits behind its instruction, with these: */
+    uint16_t trap_code;
+    uint64_t trap_info1, trap_info2;
+    uint64_t backing_spa, logical_spa, physical_spa;
+    uint16_t max_index; /* of the physical APIC ID table */
 };
 
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
@@ -70,6 +83,7 @@ struct svm_suspended {
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat, spec_ctrl;
     struct walk_regime host_regime;
+    struct svm_avic avic;
 };
 
 /* The filter of the PAUSE intercept (svm/pause.h); without meaning while PAUSE is not intercepted. */
@@ -114,6 +128,7 @@ struct svm_state {
     struct svm_model model;
     struct svm_suspended suspended;
     struct svm_pause pause;
+    struct svm_avic avic;
 
     struct svm_invalid
         invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */

@@ -8,6 +8,8 @@ static const struct {
 } rows[] = {
     { SVM_FEATURE_VGIF, VINTR_GIF_ENABLE, VINTR_GIF },
     { SVM_FEATURE_VNMI, VINTR_NMI_ENABLE, VINTR_NMI | VINTR_NMI_MASK },
+    { SVM_FEATURE_X2AVIC, VINTR_X2AVIC_ENABLE, 0 },
+    { SVM_FEATURE_AVIC, VINTR_AVIC_ENABLE, 0 },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

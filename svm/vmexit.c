@@ -2,6 +2,7 @@
 #include <pacifica/pacifica.h>
 #include <stdio.h>
 
+#include "svm/avic.h"
 #include "svm/lbr.h"
 #include "svm/rules.h"
 #include "svm/vintr.h"
@@ -66,6 +67,8 @@ void svm_leave_guest(struct svm_state *svm)
     svm->nested_paging = false;
     svm->lbr = false;
     svm->inject.valid = false;
+    if (EMU_UNLIKELY(svm->avic.on))
+        svm_avic_leave(svm);
     memset(svm->intercept, 0, sizeof(svm->intercept));
 }
 

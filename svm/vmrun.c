@@ -1,4 +1,5 @@
 /* VMRUN: save the host, check the VMCB, load the guest. APM vol 2, 15.5.1 "Basic Operation". */
+#include "svm/avic.h"
 #include "svm/lbr.h"
 #include "svm/pause.h"
 #include "svm/rules.h"
@@ -131,6 +132,8 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
     svm->lbr = virt & VIRT_LBR_ENABLE;
     svm->host_regime.gmet = nested & NESTED_GMET_ENABLE;
     svm->host_regime.rogpt = nested & NESTED_ROGPT_ENABLE;
+    if (svm->v_ctl & VINTR_AVIC_ENABLE)
+        svm_avic_load(cpu, vmcb);
 }
 
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
@@ -162,7 +165,7 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
     svm->nested_paging = np;
     if (np)
         load_nested(cpu, vmcb);
-    if (EMU_UNLIKELY(vintr_absent | (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
+    if (EMU_UNLIKELY(vintr_absent | (vintr & VINTR_AVIC_ENABLE) | (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED)))
         load_options(cpu, vmcb, vintr_absent);
     load_injection(svm, vmcb);

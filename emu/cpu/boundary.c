@@ -3,10 +3,12 @@
 #include "emu/cpu/event_priv.h"
 #include "emu/cpu/init.h"
 #include "emu/cpu/smm.h"
+#include "svm/avic.h"
 #include "svm/vintr.h"
 
 enum boundary_event {
     EVENT_NONE,
+    EVENT_AVIC_EXIT,
     EVENT_INJECT,
     EVENT_MACHINE_CHECK,
     EVENT_SIPI,
@@ -21,7 +23,8 @@ enum boundary_event {
     EVENT_INTR_EXIT,
     EVENT_TAKE_INTR,
     EVENT_VINTR_EXIT,
-    EVENT_TAKE_VINTR
+    EVENT_TAKE_VINTR,
+    EVENT_TAKE_AVIC
 };
 
 /* Machine check, INIT, SMI: what comes before the traps of the last instruction. Nothing reaches a processor that waits for
@@ -76,10 +79,21 @@ static enum boundary_event next_intr(const struct vcpu *cpu)
     return exits ? EVENT_INTR_EXIT : EVENT_TAKE_INTR;
 }
 
+/* AVIC ignores V_IRQ and what goes with it. CHOICE: the VINTR intercept too, which is that of V_IRQ. APM vol 2, 15.29.8.3
+ * "Additional VMRUN Handling". */
+static enum boundary_event next_avic(const struct vcpu *cpu)
+{
+    const struct svm_state *svm = cpu->svm;
+    bool open = (cpu->rflags & FLAG_IF) && !cpu->regs.shadow && !svm_vgif_closed(svm);
+    return svm->avic.vector && open ? EVENT_TAKE_AVIC : EVENT_NONE;
+}
+
 /* APM vol 2, 15.21.4 "Injecting Virtual (INTR) Interrupts", 15.33.2 "Virtual GIF (VGIF)". */
 static enum boundary_event next_vintr(const struct vcpu *cpu)
 {
     const struct svm_state *svm = cpu->svm;
+    if (EMU_UNLIKELY(svm->avic.on))
+        return next_avic(cpu);
     if (!svm->v_irq || !svm->guest || !(cpu->rflags & FLAG_IF) || cpu->regs.shadow ||
         svm_vgif_closed(svm) || !(svm->v_ign_tpr || svm->v_intr_prio > svm->v_tpr))
         return EVENT_NONE;
@@ -89,6 +103,8 @@ static enum boundary_event next_vintr(const struct vcpu *cpu)
 /* The order of APM vol 2, 8.5 "Priorities", table 8-9, and 15.21: no effects. The lower classes are the run loop's. */
 static enum boundary_event next_event(const struct vcpu *cpu)
 {
+    if (EMU_UNLIKELY(cpu->svm->avic.trapped))
+        return EVENT_AVIC_EXIT;
     if (cpu->svm->inject.valid)
         return EVENT_INJECT;
     enum boundary_event event = cpu->svm->gif ? next_reset(cpu) : EVENT_NONE;
@@ -180,10 +196,26 @@ static enum step exit_event(struct vcpu *cpu, uint64_t code)
     return svm_vmexit(cpu, code, 0, 0);
 }
 
+/* The instruction has accessed the local APIC and is done. CHOICE: nothing comes before this exit; a single-step #DB that the
+ * instruction earned is lost. APM vol 2, 15.29.3.1 "Virtual APIC Register Accesses". */
+static enum step exit_avic(struct vcpu *cpu)
+{
+    const struct svm_avic *avic = &cpu->svm->avic;
+    save_repeat(cpu);
+    return svm_vmexit(cpu, avic->trap_code, avic->trap_info1, avic->trap_info2);
+}
+
+static enum step take_avic(struct vcpu *cpu)
+{
+    int vector = svm_avic_acknowledge(cpu);
+    return vector < 0 ? STEP_NEXT : take(cpu, EVENT_INTR, (uint8_t)vector);
+}
+
 static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
 {
     switch (event) {
     case EVENT_NONE: return STEP_NEXT;
+    case EVENT_AVIC_EXIT: return exit_avic(cpu);
     case EVENT_INJECT: return take_injected(cpu);
     case EVENT_MACHINE_CHECK: return take_machine_check(cpu);
     case EVENT_INIT_EXIT: return exit_event(cpu, VMEXIT_INIT);
@@ -204,6 +236,7 @@ static enum step take_boundary(struct vcpu *cpu, enum boundary_event event)
     case EVENT_TAKE_VINTR:
         cpu->svm->v_irq = false; /* before the IDT is read */
         return take(cpu, EVENT_INTR, cpu->svm->v_intr_vector);
+    case EVENT_TAKE_AVIC: return take_avic(cpu);
     }
     return STEP_NEXT;
 }

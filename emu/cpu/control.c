@@ -4,7 +4,7 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/msr.h"
 #include "emu/cpu/raise.h"
-#include "svm/svm.h"
+#include "svm/avic.h"
 
 #define CR4_CET (1u << 23)
 
@@ -25,6 +25,7 @@ struct svm_model control_svm_model(const struct vcpu *cpu)
         .features = svm[CPUID_EDX],
         .maxphyaddr = cpu->model->address_bits,
         .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,
+        .ext_apic = cpu_has(cpu, CPU_FEATURE_EXTAPIC),
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
     };
 }
@@ -236,14 +237,18 @@ void control_set_efer(struct vcpu *cpu, uint64_t value)
 
 uint8_t control_cr8(const struct vcpu *cpu)
 {
-    if (cpu->svm->guest && cpu->svm->v_intr_masking)
+    if (cpu->svm->guest && (cpu->svm->v_intr_masking || cpu->svm->avic.on))
         return cpu->svm->v_tpr;
     return cpu->intc ? cpu->intc->read_tpr(cpu->intc_self) >> 4 : cpu->regs.cr8;
 }
 
-/* APM vol 2, 15.21.1 "Physical (INTR) Interrupt Masking in EFLAGS", 15.21.2 "Virtualizing APIC.TPR". */
+/* APM vol 2, 15.21.1 "Physical (INTR) Interrupt Masking in EFLAGS", 15.21.2 "Virtualizing APIC.TPR", 15.29.4.1. */
 void control_set_cr8(struct vcpu *cpu, uint8_t value)
 {
+    if (EMU_UNLIKELY(cpu->svm->avic.on)) {
+        svm_avic_set_tpr(cpu, (uint8_t)(value << 4));
+        return;
+    }
     if (cpu->svm->guest)
         cpu->svm->v_tpr = value;
     if (!(cpu->svm->guest && cpu->svm->v_intr_masking)) {

@@ -118,6 +118,8 @@ static bool is_data_fault(const struct vcpu *cpu, const struct raised *raised, u
 static enum step exit_nested_fault(struct vcpu *cpu)
 {
     uint64_t info1 = cpu->raised.info1, info2 = cpu->raised.info2;
+    if (EMU_UNLIKELY(cpu->raised.exit))
+        return svm_vmexit(cpu, cpu->raised.exit, info1, info2);
     if (is_data_fault(cpu, &cpu->raised, info1))
         fetch_insn_bytes(cpu);
     return svm_vmexit(cpu, VMEXIT_NPF, info1, info2);

@@ -4,7 +4,7 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/debug.h"
 #include "paging/memory.h"
-#include "svm/svm.h"
+#include "svm/avic.h"
 
 #include <string.h>
 
@@ -175,7 +175,8 @@ static void watch_access(struct vcpu *cpu, uint64_t la, unsigned size, bool writ
         debug_data_accessed(cpu, la, size, write);
 }
 
-static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access access, uint64_t *spa)
+static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access access, uint64_t *spa,
+                                bool *apic)
 {
     const struct walk_regime *regime = mem_regime(cpu);
     bool filled;
@@ -187,7 +188,32 @@ static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access acc
     if (EMU_UNLIKELY(res.status == WALK_NPF))
         return cpu_raise_npf(cpu, la, res.info1, res.gpa);
     *spa = res.spa;
+    *apic = res.apic;
     return STEP_NEXT;
+}
+
+/* The parts of an access that lie in the page of the guest's local APIC may exit instead. APM vol 2, 15.29.3.1. */
+EMU_COLD static enum step check_apic(struct vcpu *cpu, const struct mem_rmw *at, bool write)
+{
+    enum step step = STEP_NEXT;
+    if (at->apic[0])
+        step = svm_avic_check(cpu, (unsigned)(at->spa[0] & 4095), at->first, write);
+    if (step == STEP_NEXT && at->apic[1])
+        step = svm_avic_check(cpu, 0, at->size - at->first, write);
+    return step;
+}
+
+EMU_COLD static void apic_written(struct vcpu *cpu, const struct mem_rmw *at)
+{
+    if (at->apic[0])
+        svm_avic_written(cpu, at->spa[0], at->first);
+    if (at->apic[1])
+        svm_avic_written(cpu, at->spa[1], at->size - at->first);
+}
+
+static bool in_apic(const struct mem_rmw *at)
+{
+    return at->apic[0] | at->apic[1];
 }
 
 /* Translate all pages of an access. */
@@ -196,13 +222,17 @@ EMU_MUST_USE static enum step translate_pages(struct vcpu *cpu, uint64_t la, uns
 {
     unsigned in_page = 4096 - (unsigned)(la & 4095);
     *at = (struct mem_rmw){ .la = la, .size = size, .first = size < in_page ? size : in_page };
-    enum step step = translate_byte(cpu, la, access, &at->spa[0]);
-    if (step != STEP_NEXT || at->first == size)
-        return step;
-    uint64_t next = la + at->first;
-    if (!cpu_long64(cpu) && la >> 32 == 0) /* what a 32-bit segment reaches wraps around at 4 GiB */
-        next = (uint32_t)next;
-    return translate_byte(cpu, next, access, &at->spa[1]);
+    enum step step = translate_byte(cpu, la, access, &at->spa[0], &at->apic[0]);
+    if (step == STEP_NEXT && at->first != size) {
+        uint64_t next = la + at->first;
+        if (!cpu_long64(cpu) &&
+            la >> 32 == 0) /* what a 32-bit segment reaches wraps around at 4 GiB */
+            next = (uint32_t)next;
+        step = translate_byte(cpu, next, access, &at->spa[1], &at->apic[1]);
+    }
+    if (EMU_UNLIKELY(in_apic(at)) && step == STEP_NEXT)
+        step = check_apic(cpu, at, access.kind == ACCESS_WRITE);
+    return step;
 }
 
 /* CHOICE: the alignment check comes before the walk; APM vol 2, 8.5 leaves the order to the processor. */
@@ -232,6 +262,8 @@ static void physical_store(struct vcpu *cpu, const struct mem_rmw *at, uint64_t 
     if (at->first < at->size)
         phys_write(cpu->memory, at->spa[1], at->size - at->first, value >> (8 * at->first));
     probe_access(cpu, at->la, at->size, true, value);
+    if (EMU_UNLIKELY(in_apic(at)))
+        apic_written(cpu, at);
 }
 
 EMU_MUST_USE static EMU_NOINLINE enum step load_slow(struct vcpu *cpu, uint64_t la, unsigned size,
@@ -425,6 +457,8 @@ static void bytes_physical(struct vcpu *cpu, const struct mem_rmw *at, bool writ
         done += size;
     }
     watch_access(cpu, at->la, at->size, write);
+    if (EMU_UNLIKELY(in_apic(at)) && write)
+        apic_written(cpu, at);
 }
 
 EMU_MUST_USE static enum step access_bytes(struct vcpu *cpu, enum seg seg, uint64_t off,
@@ -500,8 +534,9 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
     if (cpu->fast != cpu->bank)
         return STEP_NEXT; /* each element is looked at */
 
-    enum step step = translate_byte(cpu, la, (struct access){ .kind = kind }, spa);
-    if (step != STEP_NEXT)
+    bool apic;
+    enum step step = translate_byte(cpu, la, (struct access){ .kind = kind }, spa, &apic);
+    if (step != STEP_NEXT || EMU_UNLIKELY(apic))
         return step;
     *ptr = memory_ptr(cpu->memory, *spa, 1);
     if (*ptr && kind == ACCESS_WRITE &&
@@ -513,17 +548,13 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
 
 enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind)
 {
-    uint64_t spa;
-    return translate_byte(cpu, la, (struct access){ .kind = kind }, &spa);
+    return mem_touch_bytes(cpu, la, 1, kind);
 }
 
 enum step mem_touch_bytes(struct vcpu *cpu, uint64_t la, unsigned size, enum access_kind kind)
 {
-    uint64_t next = (la | 4095) + 1; /* its first byte is what faults there */
-    enum step step = mem_touch(cpu, la, kind);
-    if (step != STEP_NEXT || (la & 4095) + size <= 4096)
-        return step;
-    return mem_touch(cpu, cpu_long64(cpu) ? next : (uint32_t)next, kind);
+    struct mem_rmw at;
+    return translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at);
 }
 
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)

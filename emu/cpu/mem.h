@@ -49,6 +49,7 @@ struct mem_rmw {
     uint8_t *ptr; /* through a fast entry: nothing else is set */
     uint64_t spa[2];
     unsigned size, first; /* first: bytes in the first page */
+    bool apic[2];         /* it is the page of the guest's local APIC: svm/avic.h */
 };
 EMU_MUST_USE enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
                                      struct mem_rmw *rmw, uint64_t *value);

@@ -102,6 +102,7 @@ static bool is_stored(enum msr_kind kind)
     case MSR_APIC_BASE:
     case MSR_EFER:
     case MSR_SMM_CTL:
+    case MSR_DOORBELL:
     case MSR_PERF:
     case MSR_PERF_CLOCK:
     case MSR_PERF_CLOCK_RO:
@@ -437,6 +438,17 @@ static bool write_x2apic(struct vcpu *cpu, uint32_t number, uint64_t value)
     return true;
 }
 
+/* APM vol 2, 15.29.8.2 "Doorbell Mechanism". CHOICE: the APIC ID has 12 bits, as in the physical APIC ID table; figure 15-22 shows
+ * eight. */
+static bool ring_doorbell(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
+{
+    if (value & ~row->mask)
+        return false;
+    if (cpu->intc && cpu->intc->doorbell)
+        cpu->intc->doorbell(cpu->intc_self, (uint32_t)value);
+    return true;
+}
+
 /* Only CPUID's answers change. CHOICE: the reserved half of leaf 6's word ignores writes. */
 static void write_override(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
                            uint64_t value)
@@ -461,6 +473,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_TSC_ADJUST: move_tsc(cpu, value - cpu->msr.tsc_adjust); return true;
     case MSR_TSC_DEADLINE: return write_tsc_deadline(cpu, value);
     case MSR_X2APIC: return write_x2apic(cpu, number, value);
+    case MSR_DOORBELL: return ring_doorbell(cpu, row, value);
     case MSR_APIC_BASE: return write_apic_base(cpu, row, value);
     case MSR_EFER:
         if (!control_efer_ok(cpu, value))

@@ -15,6 +15,7 @@ enum msr_kind {
     MSR_TSC_ADJUST,
     MSR_TSC_DEADLINE,
     MSR_X2APIC,
+    MSR_DOORBELL,
     MSR_APIC_BASE,
     MSR_DEBUGCTL,
     MSR_MTRR_PHYS,

@@ -56,6 +56,12 @@ enum step cpu_raise_npf(struct vcpu *cpu, uint64_t la, uint64_t info1, uint64_t 
     return STEP_RAISED;
 }
 
+enum step cpu_raise_exit(struct vcpu *cpu, uint16_t code, uint64_t info1, uint64_t info2)
+{
+    cpu->raised = (struct raised){ .npf = true, .exit = code, .info1 = info1, .info2 = info2 };
+    return STEP_RAISED;
+}
+
 enum step cpu_stop_unimplemented(struct vcpu *cpu, const char *feature)
 {
     cpu->stop.reason = PACIFICA_STOP_UNIMPLEMENTED;

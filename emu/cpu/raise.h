@@ -20,6 +20,10 @@ EMU_MUST_USE enum step cpu_raise_soft(struct vcpu *cpu, enum event_type type, ui
  * explanations look at. */
 EMU_MUST_USE enum step cpu_raise_npf(struct vcpu *cpu, uint64_t la, uint64_t info1, uint64_t info2);
 
+/* A #VMEXIT that comes before the access, like a nested page fault. */
+EMU_MUST_USE enum step cpu_raise_exit(struct vcpu *cpu, uint16_t code, uint64_t info1,
+                                      uint64_t info2);
+
 /* Not emulated: the machine stops with a diagnostic naming the feature and manual section. */
 EMU_MUST_USE enum step cpu_stop_unimplemented(struct vcpu *cpu, const char *feature);
 

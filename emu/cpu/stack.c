@@ -3,6 +3,7 @@
 
 #include "emu/cpu/mem.h"
 #include "emu/cpu/segment.h"
+#include "svm/avic.h"
 
 enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool supervisor)
 {
@@ -15,6 +16,13 @@ enum step stack_check(struct vcpu *cpu, uint64_t la, unsigned bytes, bool superv
             return cpu_raise_page_fault(cpu, at, walked.code);
         if (walked.status == WALK_NPF)
             return cpu_raise_npf(cpu, at, walked.info1, walked.gpa);
+        if (EMU_UNLIKELY(walked.apic)) {
+            unsigned offset = (unsigned)(at & 0xfff), rest = 0x1000 - offset;
+            unsigned left = bytes - (unsigned)done;
+            enum step step = svm_avic_check(cpu, offset, left < rest ? left : rest, true);
+            if (step != STEP_NEXT)
+                return step;
+        }
         done += 0x1000 - (at & 0xfff);
     }
     return STEP_NEXT;

@@ -214,6 +214,7 @@ struct event {
 /* What is recorded by cpu_raise*(): an exception, or a nested page fault on the way to #VMEXIT. */
 struct raised {
     bool npf; /* a nested page fault: info1, info2 below; else the event */
+    uint16_t exit; /* npf: another #VMEXIT than that of a nested page fault; 0: none */
     struct event event;
     uint64_t cr2; /* #PF: written to CR2 when it is delivered; nested page fault: for explanations */
     uint64_t dr6; /* #DB only: bits to set in DR6 */
@@ -272,6 +273,9 @@ struct intc_ops {
      * written. tsc 0 disarms; ignored while the timer is in another mode. Reads give the armed value, else 0. */
     uint64_t (*read_tsc_deadline)(void *self);
     void (*write_tsc_deadline)(void *self, uint64_t tsc, uint64_t when_ns);
+    /* The AVIC doorbell of the processor with this physical APIC ID rings, if there is one; may be NULL. APM vol 2,
+     * 15.29.8.2 "Doorbell Mechanism". */
+    void (*doorbell)(void *self, uint32_t apic_id);
     void (*init)(void *self); /* INIT: as after reset, but for the ID and APIC_BASE */
     void (*perf_overflow)(
         void *self); /* a performance counter asks for its interrupt; may be NULL */

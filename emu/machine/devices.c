@@ -10,6 +10,7 @@
 #include "devices/rtc.h"
 #include "devices/testports.h"
 #include "emu/base/diag.h"
+#include "svm/avic.h"
 
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
@@ -32,6 +33,7 @@ static void apic_signal(void *self, unsigned cpu, enum apic_signal what, uint8_t
     case APIC_CHANGED: break;
     case APIC_NMI: target->pins.nmi = true; break;
     case APIC_SMI: target->pins.smi = true; break;
+    case APIC_DOORBELL: svm_avic_doorbell(target); break;
     case APIC_INIT:
         target->pins.init = true;
         target->pins.sipi = false; /* one that came before it has found nobody waiting */

@@ -130,6 +130,20 @@ static void mix_nested(const struct mixer *mixer, const struct walk_regime *regi
     mix(mixer, (uint64_t)regime->mode | (uint64_t)regime->nxe << 8 | (uint64_t)regime->smep << 9 |
                    (uint64_t)regime->pse << 10 | (uint64_t)regime->gmet << 11 |
                    (uint64_t)regime->rogpt << 12);
+    mix(mixer, regime->apic_gpa);
+}
+
+static void mix_avic(const struct mixer *mixer, const struct svm_avic *avic)
+{
+    if (!avic->on)
+        return;
+    mix(mixer, avic->x2 | (uint64_t)avic->trapped << 1 | (uint64_t)avic->vector << 8 |
+                   (uint64_t)avic->max_index << 16 | (uint64_t)avic->trap_code << 32);
+    mix(mixer, avic->trap_info1);
+    mix(mixer, avic->trap_info2);
+    mix(mixer, avic->backing_spa);
+    mix(mixer, avic->logical_spa);
+    mix(mixer, avic->physical_spa);
 }
 
 /* A guest that SMM has interrupted. */
@@ -158,6 +172,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
     mix(mixer, guest->bus_locks);
     if (guest->nested_paging)
         mix_nested(mixer, &guest->host_regime);
+    mix_avic(mixer, &guest->avic);
 }
 
 /* The filter of PAUSE. */
@@ -204,6 +219,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
         mix(mixer, svm->inject_next_rip);
     if (svm->nested_paging)
         mix_nested(mixer, &svm->host_regime);
+    mix_avic(mixer, &svm->avic);
     mix_suspended(mixer, &svm->suspended);
 }
 
