@@ -254,8 +254,8 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
         return refuse(cpu, number, false, "unknown");
     switch (row->kind) {
     case MSR_CONST:
-    case MSR_READONLY: *value = row->reset; break;
     case MSR_KEY: /* nobody reads a key back */
+    case MSR_READONLY: *value = row->reset; break;
     case MSR_SMM_CTL:
     case MSR_COMMAND:
     case MSR_PRED_CMD:
@@ -358,8 +358,8 @@ static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
 {
     const uint64_t lockable = VM_CR_LOCK | VM_CR_SVMDIS;
     uint64_t old = cpu->msr.vm_cr;
-    if (value & ~0x1full || ((value & VM_CR_SVMDIS) && (cpu->regs.efer & EFER_SVME)))
     bool locked = (old & VM_CR_LOCK) || !cpu_has(cpu, CPU_FEATURE_SVM_LOCK);
+    if (value & ~0x1full || ((value & VM_CR_SVMDIS) && (cpu->regs.efer & EFER_SVME)))
         return false;
     cpu->msr.vm_cr = locked ? (value & ~lockable) | (old & lockable) : value;
     if ((old ^ value) & VM_CR_DIS_A20M)
@@ -367,7 +367,6 @@ static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
     return true;
 }
 
-/* SMBASE, SMM_ADDR, SMM_MASK. CHOICE: while HWCR.SmmLock is set a write is ignored, not #GP: the registers are read-only
 /* SVM_KEY for VM_CR.LOCK, SMM_KEY for HWCR.SmmLock: while the lock is open a write sets the key; afterwards the same value
  * opens it again, if it is not 0. APM vol 2, 15.31.1 "SVM_KEY MSR (C001_0118h)", 15.32.2 "SMM_KEY MSR (C001_0119h)". */
 static void write_key(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
@@ -384,6 +383,7 @@ static void write_key(struct vcpu *cpu, const struct msr_info *row, uint64_t val
                         *key ? "it is another key" : "the lock has no key");
 }
 
+/* SMBASE, SMM_ADDR, SMM_MASK. CHOICE: while HWCR.SmmLock is set a write is ignored, not #GP: the registers are read-only
  * then (15.32.1 says no more than that they cannot be written). */
 static void write_smm_area(struct vcpu *cpu, const struct msr_info *row, uint64_t value)
 {
@@ -482,6 +482,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
         return true;
     case MSR_SEGMENT_BASE: return write_segment_base(cpu, number, value);
     case MSR_VM_CR: return write_vm_cr(cpu, value);
+    case MSR_KEY: write_key(cpu, row, value); return true;
     case MSR_SMM_AREA: write_smm_area(cpu, row, value); return true;
     case MSR_SMM_CTL: return !cpu_has(cpu, CPU_FEATURE_NO_SMM_CTL) && smm_control(cpu, value);
     case MSR_HWCR: return write_hwcr(cpu, row, value);
@@ -495,7 +496,6 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     }
     if (!is_legal(cpu, row, number, value))
         return false;
-    case MSR_KEY: write_key(cpu, row, value); return true;
     if (!is_stored(row->kind))
         return true;
     uint64_t *to = row->kind == MSR_PAT         ? pat_place(cpu)
