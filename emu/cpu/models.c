@@ -221,6 +221,7 @@ static const struct {
     NEEDS(IBPB_RET, IBPB),
     NEEDS(IBPB_BRTYPE, IBPB),
     NEEDS(SBPB, IBPB),
+    NEEDS(PFTHRESHOLD, PAUSE_FILTER),
     NEEDS(SVM, MSR),
 #undef NEEDS
 };
