@@ -2,8 +2,9 @@
 
 A row is named `DOCUMENT SECTION.K`: `pitfalls 3.17` is the row with that number; `events 8.2.6` is row 6 of the table in
 section 8.2, by the number in its first column if that column is headed #, else by its place. A second table in a section
-continues counting by place. A section that has words but no table is one row: `svmop 16.1`. The names with a subject of a few words are in tests/rows.list, so that a checkout without the
-specification can be checked too.
+continues counting by place. A section that has words but no table is one row: `svmop 16.1`. `vmcb`, `exit` and `svmop` are the
+tables of the VMCB, of exit codes and of operation. The names with a subject of a few words are in tests/rows.list, so that a
+checkout without the specification can be checked too.
 
 A test cites rows in a comment above it: `rows: pitfalls 3.17, 3.18, events 8.2.3-8.2.9`. A list that goes on in the next
 line ends its line with a comma."""
@@ -15,11 +16,13 @@ import source_tree
 LIST = "tests/rows.list"
 EXEMPT = "tests/rows.exempt"
 SPEC = os.environ.get("PACIFICA_SPEC", "")  # the folder of the specification; without it tests/rows.list counts
-# Document: its file, and which sections count.
+# Document: its file.
 DOCUMENTS = {
-    "pitfalls": ("x86-pitfalls.md", lambda section: True),
-    "events": ("x86-events.md", lambda section: True),
-    "svmop": ("svm-operation.md", lambda section: section.split(".")[0] in ("14", "15", "16")),
+    "pitfalls": "x86-pitfalls.md",
+    "events": "x86-events.md",
+    "svmop": "svm-operation.md",
+    "vmcb": "svm-vmcb.md",
+    "exit": "svm-exitcodes.md",
 }
 SUBJECT_LENGTH = 56
 SUBJECT_SHORT = 16  # a subject below this takes more of the row
@@ -71,22 +74,25 @@ def subject(heads, cells, rows):
     firsts = [row[0] for row in rows]
     if firsts.count(cells[0]) > 1:
         return shorten(", ".join(f"{h} {c}".strip() for h, c in zip(heads[:-1], cells)))
-    if len(cells[0]) > 4:
-        return shorten(cells[0])
-    return shorten(f"{heads[0]} {cells[0]}".strip() + (f", {cells[1]}" if len(cells) > 3 else ""))
+    if len(cells[0]) >= SUBJECT_SHORT or len(cells) < 3:
+        return shorten(cells[0] if len(cells[0]) > 4 else f"{heads[0]} {cells[0]}".strip())
+    words = cells[0] if len(cells[0]) > 4 else f"{heads[0]} {cells[0]}"
+    for cell in cells[1:]:
+        words += f", {cell}" if len(words) < SUBJECT_SHORT and cell else ""
+    return shorten(words)
 
 
 def specified():
     """Name to subject of every row of the specification; None if it is not there."""
     found = {}
-    for document, (name, counts) in DOCUMENTS.items():
+    for document, name in DOCUMENTS.items():
         path = os.path.join(SPEC, name)
         if not os.path.isfile(path):
             return None
         with open(path, encoding="utf-8") as text:
             places = {}
             for section, heads, rows in tables(text.read()):
-                if not section or not counts(section):
+                if not section:
                     continue
                 named = places.get(section, 0) == 0 and heads[0] == "#"
                 for cells in rows:

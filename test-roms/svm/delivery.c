@@ -76,6 +76,7 @@ static void expect(uint64_t intinfo, const char *at, const char *back, const cha
     tap_eq(svm_get(&g, VMCB_EXITINTINFO) & EVENT_V, 0, "%s: EXITINTINFO.V is 0 then", what);
 }
 
+/* rows: exit 5.5, 5.8, 6.6 */
 static void test_exceptions(void)
 {
     fresh(d_ud);
@@ -94,6 +95,7 @@ static void test_exceptions(void)
     tap_eq(svm_get(&g, VMCB_DR6) & 0x4000, 0x4000, "single step: DR6.BS had been written");
 }
 
+/* rows: exit 5.8-5.9 */
 static void test_software(void)
 {
     fresh(d_int3);
@@ -107,6 +109,7 @@ static void test_software(void)
     tap_eq(svm_get(&g, VMCB_RIP), (uintptr_t)d_icebp, "ICEBP: RIP is at the instruction");
 }
 
+/* rows: exit 5.6-5.7 */
 static void test_interrupts(void)
 {
     fresh(d_nops);
@@ -140,6 +143,7 @@ static void injected(uint64_t event, const char *back, const char *what)
     expect(event, d_int, back, what);
 }
 
+/* rows: svmop 6.19, vmcb 4.4, exit 5.10 */
 static void test_injected(void)
 {
     injected(EVENT_V | EVENT_INTR | 0x77, d_int, "an injected interrupt");

@@ -59,6 +59,7 @@ static const struct {
     { MODE_LONG_USER, e_64, e_64_end, "64-bit mode, CPL 3", 3 },
 };
 
+/* rows: svmop 4.37 */
 static void test_work(bool nested)
 {
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -108,6 +109,7 @@ static void test_lma(void)
 }
 
 /* The upper half of rIP is not there outside 64-bit mode; a RIP beyond the limit faults in the guest. */
+/* rows: svmop 3.30 */
 static void test_rip(bool nested)
 {
     modes_begin(MODE_REAL, e_16);

@@ -77,7 +77,7 @@ static void expect_resumed(const char *what)
     tap_eq(svm_run(&g), VMEXIT_VMMCALL, "%s: goes on when the cause is gone", what);
 }
 
-/* rows: pitfalls 7.5 */
+/* rows: pitfalls 7.5, exit 4.6 */
 static void test_nm(void)
 {
     begin(x_nm);
@@ -92,7 +92,7 @@ static void test_nm(void)
     expect_delivered(EXC_NM, x_nm_insn, "#NM");
 }
 
-/* rows: pitfalls 7.4 */
+/* rows: pitfalls 7.4, exit 4.11 */
 static void test_mf(void)
 {
     static const struct {
@@ -121,7 +121,7 @@ static void test_mf(void)
     __asm__ volatile("fninit");
 }
 
-/* rows: pitfalls 7.21 */
+/* rows: pitfalls 7.21, exit 4.14 */
 static void test_xf(void)
 {
     begin(x_xf);
@@ -142,6 +142,7 @@ static void test_xf(void)
     fp_set_mxcsr(0x1f80);
 }
 
+/* rows: exit 4.6 */
 static void test_ud(void)
 {
     begin(x_ud);
@@ -155,6 +156,7 @@ static void test_ud(void)
     expect_resumed("AVX");
 }
 
+/* rows: exit 4.12 */
 static void test_ac(void)
 {
     begin(x_ac);
@@ -180,7 +182,7 @@ static void xsetbv(uint32_t eax, uint32_t ecx, bool user, bool intercept)
         svm_intercept(&g, VMCB_INTERCEPT_4, INTERCEPT4_XSETBV);
 }
 
-/* rows: pitfalls 9.6 */
+/* rows: pitfalls 9.6, exit 1.3.14, 2.21 */
 static void test_xsetbv(void)
 {
     static const struct {
@@ -300,6 +302,7 @@ static void clear_ferr(void)
     outb(0xf0, 0);
 }
 
+/* rows: exit 1.2.25, 2.32 */
 static void test_freeze(void)
 {
     legacy(x_mf_wait);

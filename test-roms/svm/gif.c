@@ -34,6 +34,7 @@ static void do_ud(void *arg)
 
 extern const char stgi_next[];
 
+/* rows: svmop 8.3, 8.6, 8.12 */
 static void test_host(void)
 {
     struct trap_result r;
@@ -55,6 +56,7 @@ static void test_host(void)
     interrupts_off();
 }
 
+/* rows: svmop 5.1, 8.6 */
 static void test_vmexit(void)
 {
     interrupts = 0;
@@ -97,6 +99,7 @@ static void test_guest(void)
            "STGI in the guest lets it come, without a shadow");
 }
 
+/* rows: svmop 12.2-12.4, exit 1.2.2 */
 static void test_nmi(void)
 {
     struct kit_end end;

@@ -33,6 +33,7 @@ static void expect(uint64_t event, uint64_t vector, uint64_t error, uint64_t rip
                    end.event->rip);
 }
 
+/* rows: svmop 6.1-6.3 */
 static void test_types(void)
 {
     uint64_t rip = (uintptr_t)i_nothing;
@@ -50,6 +51,7 @@ static void test_types(void)
 }
 
 /* A software interrupt returns behind itself: to nRIP where the processor has it. */
+/* rows: svmop 6.4, 6.11 */
 static void test_software(void)
 {
     struct kit_end end;
@@ -76,6 +78,7 @@ static void test_software(void)
     tap_ok(end.event != NULL && end.event->vector == 0x66, "an interrupt at CPL 3 does not");
 }
 
+/* rows: svmop 6.17, 9.7 */
 static void test_flags(void)
 {
     struct kit_end end;
@@ -91,6 +94,7 @@ static void test_flags(void)
     tap_eq(svm_get(&g, VMCB_INTERRUPT_SHADOW) & 1, 0, "and is over after it");
 }
 
+/* rows: svmop 6.15, 6.19, exit 2.6, 5.1 */
 static void test_intercepts(void)
 {
     struct kit_end end;

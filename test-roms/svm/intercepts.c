@@ -102,6 +102,8 @@ struct row {
         n, c, c##_insn, v, b, e, i1, 0, len, o \
     }
 
+/* rows: svmop 1.1-1.8, vmcb 8.1, exit 1.1.1-1.1.4, 1.2.6-1.2.9, 1.2.11-1.2.21, 1.3.1-1.3.6,
+ * 1.3.9-1.3.10, 2.3, 3.1.1-3.1.3, 3.2.1, 3.9.1, 6.1 */
 static const struct row rows[] = {
     ROW("MOV from CR0", c_rd_cr0, CR, 1u << 0, 0x00, GPR_VALID | 3, 3, RETURNS),
     ROW("MOV from CR3", c_rd_cr3, CR, 1u << 3, 0x03, GPR_VALID | 9, 4, RETURNS),
@@ -267,6 +269,7 @@ static const struct row *row_of(const char *code)
     return NULL;
 }
 
+/* rows: svmop 1.12, 1.14, exit 2.8, 2.12-2.13, 2.16-2.18, 2.20, 2.22-2.24 */
 static void check_order(void)
 {
     const char *const privileged[] = {
@@ -293,6 +296,7 @@ static void check_order(void)
 }
 
 /* rAX that cannot be a VMCB: #GP before the intercept, unless the processor says otherwise. */
+/* rows: svmop 1.13, exit 2.23 */
 static void check_rax(void)
 {
     static const struct {
@@ -322,6 +326,7 @@ static void check_rax(void)
 
 /* ---- what the table cannot say ------------------------------------------------------------------- */
 
+/* rows: vmcb 1.2.6, exit 2.11 */
 static void check_cr0_selective(void)
 {
     kit_guest(&g, c_cr0_ts);
@@ -337,6 +342,7 @@ static void check_cr0_selective(void)
     tap_eq(svm_run(&g), VMEXIT_CR0_WRITE, "CR0 selective and CR0 write: the latter is reported");
 }
 
+/* rows: vmcb 8.2, exit 4.9-4.10 */
 static void check_page_fault(void)
 {
     const uint64_t la = UINT64_C(0x7f1234567008);
@@ -368,6 +374,7 @@ static void check_page_fault(void)
 }
 
 /* INTn does not test the exception intercept of its vector, ICEBP not that of #DB. */
+/* rows: exit 2.5 */
 static void check_not_matched(void)
 {
     struct kit_end end;
@@ -383,6 +390,7 @@ static void check_not_matched(void)
 }
 
 /* A shutdown: a guest with an empty IDT that executes UD2. */
+/* rows: exit 1.2.26, 2.33, 5.1-5.2 */
 static void check_shutdown(void)
 {
     kit_guest(&g, c_ud);
@@ -404,6 +412,7 @@ static void check_shutdown(void)
 }
 
 /* EFER.SVME cannot be 0 in a guest, but VMMCALL without intercept is #UD. */
+/* rows: svmop 1.15 */
 static void check_vmmcall(void)
 {
     struct kit_end end;

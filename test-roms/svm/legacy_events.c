@@ -266,6 +266,7 @@ static void test_vme(bool nested)
 
 /* ---- faults in deliveries ------------------------------------------------------------------------ */
 
+/* rows: exit 5.1, 5.6, 5.8-5.9 */
 static void test_delivery_faults(void)
 {
     uint32_t *directory;
@@ -315,6 +316,7 @@ static void test_delivery_faults(void)
 }
 
 /* A nested fault in a delivery: NPF with EXITINTINFO. */
+/* rows: vmcb 8.2, exit 6.6 */
 static void test_nested_faults(void)
 {
     volatile uint64_t *leaf;
@@ -338,6 +340,7 @@ static void test_nested_faults(void)
 
 /* ---- debug registers ----------------------------------------------------------------------------- */
 
+/* rows: svmop 3.35-3.36, exit 4.2 */
 static void test_debug(enum mode mode)
 {
     prepare(mode, i_step, false);

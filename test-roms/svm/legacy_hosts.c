@@ -92,6 +92,7 @@ static const struct {
     { MODE_LONG, g_64, g_64_end, "64-bit mode" },
 };
 
+/* rows: svmop 4.37, 5.9 */
 static void test_hosts(void)
 {
     static const struct {

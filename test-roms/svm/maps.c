@@ -44,6 +44,7 @@ static void io(const char *code, uint32_t port, unsigned bit, bool exits, const 
 }
 
 /* Ports 0x80 and 0x84-0x87 do nothing; what lies at the top of the space is open bus. */
+/* rows: vmcb 6.1.1-6.1.4 */
 static void test_bits(void)
 {
     io(m_out8, 0x80, 0x80, true, "OUT 8");
@@ -88,6 +89,7 @@ static void info(const char *code, uint32_t port, uint64_t want, const char *wha
     tap_eq(svm_get(&g, VMCB_EXITINFO2), (uintptr_t)code##_end, #code ": EXITINFO2 is the next RIP")
 #define SEG(n) ((uint64_t)(n) << 10)
 
+/* rows: exit 1.2.22, 2.29, 3.3.1-3.3.9 */
 static void test_info(void)
 {
     info(m_out8, 0x80, IOIO_SZ8 | IOIO_A64, "OUT 8");
@@ -147,6 +149,7 @@ static void msr(uint32_t number, unsigned byte, unsigned bit, const char *what)
            "WRMSR %x: the next bit, EXITINFO1 1", number);
 }
 
+/* rows: vmcb 6.2.1-6.2.3, 6.2.5-6.2.6, 6.2.8, exit 1.2.23, 2.28 */
 static void test_msrs(void)
 {
     struct kit_end end;

@@ -46,7 +46,8 @@ static void expect_npf(uint64_t info1, uint64_t gpa, const char *what)
     tap_eq(svm_get(&g, VMCB_EXITINFO2), gpa, "%s: EXITINFO2 is the guest physical address", what);
 }
 
-/* rows: svmop 15.2.3, 15.2.5, 15.2.8, 15.2.9, 15.2.12 */
+/* rows: svmop 15.2.3, 15.2.5, 15.2.8-15.2.9, 15.2.12, exit 3.4.1-3.4.5, 3.4.8, 3.4.15-3.4.19,
+ * 3.4.22 */
 static void test_final(void)
 {
     static const struct {
@@ -89,7 +90,7 @@ static void test_final(void)
     tap_eq(svm_run(&g), VMEXIT_VMMCALL, "read, NX: passes");
 }
 
-/* rows: svmop 15.2.2 */
+/* rows: svmop 15.2.2, exit 3.4.9, 3.4.20-3.4.21 */
 static void test_tables(void)
 {
     /* Where the walk for an address below 1 GiB reads the guest's tables. */
@@ -159,6 +160,7 @@ static void test_order(void)
     tap_eq(svm_run(&g), VMEXIT_VMMCALL, "with the page there the same instruction goes on");
 }
 
+/* rows: exit 5.5, 6.6 */
 static void test_delivery(void)
 {
     fresh(n_ud);

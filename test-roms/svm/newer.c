@@ -158,6 +158,7 @@ static void expect_vector(struct kit_end end, unsigned vector, const char *name,
                "%s: %s, vector %u", name, what, vector);
 }
 
+/* rows: exit 1.2.10, 1.3.10-1.3.13, 1.3.15, 1.3.18-1.3.19, 1.3.21-1.3.22, 2.13-2.14, 2.24-2.27 */
 static void check_row(const struct row *r)
 {
     if (!r->exists()) {

@@ -51,6 +51,7 @@ static void prepare(enum mode mode, const char *code)
     guest_make(&g, false);
 }
 
+/* rows: svmop 8.4, 17.1-17.3, exit 1.2.3, 3.8.1, 3.8.4-3.8.5, 3.8.7-3.8.8, 3.8.11 */
 static void test_smi(enum mode mode, const char *code, const char *end, uint64_t address_size)
 {
     uint64_t next = (uintptr_t)code + 2;
@@ -90,6 +91,7 @@ static void prepare_init(void)
     g.rdi = APIC_ICR;
 }
 
+/* rows: svmop 11.1-11.2, 11.4, exit 1.2.4, 4.17 */
 static void test_init(void)
 {
     wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) | VM_CR_R_INIT);

@@ -76,6 +76,7 @@ static void task_exit(const char *rip, uint64_t info2, uint64_t intinfo, const c
            "and nothing was switched");
 }
 
+/* rows: exit 1.2.24, 3.5.1, 3.5.3-3.5.4 */
 static void test_instructions(void)
 {
     prepare(MODE_PROT32, t_jmp);
@@ -90,6 +91,7 @@ static void test_instructions(void)
     task_exit(t_iret_insn, BY_IRET, 0, "IRET with NT");
 }
 
+/* rows: exit 3.5.2, 3.5.5-3.5.6, 5.5 */
 static void test_events(void)
 {
     const uint64_t exception = EVENT_V | EVENT_EXCEPTION;
@@ -122,6 +124,7 @@ static void inject(const char *code, uint64_t event)
     svm_set(&g, VMCB_NRIP, (uintptr_t)code + 1);
 }
 
+/* rows: exit 5.5, 5.10 */
 static void test_injected(void)
 {
     const uint64_t with_code =
@@ -139,6 +142,7 @@ static void test_injected(void)
 }
 
 /* The TSS and the gate are checked before the intercept: their faults win. */
+/* rows: exit 2.30, 4.8-4.9 */
 static void test_checks(void)
 {
     prepare(MODE_PROT32, t_jmp);

@@ -54,6 +54,7 @@ static void not_taken(const char *what)
     tap_eq(svm_get(&g, VMCB_VINTR) & VINTR_V_IRQ, VINTR_V_IRQ, "%s: V_IRQ stays", what);
 }
 
+/* rows: svmop 6.18, 10.3 */
 static void test_priority(void)
 {
     fresh(v_nops, 8, 7, 0, RFLAGS_IF);
@@ -76,6 +77,7 @@ static void test_priority(void)
     }
 }
 
+/* rows: svmop 9.1, 9.4, 10.4, 10.9 */
 static void test_windows(void)
 {
     fresh(v_sti, 8, 0, 0, 0);
@@ -95,6 +97,7 @@ static void test_windows(void)
     taken(v_sti_hlt_2, "STI; HLT: taken behind HLT");
 }
 
+/* rows: svmop 10.5, exit 1.2.5, 6.4 */
 static void test_intercept(void)
 {
     fresh(v_nops, 8, 0, 0, RFLAGS_IF);
@@ -111,6 +114,7 @@ static void test_intercept(void)
     tap_eq(svm_run(&g), VMEXIT_VMMCALL, "a masked virtual interrupt does not exit");
 }
 
+/* rows: svmop 3.17, 10.1-10.2 */
 static void test_tpr(void)
 {
     apic_write(APIC_TPR, 0x20);
@@ -146,6 +150,7 @@ static void drain(void)
     __asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
 }
 
+/* rows: svmop 10.1-10.2, 10.7, exit 1.2.1 */
 static void test_physical(void)
 {
     struct kit_end end;

@@ -32,6 +32,7 @@ static void with(unsigned offset, uint64_t value, bool valid, const char *what)
     expect(valid, what);
 }
 
+/* rows: svmop 4.2-4.3, 4.34 */
 static void test_cr0(void)
 {
     uint64_t cr0 = read_cr0();
@@ -46,6 +47,7 @@ static void test_cr0(void)
     with(VMCB_CR0, cr0 & ~CR0_NE, true, "CR0.NE=0");
 }
 
+/* rows: svmop 4.4-4.5 */
 static void test_cr3_cr4(void)
 {
     uint64_t cr3 = read_cr3(), cr4 = read_cr4();
@@ -68,6 +70,7 @@ static void test_cr3_cr4(void)
     with(VMCB_CR4, cr4 | UINT64_C(1) << 63, false, "CR4 bit 63");
 }
 
+/* rows: svmop 4.1, 4.7, 4.9-4.11 */
 static void test_efer(void)
 {
     static const uint8_t bits[] = { 9, 16, 24, 32, 63 };
@@ -87,6 +90,7 @@ static void test_efer(void)
     expect(false, "LME=1 PG=1 PAE=1 CS.L=1 CS.D=1");
 }
 
+/* rows: svmop 4.6 */
 static void test_dr(void)
 {
     with(VMCB_DR6, UINT64_C(0x00000000ffff0ff0), true, "DR6 without upper bits");
@@ -97,6 +101,7 @@ static void test_dr(void)
     with(VMCB_DR7, UINT64_C(0x0000000000000000), true, "DR7 with bit 10 clear");
 }
 
+/* rows: svmop 4.12-4.13, 4.15, vmcb 6.3.1 */
 static void test_control(void)
 {
     uint64_t limit = UINT64_C(1) << cpu_maxphyaddr();
@@ -134,6 +139,7 @@ static void inject(uint64_t event, bool valid, const char *what)
         tap_eq(end.exitcode, VMEXIT_INVALID, "EVENTINJ: %s is VMEXIT_INVALID", what);
 }
 
+/* rows: svmop 4.14, 6.5-6.7, 6.9 */
 static void test_eventinj(void)
 {
     inject(UINT64_C(1) << 8 | 0x40, false, "type 1");
@@ -153,6 +159,7 @@ static void test_eventinj(void)
     expect(true, "EVENTINJ with a reserved type and V=0");
 }
 
+/* rows: svmop 4.20-4.21 */
 static void test_nested(void)
 {
     uint64_t width = cpu_maxphyaddr();
@@ -194,6 +201,7 @@ static void test_nested(void)
     expect(true, "N_CR3 and G_PAT garbage without nested paging");
 }
 
+/* rows: svmop 3.30-3.31, 4.35-4.36 */
 static void test_legal(void)
 {
     struct kit_end end;
@@ -211,6 +219,7 @@ static void test_legal(void)
     expect(true, "nonsense in DS");
 }
 
+/* rows: exit 1.4.8, 6.8 */
 static void test_invalid_exit(void)
 {
     fresh();

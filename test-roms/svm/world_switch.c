@@ -12,6 +12,7 @@ GUEST_CODE(w_rdtsc, "rdtsc\nmovl %edx, %ebx");
 
 static struct svm_guest g;
 
+/* rows: svmop 3.5 */
 static void test_load(void)
 {
     kit_guest(&g, w_registers);
@@ -30,6 +31,7 @@ static void test_load(void)
     tap_eq(svm_get(&g, VMCB_RAX), 99, "RAX is loaded and saved");
 }
 
+/* rows: svmop 5.2, vmcb 9.2.12 */
 static void test_save(void)
 {
     kit_guest(&g, w_change);
@@ -52,6 +54,7 @@ static void test_save(void)
 
 /* Everything that the host had before VMRUN and that #VMEXIT restores, with a guest that differs in all
  * of it. */
+/* rows: svmop 5.7 */
 static void test_host(void)
 {
     struct table_register gdtr, idtr, gdtr2, idtr2;
@@ -89,6 +92,7 @@ static void test_host(void)
     tap_eq(svm_get(&g, VMCB_GDTR + SEGMENT_BASE), 0x5000, "GDTR is saved");
 }
 
+/* rows: svmop 7.1-7.8, 7.10 */
 static void test_vmload(void)
 {
     static const struct {
@@ -137,6 +141,7 @@ static void test_vmload(void)
     svm_vmload(own);
 }
 
+/* rows: svmop 13.6 */
 static void test_tsc(void)
 {
     uint64_t before = rdtsc(), seen;
@@ -151,6 +156,7 @@ static void test_tsc(void)
 }
 
 /* Single step of the guest, and of the host over VMRUN. */
+/* rows: svmop 3.34, 5.12 */
 static void test_single_step(void)
 {
     struct kit_end end;

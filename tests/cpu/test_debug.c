@@ -37,7 +37,7 @@ WITH_KIT(general_detect_comes_in_the_shadow_of_mov_ss)
     expect_db(k, 1, CODE_SPA + 2, DR6_BD);
 }
 
-/* rows: events 3.2.4, 5.15 */
+/* rows: events 3.2.4, 5.15, exit 2.10 */
 WITH_KIT(intercept_of_mov_dr_comes_after_general_detect_and_values)
 {
     static const struct {

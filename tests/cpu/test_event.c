@@ -114,7 +114,7 @@ WITH_KIT(df_itself_delivers)
 
 /* --- in a guest --- */
 
-/* rows: events 2.11 */
+/* rows: events 2.11, exit 1.1.5, 2.4 */
 WITH_KIT(every_exception_intercept_exits)
 {
     static const struct {
@@ -152,7 +152,7 @@ WITH_KIT(exception_without_intercept_is_delivered_in_the_guest)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], HANDLER + 16 * EXC_UD);
 }
 
-/* rows: events 5.9 */
+/* rows: events 5.9, exit 4.2 */
 WITH_KIT(db_intercept_sees_dr6_and_dr7_updated)
 {
     kit_guest(k);
@@ -164,7 +164,7 @@ WITH_KIT(db_intercept_sees_dr6_and_dr7_updated)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, DR7), 0x400);
 }
 
-/* rows: pitfalls 10.6 */
+/* rows: pitfalls 10.6, exit 4.3 */
 WITH_KIT(int3_exits_before_its_gate_with_nrip)
 {
     kit_mode(k, MODE_LONG64, 3); /* gate DPL 0 would be #GP */
@@ -175,7 +175,7 @@ WITH_KIT(int3_exits_before_its_gate_with_nrip)
     kit_exited(k, event_raised(k->cpu), VMEXIT_EXCP3, 0, 0, CODE_SPA + 1);
 }
 
-/* rows: events 1.25 */
+/* rows: events 1.25, exit 2.5, 2.19 */
 WITH_KIT(int_n_and_icebp_ignore_exception_intercepts)
 {
     kit_guest(k);
@@ -192,6 +192,7 @@ WITH_KIT(int_n_and_icebp_ignore_exception_intercepts)
 #define INTINFO(vector, type) (1ull << 31 | (uint64_t)(type) << 8 | (vector))
 #define INTINFO_CODE(vector, code) (INTINFO(vector, 3) | 1u << 11 | (uint64_t)(code) << 32)
 
+/* rows: exit 5.1 */
 WITH_KIT(intercept_during_delivery_reports_exitintinfo)
 {
     kit_guest(k);
@@ -205,7 +206,7 @@ WITH_KIT(intercept_during_delivery_reports_exitintinfo)
     ck_assert(!k->cpu->delivering.valid);
 }
 
-/* rows: events 2.11 */
+/* rows: events 2.11, exit 5.1 */
 WITH_KIT(intercepted_second_fault_wins_over_combining)
 {
     kit_guest(k);
@@ -216,7 +217,7 @@ WITH_KIT(intercepted_second_fault_wins_over_combining)
     kit_exited(k, event_raised(k->cpu), VMEXIT_EXCP11, EXC_GP * 8 + 3, 0, 0);
 }
 
-/* rows: events 2.11 */
+/* rows: events 2.11, exit 4.7, 5.2 */
 WITH_KIT(df_intercept_reports_the_first_event)
 {
     kit_guest(k);
@@ -227,7 +228,7 @@ WITH_KIT(df_intercept_reports_the_first_event)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), INTINFO_CODE(EXC_GP, 0x20));
 }
 
-/* rows: events 2.11 */
+/* rows: events 2.11, exit 1.2.26, 2.33, 5.2 */
 WITH_KIT(shutdown_intercept_takes_the_triple_fault)
 {
     kit_guest(k);
@@ -248,6 +249,7 @@ WITH_KIT(triple_fault_in_a_guest_stops_the_machine_without_intercept)
     ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, "in a guest"));
 }
 
+/* rows: exit 5.9 */
 WITH_KIT(soft_interrupt_in_delivery_has_type_4)
 {
     kit_guest(k);
@@ -258,6 +260,7 @@ WITH_KIT(soft_interrupt_in_delivery_has_type_4)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), INTINFO(0x40, EVENT_SOFT));
 }
 
+/* rows: vmcb 8.2, exit 1.4.1 */
 WITH_KIT(npf_exits_with_its_info_and_bytes)
 {
     const char code[] = "\x48\x8b\x00\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b";
@@ -277,6 +280,7 @@ WITH_KIT(fetch_faults_have_no_bytes)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
 }
 
+/* rows: vmcb 8.2 */
 WITH_KIT(bytes_end_where_the_fetch_would_fault)
 {
     k->cpu->r[REG_RIP] = PAGED_LA + 0xffa;
@@ -310,7 +314,7 @@ WITH_KIT(nothing_pending_is_next)
     ck_assert(!event_pending(k->cpu));
 }
 
-/* rows: events 6.1 */
+/* rows: events 6.1, svmop 8.6, 9.3, 10.1 */
 WITH_KIT(intr_needs_if_gif_and_no_shadow)
 {
     k->pending = 0x30;
@@ -329,7 +333,7 @@ WITH_KIT(intr_needs_if_gif_and_no_shadow)
     ck_assert_uint_eq(k->delivered.a & 0xff, 0x30);
 }
 
-/* rows: events 1.3, 6.2, pitfalls 10.8 */
+/* rows: pitfalls 10.8, events 1.3, 6.2, svmop 10.14, 12.3-12.4 */
 WITH_KIT(nmi_comes_first_and_blocks_until_iret)
 {
     k->cpu->rflags |= FLAG_IF;
@@ -348,7 +352,7 @@ WITH_KIT(nmi_comes_first_and_blocks_until_iret)
     ck_assert_uint_eq(k->delivered.a & 0xff, EXC_NMI);
 }
 
-/* rows: events 6.2 */
+/* rows: events 6.2, svmop 8.3, 9.3, 12.1 */
 WITH_KIT(nmi_waits_for_shadow_and_gif)
 {
     k->cpu->pins.nmi = true;
@@ -359,7 +363,7 @@ WITH_KIT(nmi_waits_for_shadow_and_gif)
     ck_assert(!event_pending(k->cpu));
 }
 
-/* rows: events 6.9 */
+/* rows: events 6.9, svmop 9.2 */
 WITH_KIT(delivery_ends_shadow_and_halt)
 {
     k->cpu->regs.halted = true;
@@ -387,7 +391,7 @@ WITH_KIT(smi_and_init_are_taken)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], 0xfff0);
 }
 
-/* rows: events 1.23, 4.5 */
+/* rows: events 1.23, 4.5, svmop 11.4 */
 WITH_KIT(redirected_init_is_sx_1)
 {
     k->cpu->msr.vm_cr = VM_CR_R_INIT;
@@ -405,6 +409,7 @@ static void guest_with(struct kit *k, unsigned intercept)
     kit_intercept(k, intercept);
 }
 
+/* rows: svmop 12.2, exit 1.2.1-1.2.2 */
 WITH_KIT(physical_intercepts_exit_and_stay_pending)
 {
     guest_with(k, INTERCEPT_INIT);
@@ -431,6 +436,7 @@ WITH_KIT(physical_intercepts_exit_and_stay_pending)
     ck_assert_int_eq(k->pending, 0x30); /* not acknowledged */
 }
 
+/* rows: svmop 9.6 */
 WITH_KIT(intercepted_intr_ignores_the_guests_shadow)
 {
     guest_with(k, INTERCEPT_INTR);
@@ -441,6 +447,7 @@ WITH_KIT(intercepted_intr_ignores_the_guests_shadow)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INTERRUPT_SHADOW), 1);
 }
 
+/* rows: svmop 10.2 */
 WITH_KIT(v_intr_masking_uses_the_hosts_if)
 {
     guest_with(k, INTERCEPT_INTR);
@@ -465,6 +472,7 @@ static void arm_vintr(struct kit *k)
     k->cpu->rflags |= FLAG_IF;
 }
 
+/* rows: svmop 10.6 */
 WITH_KIT(virtual_interrupt_is_delivered_once)
 {
     arm_vintr(k);
@@ -474,6 +482,7 @@ WITH_KIT(virtual_interrupt_is_delivered_once)
     ck_assert_uint_eq(k->acks, 0);
 }
 
+/* rows: svmop 10.3-10.4 */
 WITH_KIT(virtual_interrupt_is_masked_by_if_shadow_and_v_tpr)
 {
     arm_vintr(k);
@@ -489,6 +498,7 @@ WITH_KIT(virtual_interrupt_is_masked_by_if_shadow_and_v_tpr)
     ck_assert(event_pending(k->cpu));
 }
 
+/* rows: svmop 10.5, exit 1.2.5, 6.4 */
 WITH_KIT(vintr_intercept_keeps_v_irq)
 {
     arm_vintr(k);
@@ -497,6 +507,7 @@ WITH_KIT(vintr_intercept_keeps_v_irq)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, VINTR_CONTROL) & VINTR_IRQ, VINTR_IRQ);
 }
 
+/* rows: svmop 10.7, 10.16-10.17 */
 WITH_KIT(physical_interrupt_beats_virtual)
 {
     arm_vintr(k);
@@ -517,6 +528,7 @@ static void inject(struct kit *k, struct event event, uint64_t next_rip)
     k->cpu->svm->inject_next_rip = next_rip;
 }
 
+/* rows: svmop 6.1, 9.7, exit 2.6 */
 WITH_KIT(injection_ignores_masks_and_intercepts)
 {
     inject(k, (struct event){ .vector = 0x30, .type = EVENT_INTR }, 0);
@@ -538,6 +550,7 @@ WITH_KIT(injection_ignores_masks_and_intercepts)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), 7);
 }
 
+/* rows: svmop 6.2 */
 WITH_KIT(injected_nmi_uses_vector_2_and_does_not_block)
 {
     inject(k, (struct event){ .vector = 0x99, .type = EVENT_NMI }, 0);
@@ -546,6 +559,7 @@ WITH_KIT(injected_nmi_uses_vector_2_and_does_not_block)
     ck_assert(!k->cpu->regs.nmi_masked);
 }
 
+/* rows: svmop 6.4, 6.10 */
 WITH_KIT(injected_int_n_and_int3_push_nrip)
 {
     inject(k, (struct event){ .vector = 0x80, .type = EVENT_SOFT }, CODE_SPA + 2);
@@ -559,6 +573,7 @@ WITH_KIT(injected_int_n_and_int3_push_nrip)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
 }
 
+/* rows: svmop 6.14 */
 WITH_KIT(injected_page_fault_takes_cr2_from_the_vmcb)
 {
     inject(k,
@@ -569,6 +584,7 @@ WITH_KIT(injected_page_fault_takes_cr2_from_the_vmcb)
     ck_assert_uint_eq(k->cpu->regs.cr2, 0xabc);
 }
 
+/* rows: svmop 6.15, exit 2.6 */
 WITH_KIT(exception_raised_by_injection_is_intercepted)
 {
     inject(k, (struct event){ .vector = 0x30, .type = EVENT_INTR }, 0);

@@ -68,6 +68,7 @@ WITH_KIT(trap_held_by_mov_ss_in_the_guest_does_not_reach_the_host)
 }
 
 /* Also when it was the fetch that left the guest. */
+/* rows: svmop 3.34, 5.12 */
 WITH_KIT(host_trap_flag_acts_after_an_exit_by_a_fetch)
 {
     CODE(k, "\x90");
@@ -87,6 +88,7 @@ WITH_KIT(host_trap_flag_acts_after_an_exit_by_a_fetch)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), HOST_RIP + 3);
 }
 
+/* rows: svmop 3.35 */
 WITH_KIT(guest_trap_flag_acts_after_its_first_instruction)
 {
     CODE(k, "\x90\x90");
@@ -101,6 +103,7 @@ WITH_KIT(guest_trap_flag_acts_after_its_first_instruction)
     ck_assert_uint_eq(k->deliveries, 0);
 }
 
+/* rows: exit 2.3, 6.1 */
 WITH_KIT(intercepted_instruction_does_not_trap)
 {
     CODE(k, "\x0f\xa2"); /* CPUID */
@@ -115,6 +118,7 @@ WITH_KIT(intercepted_instruction_does_not_trap)
 }
 
 /* With GIF = 0 the NMI waits until STGI has retired, and so does its trap. APM vol 2, 8.5 "Priorities". */
+/* rows: svmop 10.13, exit 2.2 */
 WITH_KIT(single_step_comes_before_an_nmi_exit)
 {
     CODE(k, "\x0f\x01\xdc\x90"); /* STGI; NOP */
@@ -133,6 +137,7 @@ WITH_KIT(single_step_comes_before_an_nmi_exit)
 /* --- HLT --- */
 
 /* The exit saves the RIP behind HLT, and the host is not halted. */
+/* rows: exit 6.3 */
 WITH_KIT(interrupt_exit_wakes_a_halted_guest)
 {
     CODE(k, "\xf4\x90");
@@ -172,6 +177,7 @@ WITH_KIT(masked_interrupts_do_not_wake_a_halted_guest)
 
 /* --- NMI --- */
 
+/* rows: svmop 12.2 */
 WITH_KIT(intercepted_nmi_exits_while_nmis_are_blocked)
 {
     CODE(k, "\x90");
@@ -188,6 +194,7 @@ WITH_KIT(intercepted_nmi_exits_while_nmis_are_blocked)
 /* --- the host's side --- */
 
 /* APM vol 2, 15.6 "#VMEXIT". */
+/* rows: svmop 5.11 */
 WITH_KIT(host_rip_that_cannot_be_fetched_is_gp_in_the_host)
 {
     static const uint64_t rips[] = { NONCANON, UINT64_MAX };
@@ -258,6 +265,7 @@ static void inject(struct kit *k, uint64_t word, uint64_t rflags)
 }
 
 /* What the handler finds on its stack is what the real event pushes. */
+/* rows: svmop 6.16 */
 WITH_KIT(injected_event_pushes_rf_like_the_real_one)
 {
     static const struct {
@@ -277,6 +285,7 @@ WITH_KIT(injected_event_pushes_rf_like_the_real_one)
 }
 
 /* EV decides whether a code is pushed, not the vector. */
+/* rows: svmop 6.8, vmcb 4.3 */
 WITH_KIT(injected_error_code_is_pushed_if_ev_says_so)
 {
     inject(k, EVENT_EXCEPTION << 8 | EXC_UD | EVENTINJ_EV | UINT64_C(0x77) << 32, 0);
@@ -286,6 +295,7 @@ WITH_KIT(injected_error_code_is_pushed_if_ev_says_so)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
 }
 
+/* rows: svmop 6.13 */
 WITH_KIT(injected_db_leaves_dr6_and_dr7)
 {
     CODE(k, "\x90");
@@ -301,6 +311,7 @@ WITH_KIT(injected_db_leaves_dr6_and_dr7)
 }
 
 /* Vectors 3 and 4 behave like INT3 and INTO. APM vol 2, 15.20. */
+/* rows: svmop 6.10 */
 WITH_KIT(injected_int3_and_into_test_the_gate_dpl)
 {
     static const struct {
@@ -332,6 +343,7 @@ WITH_KIT(injected_int3_and_into_test_the_gate_dpl)
 /* --- INTERRUPT_SHADOW --- */
 
 /* What is written back is the state at the intercepted instruction. */
+/* rows: svmop 9.5 */
 WITH_KIT(exit_saves_the_shadow_of_the_intercepted_instruction)
 {
     static const struct {
@@ -365,6 +377,7 @@ WITH_KIT(exit_saves_the_shadow_of_the_intercepted_instruction)
 /* --- instruction bytes --- */
 
 /* The page behind the code is missing for the walk itself: the fetch is reported like a data access would be. */
+/* rows: vmcb 8.2 */
 WITH_KIT(fetch_that_cannot_walk_has_no_bytes)
 {
     k->cpu->r[REG_RIP] = PAGED_LA + 0xffe;
@@ -384,6 +397,7 @@ WITH_KIT(fetch_that_cannot_walk_has_no_bytes)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
 }
 
+/* rows: vmcb 8.2 */
 WITH_KIT(bytes_end_at_the_cs_limit)
 {
     kit_mode(k, MODE_COMPAT32, 0);
@@ -400,6 +414,7 @@ WITH_KIT(bytes_end_at_the_cs_limit)
 /* --- nRIP --- */
 
 /* Of the exceptions only INT3, INTO and BOUND have one. */
+/* rows: exit 4.5 */
 WITH_KIT(bound_exits_at_itself_with_nrip)
 {
     kit_mode(k, MODE_COMPAT32, 0);

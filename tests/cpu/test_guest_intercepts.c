@@ -81,6 +81,7 @@ static void check_rows(struct kit *k, const struct row *rows, unsigned count)
 
 /* --- any exception gives way --- */
 
+/* rows: exit 2.16-2.18 */
 WITH_KIT(intercepts_that_come_before_any_exception)
 {
     static const struct row rows[] = {
@@ -117,6 +118,7 @@ WITH_KIT(intercepts_that_come_before_any_exception)
 }
 
 /* The same ones where the stack or the table would fault. */
+/* rows: exit 2.16-2.18 */
 WITH_KIT(intercepts_that_come_before_stack_faults)
 {
     static const struct row rows[] = {
@@ -143,6 +145,7 @@ WITH_KIT(intercepts_that_come_before_stack_faults)
 }
 
 /* VMMCALL is the call of every mode and level. */
+/* rows: exit 1.3.2, 2.20 */
 WITH_KIT(vmmcall_exits_in_every_mode)
 {
     static const enum world worlds[] = { REAL,        V86,      V86_IOPL3, PROT16,     PROT32,
@@ -158,6 +161,7 @@ WITH_KIT(vmmcall_exits_in_every_mode)
 
 /* --- #UD and #GP first, then the intercept, then memory --- */
 
+/* rows: svmop 1.11, exit 2.1 */
 WITH_KIT(wrong_mode_is_ud_before_the_intercept)
 {
     static const enum world worlds[] = { REAL, V86, V86_IOPL3 };
@@ -179,6 +183,7 @@ WITH_KIT(wrong_mode_is_ud_before_the_intercept)
     }
 }
 
+/* rows: exit 2.22 */
 WITH_KIT(privilege_is_gp_before_the_intercept)
 {
     static const enum world worlds[] = { V86, V86_IOPL3, PROT32_USER, LONG64_USER };
@@ -207,6 +212,7 @@ WITH_KIT(privilege_is_gp_before_the_intercept)
     }
 }
 
+/* rows: svmop 1.12, exit 2.23-2.24 */
 WITH_KIT(svm_instructions_check_the_level_before_their_intercept)
 {
     static const struct row rows[] = {
@@ -229,6 +235,7 @@ WITH_KIT(svm_instructions_check_the_level_before_their_intercept)
 }
 
 /* Memory is not touched: the operand lies beyond the limit of DS. */
+/* rows: exit 2.12 */
 WITH_KIT(table_registers_exit_before_their_memory)
 {
     static const struct {
@@ -269,6 +276,7 @@ WITH_KIT(table_registers_exit_before_their_memory)
 }
 
 /* CR4.UMIP at level 3, so also in virtual-8086 mode. */
+/* rows: exit 2.7, 2.12 */
 WITH_KIT(umip_comes_before_the_intercept)
 {
     static const struct {
@@ -295,6 +303,7 @@ WITH_KIT(umip_comes_before_the_intercept)
 
 /* --- all exceptions first --- */
 
+/* rows: exit 2.13-2.14 */
 WITH_KIT(intercepts_that_come_after_all_exceptions)
 {
     static const struct row rows[] = {
@@ -323,6 +332,7 @@ WITH_KIT(intercepts_that_come_after_all_exceptions)
 }
 
 /* With operands that are illegal whatever the intercept says. */
+/* rows: exit 2.8-2.10 */
 WITH_KIT(illegal_operands_come_before_these_intercepts)
 {
     static const struct {
@@ -356,6 +366,7 @@ WITH_KIT(illegal_operands_come_before_these_intercepts)
 /* --- CR0 --- */
 
 /* MOV CR0 by what changes, LMSW always, CLTS never; the plain intercept wins. */
+/* rows: exit 1.2.6, 2.11 */
 WITH_KIT(selective_write_of_cr0_in_real_mode)
 {
     static const struct {
@@ -395,6 +406,7 @@ WITH_KIT(selective_write_of_cr0_in_real_mode)
 }
 
 /* The register of a MOV, with three bits outside 64-bit mode. */
+/* rows: exit 3.1.1-3.1.3, 3.2.1 */
 WITH_KIT(moves_name_their_register)
 {
     static const struct row rows[] = {
@@ -478,6 +490,7 @@ WITH_KIT(port_accesses_of_16_bit_code_are_told)
 }
 
 /* IOPL and the TSS before the IOPM, the IOPM before the string's memory. */
+/* rows: exit 2.29 */
 WITH_KIT(tss_map_comes_before_the_iopm)
 {
     static const enum world worlds[] = { V86, PROT32_USER };
@@ -514,6 +527,7 @@ WITH_KIT(port_exit_at_the_top_of_32_bit_code_wraps)
 }
 
 /* REP without iterations asks for nothing. */
+/* rows: exit 1.2.22 */
 WITH_KIT(repeated_port_string_without_count_does_not_exit)
 {
     mode_real(k);
@@ -528,6 +542,7 @@ WITH_KIT(repeated_port_string_without_count_does_not_exit)
 
 /* --- MSRs --- */
 
+/* rows: exit 1.2.23, 2.28 */
 WITH_KIT(msr_map_comes_before_what_the_register_says)
 {
     static const uint64_t numbers[] = { 0x1fff, 0x2000, 0xc0000080, 0xdeadbeef };

@@ -27,6 +27,7 @@ static enum step raise(struct kit *k, unsigned vector, bool code)
 
 /* --- exception intercepts --- */
 
+/* rows: exit 1.1.5, 2.4 */
 WITH_KIT(each_exception_has_its_intercept_in_each_mode)
 {
     const uint32_t with_code = 1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS |
@@ -56,6 +57,7 @@ WITH_KIT(each_exception_has_its_intercept_in_each_mode)
 }
 
 /* External interrupts and INT n never ask the intercept of their vector. */
+/* rows: exit 2.5 */
 WITH_KIT(interrupts_do_not_ask_exception_intercepts)
 {
     for (unsigned w = 0; w < WORLDS; w++)
@@ -82,6 +84,7 @@ WITH_KIT(interrupts_do_not_ask_exception_intercepts)
 #define INTINFO(type, vector) (EVENTINJ_V | (uint64_t)(type) << 8 | (vector))
 
 /* The table ends before the vector: #GP, which exits, in the delivery of each kind of event. */
+/* rows: exit 5.6-5.9 */
 WITH_KIT(exit_in_a_delivery_names_the_event)
 {
     static const struct {
@@ -134,6 +137,7 @@ WITH_KIT(exit_in_a_delivery_names_the_event)
 /* --- nRIP at the end of a segment --- */
 
 /* What follows the last byte of 64 KiB is not its first one: CS.limit stops it, with the intercept as without. */
+/* rows: vmcb 8.1 */
 WITH_KIT(next_rip_does_not_wrap_in_16_bit_code)
 {
     for (unsigned intercepted = 0; intercepted < 2; intercepted++) {
@@ -178,6 +182,7 @@ WITH_KIT(host_rip_wraps_at_4_gib)
 }
 
 /* Each host comes back in its mode, whatever the guest's was; its level is 0 by definition. */
+/* rows: svmop 4.37, 5.7 */
 WITH_KIT(hosts_come_back_in_their_mode)
 {
     static const enum cpu_mode modes[WORLDS] = { MODE_REAL, MODE_V86, MODE_PROT16, MODE_PROT32 };

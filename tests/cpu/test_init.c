@@ -138,7 +138,7 @@ WITH_KIT(init_ends_hlt_and_tells_the_apic)
     ck_assert(!cpu->regs.halted && !cpu->monitor.waiting && !cpu->monitor.armed);
 }
 
-/* rows: pitfalls 5.10, events 6.4 */
+/* rows: pitfalls 5.10, events 6.4, svmop 8.2, 11.1 */
 WITH_KIT(init_waits_for_gif_and_rsm)
 {
     struct vcpu *cpu = k->cpu;
@@ -167,6 +167,7 @@ WITH_KIT(init_clears_svmdis_if_it_is_not_locked)
 
 /* --- under SVM, APM vol 2, table 15-12 --- */
 
+/* rows: svmop 11.2, exit 1.2.4 */
 WITH_KIT(init_intercept_keeps_it_pending)
 {
     struct vcpu *cpu = k->cpu;
@@ -179,6 +180,7 @@ WITH_KIT(init_intercept_keeps_it_pending)
 }
 
 /* A guest that does not intercept it ends without a #VMEXIT. */
+/* rows: svmop 11.3 */
 WITH_KIT(init_ends_guest_mode)
 {
     struct vcpu *cpu = k->cpu;
@@ -195,6 +197,7 @@ WITH_KIT(init_ends_guest_mode)
     ck_assert_ptr_null(mem_regime(cpu)->nested);
 }
 
+/* rows: svmop 11.4, exit 4.17 */
 WITH_KIT(redirected_init_is_sx_in_host_and_guest)
 {
     struct vcpu *cpu = k->cpu;

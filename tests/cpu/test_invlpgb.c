@@ -87,6 +87,7 @@ static void guest(struct kit *k, bool tlbictl, bool enabled, uint32_t intercepts
 }
 
 /* The VMCB decides where CPUID says that it does; elsewhere both are there. */
+/* rows: vmcb 5.8 */
 WITH_KIT(a_guest_has_them_by_tlbictl)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -102,6 +103,7 @@ WITH_KIT(a_guest_has_them_by_tlbictl)
     }
 }
 
+/* rows: exit 1.3.18, 2.25 */
 WITH_KIT(invlpgb_is_intercepted_before_its_operands)
 {
     guest(k, true, true, 1u << (INTERCEPT_INVLPGB & 31));
@@ -115,6 +117,7 @@ WITH_KIT(invlpgb_is_intercepted_before_its_operands)
     kit_raised(k, invlpgb(k, 0, 0, 0), EXC_UD, NO_CODE);
 }
 
+/* rows: exit 1.3.19, 2.26 */
 WITH_KIT(illegal_operands_have_an_intercept)
 {
     guest(k, true, true, 1u << (INTERCEPT_INVLPGB_ILLEGAL & 31));
@@ -124,6 +127,7 @@ WITH_KIT(illegal_operands_have_an_intercept)
 }
 
 /* The intercept of TLBSYNC exists with TlbiCtl. */
+/* rows: exit 1.3.22, 2.24 */
 WITH_KIT(tlbsync_is_intercepted_after_its_checks)
 {
     guest(k, true, true, 1u << (INTERCEPT_TLBSYNC & 31));

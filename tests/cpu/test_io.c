@@ -135,6 +135,7 @@ static void io_guest(struct kit *k, unsigned cpl, uint16_t forbidden)
     kit_put(k, IOPM_SPA + forbidden / 8, 1, 1u << forbidden % 8);
 }
 
+/* rows: exit 1.2.22 */
 WITH_KIT(ioio_exit_info)
 {
     static const struct {
@@ -163,6 +164,7 @@ WITH_KIT(ioio_exit_info)
     ck_assert_uint_eq(k->reads + k->writes, 0);
 }
 
+/* rows: exit 2.29 */
 WITH_KIT(iopl_and_tss_map_win_over_the_iopm)
 {
     kit_put(k, TSS_SPA + 0x68 + 0x3f8 / 8, 1, 1);
@@ -293,6 +295,7 @@ WITH_KIT(rep_fault_keeps_the_iterations_done)
     ck_assert_int_eq(k->cpu->budget, 97); /* the fault gives back what the block paid for it */
 }
 
+/* rows: exit 1.2.22 */
 WITH_KIT(rep_exits_at_the_first_intercepted_iteration)
 {
     k->cpu->r[REG_RCX] = 3;

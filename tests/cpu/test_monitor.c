@@ -113,6 +113,7 @@ WITH_KIT(mmio_cannot_be_watched)
     ck_assert_int_eq(EXEC(k, MWAIT), STEP_NEXT);
 }
 
+/* rows: exit 1.3.11, 2.14 */
 WITH_KIT(monitor_is_intercepted_after_its_exceptions)
 {
     kit_guest(k);
@@ -124,6 +125,7 @@ WITH_KIT(monitor_is_intercepted_after_its_exceptions)
     kit_exited(k, EXEC(k, MONITOR), VMEXIT_MONITOR, 0, 0, CODE_SPA + 3);
 }
 
+/* rows: exit 1.3.12, 2.14 */
 WITH_KIT(mwait_is_intercepted_after_its_exceptions)
 {
     kit_guest(k);
@@ -134,6 +136,7 @@ WITH_KIT(mwait_is_intercepted_after_its_exceptions)
     kit_exited(k, EXEC(k, MWAIT), VMEXIT_MWAIT, 0, 0, CODE_SPA + 3);
 }
 
+/* rows: exit 1.3.13, 2.31 */
 WITH_KIT(an_armed_monitor_makes_the_conditional_exit)
 {
     kit_guest(k);
@@ -144,6 +147,7 @@ WITH_KIT(an_armed_monitor_makes_the_conditional_exit)
     kit_exited(k, EXEC(k, MWAIT), VMEXIT_MWAIT_CONDITIONAL, 0, 0, CODE_SPA + 3);
 }
 
+/* rows: exit 2.31 */
 WITH_KIT(without_an_armed_monitor_the_plain_exit)
 {
     kit_guest(k);

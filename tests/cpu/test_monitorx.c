@@ -55,6 +55,7 @@ WITH_KIT(reserved_extensions_are_gp)
 }
 
 /* Exceptions before the intercepts, which are those of MONITOR and MWAIT. */
+/* rows: exit 1.3.11-1.3.12 */
 WITH_KIT(they_are_intercepted_as_monitor_and_mwait)
 {
     kit_guest(k);
@@ -68,6 +69,7 @@ WITH_KIT(they_are_intercepted_as_monitor_and_mwait)
     kit_exited(k, EXEC(k, MONITORX), VMEXIT_MONITOR, 0, 0, CODE_SPA + 3);
 }
 
+/* rows: exit 2.31 */
 WITH_KIT(mwaitx_exits_by_the_armed_monitor)
 {
     for (unsigned armed = 0; armed < 2; armed++) {

@@ -23,6 +23,7 @@ static void fill_registers(struct vcpu *cpu)
 }
 
 /* APM vol 2, table 10-1 */
+/* rows: svmop 17.4-17.5, 17.10, 17.14-17.15 */
 WITH_KIT(smi_saves_every_field)
 {
     static const struct {
@@ -73,6 +74,7 @@ WITH_KIT(smi_saves_every_field)
 }
 
 /* APM vol 2, table 10-3 */
+/* rows: svmop 17.16-17.22 */
 WITH_KIT(smi_enters_with_a_state_like_real_mode)
 {
     struct vcpu *cpu = k->cpu;
@@ -115,7 +117,7 @@ WITH_KIT(smi_enters_with_a_state_like_real_mode)
     ck_assert_uint_eq(cpu->r[REG_RBX], 0x1122334455667788);
 }
 
-/* rows: svmop 14.12 */
+/* rows: svmop 14.12, 17.23 */
 WITH_KIT(smi_and_rsm_flush_every_asid)
 {
     struct vcpu *cpu = k->cpu;
@@ -134,7 +136,7 @@ WITH_KIT(smi_and_rsm_flush_every_asid)
 
 /* --- what SMM holds back --- */
 
-/* rows: events 6.3, pitfalls 5.10 */
+/* rows: pitfalls 5.10, events 6.3, svmop 17.24 */
 WITH_KIT(smi_and_init_wait_for_rsm)
 {
     struct vcpu *cpu = k->cpu;
@@ -152,7 +154,7 @@ WITH_KIT(smi_and_init_wait_for_rsm)
     ck_assert(!cpu->pins.smi);
 }
 
-/* rows: pitfalls 10.8, events 6.2 */
+/* rows: pitfalls 10.8, events 6.2, svmop 17.24 */
 WITH_KIT(nmi_waits_for_rsm)
 {
     struct vcpu *cpu = k->cpu;
@@ -165,7 +167,7 @@ WITH_KIT(nmi_waits_for_rsm)
     ck_assert_uint_eq(cpu_rip(cpu), HANDLER + 16 * EXC_NMI);
 }
 
-/* rows: pitfalls 10.8 */
+/* rows: pitfalls 10.8, svmop 17.9 */
 WITH_KIT(rsm_restores_the_nmi_mask)
 {
     struct vcpu *cpu = k->cpu;
@@ -180,6 +182,7 @@ WITH_KIT(rsm_restores_the_nmi_mask)
     }
 }
 
+/* rows: svmop 17.24 */
 WITH_KIT(iret_in_smm_opens_nmis)
 {
     struct vcpu *cpu = k->cpu;
@@ -194,7 +197,7 @@ WITH_KIT(iret_in_smm_opens_nmis)
     ck_assert(event_pending(cpu));
 }
 
-/* rows: events 6.1 */
+/* rows: events 6.1, svmop 17.24 */
 WITH_KIT(intr_is_masked_by_the_cleared_if)
 {
     struct vcpu *cpu = k->cpu;
@@ -206,7 +209,7 @@ WITH_KIT(intr_is_masked_by_the_cleared_if)
     ck_assert(event_pending(cpu));
 }
 
-/* rows: events 6.3 */
+/* rows: events 6.3, svmop 8.4, 17.1 */
 WITH_KIT(smi_waits_for_gif_and_for_the_end_of_a_shadow)
 {
     struct vcpu *cpu = k->cpu;
@@ -222,6 +225,7 @@ WITH_KIT(smi_waits_for_gif_and_for_the_end_of_a_shadow)
 
 /* --- RSM --- */
 
+/* rows: svmop 17.25 */
 WITH_KIT(rsm_outside_smm_is_ud)
 {
     kit_raised(k, EXEC(k, RSM), EXC_UD, NO_CODE);
@@ -311,6 +315,7 @@ WITH_KIT(rsm_keeps_rf_and_does_not_step)
     ck_assert_uint_eq(cpu->traps, 0);
 }
 
+/* rows: svmop 17.27 */
 WITH_KIT(rsm_repairs_what_it_may)
 {
     struct vcpu *cpu = k->cpu;
@@ -344,6 +349,7 @@ WITH_KIT(rsm_repairs_what_it_may)
     ck_assert_uint_eq(cpu->regs.efer, 0);
 }
 
+/* rows: svmop 17.26 */
 WITH_KIT(rsm_shuts_down_on_invalid_state)
 {
     static const struct {
@@ -424,6 +430,7 @@ WITH_KIT(rsm_moves_smbase)
 
 /* --- restarts --- */
 
+/* rows: svmop 17.8 */
 WITH_KIT(halt_is_restarted_if_the_handler_wants)
 {
     struct vcpu *cpu = k->cpu;
@@ -462,6 +469,7 @@ WITH_KIT(a_freeze_is_not_restarted_as_a_halt)
     ck_assert_uint_eq(cpu_rip(k->cpu), CODE_SPA);
 }
 
+/* rows: svmop 17.5-17.7 */
 WITH_KIT(out_that_pulls_smi_is_told_and_restarted)
 {
     struct vcpu *cpu = k->cpu;

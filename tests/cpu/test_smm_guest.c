@@ -68,7 +68,7 @@ WITH_KIT(smm_lock_makes_the_registers_read_only)
     ck_assert_uint_eq(k->errors, 3);
 }
 
-/* rows: events 12.10 */
+/* rows: events 12.10, svmop 17.28 */
 WITH_KIT(page_configuration_lock_holds_until_rsm)
 {
     struct vcpu *cpu = k->cpu;
@@ -105,6 +105,7 @@ WITH_KIT(page_configuration_lock_needs_its_cpuid_bit)
     ck_assert(control_cr0_ok(cpu, cpu->regs.cr0));
 }
 
+/* rows: svmop 8.11 */
 WITH_KIT(dis_a20m_of_vm_cr_acts)
 {
     memory_set_a20(k->memory, false);
@@ -200,6 +201,7 @@ WITH_KIT(smm_ctl_refuses)
 
 /* --- guests --- */
 
+/* rows: exit 2.17, 2.34 */
 WITH_KIT(rsm_intercept_comes_before_ud)
 {
     kit_guest(k);
@@ -207,6 +209,7 @@ WITH_KIT(rsm_intercept_comes_before_ud)
     kit_exited(k, EXEC(k, RSM), VMEXIT_RSM, 0, 0, CODE_SPA + 2);
 }
 
+/* rows: svmop 17.2, exit 1.2.3 */
 WITH_KIT(smi_intercept_leaves_the_smi_pending)
 {
     struct vcpu *cpu = k->cpu;
@@ -226,6 +229,7 @@ WITH_KIT(smi_intercept_leaves_the_smi_pending)
     ck_assert(!cpu->svm->guest);
 }
 
+/* rows: exit 3.8.1, 3.8.3-3.8.8, 3.8.11 */
 WITH_KIT(smi_intercept_tells_the_port_access)
 {
     struct vcpu *cpu = k->cpu;
@@ -241,6 +245,7 @@ WITH_KIT(smi_intercept_tells_the_port_access)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 2);
 }
 
+/* rows: svmop 17.3 */
 WITH_KIT(smi_intercept_is_ignored_with_smm_lock)
 {
     struct vcpu *cpu = k->cpu;
@@ -256,6 +261,7 @@ WITH_KIT(smi_intercept_is_ignored_with_smm_lock)
 
 static const enum cpu_mode guest_modes[] = { MODE_LONG64, MODE_COMPAT32, MODE_PROT32 };
 
+/* rows: svmop 17.3 */
 WITH_KIT(smi_in_a_guest_returns_to_it)
 {
     struct vcpu *cpu = k->cpu;
@@ -303,6 +309,7 @@ WITH_KIT(smi_in_a_guest_returns_to_it)
     }
 }
 
+/* rows: svmop 17.11-17.13 */
 WITH_KIT(smi_in_a_guest_tells_nested_paging_and_the_hosts_if)
 {
     struct vcpu *cpu = k->cpu;

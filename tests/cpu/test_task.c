@@ -631,7 +631,7 @@ static void expect_task_exit(struct kit *k, enum step step, uint64_t info2, uint
     ck_assert_uint_eq(old32(k, 0x20, 4), 0);
 }
 
-/* rows: events 10.9 */
+/* rows: events 10.9, exit 2.30 */
 WITH_KIT(intercept_comes_behind_the_checks_of_the_descriptor)
 {
     setup_guest(k);
@@ -670,6 +670,7 @@ WITH_KIT(intercept_of_iret_and_events)
 }
 
 /* A nested page fault behind the commit point is not the guest's: the switch is taken back, and made again. */
+/* rows: exit 6.5 */
 WITH_KIT(nested_page_fault_takes_the_switch_back)
 {
     for (unsigned jmp = 0; jmp < 2; jmp++) {

@@ -77,13 +77,18 @@ START_TEST(text_is_cut_like_snprintf)
 }
 END_TEST
 
+/* rows: exit 1.4.7, 1.4.9-1.4.11 */
 START_TEST(exit_names)
 {
     ck_assert_str_eq(svm_exit_name(0), "VMEXIT_CR0_READ");
     ck_assert_str_eq(svm_exit_name(0x4e), "VMEXIT_EXCP14");
     ck_assert_str_eq(svm_exit_name(0x400), "VMEXIT_NPF");
     ck_assert_str_eq(svm_exit_name(UINT64_MAX), "VMEXIT_INVALID");
+    ck_assert_str_eq(svm_exit_name(UINT64_MAX - 1), "VMEXIT_BUSY");
+    ck_assert_str_eq(svm_exit_name(UINT64_MAX - 2), "VMEXIT_IDLE_REQUIRED");
     ck_assert_str_eq(svm_exit_name(UINT64_MAX - 3), "VMEXIT_INVALID_PMC");
+    ck_assert_ptr_null(svm_exit_name(0xf0000000)); /* left to software */
+    ck_assert_ptr_null(svm_exit_name(UINT64_MAX - 4));
     ck_assert_ptr_null(svm_exit_name(0xa7));
     ck_assert_ptr_null(svm_exit_name(0xffffffff));
     ck_assert_ptr_null(svm_exit_meaning(0xa7));

@@ -4,6 +4,7 @@
 #include "emu/cpu/flags.h"
 #include "tests/svm/world.h"
 
+/* rows: svmop 5.4, exit 1.4.1 */
 START_TEST(vmexit_writes_code_and_info)
 {
     struct world *w = world_new();
@@ -21,6 +22,7 @@ START_TEST(vmexit_writes_code_and_info)
 }
 END_TEST
 
+/* rows: svmop 5.1, 5.6 */
 START_TEST(vmexit_clears_what_is_the_guests)
 {
     struct world *w = world_new();
@@ -45,6 +47,7 @@ START_TEST(vmexit_clears_what_is_the_guests)
 END_TEST
 
 /* The host comes back, whatever the guest did to the registers. */
+/* rows: svmop 5.7-5.8 */
 START_TEST(host_survives_the_round_trip)
 {
     struct world *w = world_new();
@@ -93,6 +96,7 @@ START_TEST(host_survives_the_round_trip)
 }
 END_TEST
 
+/* rows: svmop 5.7-5.8 */
 START_TEST(host_state_is_read_from_the_host_save_page)
 {
     struct world *w = world_new();
@@ -110,6 +114,7 @@ START_TEST(host_state_is_read_from_the_host_save_page)
 }
 END_TEST
 
+/* rows: svmop 5.10 */
 START_TEST(illegal_host_state_shuts_down)
 {
     static const struct {
@@ -144,6 +149,7 @@ START_TEST(illegal_host_state_shuts_down)
 }
 END_TEST
 
+/* rows: svmop 5.9 */
 START_TEST(host_in_legacy_pae_mode_needs_legal_pdptes)
 {
     for (unsigned legal = 0; legal < 2; legal++) {
@@ -165,6 +171,7 @@ END_TEST
 
 /* --- control fields written back --- */
 
+/* rows: svmop 5.3, vmcb 2.11, 3.1-3.3, 3.9-3.10, 3.12, 3.18 */
 START_TEST(vmexit_writes_back_virtual_interrupt_state)
 {
     struct world *w = world_new();
@@ -188,6 +195,7 @@ START_TEST(vmexit_writes_back_virtual_interrupt_state)
 }
 END_TEST
 
+/* rows: svmop 3.18, vmcb 9.3.28 */
 START_TEST(vmexit_saves_g_pat_only_with_nested_paging)
 {
     struct world *w = world_new();
@@ -203,6 +211,7 @@ START_TEST(vmexit_saves_g_pat_only_with_nested_paging)
 }
 END_TEST
 
+/* rows: vmcb 4.1-4.3, 4.5-4.6, exit 5.6-5.9 */
 START_TEST(exitintinfo_is_the_event_in_delivery)
 {
     static const struct {
@@ -230,6 +239,7 @@ START_TEST(exitintinfo_is_the_event_in_delivery)
 }
 END_TEST
 
+/* rows: vmcb 2.27, 8.1 */
 START_TEST(nrip_is_for_instruction_intercepts_only)
 {
     struct world *w = world_new();
@@ -244,6 +254,7 @@ START_TEST(nrip_is_for_instruction_intercepts_only)
 }
 END_TEST
 
+/* rows: vmcb 8.1 */
 START_TEST(nrip_has_32_bits_outside_64_bit_mode)
 {
     struct world *w = world_new();
@@ -259,6 +270,7 @@ START_TEST(nrip_has_32_bits_outside_64_bit_mode)
 }
 END_TEST
 
+/* rows: vmcb 8.1-8.2 */
 START_TEST(nrip_and_bytes_need_their_features)
 {
     struct world *w = world_new();
@@ -274,6 +286,7 @@ START_TEST(nrip_and_bytes_need_their_features)
 }
 END_TEST
 
+/* rows: vmcb 2.28-2.29, 8.2 */
 START_TEST(instruction_bytes_belong_to_one_exit)
 {
     static const uint8_t bytes[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };

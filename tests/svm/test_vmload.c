@@ -22,6 +22,7 @@ static void put_values(uint8_t *vmcb)
         vmcb_store(vmcb, at, 8, UINT64_C(0xffff876543210000) + at);
 }
 
+/* rows: svmop 7.1-7.7, vmcb 9.1.6-9.1.7, 9.1.9, 9.1.11, 9.3.19-9.3.26 */
 START_TEST(vmload_loads_every_field)
 {
     struct world *w = world_new();
@@ -64,6 +65,7 @@ START_TEST(vmload_changes_nothing_else)
 }
 END_TEST
 
+/* rows: svmop 7.1-7.7 */
 START_TEST(vmsave_stores_every_field_and_nothing_else)
 {
     struct world *w = world_new();
@@ -82,6 +84,7 @@ START_TEST(vmsave_stores_every_field_and_nothing_else)
 }
 END_TEST
 
+/* rows: svmop 7.9 */
 START_TEST(vmload_makes_bases_canonical)
 {
     struct world *w = world_new();
@@ -101,6 +104,7 @@ START_TEST(vmload_makes_bases_canonical)
 END_TEST
 
 /* Hypervisors keep their own VMSAVE state in the host save page. */
+/* rows: vmcb 10.1 */
 START_TEST(host_save_page_can_hold_vmsave_state)
 {
     struct world *w = world_new();
