@@ -11,6 +11,7 @@ struct svm_check {
     const struct svm_model *model;
     struct memory *memory;
     uint64_t host_cr0;
+    bool whole; /* the guest of svm_clean.whole: only rules by CPUID feature are open */
     bool host;
     bool np; /* NP_ENABLE is set and nested paging exists */
 };
@@ -228,7 +229,9 @@ EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
     if (scope == BOTH || !c->host)                  \
         broken |= rule_##name(c);
 #define SVM_FEATURE_RULE(name, feature, field, text, section)
+    if (c->host || !c->whole) {
 #include "svm/rules.def"
+    }
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
     if (EMU_LIKELY(c->host || !rule_any_enable(c)))

@@ -6,6 +6,7 @@
 #include "emu/cpu/state.h"
 #include "paging/paging.h"
 #include "paging/regime.h"
+#include "svm/clean.h"
 
 #define SVM_ASID_COUNT 32768u /* CPUID Fn8000_000A EBX */
 
@@ -19,6 +20,7 @@
 #define SVM_FEATURE_NP (1u << 0)
 #define SVM_FEATURE_LBRV (1u << 1)
 #define SVM_FEATURE_NRIPS (1u << 3)
+#define SVM_FEATURE_VMCB_CLEAN (1u << 5)
 #define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
 #define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
 #define SVM_FEATURE_PAUSE_FILTER (1u << 10)
@@ -36,7 +38,7 @@
 #define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
 #define SVM_FEATURES_OFFERED \
-    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS | \
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS | \
      SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD | SVM_FEATURE_VGIF |                  \
      SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV | SVM_FEATURE_GMET |             \
      SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK)
@@ -51,6 +53,7 @@ struct svm_model {
     uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
     bool page_1gb;
     bool ext_apic; /* the local APIC has its extended registers */
+    bool clean_bits_ignored; /* -cpu ...,clean-bits=ignore */
 };
 
 /* A consistency check that failed. All strings static. */
@@ -127,6 +130,7 @@ struct svm_state {
     uint8_t insn_count;
     struct svm_model model;
     struct svm_suspended suspended;
+    struct svm_clean clean;
     struct svm_pause pause;
     struct svm_avic avic;
 

@@ -62,17 +62,28 @@ enum vmcb_field {
 };
 
 enum vmcb_offset {
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) VMCB_AT_##name = (offset),
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    VMCB_AT_##name = (offset),
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
     VMCB_AT_END = VMCB_PAGE_BYTES
 };
 
 enum vmcb_size {
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) VMCB_BYTES_##name = (bytes),
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    VMCB_BYTES_##name = (bytes),
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
     VMCB_BYTES_ALL = VMCB_PAGE_BYTES
+};
+
+/* The clean bit of each field. */
+enum vmcb_clean_of {
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    VMCB_CLEAN_OF_##name = VMCB_CLEAN_##clean,
+#include "svm/vmcb_fields.def"
+#undef VMCB_FIELD
+    VMCB_CLEAN_OF_ALL = VMCB_CLEAN_ALL
 };
 
 struct vmcb_field_info {

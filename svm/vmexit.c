@@ -146,6 +146,8 @@ static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const stru
         svm_lbr_leave(cpu, vmcb, hsave);
     if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
         save_bus_locks(cpu, vmcb);
+    if (EMU_UNLIKELY(svm->clean.in_use))
+        svm_clean_keep(cpu, vmcb->ptr);
     note_guest(cpu, exit->nrip);
     cpu->delivering.valid = false;
     svm->exits++;

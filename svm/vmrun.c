@@ -26,10 +26,14 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
         mode = host->cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
     else if (host->cr4 & CR4_PAE)
         mode = WALK_PAE;
-    svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
-    svm->g_pat = VMCB_GET(vmcb, G_PAT);
     svm->host_pat = cpu->msr.pat;
     svm->host_cr0 = host->cr0;
+    if (svm->clean.whole) { /* nothing else has changed since the last VMRUN */
+        svm->host_regime.asid = svm->asid;
+        return;
+    }
+    svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
+    svm->g_pat = VMCB_GET(vmcb, G_PAT);
     svm->host_regime = (struct walk_regime){ .mode = mode,
                                              .root = svm->n_cr3,
                                              .nxe = host->efer & EFER_NXE,
@@ -146,13 +150,18 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
         svm_load_vintr(svm, vintr);
         vintr_absent = svm_vintr_absent(svm, vintr);
     }
-    load_intercepts(svm, vmcb);
+    if (svm->clean.whole)
+        memcpy(svm->intercept, svm->clean.intercept, sizeof(svm->intercept));
+    else
+        load_intercepts(svm, vmcb);
     if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
         svm->bus_locks = (uint16_t)VMCB_GET(vmcb, BUS_LOCK_COUNTER);
     if (EMU_UNLIKELY(svm->intercept[3] & 1u << (INTERCEPT_PAUSE & 31)))
         svm_load_pause(svm, vmcb);
-    svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
-    svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
+    if (!svm->clean.whole) {
+        svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
+        svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
+    }
     svm->tsc_offset = VMCB_GET(vmcb, TSC_OFFSET);
     svm->asid = (uint16_t)VMCB_GET(vmcb, GUEST_ASID);
     svm->v_tpr = (uint8_t)(vintr & VINTR_TPR);
@@ -182,11 +191,15 @@ static uint8_t guest_cpl(const struct vcpu *cpu, uint8_t field)
 static void load_guest(struct vcpu *cpu, const uint8_t *vmcb)
 {
     struct cpu_regs *regs = &cpu->regs;
-    svm_load_world(cpu, vmcb);
+    if (cpu->svm->clean.whole) {
+        svm_clean_load(cpu);
+    } else {
+        svm_load_world(cpu, vmcb);
+        svm_load_guest(cpu, vmcb);
+    }
     /* CHOICE: VM is dropped in real and long mode, as RSM drops it; the manual does not say. */
     if (EMU_UNLIKELY(cpu->rflags & FLAG_VM) && (!(regs->cr0 & CR0_PE) || (regs->efer & EFER_LMA)))
         cpu_set_rflags(cpu, cpu->rflags & ~(uint64_t)FLAG_VM);
-    svm_load_guest(cpu, vmcb);
     regs->cpl = guest_cpl(cpu, regs->cpl);
     regs->shadow = VMCB_GET(vmcb, INTERRUPT_SHADOW) & 1;
     regs->shadow_next = regs->shadow; /* VMRUN itself starts the shadow of the first instruction */
@@ -209,10 +222,12 @@ static void flush_tlb(struct vcpu *cpu, unsigned control)
 /* Remember for probe clients what the VMCB held, legal or not. */
 static void note_guest(struct svm_state *svm, const uint8_t *vmcb)
 {
-    svm->last_cs = (uint16_t)VMCB_GET(vmcb, CS_SEL);
+    const struct cpu_regs *kept = &svm->clean.regs;
+    bool whole = svm->clean.whole;
+    svm->last_cs = whole ? kept->seg[SEG_CS].selector : (uint16_t)VMCB_GET(vmcb, CS_SEL);
     svm->last_rip = VMCB_GET(vmcb, RIP);
-    svm->last_cr3 = VMCB_GET(vmcb, CR3);
-    svm->last_cpl = (uint8_t)VMCB_GET(vmcb, CPL);
+    svm->last_cr3 = whole ? kept->cr3 : VMCB_GET(vmcb, CR3);
+    svm->last_cpl = whole ? kept->cpl : (uint8_t)VMCB_GET(vmcb, CPL);
     svm->last_asid = (uint32_t)VMCB_GET(vmcb, GUEST_ASID);
     svm->last_tlb_control = (uint8_t)VMCB_GET(vmcb, TLB_CONTROL);
 }
@@ -258,6 +273,9 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     struct svm_state *svm = cpu->svm;
     const uint8_t *page = vmcb->ptr;
     save_host(cpu, hsave, next_rip);
+    svm->clean.whole = false;
+    if (EMU_UNLIKELY(svm->clean.in_use || VMCB_GET(page, CLEAN_BITS)))
+        page = svm_clean_merge(cpu, vmcb->spa, page);
     svm->vmruns++;
     svm->vmcb_spa = vmcb->spa;
     svm->invalid.rule = NULL;
@@ -270,6 +288,7 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
                                .model = &svm->model,
                                .memory = cpu->memory,
                                .host_cr0 = cpu->regs.cr0,
+                               .whole = svm->clean.whole,
                                .np = np };
     svm->last_nested = np;
     note_guest(svm, page);

@@ -47,7 +47,8 @@ void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
 #define STORE_RFLAGS(name, home, how) VMCB_SET(page, name, rflags);
 #define STORE_RIP(name, home, how) VMCB_SET(page, name, rip);
 
-void svm_store_world(const struct vcpu *cpu, uint8_t *page, uint64_t rflags, uint64_t rip)
+void svm_store_world(const struct vcpu *restrict cpu, uint8_t *restrict page, uint64_t rflags,
+                     uint64_t rip)
 {
 #include "svm/vmcb_fields.def"
 }

@@ -64,6 +64,7 @@ struct cpu_model {
     uint32_t patch_level; /* MSR 8Bh */
     const struct cpu_core *core;
     bool features[CPU_FEATURE_COUNT];
+    bool clean_bits_ignored; /* clean-bits=ignore: VMRUN takes every field from memory */
 };
 #define CPU_MAXPHYADDR 48 /* address bits of model `max` */
 
@@ -76,7 +77,7 @@ const char *cpu_model_brand(unsigned n);
 /* Another name of models: alias n, whether -v1 to -v9 may follow, and its model; NULL behind the last. */
 const char *cpu_model_alias(unsigned n, bool *versioned, unsigned *model);
 
-/* Parse the argument of `-cpu`: model[,+feature][,-feature][,feature=on|off]...
+/* Parse the argument of `-cpu`: model[,+feature][,-feature][,feature=on|off][,clean-bits=ignore|honor]...
  * PACIFICA_OK, or PACIFICA_EUSAGE (unknown model or feature), PACIFICA_EUNSUPPORTED (known, but not emulated); on error
  * *out is unchanged and `diag` (may be NULL) names the word. Switching a feature off takes those that need it along,
  * switching one on those that it needs. */

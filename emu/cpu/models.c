@@ -320,7 +320,18 @@ static enum pacifica_status refuse_feature(const struct cpu_feature_info *info,
                     info->option, info->meaning);
 }
 
-/* One word between commas: +f, -f, f, f=on, f=off. */
+/* What a model may do in one of two ways. VMCB clean bits are hints, which hardware may ignore: APM vol 2, 15.15.1. */
+static enum pacifica_status parse_clean_bits(const char *value, size_t len, struct cpu_model *model,
+                                             struct pacifica_diag *diag)
+{
+    if (!same_word(value, len, "ignore") && !same_word(value, len, "honor"))
+        return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "clean-bits is `ignore` or `honor`",
+                        "cannot understand `clean-bits=%.*s`", (int)len, value);
+    model->clean_bits_ignored = same_word(value, len, "ignore");
+    return PACIFICA_OK;
+}
+
+/* One word between commas: +f, -f, f, f=on, f=off, clean-bits=ignore. */
 static enum pacifica_status parse_feature(const char *word, size_t len, struct cpu_model *model,
                                           struct pacifica_diag *diag)
 {
@@ -336,6 +347,8 @@ static enum pacifica_status parse_feature(const char *word, size_t len, struct c
         if (equals) {
             size_t value_len = len - (size_t)(equals - word) - 1;
             name_len = (size_t)(equals - word);
+            if (same_word(name, name_len, "clean-bits"))
+                return parse_clean_bits(equals + 1, value_len, model, diag);
             if (!same_word(equals + 1, value_len, "on") && !same_word(equals + 1, value_len, "off"))
                 return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "a feature is `on` or `off`",
                                 "cannot understand `%.*s`", (int)len, word);

@@ -191,6 +191,20 @@ static void mix_pause(const struct mixer *mixer, const struct svm_state *svm)
     mix(mixer, pause->seen ? pause->last_ns : 0);
 }
 
+/* What VMRUN may take instead of memory. */
+static void mix_clean(const struct mixer *mixer, const struct svm_clean *clean)
+{
+    uint8_t page[VMCB_PAGE_BYTES];
+    mix(mixer, clean->in_use | (uint64_t)clean->valid << 1);
+    if (!clean->in_use)
+        return;
+    mix(mixer, clean->spa);
+    svm_clean_copy(clean, page);
+    for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++)
+        if (vmcb_fields[i].clean != VMCB_CLEAN_NONE)
+            mix(mixer, vmcb_field_value(page, (enum vmcb_field)i));
+}
+
 static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
 {
     mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
@@ -221,6 +235,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
         mix_nested(mixer, &svm->host_regime);
     mix_avic(mixer, &svm->avic);
     mix_suspended(mixer, &svm->suspended);
+    mix_clean(mixer, &svm->clean);
 }
 
 /* A port access that SMM may still restart. */
