@@ -174,7 +174,8 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
     svm->nested_paging = np;
     if (np)
         load_nested(cpu, vmcb);
-    if (EMU_UNLIKELY(vintr_absent | (vintr & VINTR_AVIC_ENABLE) | (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
+    if (EMU_UNLIKELY(vintr_absent | (vintr & VINTR_AVIC_ENABLE) |
+                     (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED)))
         load_options(cpu, vmcb, vintr_absent);
     load_injection(svm, vmcb);

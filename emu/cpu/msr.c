@@ -256,6 +256,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_CONST:
     case MSR_KEY: /* nobody reads a key back */
     case MSR_READONLY: *value = row->reset; break;
+    case MSR_DOORBELL:
     case MSR_SMM_CTL:
     case MSR_COMMAND:
     case MSR_PRED_CMD:

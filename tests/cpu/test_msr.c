@@ -57,9 +57,9 @@ WITH_KIT(every_row_reads_its_reset_value)
 {
     for (unsigned i = 0; i < msr_table_count; i++) {
         const struct msr_info *row = &msr_table[i];
-        if (row->kind == MSR_WRITEONLY || row->kind == MSR_SMM_CTL || row->kind == MSR_APIC_BASE ||
-            row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE || row->kind == MSR_COMMAND ||
-            row->kind == MSR_PRED_CMD || row->kind == MSR_PATCH_LEVEL ||
+        if (row->kind == MSR_WRITEONLY || row->kind == MSR_SMM_CTL || row->kind == MSR_DOORBELL ||
+            row->kind == MSR_APIC_BASE || row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE ||
+            row->kind == MSR_COMMAND || row->kind == MSR_PRED_CMD || row->kind == MSR_PATCH_LEVEL ||
             row->kind == MSR_CPUID_OVERRIDE || row->kind == MSR_X2APIC ||
             row->kind == MSR_TSC_DEADLINE || row->number == 0xc0010030 ||
             !msr_find(k->cpu, row->number)) /* a feature of no model yet */
@@ -154,7 +154,7 @@ WITH_KIT(census_of_boot_reads_exists)
         (void)get(k, numbers[i]);
     static const uint32_t probes[] = { 0x3a,       0xe1,       0x1c4,      0x1d9 + 0x20,
                                        0x560,      0x570,      0x600,      0x802,
-                                       0xd90,      0xc0000104, 0xc001011b, 0xc001011c,
+                                       0xd90,      0xc0000104, 0xc001011c, 0xc001011e,
                                        0xc0010130, 0xc0010142, 0xc00102b0, 0xdeadbeef };
     for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
         absent(k, probes[i]);

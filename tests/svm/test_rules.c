@@ -219,6 +219,8 @@ START_TEST(rule_has_both_sides)
 {
     const struct row *row = &rows[_i];
     struct world *w = world_new();
+    w->cpu->svm->model.features &=
+        ~(SVM_FEATURE_SSS | SVM_FEATURE_VNMI | SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC);
     w->cpu->svm->model.features |= row->features;
     for (unsigned i = 0; i < 3; i++)
         if (row->changes[i].field || row->changes[i].value) {
