@@ -50,11 +50,11 @@ static inline void svm_unmask_nmi(struct vcpu *cpu)
 
 /* Is a virtual interrupt or virtual NMI pending, whatever masks it? What the idle HLT intercept asks: APM vol 2, 15.9
  * "Instruction Intercepts". CHOICE: V_IRQ counts also while V_TPR, IF or V_GIF hold it, and V_NMI while V_NMI_MASK does: the
- * manual says "pending". */
+ * manual says "pending". With AVIC, which ignores V_IRQ, it is what the backing page has above its PPR. */
 static inline bool svm_virtual_pending(const struct svm_state *svm)
 {
-    return svm->v_irq ||
-           (svm->v_ctl & (VINTR_NMI_ENABLE | VINTR_NMI)) == (VINTR_NMI_ENABLE | VINTR_NMI);
+    bool nmi = (svm->v_ctl & (VINTR_NMI_ENABLE | VINTR_NMI)) == (VINTR_NMI_ENABLE | VINTR_NMI);
+    return nmi || (svm->avic.on ? svm->avic.vector != 0 : svm->v_irq);
 }
 
 /* Of the enables in a VMCB's qword at 060h, those that the processor has not got. */

@@ -124,13 +124,19 @@
 
 /* ---- vector 5 -------------------------------------------------------------------------------- */
 #define INTERCEPT5_INVPCID (1u << 2)
+#define INTERCEPT5_IDLE_HLT (1u << 6)
 
 /* ---- virtual interrupt control (060h) -------------------------------------------------------- */
 #define VINTR_V_TPR_MASK UINT64_C(0xf)
 #define VINTR_V_IRQ (UINT64_C(1) << 8)
+#define VINTR_V_GIF (UINT64_C(1) << 9)
+#define VINTR_V_NMI (UINT64_C(1) << 11)
+#define VINTR_V_NMI_MASK (UINT64_C(1) << 12)
 #define VINTR_V_INTR_PRIO_SHIFT 16
 #define VINTR_V_IGN_TPR (UINT64_C(1) << 20)
 #define VINTR_V_INTR_MASKING (UINT64_C(1) << 24)
+#define VINTR_V_GIF_ENABLE (UINT64_C(1) << 25)
+#define VINTR_V_NMI_ENABLE (UINT64_C(1) << 26)
 #define VINTR_V_INTR_VECTOR_SHIFT 32
 
 /* ---- EVENTINJ, EXITINTINFO ------------------------------------------------------------------- */
@@ -198,6 +204,7 @@
 #define VMEXIT_MWAIT UINT64_C(0x8b)
 #define VMEXIT_MWAIT_ARMED UINT64_C(0x8c)
 #define VMEXIT_XSETBV UINT64_C(0x8d)
+#define VMEXIT_IDLE_HLT UINT64_C(0xa6)
 #define VMEXIT_NPF UINT64_C(0x400)
 #define VMEXIT_INVALID UINT64_C(0xffffffffffffffff)
 
@@ -221,6 +228,10 @@
 #define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
 #define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
 #define SVM_FEATURE_PAUSE_FILTER (1u << 10)
+#define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
+#define SVM_FEATURE_VGIF (1u << 16)
+#define SVM_FEATURE_VNMI (1u << 25)
 #define SVM_FEATURE_ADDR_CHECK (1u << 28) /* rAX range check after the intercept */
+#define SVM_FEATURE_IDLE_HLT (1u << 30)
 
 #endif

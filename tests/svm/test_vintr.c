@@ -274,6 +274,11 @@ START_TEST(virtual_interrupts_are_pending_whatever_masks_them)
         ck_assert_msg(svm_virtual_pending(w->cpu->svm) == rows[i].pending, "row %u", i);
         (void)leave(w);
     }
+    struct svm_state *svm = w->cpu->svm;
+    svm->avic.on = svm->v_irq = true; /* AVIC does not look at V_IRQ */
+    ck_assert(!svm_virtual_pending(svm));
+    svm->avic.vector = 0x40;
+    ck_assert(svm_virtual_pending(svm));
     world_free(w);
 }
 END_TEST
