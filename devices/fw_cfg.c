@@ -2,7 +2,7 @@
  * at 511h, and the DMA interface at 514h. Numbers are little-endian, except in the file directory and all of DMA. What lies
  * behind the end of an item, and items that do not exist, read as zeros; nothing can be written.
  * CHOICE: DMA reaches RAM only, and asks for at most 16 MiB of the zeros behind an item; a longer request is an error, for it
- * would hold up the machine. */
+ * would hold up the machine. So is one into the block that SKINIT protects; a request there is not seen. */
 #include "devices/fw_cfg.h"
 
 #include <stdlib.h>
@@ -117,7 +117,8 @@ static bool dma_read(struct fw_cfg *fw, uint64_t spa, uint32_t length)
         uint32_t part = length < DMA_CHUNK ? length : DMA_CHUNK;
         for (uint32_t i = 0; i < part; i++)
             chunk[i] = item_byte(fw, fw->at + i);
-        if (!phys_write_block(fw->memory, spa, chunk, part))
+        if (!memory_device_may(fw->memory, spa, part) ||
+            !phys_write_block(fw->memory, spa, chunk, part))
             return false;
         fw->at += part;
         spa += part;
@@ -135,7 +136,8 @@ static void select_item(struct fw_cfg *fw, uint16_t key)
 static void dma_run(struct fw_cfg *fw, uint64_t request_spa)
 {
     uint8_t request[REQUEST_BYTES];
-    if (!fw->memory || !phys_read_block(fw->memory, request_spa, request, sizeof(request)))
+    if (!fw->memory || !memory_device_may(fw->memory, request_spa, sizeof(request)) ||
+        !phys_read_block(fw->memory, request_spa, request, sizeof(request)))
         return;
     uint32_t control = (uint32_t)get_be(request, 4), length = (uint32_t)get_be(request + 4, 4);
     uint64_t spa = get_be(request + 8, 8);

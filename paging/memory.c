@@ -61,6 +61,7 @@ struct memory *memory_new(uint64_t ram_bytes)
     memory->low_end = ram_bytes < MEMORY_SPLIT ? ram_bytes : MEMORY_LOW_END;
     memory->high_bytes = ram_bytes - memory->low_end;
     memory_plain_update(memory);
+    memory->slb = MEMORY_NO_SLB;
     memory->map_bytes = ram_bytes + MEMORY_ROM_BYTES;
     memory->marks_bytes = memory->map_bytes >> PAGE_SHIFT;
     memory->native = map_lazily(memory->map_bytes);
@@ -290,6 +291,24 @@ void memory_set_a20(struct memory *memory, bool open)
 bool memory_a20(const struct memory *memory)
 {
     return !memory->a20_closed;
+}
+
+void memory_set_slb(struct memory *memory, uint64_t base)
+{
+    memory->slb = base;
+}
+
+uint64_t memory_slb(const struct memory *memory)
+{
+    return memory->slb;
+}
+
+bool memory_device_may(const struct memory *memory, uint64_t spa, size_t len)
+{
+    if (memory->slb == MEMORY_NO_SLB || len == 0)
+        return true;
+    spa &= memory->address_mask;
+    return spa - memory->slb >= MEMORY_SLB_BYTES && memory->slb - spa >= len;
 }
 
 uint64_t memory_backing(const struct memory *memory, uint64_t spa)

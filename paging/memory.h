@@ -113,6 +113,16 @@ uint8_t *memory_ptr(const struct memory *memory, uint64_t spa, size_t len);
 uint64_t phys_read(struct memory *memory, uint64_t spa, unsigned size);
 void phys_write(struct memory *memory, uint64_t spa, unsigned size, uint64_t value);
 
+/* The 64 KiB from `base` (a multiple of that) that devices do not reach: the memory controller's SL_DEV, which SKINIT
+ * enables. MEMORY_NO_SLB, as after memory_new(): none. APM vol 2, 15.24.8 "Secure Initialization Support". */
+#define MEMORY_SLB_BYTES 0x10000u
+#define MEMORY_NO_SLB UINT64_MAX
+void memory_set_slb(struct memory *memory, uint64_t base);
+uint64_t memory_slb(const struct memory *memory);
+
+/* May a device reach all of [spa, spa + len)? To be asked before each access of its own to memory. */
+bool memory_device_may(const struct memory *memory, uint64_t spa, size_t len);
+
 /* Block copies for loaders, devices and debuggers. Return false (nothing copied) if any byte is not RAM
  * (ROM may be read). */
 bool phys_read_block(struct memory *memory, uint64_t spa, void *to, size_t len);

@@ -55,6 +55,7 @@ struct memory {
     unsigned listener_count;
     struct memory_rom roms[MEMORY_ROMS];
     unsigned rom_count;
+    uint64_t slb; /* MEMORY_NO_SLB: none */
 };
 
 /* The backing page of an address outside the plain parts, for reads or for writes (a ROM's page too), or MEMORY_NONE. */

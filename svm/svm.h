@@ -7,6 +7,7 @@
 #include "paging/paging.h"
 #include "paging/regime.h"
 #include "svm/clean.h"
+#include "svm/launch.h"
 
 #define SVM_ASID_COUNT 32768u /* CPUID Fn8000_000A EBX */
 
@@ -133,6 +134,7 @@ struct svm_state {
     struct svm_clean clean;
     struct svm_pause pause;
     struct svm_avic avic;
+    struct svm_launch launch;
 
     struct svm_invalid
         invalid; /* rule is not NULL when the last VMRUN ended in VMEXIT_INVALID: first rule */

@@ -18,6 +18,7 @@ enum probe_kind {
     PROBE_MSR,         /* RDMSR, WRMSR: a = number, b = write, c = value */
     PROBE_GUEST_ERROR, /* text = what the guest did wrong */
     PROBE_UNIMP,       /* text = what is not emulated */
+    PROBE_SKINIT,      /* SKINIT has started a secure loader: a = its block */
     PROBE_KINDS
 };
 

@@ -2,17 +2,10 @@
 #include "emu/cpu/init.h"
 
 #include "emu/cpu/cpuid.h"
+#include "emu/cpu/skinit.h"
 #include "emu/cpu/smm.h"
 #include "emu/cpu/trap.h"
 #include "svm/svm.h"
-
-/* VM_CR.SVMDIS is cleared unless it is locked. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
-static void init_svm(struct vcpu *cpu)
-{
-    svm_abandon(cpu->svm);
-    if (!(cpu->msr.vm_cr & VM_CR_LOCK))
-        cpu->msr.vm_cr &= ~(uint64_t)VM_CR_SVMDIS;
-}
 
 /* As after RESET, but for what table 14-1 of APM vol 2, 14.1.3 "Processor Initialization State" calls not modified:
  * CR0.CD and NW, the debug registers, x87 and vector state with MXCSR and XCR0, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
@@ -42,13 +35,21 @@ static void init_registers(struct vcpu *cpu)
     cpu->pins.sipi_vector = pins.sipi_vector;
 }
 
-enum step init_take(struct vcpu *cpu)
+void init_processor(struct vcpu *cpu)
 {
     init_registers(cpu);
-    init_svm(cpu);
-    cpu->regs.wait_sipi = cpu->index != 0;
+    svm_abandon(cpu->svm);
     trap_reset(cpu);
     cpu->monitor.armed = cpu->monitor.waiting = false;
+}
+
+/* VM_CR.SVMDIS is cleared unless it is locked. APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". */
+enum step init_take(struct vcpu *cpu)
+{
+    init_processor(cpu);
+    if (!(cpu->msr.vm_cr & VM_CR_LOCK))
+        cpu->msr.vm_cr &= ~(uint64_t)VM_CR_SVMDIS;
+    cpu->regs.wait_sipi = cpu->index != 0;
     if (cpu->intc && cpu->intc->init)
         cpu->intc->init(cpu->intc_self);
     smm_view(cpu);
@@ -68,6 +69,7 @@ enum step sipi_take(struct vcpu *cpu)
     regs->seg[SEG_CS].selector = (uint16_t)(cpu->pins.sipi_vector << 8);
     regs->seg[SEG_CS].base = (uint64_t)cpu->pins.sipi_vector << 12;
     cpu->r[REG_RIP] = 0;
+    skinit_startup(cpu);
     cpu_update_mode(cpu);
     cpu_attention(cpu);
     cpu->extra_steps++;

@@ -5,6 +5,10 @@
 
 #include "emu/cpu/raise.h"
 
+/* What INIT and SKINIT share: registers as INIT leaves them, no guest mode, GIF 1. The caller completes it with
+ * cpu_update_mode() and cpu_attention(). */
+void init_processor(struct vcpu *cpu);
+
 /* Take a pending INIT that is neither masked, intercepted nor redirected. The bootstrap processor goes on at the reset
  * vector; the others set regs.wait_sipi and wait. Guest mode ends without a #VMEXIT. Returns STEP_JUMP. */
 EMU_MUST_USE enum step init_take(struct vcpu *cpu);

@@ -226,6 +226,7 @@ static const struct {
 #undef NEEDS
 };
 
+    NEEDS(SKINIT, SVM),
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
 {
     model->features[feature] = on;

@@ -155,6 +155,7 @@ void vcpu_reset(struct vcpu *cpu)
     svm_reset(cpu->svm);
     control_reset(cpu);
     paging_reset(cpu->paging);
+    memory_set_slb(cpu->memory, MEMORY_NO_SLB);
     if (vcpu_current(cpu) == cpu)
         smm_view(cpu); /* an image may be loaded before the next turn */
     group_forget_code(cpu->run->group);

@@ -13,6 +13,7 @@ const struct info_item info_items[] = {
     { "mtrr", NULL, "MTRRs, PAT registers, memory types of physical ranges", info_mtrr },
     { "walk", "ADDR", "how a linear address is translated, entry by entry", info_walk },
     { "mem", NULL, "the ranges of linear addresses that are mapped, with rights", info_mem },
+    { "skinit", NULL, "the last SKINIT, and what a TPM would have measured", info_skinit },
 };
 const unsigned info_item_count = sizeof(info_items) / sizeof(info_items[0]);
 
@@ -32,7 +33,8 @@ enum pacifica_status info_write(struct vcpu *cpu, const char *request,
     const struct info_item *item = find(request, length);
     if (!item)
         return diag_set(diag, PACIFICA_EUSAGE, request,
-                        "registers, fp, tlb, mtrr, walk ADDR or mem", "nothing that can be told");
+                        "registers, fp, tlb, mtrr, walk ADDR, mem or skinit",
+                        "nothing that can be told");
     if (!item->argument && argument[0])
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "'%s' takes no argument", item->name);
     if (item->argument && !argument[0])

@@ -10,7 +10,7 @@
 typedef enum pacifica_status info_writer(struct vcpu *cpu, const char *argument,
                                          const struct pacifica_output *output,
                                          struct pacifica_diag *diag);
-info_writer info_registers, info_fp, info_mtrr, info_tlb, info_walk, info_mem;
+info_writer info_registers, info_fp, info_mtrr, info_tlb, info_walk, info_mem, info_skinit;
 
 /* "real mode", "64-bit mode", ... */
 const char *info_mode_name(const struct vcpu *cpu);

@@ -15,9 +15,9 @@ static const struct trace_row {
     const char *filter; /* NULL: takes none */
     const char *meaning;
 } trace_rows[TRACE_EVENTS] = {
-    [TRACE_SVM] = { "svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT,
+    [TRACE_SVM] = { "svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_SKINIT,
                     "exit codes by name or number, VMRUN",
-                    "each VMRUN and #VMEXIT, with all that stands behind it" },
+                    "each VMRUN and #VMEXIT, with all that stands behind it; SKINIT" },
     [TRACE_NPT] = { "npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault" },
     [TRACE_TLB] = { "tlb", 1u << PROBE_TLB, "ASIDs", "fills, evictions and flushes of the TLB" },
     [TRACE_INT] = { "int", 1u << PROBE_EXCEPTION, "vectors",
@@ -141,6 +141,7 @@ static void trace_fire(void *self, const struct probe_event *event)
     case PROBE_MSR: trace_msr(trace, event); break;
     case PROBE_GUEST_ERROR: trace_text(trace, TRACE_GUEST_ERRORS, "guest_error", event); break;
     case PROBE_UNIMP: trace_text(trace, TRACE_UNIMP, "unimp", event); break;
+    case PROBE_SKINIT: trace_skinit(trace, event); break;
     case PROBE_KINDS: break;
     }
 }

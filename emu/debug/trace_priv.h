@@ -59,6 +59,9 @@ void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event);
 void trace_vmexit(struct pacifica_trace *trace, const struct probe_event *event);
 filter_names trace_exit_names; /* exit codes for filters, with or without VMEXIT_, and VMRUN */
 
+/* trace_skinit.c: secure launches; a filter knows them by VMEXIT_SKINIT. */
+void trace_skinit(struct pacifica_trace *trace, const struct probe_event *event);
+
 /* The number that stands for VMRUN in a filter of svm events: no exit code. */
 #define TRACE_NUMBER_VMRUN 0x10000u
 

@@ -1,6 +1,7 @@
 /* The AMD-V instructions: checks and intercepts; the effects are svm/'s. APM vol 3, chapter 4; vol 2, 15.5, 15.9,
  * 15.17, 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
 #include "emu/cpu/control.h"
+#include "emu/cpu/skinit.h"
 #include "emu/insn/system_priv.h"
 #include "svm/vintr.h"
 
@@ -73,10 +74,11 @@ enum step insn_vmmcall(struct vcpu *cpu, const struct insn *in)
     return cpu_raise(cpu, EXC_UD);
 }
 
-/* STGI and SKINIT also exist without EFER.SVME if CPUID says SKINIT. */
+/* STGI and SKINIT also exist without EFER.SVME if CPUID says SKINIT (APM vol 2, 15.4) or SVML (15.31). */
 static enum step check_skinit(struct vcpu *cpu)
 {
-    bool exists = (cpu->regs.efer & EFER_SVME) || cpu_has(cpu, CPU_FEATURE_SKINIT);
+    bool exists = (cpu->regs.efer & EFER_SVME) || cpu_has(cpu, CPU_FEATURE_SKINIT) ||
+                  cpu_has(cpu, CPU_FEATURE_SVM_LOCK);
     if (!exists || !cpu_protected(cpu))
         return cpu_raise(cpu, EXC_UD);
     if (cpu->regs.cpl != 0)
@@ -115,7 +117,7 @@ enum step insn_skinit(struct vcpu *cpu, const struct insn *in)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_SKINIT))
         return svm_vmexit_insn(cpu, VMEXIT_SKINIT, 0, 0, in->len);
-    return cpu_stop_unimplemented(cpu, "SKINIT (APM vol 2, 15.27)");
+    return skinit_take(cpu);
 }
 
 /* A linear address without segment base, and an ASID; a guest may name any. */

@@ -212,7 +212,8 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)svm->v_ign_tpr << 5 | (uint64_t)svm->host_if << 6 |
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
-                   (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48);
+                   (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48 |
+                   (uint64_t)svm->launch.done << 49);
     mix(mixer, svm->v_ctl);
     mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)
@@ -297,6 +298,7 @@ void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint6
     mix_deadlines(&mixer, &machine->clock);
     mix(&mixer, machine->random.state);
     mix(&mixer, memory_a20(machine->memory));
+    mix(&mixer, memory_slb(machine->memory));
     bus_mix(machine->bus, put, self);
 }
 

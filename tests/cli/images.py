@@ -56,9 +56,10 @@ SPIN = b"\xeb\xfe"
 TRIPLE_FAULT = (b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 32 + 9)  # lidt [limit 0]
                 + b"\x0f\x0b" + b"\0" * 6)                          # ud2
 RESET = out8(0xcf9, 6) + HALT
-# In 32-bit mode with paging off: SKINIT.
-NOT_EMULATED = (b"\xb9\x80\0\0\xc0\x0f\x32\x80\xcc\x10\x0f\x30"  # mov ecx, EFER; rdmsr; or ah, SVME; wrmsr
-                b"\x0f\x01\xde")                                     # skinit
+# In 32-bit mode with paging off: an image of 4 bytes at 128 KiB that starts behind itself, and SKINIT.
+SECURE_LOADER = (b"\xc7\x05\x00\x00\x02\x00\x04\x00\x04\x00"  # mov dword [20000h], 40004h
+                 b"\xc6\x05\x04\x00\x02\x00\xf4"             # mov byte [20004h], hlt
+                 b"\xb8\x00\x00\x02\x00\x0f\x01\xde")         # mov eax, 20000h; skinit
 
 
 def wait_for_key():

@@ -2,6 +2,7 @@
 """The behaviour of the `pacifica` program: options, exit statuses, files.
 usage: test_cli.py PACIFICA [unittest arguments]
 PACIFICA_RUNNER in the environment: a command that runs the program (qemu-user for a cross-built one)."""
+import hashlib
 import json
 import os
 import pathlib
@@ -482,11 +483,6 @@ class Ends(CliTest):
         result = self.boot(images.TRIPLE_FAULT, "-qemu-exit-codes", "-no-reboot")
         self.assertEqual((result.status, len(result.lines)), (0, 1))
 
-    def test_not_emulated(self):
-        result = self.boot(images.NOT_EMULATED)
-        self.assertEqual((result.status, len(result.lines)), (6, 1), result.err)
-        self.assertIn("not emulated yet: SKINIT", result.err)
-
     def test_interrupt_ends_in_good_order(self):
         with subprocess.Popen([*PACIFICA, "-kernel", self.image(
                 images.out8(images.COM1, 0x2a) + images.SPIN), "-state-hash"],
@@ -633,6 +629,14 @@ class Seeing(CliTest):
         self.assertIn("pacifica: processor 0: walk 0x100000", result.lines)
         self.assertEqual(result.lines[-1], "no paging: linear addresses are physical")
         self.assertEqual(self.boot(images.exit_with(0)).out, result.out)
+
+    def test_info_of_a_secure_launch(self):
+        digest = hashlib.sha1(b"\4\0\4\0").digest()
+        result = self.boot(images.SECURE_LOADER, "-info", "skinit", "-d", "svm")
+        self.assertEqual(result.status, 8, result.err)  # the loader halts
+        self.assertIn("image, SHA-1    " + digest.hex(), result.lines)
+        self.assertIn("PCR 17, SHA-1   " + hashlib.sha1(bytes(20) + digest).hexdigest(), result.lines)
+        self.assertIn(" slb 0x20000 entry 0x4 length 4 sha1 " + digest.hex(), result.err)
 
     def test_info_that_makes_no_sense_does_not_run(self):
         for item in ("register", "walk", "walk x", "tlb 1", "tlb,"):

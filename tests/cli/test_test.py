@@ -139,7 +139,8 @@ class Expectations(TestCommand):
         self.verdict(images.multiboot(images.HALT), "stop halted\n")
         self.verdict(images.multiboot(images.TRIPLE_FAULT), "stop shutdown\n")
         self.verdict(images.multiboot(images.SPIN), "stop limit\nmax-insns 1000\n")
-        self.verdict(images.multiboot(images.NOT_EMULATED), "stop unimplemented\n")
+        self.verdict(images.multiboot(images.SPIN), "stop unimplemented\nmax-insns 1000\n",
+                     "end: limit, expected unimplemented (step limit reached at 0008:0000000000100020)")
         self.verdict(images.multiboot(images.SPIN), "exit 0\nmax-insns 1000\n",
                      "end: limit, expected exit 0 (step limit reached at 0008:0000000000100020)")
 

@@ -172,6 +172,28 @@ START_TEST(fw_cfg_dma_requests_outside_ram_are_ignored)
 }
 END_TEST
 
+/* APM vol 2, 15.24.8 "Secure Initialization Support". rows: svmop 19.11 */
+START_TEST(fw_cfg_dma_does_not_reach_what_skinit_protects)
+{
+    struct dma dma;
+    dma_open(&dma);
+    memory_set_slb(dma.memory, 0x10000);
+    ck_assert_uint_eq(run(&dma, 0x20u << 16 | SELECT | READ, 5, 0x10000), ERROR);
+    ck_assert_uint_eq(run(&dma, 0x20u << 16 | SELECT | READ, 5, 0xfffc), ERROR);
+    ck_assert_uint_eq(phys_read(dma.memory, 0x10000, 4) | phys_read(dma.memory, 0xfffc, 4), 0);
+    ck_assert_uint_eq(run(&dma, 0x20u << 16 | SELECT | READ, 5, 0xfffb), 0);
+    holds(&dma, 0xfffb, "hello", 5);
+    phys_write(dma.memory, 0x10000, 8, 0x0500000002000000); /* a request: READ, 5 bytes to TARGET */
+    phys_write(dma.memory, 0x10008, 8, 0x0020000000000000);
+    start(&dma, 0x10000);
+    ck_assert_uint_eq(phys_read(dma.memory, 0x10000, 4), 0x02000000); /* nobody saw it */
+    memory_set_slb(dma.memory, MEMORY_NO_SLB);
+    start(&dma, 0x10000);
+    ck_assert_uint_eq(phys_read(dma.memory, 0x10000, 4), 0);
+    dma_close(&dma);
+}
+END_TEST
+
 START_TEST(fw_cfg_dma_without_memory)
 {
     struct kit kit;
@@ -184,4 +206,5 @@ END_TEST
 
 CHECK_MAIN("fw_cfg_dma", fw_cfg_dma_is_announced, fw_cfg_dma_reads_and_goes_on,
            fw_cfg_dma_selects_and_skips, fw_cfg_dma_reads_all_kinds_of_items, fw_cfg_dma_refuses,
-           fw_cfg_dma_requests_outside_ram_are_ignored, fw_cfg_dma_without_memory)
+           fw_cfg_dma_requests_outside_ram_are_ignored,
+           fw_cfg_dma_does_not_reach_what_skinit_protects, fw_cfg_dma_without_memory)

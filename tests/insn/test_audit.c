@@ -504,7 +504,7 @@ static void visit_running(void *self, const uint8_t bytes[15], enum cpu_mode mod
     enum step step = insn_run(cpu, &in);
     runner->runs++;
     bool undefined = step == STEP_RAISED && !cpu->raised.npf && cpu->raised.event.vector == EXC_UD;
-    bool stopped = step == STEP_STOP && in.mnemonic != ZYDIS_MNEMONIC_SKINIT; /* docs/CAVEATS.md */
+    bool stopped = step == STEP_STOP;
     if (stopped || (undefined && !may_be_undefined(&in, mode))) {
         audit->wrong++;
         if (!audit->told[in.mnemonic])

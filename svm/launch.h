@@ -1,0 +1,28 @@
+/* What SKINIT measured: a model of the TPM's part. APM vol 2, 15.27 "Secure Startup with SKINIT".
+ *
+ * There is no TPM in the machine. Its dynamic register, PCR 17, would be set to zeros when the transfer of the secure loader
+ * begins, and extended by the digest of all bytes when it ends: PCR 17 = H(zeros || H(image)), in the bank of each H. */
+#ifndef SVM_LAUNCH_H
+#define SVM_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emu/base/sha.h"
+
+struct svm_launch {
+    bool done;    /* SKINIT has been executed since RESET; the rest describes the last one */
+    uint32_t slb; /* the secure loader block */
+    uint16_t entry, length;
+    const char *failure; /* why the TPM would not take it for a secure launch; NULL: it would. Static */
+    uint8_t sha1[SHA1_BYTES], sha256[SHA256_BYTES]; /* of the image */
+};
+
+/* A digest for people, in hexadecimal. Returns `text`. */
+#define SVM_DIGEST_TEXT (2 * SHA256_BYTES + 1)
+const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM_DIGEST_TEXT]);
+
+/* PCR 17 behind a launch that did not fail: SHA1_BYTES or SHA256_BYTES. */
+void svm_launch_pcr17(const struct svm_launch *launch, enum sha_kind bank, uint8_t *pcr);
+
+#endif
