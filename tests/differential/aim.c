@@ -152,7 +152,7 @@ static bool gathers_harmless(const struct insn *in, const struct diff_case *made
     unsigned size = in->opcode & 1 ? 8 : 4;
     for (unsigned i = 0; i < 32; i += size) {
         int64_t index = 0;
-        memcpy(&index, i < 16 ? fp->xmm[in->vindex] + i : fp->high[in->vindex] + i - 16, size);
+        memcpy(&index, i < 16 ? &fp->xmm[in->vindex][i] : &fp->high[in->vindex][i - 16], size);
         index = size == 4 ? (int32_t)index : index;
         uint64_t off = effective(in, &made->before) + ((uint64_t)index << in->scale);
         if (!reaches_harmless(made, in->seg, off & size_mask(in->addr_size)))

@@ -214,7 +214,7 @@ static void draw_indices(const struct insn *in, struct diff_random *random, stru
         int64_t index = (int64_t)random_below(random, 0x800) - 0x400;
         if (random_chance(random, 20))
             index *= 16;
-        memcpy(i < 16 ? fp->xmm[r] + i : fp->high[r] + i - 16, &index, size);
+        memcpy(i < 16 ? &fp->xmm[r][i] : &fp->high[r][i - 16], &index, size);
     }
 }
 
