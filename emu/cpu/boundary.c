@@ -1,4 +1,5 @@
 /* What is taken at an instruction boundary, and in which order. */
+#include "emu/cpu/cpuid.h"
 #include "emu/cpu/delivery.h"
 #include "emu/cpu/event_priv.h"
 #include "emu/cpu/init.h"
@@ -168,16 +169,27 @@ static enum step take_trap(struct vcpu *cpu)
     return step == STEP_RAISED ? event_take_raised(cpu) : step;
 }
 
+/* A guest has CR4.MCE = 0: does its host take machine checks? APM vol 2, 15.12.18 "#MC (Machine Check)". CHOICE: the host's CR4 is
+ * the one that #VMEXIT would load; and the exit does not ask the intercept, as the manual says "always". */
+static bool host_takes_machine_check(const struct vcpu *cpu)
+{
+    return svm_guest(cpu) && cpu_has(cpu, CPU_FEATURE_HOST_MCE) &&
+           (phys_read(cpu->memory, cpu->msr.vm_hsave_pa + VMCB_AT_CR4, 8) & CR4_MCE);
+}
+
 /* The banks are left to whoever signalled it. APM vol 2, 8.2.19 "#MC-Machine-Check Exception", 9.3.1.2. */
 static enum step take_machine_check(struct vcpu *cpu)
 {
     const struct event event = { .valid = true, .vector = EXC_MC, .type = EVENT_EXCEPTION };
+    bool off = !(cpu->regs.cr4 & CR4_MCE);
     cpu->pins.mc = false;
-    if (!(cpu->regs.cr4 & CR4_MCE))
+    if (off && !host_takes_machine_check(cpu))
         return event_shutdown(cpu, &event, "with CR4.MCE = 0");
     if (cpu->msr.mcg_status & MCG_STATUS_MCIP)
         return event_shutdown(cpu, &event, "while MCG_STATUS.MCIP = 1");
     cpu->msr.mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV;
+    if (off)
+        return svm_vmexit(cpu, VMEXIT_EXCP0 + EXC_MC, 0, 0);
     enum step step = cpu_raise(cpu, EXC_MC);
     return step == STEP_RAISED ? event_take_raised(cpu) : step;
 }
