@@ -223,10 +223,10 @@ static const struct {
     NEEDS(SBPB, IBPB),
     NEEDS(PFTHRESHOLD, PAUSE_FILTER),
     NEEDS(SVM, MSR),
+    NEEDS(SKINIT, SVM),
 #undef NEEDS
 };
 
-    NEEDS(SKINIT, SVM),
 static void set_feature(struct cpu_model *model, enum cpu_feature feature, bool on)
 {
     model->features[feature] = on;
