@@ -46,6 +46,7 @@ static void wakes(unsigned vector, const char *rip, const char *what)
            "%s", what);
 }
 
+/* rows: exit 1.3.24, 2.15, vmcb 1.4.7 */
 static void test_pending(void)
 {
     fresh(h_hlt, 0);
@@ -85,6 +86,7 @@ static void test_masked(void)
     g.host_if = false;
 }
 
+/* rows: exit 2.15 */
 static void test_user(void)
 {
     struct kit_end end;

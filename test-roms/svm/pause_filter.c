@@ -18,6 +18,7 @@ static uint64_t run(const char *code, unsigned count, unsigned threshold, uint64
     return svm_run(&g);
 }
 
+/* rows: svmop 13.1, 13.2, 13.4, 13.5, exit 1.2.18 */
 static void test_count(void)
 {
     static const unsigned counts[] = { 1, 2, 100, 3000, 65535 };
@@ -37,6 +38,7 @@ static void test_count(void)
 }
 
 /* VMRUN loads the counter again: an exit in between starts a new count. */
+/* rows: svmop 13.2 */
 static void test_reload(void)
 {
     run(p_tight, 50, 0, 40);
@@ -46,6 +48,7 @@ static void test_reload(void)
     tap_eq(g.rbx, 50, "so that 50 more pass");
 }
 
+/* rows: svmop 13.3 */
 static void test_threshold(void)
 {
     if (!svm_has(SVM_FEATURE_PAUSE_THRESHOLD)) {

@@ -53,6 +53,7 @@ static void taken(const char *rip, uint64_t bits, const char *what)
     tap_eq(svm_get(&g, VMCB_VINTR) & BITS, bits, "%s: V_IRQ and V_GIF then", what);
 }
 
+/* rows: svmop 8.14, 10.4, 10.5, vmcb 3.4, 3.13 */
 static void test_flag(void)
 {
     fresh(g_nops, VINTR_V_GIF_ENABLE);
@@ -68,6 +69,7 @@ static void test_flag(void)
     ends(VMEXIT_VMMCALL, VINTR_V_IRQ, "VINTR does not exit while V_GIF=0");
 }
 
+/* rows: svmop 8.16, 8.17 */
 static void test_instructions(void)
 {
     fresh(g_stgi, VINTR_V_GIF_ENABLE);
@@ -99,6 +101,7 @@ static void test_user(void)
 }
 
 /* Physical events go by GIF, which is 1 in the guest. */
+/* rows: svmop 8.15 */
 static void test_physical(void)
 {
     interrupts = nmis = 0;

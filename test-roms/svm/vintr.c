@@ -97,7 +97,7 @@ static void test_windows(void)
     taken(v_sti_hlt_2, "STI; HLT: taken behind HLT");
 }
 
-/* rows: svmop 10.5, exit 1.2.5, 6.4 */
+/* rows: svmop 10.5, exit 1.2.5, 6.4, vmcb 1.2.5 */
 static void test_intercept(void)
 {
     fresh(v_nops, 8, 0, 0, RFLAGS_IF);

@@ -56,6 +56,7 @@ static void not_taken(uint64_t left, const char *what)
     tap_eq(bits(), left, "%s: V_NMI and V_NMI_MASK", what);
 }
 
+/* rows: svmop 12.5, 12.6, vmcb 3.6, 3.7, 3.14 */
 static void test_conditions(void)
 {
     fresh(n_nops, VINTR_V_NMI_ENABLE | VINTR_V_NMI);
@@ -80,6 +81,7 @@ static void test_conditions(void)
     taken(n_stgi_2, "STGI of the guest lets it come");
 }
 
+/* rows: svmop 12.7, 12.11 */
 static void test_iret(void)
 {
     struct kit_end end;
@@ -97,6 +99,7 @@ static void test_iret(void)
     tap_eq(bits(), BITS, "and comes before IRET");
 }
 
+/* rows: svmop 12.9 */
 static void test_injection(void)
 {
     struct kit_end end;
@@ -117,6 +120,7 @@ static void test_injection(void)
 }
 
 /* The gate of the NMI is not present, and #NP is intercepted. */
+/* rows: svmop 12.8 */
 static void test_exit_in_delivery(void)
 {
     uint64_t *gate = kit_guest_gate(EXC_NMI);
@@ -134,6 +138,7 @@ static void test_exit_in_delivery(void)
     taken(n_nops, "injected again it is delivered, masked");
 }
 
+/* rows: svmop 10.14, 10.15, 12.10 */
 static void test_physical(void)
 {
     nmis = 0;
@@ -158,6 +163,7 @@ static void test_physical(void)
     tap_eq(svm_get(&g, VMCB_VINTR) & VINTR_V_IRQ, VINTR_V_IRQ, "V_IRQ stays");
 }
 
+/* rows: svmop 4.23 */
 static void test_rule(void)
 {
     kit_guest(&g, n_nops);

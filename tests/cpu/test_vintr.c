@@ -40,6 +40,7 @@ static uint64_t saved_vintr(struct kit *k)
 
 /* --- virtual NMI --- */
 
+/* rows: svmop 8.14, 9.3, 12.5, 12.6 */
 WITH_KIT(virtual_nmi_needs_v_nmi_no_mask_gif_v_gif_and_no_shadow)
 {
     static const struct {
@@ -76,6 +77,7 @@ WITH_KIT(virtual_nmi_needs_v_nmi_no_mask_gif_v_gif_and_no_shadow)
 }
 
 /* The intercept is for physical NMIs, which come first. */
+/* rows: svmop 10.14, 10.15, 12.10 */
 WITH_KIT(nmi_intercept_is_for_physical_nmis_which_come_first)
 {
     guest(k, VNMI);
@@ -89,6 +91,7 @@ WITH_KIT(nmi_intercept_is_for_physical_nmis_which_come_first)
 }
 
 /* V_NMI is cleared and V_NMI_MASK set before the gate is read; an exit that comes of that takes both back into EXITINTINFO. */
+/* rows: svmop 12.6, 12.8, exit 5.7 */
 WITH_KIT(exit_in_the_delivery_of_a_virtual_nmi_saves_no_mask)
 {
     guest(k, VNMI);
@@ -105,6 +108,7 @@ WITH_KIT(exit_in_the_delivery_of_a_virtual_nmi_saves_no_mask)
     ck_assert_uint_eq(k->cpu->svm->v_ctl & (VINTR_NMI | VINTR_NMI_MASK), VINTR_NMI_MASK);
 }
 
+/* rows: svmop 12.7, events 8.2.17 */
 WITH_KIT(second_virtual_nmi_waits_for_iret)
 {
     guest(k, VNMI);
@@ -121,6 +125,7 @@ WITH_KIT(second_virtual_nmi_waits_for_iret)
     ck_assert_uint_eq(k->deliveries, 2);
 }
 
+/* rows: svmop 12.7, 12.11, events 8.2.17 */
 WITH_KIT(iret_clears_v_nmi_mask_only_when_it_completes)
 {
     guest(k, VINTR_NMI_ENABLE | VINTR_NMI_MASK);
@@ -150,6 +155,7 @@ WITH_KIT(virtual_nmi_ends_halt)
 }
 
 /* EVENTINJ of an NMI, by a real VMRUN: the mask is there when the handler runs. */
+/* rows: svmop 12.9 */
 WITH_KIT(injected_nmi_masks_virtual_ones)
 {
     guest(k, 0);
@@ -169,6 +175,7 @@ WITH_KIT(injected_nmi_masks_virtual_ones)
 
 /* --- virtual GIF --- */
 
+/* rows: svmop 8.14, 8.15 */
 WITH_KIT(v_gif_holds_virtual_events_only)
 {
     guest(k, VINTR_GIF_ENABLE | VNMI | VINTR_IRQ);
@@ -192,6 +199,7 @@ WITH_KIT(v_gif_holds_virtual_events_only)
     kit_exited(k, event_boundary(k->cpu), VMEXIT_INIT, 0, 0, 0);
 }
 
+/* rows: svmop 8.16 */
 WITH_KIT(stgi_and_clgi_move_v_gif_if_it_is_enabled)
 {
     guest(k, VINTR_GIF_ENABLE | VINTR_GIF);
@@ -206,6 +214,7 @@ WITH_KIT(stgi_and_clgi_move_v_gif_if_it_is_enabled)
     ck_assert(k->cpu->svm->gif);
 }
 
+/* rows: svmop 8.16 */
 WITH_KIT(stgi_and_clgi_intercepts_come_before_v_gif)
 {
     guest(k, VINTR_GIF_ENABLE | VINTR_GIF);
@@ -295,6 +304,7 @@ static unsigned comes(struct kit *k)
 }
 
 /* Every set of pending events: the one of the highest class comes. */
+/* rows: svmop 10.11, 10.12, 10.13, 10.14, 10.15, 10.16, 10.17 */
 WITH_KIT(each_event_comes_before_all_of_the_lower_classes)
 {
     for (unsigned set = 0; set < 256; set++) {
@@ -305,6 +315,7 @@ WITH_KIT(each_event_comes_before_all_of_the_lower_classes)
 }
 
 /* Table 15-10: GIF = 0 in a guest, whose CLGI has cleared it, holds everything but the trap. */
+/* rows: svmop 8.2, 8.3, 8.4, 8.6, 8.9, 8.10, 11.1, 12.1, 17.1 */
 WITH_KIT(gif_of_a_guest_holds_what_table_15_10_says)
 {
     for (unsigned set = 1; set < 256; set <<= 1) {
@@ -321,6 +332,7 @@ WITH_KIT(gif_of_a_guest_holds_what_table_15_10_says)
 }
 
 /* The same with V_GIF: only what is virtual waits. */
+/* rows: svmop 8.14, 8.15 */
 WITH_KIT(v_gif_of_a_guest_holds_virtual_nmi_and_interrupt)
 {
     for (unsigned set = 1; set < 256; set <<= 1) {
@@ -333,6 +345,7 @@ WITH_KIT(v_gif_of_a_guest_holds_virtual_nmi_and_interrupt)
 
 /* --- SMM --- */
 
+/* rows: svmop 17.13, 17.24 */
 WITH_KIT(smm_holds_virtual_events_and_rsm_brings_them_back)
 {
     guest(k, VNMI | VINTR_IRQ | VINTR_GIF_ENABLE);
@@ -356,6 +369,7 @@ WITH_KIT(smm_holds_virtual_events_and_rsm_brings_them_back)
 
 /* --- HLT --- */
 
+/* rows: exit 1.3.24, vmcb 1.4.7 */
 WITH_KIT(idle_hlt_exits_if_nothing_virtual_is_pending)
 {
     static const struct {
@@ -376,6 +390,7 @@ WITH_KIT(idle_hlt_exits_if_nothing_virtual_is_pending)
     }
 }
 
+/* rows: exit 2.15, vmcb 1.4.7 */
 WITH_KIT(hlt_intercept_comes_before_that_of_idle_hlt)
 {
     for (unsigned pending = 0; pending < 2; pending++) {
@@ -420,6 +435,7 @@ static uint64_t pause_run(struct kit *k, const char *bytes, unsigned len, unsign
 /* A loop of six instructions: PAUSE, four NOPs, JMP. */
 static const char loop6[] = PAUSE "\x90\x90\x90\x90\xeb\xf8";
 
+/* rows: svmop 13.2, 13.3, 13.5, exit 1.2.18 */
 WITH_KIT(pause_filter_counts_pauses_and_instructions)
 {
     static const struct {

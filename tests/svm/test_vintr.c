@@ -26,6 +26,7 @@ static uint64_t leave(struct world *w)
 
 /* --- virtual GIF --- */
 
+/* rows: vmcb 3.4, svmop 8.17 */
 START_TEST(v_gif_is_loaded_and_written_back)
 {
     struct world *w = world_new();
@@ -47,6 +48,7 @@ START_TEST(v_gif_is_loaded_and_written_back)
 }
 END_TEST
 
+/* rows: vmcb 3.4, 3.13 */
 START_TEST(v_gif_without_its_enable_is_ignored)
 {
     struct world *w = world_new();
@@ -65,6 +67,7 @@ START_TEST(v_gif_without_its_enable_is_ignored)
 }
 END_TEST
 
+/* rows: vmcb 3.13, 3.14, svmop 21.14 */
 START_TEST(enables_without_their_cpuid_bits_are_ignored_and_told)
 {
     static const struct {
@@ -104,6 +107,7 @@ START_TEST(vmexit_forgets_the_virtual_controls)
 END_TEST
 
 /* Each field of the qword: what #VMEXIT writes back, and what it leaves as it was. */
+/* rows: vmcb 3.1, 3.2, 3.3, 3.9, 3.10, 3.12, 3.18 */
 START_TEST(vmexit_writes_back_v_tpr_v_irq_and_what_is_enabled)
 {
     struct world *w = world_new();
@@ -124,8 +128,30 @@ START_TEST(vmexit_writes_back_v_tpr_v_irq_and_what_is_enabled)
 }
 END_TEST
 
+/* Bits that no field has are ignored, and left. */
+/* rows: vmcb 3.5, 3.8, 3.11, 3.15, 3.19 */
+START_TEST(reserved_bits_of_the_control_word_do_nothing)
+{
+    struct world *w = world_new();
+    const uint64_t reserved = 0xffffff0038e0e400;
+    enter_with(w, 0);
+    struct svm_state plain = *w->cpu->svm;
+    (void)leave(w);
+    enter_with(w, reserved);
+    const struct svm_state *svm = w->cpu->svm;
+    ck_assert_uint_eq(svm->v_ctl, 0);
+    ck_assert_uint_eq(svm->v_tpr | svm->v_intr_prio | svm->v_intr_vector, 0);
+    ck_assert(!svm->v_irq && !svm->v_ign_tpr && !svm->v_intr_masking && !svm->avic.on);
+    ck_assert_mem_eq(svm->intercept, plain.intercept, sizeof(plain.intercept));
+    ck_assert_uint_eq(w->errors, 0);
+    ck_assert_uint_eq(leave(w), reserved);
+    world_free(w);
+}
+END_TEST
+
 /* --- virtual NMI --- */
 
+/* rows: vmcb 3.6, 3.7, 3.14 */
 START_TEST(v_nmi_and_its_mask_are_loaded_and_written_back)
 {
     struct world *w = world_new();
@@ -145,6 +171,7 @@ START_TEST(v_nmi_and_its_mask_are_loaded_and_written_back)
 }
 END_TEST
 
+/* rows: svmop 4.23, 12.10, vmcb 3.14 */
 START_TEST(v_nmi_enable_needs_the_nmi_intercept)
 {
     for (unsigned offered = 0; offered < 2; offered++) {
@@ -165,6 +192,7 @@ START_TEST(v_nmi_enable_needs_the_nmi_intercept)
 }
 END_TEST
 
+/* rows: svmop 12.8 */
 START_TEST(vmexit_in_the_delivery_of_an_nmi_clears_its_mask)
 {
     static const struct {
@@ -189,6 +217,7 @@ START_TEST(vmexit_in_the_delivery_of_an_nmi_clears_its_mask)
 }
 END_TEST
 
+/* rows: svmop 6.2, 12.9 */
 START_TEST(an_injected_nmi_sets_the_mask)
 {
     static const struct {
@@ -238,6 +267,7 @@ END_TEST
 
 /* --- idle HLT --- */
 
+/* rows: vmcb 1.4.7, 1.4.8 */
 START_TEST(idle_hlt_intercept_needs_its_cpuid_bit)
 {
     for (unsigned offered = 0; offered < 2; offered++) {
@@ -305,6 +335,7 @@ static unsigned passes(struct world *w, uint64_t now, uint64_t apart)
     return count;
 }
 
+/* rows: svmop 13.1, 13.2, 13.4, 13.5, vmcb 2.2, 12.11 */
 START_TEST(pause_exits_when_the_count_has_run_out)
 {
     static const unsigned counts[] = { 0, 1, 2, 3000, 0xffff };
@@ -323,6 +354,7 @@ START_TEST(pause_exits_when_the_count_has_run_out)
 }
 END_TEST
 
+/* rows: svmop 13.1 */
 START_TEST(a_count_of_0_exits_whatever_the_threshold)
 {
     struct world *w = filter(0, 100, 0);
@@ -332,6 +364,7 @@ START_TEST(a_count_of_0_exits_whatever_the_threshold)
 END_TEST
 
 /* The first PAUSE reloads and does not count; from then on each that comes within the threshold does. */
+/* rows: svmop 13.3, vmcb 2.1 */
 START_TEST(pauses_further_apart_than_the_threshold_reload_the_count)
 {
     static const struct {
@@ -365,6 +398,7 @@ START_TEST(a_break_in_a_burst_starts_the_count_anew)
 }
 END_TEST
 
+/* rows: svmop 13.1, 21.10, 21.11, vmcb 2.1, 2.2 */
 START_TEST(filter_and_threshold_need_their_cpuid_bits)
 {
     struct world *w = filter(5, 10, SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD);
@@ -376,6 +410,7 @@ START_TEST(filter_and_threshold_need_their_cpuid_bits)
 }
 END_TEST
 
+/* rows: svmop 13.4 */
 START_TEST(smm_reloads_the_count)
 {
     struct world *w = filter(3, 0, 0);
@@ -396,6 +431,7 @@ int main(void)
     tcase_add_test(gif, enables_without_their_cpuid_bits_are_ignored_and_told);
     tcase_add_test(gif, vmexit_forgets_the_virtual_controls);
     tcase_add_test(gif, vmexit_writes_back_v_tpr_v_irq_and_what_is_enabled);
+    tcase_add_test(gif, reserved_bits_of_the_control_word_do_nothing);
     suite_add_tcase(suite, gif);
     TCase *nmi = tcase_create("virtual NMI");
     tcase_add_test(nmi, v_nmi_and_its_mask_are_loaded_and_written_back);
