@@ -189,9 +189,9 @@ void trace_put_changes(struct pacifica_trace *trace, const struct probe_event *e
 
 /* --- the walk of a nested page fault --------------------------------------------------------- */
 
-static struct access fault_access(const struct vcpu *cpu, uint64_t info1)
+static struct access fault_access(uint64_t info1, bool fetch)
 {
-    if (cpu->raised.fetch || (info1 & PF_ID))
+    if (fetch || (info1 & PF_ID))
         return (struct access){ .kind = ACCESS_EXEC };
     return (struct access){ .kind = info1 & PF_RW ? ACCESS_WRITE : ACCESS_READ };
 }
@@ -205,13 +205,12 @@ static struct walk_result fault_walk(const struct probe_event *event, const uint
     const struct raised *raised = &cpu->raised;
     struct walk_regime regime = saved_regime(cpu, vmcb);
     bool known = raised->npf && raised->info1 == event->b && raised->info2 == event->c;
-    struct access access = fault_access(cpu, event->b);
-    if (known)
-        return walk_explain(cpu->memory, &regime, raised->cr2, access, log);
-    regime.mode = WALK_NONE;
-    if (event->b & NPF_TABLE)
-        access.kind = ACCESS_WRITE; /* APM vol 2, 15.25.5: table entries count as written */
-    return walk_explain(cpu->memory, &regime, event->c, access, log);
+    struct access access = fault_access(event->b, known && raised->fetch);
+    if (regime.nested->gmet && (event->b & PF_US)) /* US tells the guest's level then */
+        regime.cpl = 3;
+    if (!known)
+        regime.mode = WALK_NONE;
+    return walk_explain(cpu->memory, &regime, known ? raised->cr2 : event->c, access, log);
 }
 
 static void put_step(struct pacifica_trace *trace, const struct probe_event *event,

@@ -78,7 +78,7 @@ void walk_entry_words(char *text, size_t size, const struct walk_regime *regime,
 /* The right that an entry denies to an access; NULL: none. */
 static const char *denied(const struct walk_regime *nested, uint64_t entry, uint64_t info1)
 {
-    if (!(entry & ENTRY_U))
+    if (!(entry & ENTRY_U) && !nested->gmet)
         return "U";
     if ((info1 & PF_RW) && !(entry & ENTRY_W))
         return "W";
@@ -120,5 +120,9 @@ int walk_stop_words(char *text, size_t size, const struct walk_regime *nested,
             return (int)i;
         }
     }
-    return -1;
+    /* A user page, which the supervisor does not execute. APM vol 2, 15.25.13 "Guest Mode Execute Trap Extension". */
+    if (!nested->gmet || !(info1 & PF_ID) || (info1 & PF_US))
+        return -1;
+    (void)snprintf(text, size, "U");
+    return (int)log->count - 1;
 }

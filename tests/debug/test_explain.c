@@ -407,6 +407,23 @@ START_TEST(walk_names_the_bit_that_stopped_it)
 }
 END_TEST
 
+/* APM vol 2, 15.25.13 "Guest Mode Execute Trap Extension". */
+START_TEST(walk_under_the_guest_mode_execute_trap)
+{
+    nest(false);
+    bench.cpu.svm->host_regime.gmet = true;
+    map(N_CR3, 0x50000, 0x50000);
+    attach("svm", PACIFICA_TRACE_TEXT);
+    npf(0x50123, NPF_FINAL | PF_P | PF_ID, 0x50123);
+    has("level PTE spa 0x13280 entry 0x50067 stop U:");
+    bench.used = 0;
+    *entry(N_CR3 + 0x3000, 0x50000, 1) = UINT64_C(0x8000000000050063);
+    npf(0x50123, NPF_FINAL | PF_P | PF_ID | PF_US, 0x50123); /* code of level 3 */
+    has("stop NX:");
+    ck_assert_uint_eq(count(" stop "), 1);
+}
+END_TEST
+
 START_TEST(walk_without_a_linear_address_is_the_nested_one)
 {
     nest(true);
@@ -526,6 +543,7 @@ int main(void)
     tcase_add_test(tc, filters_choose_exits_with_all_that_explains_them);
     tcase_add_test(tc, walk_of_both_dimensions);
     tcase_add_loop_test(tc, walk_names_the_bit_that_stopped_it, 0, 7);
+    tcase_add_test(tc, walk_under_the_guest_mode_execute_trap);
     tcase_add_test(tc, walk_without_a_linear_address_is_the_nested_one);
     tcase_add_test(tc, walk_of_a_guest_table_that_is_read_only);
     tcase_add_test(tc, walk_of_an_address_that_no_table_maps);
