@@ -343,6 +343,61 @@ WITH_KIT(v_gif_of_a_guest_holds_virtual_nmi_and_interrupt)
     }
 }
 
+/* rows: svmop 10.6, 10.8 */
+WITH_KIT(virtual_interrupt_is_not_acknowledged_at_the_apic)
+{
+    guest(k, VINTR_IRQ);
+    k->cpu->svm->v_intr_masking = true;
+    k->cpu->svm->host_if = false;
+    k->pending = 0x30; /* a physical one that the host masks */
+    ck_assert_int_eq(event_boundary(k->cpu), STEP_JUMP);
+    ck_assert_uint_eq(k->delivered.a & 0x7ff, 0x44);
+    ck_assert_uint_eq(k->acks, 0);
+    ck_assert_int_eq(k->pending, 0x30);
+}
+
+/* What comes of the instruction itself: a breakpoint, the faults of the fetch and of decoding, its intercept, its execution. Each
+ * is before all that follow, and a virtual interrupt before them. */
+/* rows: svmop 10.17, 10.18, 10.19 */
+WITH_KIT(an_instruction_comes_after_the_events_in_its_own_order)
+{
+    enum { VIRTUAL = 1, BREAKPOINT = 2, FETCH = 4, DECODE = 8, INTERCEPT = 16 };
+    static const uint64_t codes[] = { VMEXIT_VINTR,          VMEXIT_EXCP0 + EXC_DB,
+                                      VMEXIT_EXCP0 + EXC_PF, VMEXIT_EXCP0 + EXC_GP,
+                                      VMEXIT_RDPMC,          VMEXIT_EXCP0 + EXC_UD };
+    static const char rdpmc[] = "\x0f\x33\x0f\x0b"; /* then UD2: it was executed */
+    for (unsigned set = 0; set < 32; set++) {
+        guest(k, set & VIRTUAL ? VINTR_IRQ : 0);
+        kit_put(k, CODE_SPA + 0x100, 1, 0xf4); /* the host's HLT */
+        ck_assert_int_eq(debug_set_dr(k->cpu, 7, 0), STEP_LEAVE);
+        kit_page(k, 1, (PAGED_LA + 0x1000) | (set & FETCH ? 6 : 7));
+        for (unsigned i = 0; i < 24; i++) {
+            unsigned at = set & DECODE ? 15 : 0; /* prefixes that make it too long */
+            uint8_t byte = i < at ? 0x66 : i - at < 4 ? (uint8_t)rdpmc[i - at] : 0x90;
+            kit_put(k, PAGED_LA + 0x1000 + i, 1, byte);
+        }
+        k->cpu->r[REG_RIP] = PAGED_LA + 0x1000;
+        k->cpu->r[REG_RCX] = 0;
+        static const unsigned intercepts[] = { INTERCEPT_VINTR, INTERCEPT_EXCP0 + EXC_DB,
+                                               INTERCEPT_EXCP0 + EXC_PF, INTERCEPT_EXCP0 + EXC_GP,
+                                               INTERCEPT_EXCP0 + EXC_UD };
+        for (unsigned i = 0; i < TABLE_ROWS(intercepts); i++)
+            kit_intercept(k, intercepts[i]);
+        if (set & INTERCEPT)
+            kit_intercept(k, INTERCEPT_RDPMC);
+        if (set & BREAKPOINT)
+            watch(k, 0, PAGED_LA + 0x1000, ON_FETCH, LEN1);
+        cpu_attention(k->cpu);
+        program_run(k, 4);
+        unsigned first = 0;
+        while (first < 5 && !(set >> first & 1))
+            first++;
+        ck_assert_msg(VMCB_GET(k->vmcb, EXITCODE) == codes[first], "set %x: %llx", set,
+                      (unsigned long long)VMCB_GET(k->vmcb, EXITCODE));
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), PAGED_LA + 0x1000 + (first == 5 ? 2 : 0));
+    }
+}
+
 /* --- SMM --- */
 
 /* rows: svmop 17.13, 17.24 */
@@ -493,6 +548,8 @@ int main(void)
     tcase_add_test(boundary, each_event_comes_before_all_of_the_lower_classes);
     tcase_add_test(boundary, gif_of_a_guest_holds_what_table_15_10_says);
     tcase_add_test(boundary, v_gif_of_a_guest_holds_virtual_nmi_and_interrupt);
+    tcase_add_test(boundary, virtual_interrupt_is_not_acknowledged_at_the_apic);
+    tcase_add_test(boundary, an_instruction_comes_after_the_events_in_its_own_order);
     tcase_add_test(boundary, smm_holds_virtual_events_and_rsm_brings_them_back);
     suite_add_tcase(suite, boundary);
     TCase *insns = tcase_create("instructions");
