@@ -278,7 +278,7 @@ WITH_KIT(a_stack_in_the_page)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, RSP), APIC + PPR);
 }
 
-/* rows: exit 5.1.5 */
+/* rows: exit 5.5 */
 WITH_KIT(a_delivery_that_meets_the_page)
 {
     prepare(k, VINTR_AVIC_ENABLE);

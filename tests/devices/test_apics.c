@@ -482,6 +482,27 @@ START_TEST(apics_smi_of_a_local_interrupt)
 }
 END_TEST
 
+/* rows: svmop 20.7 */
+START_TEST(apics_doorbell_finds_the_processor_by_its_id)
+{
+    struct local l;
+    local_open_many(&l, 3);
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 0), 2);
+    ck_assert_uint_eq(l.signals[2][APIC_DOORBELL], 1);
+    wr_on(&l, 1, ID, 0x70u << 24);
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 2), 0x70);
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 1), 0x70); /* its own */
+    ck_assert_uint_eq(l.signals[1][APIC_DOORBELL], 2);
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 0), 1); /* nobody; nor is FFh everybody */
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 0), 0xff);
+    lapic_intc_ops.doorbell(apics_cpu(l.apics, 0), 0x102);
+    ck_assert_uint_eq(l.signals[0][APIC_DOORBELL], 0);
+    ck_assert_uint_eq(l.signals[1][APIC_DOORBELL], 2);
+    ck_assert_uint_eq(l.signals[2][APIC_DOORBELL], 1);
+    kit_close(&l.kit);
+}
+END_TEST
+
 START_TEST(apics_any_sequence_of_writes_is_safe)
 {
     struct local l;
@@ -524,4 +545,4 @@ CHECK_MAIN("apics", apics_each_has_its_id_and_only_the_first_is_bsc,
            apics_timer_bears_a_clock_that_is_behind, apics_specific_eoi,
            apics_interrupt_enable_registers, apics_extended_local_vectors,
            apics_external_interrupt_of_lint1, apics_smi_of_a_local_interrupt,
-           apics_any_sequence_of_writes_is_safe)
+           apics_doorbell_finds_the_processor_by_its_id, apics_any_sequence_of_writes_is_safe)

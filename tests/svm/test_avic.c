@@ -1,4 +1,5 @@
 /* AVIC: the backing page, the filter of its registers, which interrupt is delivered. APM vol 2, 15.29.3, 15.29.8. */
+#include "svm/vintr.h"
 #include "tests/check_main.h"
 #include "tests/svm/avic_kit.h"
 
@@ -35,7 +36,7 @@ static void check_row(struct avic_world *a, const struct row *row)
     }
 }
 
-/* rows: svmop 18.6-18.9, 18.12, 18.13, exit 1.4.3 */
+/* rows: svmop 18.6-18.9, 18.12, 18.13, exit 1.4.3, 3.7.1, 3.7.2 */
 WITH_AVIC(every_register_has_its_rule, avic_xapic)
 {
     static const struct row rows[] = {
@@ -210,7 +211,7 @@ WITH_AVIC(eoi_of_nothing, avic_xapic)
     ck_assert(!a->avic->trapped);
 }
 
-/* rows: svmop 18.4 */
+/* rows: svmop 18.4, exit 3.7.3 */
 WITH_AVIC(eoi_of_level_exits_and_leaves_isr, avic_xapic)
 {
     avic_set(a, 0, AT_ISR, 0x71);
@@ -222,7 +223,7 @@ WITH_AVIC(eoi_of_level_exits_and_leaves_isr, avic_xapic)
 
 /* --- the VMCB --- */
 
-/* rows: vmcb 2.33, 2.34, 3.17 */
+/* rows: vmcb 2.18, 2.30, 2.32-2.34, 3.17 */
 WITH_AVIC(vmrun_takes_the_fields_over, avic_xapic)
 {
     const struct walk_regime *nested = &a->cpu->svm->host_regime;
@@ -290,6 +291,50 @@ WITH_AVIC(smm_keeps_it, avic_xapic)
     ck_assert(!a->avic->on);
 }
 
+/* rows: vmcb 7.12 */
+START_TEST(clean_fields_may_be_old)
+{
+    struct avic_world *a = avic_new(VINTR_AVIC_ENABLE);
+    a->cpu->svm->model.features |= SVM_FEATURE_VMCB_CLEAN;
+    VMCB_SET(a->w->vmcb, CLEAN_BITS, VMCB_CLEAN_AVIC);
+    for (unsigned round = 0; round < 4; round++) { /* the first finds nothing that it could use */
+        world_enter(a->w);
+        ck_assert_uint_eq(a->avic->backing_spa, BACKING);
+        ck_assert_uint_eq(a->avic->max_index, 2);
+        ck_assert_uint_eq(a->cpu->svm->host_regime.apic_gpa, APIC_GPA | 1);
+        world_exit(a->w, VMEXIT_HLT);
+        if (round < 1)
+            continue;
+        VMCB_SET(a->w->vmcb, AVIC_BACKING_PAGE, BACKING + 0x1000);
+        VMCB_SET(a->w->vmcb, AVIC_PHYSICAL_TABLE, PHYSICAL | 1);
+        VMCB_SET(a->w->vmcb, AVIC_APIC_BAR, 0x5000);
+    }
+    VMCB_SET(a->w->vmcb, CLEAN_BITS, VMCB_CLEAN_ALL & ~VMCB_CLEAN_AVIC);
+    world_enter(a->w);
+    ck_assert_uint_eq(a->avic->backing_spa, BACKING + 0x1000);
+    ck_assert_uint_eq(a->avic->max_index, 1);
+    ck_assert_uint_eq(a->cpu->svm->host_regime.apic_gpa, 0x5001);
+    world_exit(a->w, VMEXIT_HLT);
+    ck_assert_uint_eq(a->cpu->svm->host_regime.apic_gpa, 0);
+    avic_free(a);
+}
+END_TEST
+
+/* What the idle HLT intercept asks. */
+START_TEST(idle_hlt_asks_the_page_and_not_v_irq)
+{
+    struct avic_world *a = avic_new(VINTR_AVIC_ENABLE | VINTR_IRQ);
+    world_enter(a->w);
+    ck_assert(!svm_virtual_pending(a->cpu->svm));
+    avic_set(a, 0, AT_IRR, 0x61);
+    svm_avic_doorbell(a->cpu);
+    ck_assert(svm_virtual_pending(a->cpu->svm));
+    ck_assert_int_eq(avic_write(a, AT_TPR, 0x60), STEP_NEXT);
+    ck_assert(!svm_virtual_pending(a->cpu->svm));
+    avic_free(a);
+}
+END_TEST
+
 /* Pages and tables that are no RAM: what the bus gives. */
 START_TEST(pages_outside_ram)
 {
@@ -314,4 +359,5 @@ CHECK_MAIN("svm/avic", every_register_has_its_rule, extended_lvt_by_cpuid,
            memory_is_seen_at_the_doorbell_only, eoi_ends_the_highest, eoi_of_nothing,
            eoi_of_level_exits_and_leaves_isr, vmrun_takes_the_fields_over,
            x2avic_has_no_page_in_guest_memory, without_cpuid_the_enables_are_ignored,
-           v_irq_and_its_kin_are_kept_as_they_were, smm_keeps_it, pages_outside_ram)
+           v_irq_and_its_kin_are_kept_as_they_were, smm_keeps_it, clean_fields_may_be_old,
+           idle_hlt_asks_the_page_and_not_v_irq, pages_outside_ram)

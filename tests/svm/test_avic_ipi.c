@@ -28,7 +28,7 @@ static unsigned requested(struct avic_world *a, unsigned vector)
     return set;
 }
 
-/* rows: svmop 18.14, exit 3.6.3, exit 1.4.2 */
+/* rows: svmop 18.14, exit 1.4.2, 3.6.1, 3.6.2, 3.6.4 */
 WITH_AVIC(only_fixed_and_edge_is_accelerated, avic_xapic)
 {
     for (uint32_t type = 1; type < 8; type++) {
@@ -43,7 +43,7 @@ WITH_AVIC(only_fixed_and_edge_is_accelerated, avic_xapic)
     ck_assert_uint_eq(a->rings, 0);
 }
 
-/* rows: svmop 18.14 */
+/* rows: svmop 18.14, exit 3.6.8 */
 WITH_AVIC(vectors_below_16_are_refused, avic_xapic)
 {
     avic_send(a, ID(1), 0x4f - 0x40);
@@ -76,7 +76,8 @@ WITH_AVIC(to_self_needs_no_table, avic_xapic)
     ck_assert_uint_eq(requested(a, 0x61), 1);
 }
 
-/* rows: svmop 18.15 */
+/* Reason 5 is for Secure AVIC, which has no shorthands but self.
+ * rows: svmop 18.15, exit 3.6.9, vmcb 12.10 */
 WITH_AVIC(everybody_and_others, avic_xapic)
 {
     static const struct {
@@ -115,7 +116,7 @@ WITH_AVIC(max_index_is_the_last, avic_xapic)
     ck_assert_uint_eq(requested(a, 0x61), 0);
 }
 
-/* rows: svmop 18.16, exit 3.6.5 */
+/* rows: svmop 18.16, exit 3.6.3, 3.6.6 */
 WITH_AVIC(directed_at_an_invalid_entry, avic_xapic)
 {
     avic_physical(a, 2, RUNNING | (BACKING + 0x2000));
@@ -126,7 +127,7 @@ WITH_AVIC(directed_at_an_invalid_entry, avic_xapic)
     ck_assert_uint_eq(a->rings, 0);
 }
 
-/* rows: exit 3.6.6 */
+/* rows: exit 3.6.7 */
 WITH_AVIC(a_backing_page_that_is_no_address, avic_xapic)
 {
     avic_physical(a, 2, VALID | RUNNING | LIMIT_SPA);
@@ -143,7 +144,7 @@ WITH_AVIC(a_backing_page_that_is_no_address, avic_xapic)
     ck_assert(!a->avic->trapped);
 }
 
-/* rows: svmop 18.18, exit 3.6.4 */
+/* rows: svmop 18.18, exit 3.6.5 */
 WITH_AVIC(a_target_that_does_not_run, avic_xapic)
 {
     avic_physical(a, 1, VALID | (BACKING + 0x1000) | 0x11);
