@@ -18,6 +18,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .host_if = svm->host_if,
                                   .tlbi = svm->tlbi,
                                   .lbr = svm->lbr,
+                                  .vmload = svm->vmload,
                                   .v_tpr = svm->v_tpr,
                                   .v_intr_prio = svm->v_intr_prio,
                                   .v_intr_vector = svm->v_intr_vector,
@@ -52,6 +53,7 @@ void svm_resume(struct vcpu *cpu)
     svm->host_if = from->host_if;
     svm->tlbi = from->tlbi;
     svm->lbr = from->lbr;
+    svm->vmload = from->vmload;
     svm->v_tpr = from->v_tpr;
     svm->v_intr_prio = from->v_intr_prio;
     svm->v_intr_vector = from->v_intr_vector;

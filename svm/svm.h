@@ -27,6 +27,7 @@
 #define SVM_FEATURE_PAUSE_FILTER (1u << 10)
 #define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
 #define SVM_FEATURE_AVIC (1u << 13)
+#define SVM_FEATURE_VIRT_VMLOAD (1u << 15)
 #define SVM_FEATURE_VGIF (1u << 16)
 #define SVM_FEATURE_GMET (1u << 17)
 #define SVM_FEATURE_X2AVIC (1u << 18)
@@ -36,13 +37,16 @@
 #define SVM_FEATURE_TLBICTL (1u << 24)
 #define SVM_FEATURE_VNMI (1u << 25)
 #define SVM_FEATURE_EXT_LVT_AVIC (1u << 27)
+#define SVM_FEATURE_ADDR_CHK (1u << 28)
 #define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
-#define SVM_FEATURES_OFFERED \
-    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID | SVM_FEATURE_DECODE_ASSISTS | \
-     SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD | SVM_FEATURE_VGIF |                  \
-     SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV | SVM_FEATURE_GMET |             \
-     SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK | SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC)
+#define SVM_FEATURES_OFFERED                                                                   \
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID | \
+     SVM_FEATURE_DECODE_ASSISTS | SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD |     \
+     SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |           \
+     SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |     \
+     SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC |                        \
+     SVM_FEATURE_VIRT_VMLOAD | SVM_FEATURE_ADDR_CHK)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
  * replace it before the first instruction. Reset keeps it. */
@@ -53,7 +57,7 @@ struct svm_model {
     uint8_t maxphyaddr;             /* bits */
     uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
     bool page_1gb;
-    bool ext_apic; /* the local APIC has its extended registers */
+    bool ext_apic;           /* the local APIC has its extended registers */
     bool clean_bits_ignored; /* -cpu ...,clean-bits=ignore */
 };
 
@@ -76,11 +80,18 @@ struct svm_avic {
     uint16_t max_index; /* of the physical APIC ID table */
 };
 
+/* VMLOAD and VMSAVE in a guest that does not intercept them. APM vol 2, 15.33.1. */
+enum svm_vmload {
+    SVM_VMLOAD_PHYSICAL, /* rAX is a system physical address, as in the host */
+    SVM_VMLOAD_VIRTUAL,  /* rAX is a guest physical address */
+    SVM_VMLOAD_EXITS     /* virtualization is asked for, but not to be had */
+};
+
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
     bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, lbr;
-    uint8_t v_tpr, v_intr_prio, v_intr_vector;
+    uint8_t vmload, v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid, bus_locks;
     uint32_t v_ctl;
@@ -106,12 +117,14 @@ struct svm_state {
     bool nested_paging;
     bool v_intr_masking;
     bool v_irq, v_ign_tpr;
-    bool tlbi;     /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
-    bool lbr;      /* the control-transfer MSRs are the guest's, the host's are in its save page */
-    uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
+    bool tlbi;      /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
+    uint8_t vmload; /* enum svm_vmload */
+    bool lbr;       /* the control-transfer MSRs are the guest's, the host's are in its save page */
+    uint8_t v_tpr;  /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
-    uint32_t v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */
-    bool host_if;   /* host RFLAGS.IF: masks INTR when v_intr_masking */
+    uint32_t
+        v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */
+    bool host_if; /* host RFLAGS.IF: masks INTR when v_intr_masking */
     uint16_t asid;
     uint32_t intercept[6];
     uint64_t vmcb_spa, iopm_spa, msrpm_spa;
@@ -119,7 +132,8 @@ struct svm_state {
     uint64_t n_cr3;
     uint64_t g_pat; /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
     uint16_t bus_locks; /* how many more a guest may make whose bus locks are intercepted */
-    uint64_t spec_ctrl; /* the guest's own SPEC_CTRL, where it is virtualized; cpu->msr.spec_ctrl is the host's */
+    uint64_t
+        spec_ctrl; /* the guest's own SPEC_CTRL, where it is virtualized; cpu->msr.spec_ctrl is the host's */
     uint64_t host_pat;              /* cpu->msr.pat at VMRUN */
     uint64_t host_cr0;              /* CR0 at VMRUN: hCR0.CD */
     struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
@@ -201,6 +215,9 @@ void svm_abandon(struct svm_state *svm);
 /* VMLOAD, VMSAVE effects (checks and intercepts done by the caller). */
 void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa);
 void svm_vmsave(struct vcpu *cpu, uint64_t vmcb_spa);
+
+/* Translate the guest physical address of a VMCB that VMLOAD reads or VMSAVE writes. res.status: WALK_OK or WALK_NPF. */
+struct walk_result svm_vmload_walk(struct vcpu *cpu, uint64_t gpa, bool save);
 
 /* IOPM: is any byte of an access to `port` of `size` bytes intercepted? APM vol 2, 15.10.1. */
 bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size);

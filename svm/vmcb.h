@@ -149,7 +149,8 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define NESTED_OPTIONS UINT64_C(0x7e)         /* also SEV, SEV-ES and VTE */
 #define NESTED_DEFINED (NESTED_OPTIONS | NESTED_TLBI_ENABLE)
 #define VIRT_LBR_ENABLE (UINT64_C(1) << 0)
-#define VIRT_DEFINED UINT64_C(0x0f) /* also VMLOAD and VMSAVE, IBS, PMC */
+#define VIRT_VMLOAD_ENABLE (UINT64_C(1) << 1)
+#define VIRT_DEFINED UINT64_C(0x0f) /* also IBS, PMC */
 #define EVENTINJ_EV (UINT64_C(1) << 11)
 #define EVENTINJ_V (UINT64_C(1) << 31)
 #define TLB_CONTROL_FLUSH_ALL 1u

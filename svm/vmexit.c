@@ -66,6 +66,7 @@ void svm_leave_guest(struct svm_state *svm)
     svm->tsc_offset = 0;
     svm->nested_paging = false;
     svm->lbr = false;
+    svm->vmload = SVM_VMLOAD_PHYSICAL;
     svm->inject.valid = false;
     if (EMU_UNLIKELY(svm->avic.on))
         svm_avic_leave(svm);

@@ -46,3 +46,16 @@ void svm_vmsave(struct vcpu *cpu, uint64_t vmcb_spa)
     save(cpu, page.ptr);
     svm_page_written(cpu, &page, VMCB_AT_FS_SEL, VMCB_AT_SYSENTER_EIP + 8);
 }
+
+/* A guest without tables of its own, walked through the nested ones: a read by VMLOAD, a write by VMSAVE. */
+struct walk_result svm_vmload_walk(struct vcpu *cpu, uint64_t gpa, bool save)
+{
+    const struct svm_state *svm = cpu->svm;
+    const struct walk_regime regime = { .mode = WALK_NONE,
+                                        .asid = svm->asid,
+                                        .maxphyaddr = svm->model.maxphyaddr,
+                                        .page_1gb = svm->model.page_1gb,
+                                        .nested = &svm->host_regime };
+    return walk(cpu->memory, &regime, gpa,
+                (struct access){ .kind = save ? ACCESS_WRITE : ACCESS_READ }, true);
+}

@@ -30,6 +30,7 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
     svm->host_cr0 = host->cr0;
     if (svm->clean.whole) { /* nothing else has changed since the last VMRUN */
         svm->host_regime.asid = svm->asid;
+        svm->host_regime.apic_gpa = 0;
         return;
     }
     svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
@@ -109,7 +110,8 @@ static uint64_t nested_offered(const struct svm_state *svm)
 
 static uint64_t virt_offered(const struct svm_state *svm)
 {
-    return bit_if(svm, SVM_FEATURE_LBRV, VIRT_LBR_ENABLE);
+    return bit_if(svm, SVM_FEATURE_LBRV, VIRT_LBR_ENABLE) |
+           bit_if(svm, SVM_FEATURE_VIRT_VMLOAD, VIRT_VMLOAD_ENABLE);
 }
 
 EMU_COLD static void tell_absent(struct vcpu *cpu, uint64_t vintr, uint64_t nested, uint64_t virt)
@@ -134,6 +136,9 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
     nested &= ~no_nested;
     virt &= ~no_virt;
     svm->lbr = virt & VIRT_LBR_ENABLE;
+    /* The host's registers are still in place. */
+    if (virt & VIRT_VMLOAD_ENABLE)
+        svm->vmload = svm->nested_paging && cpu_long64(cpu) ? SVM_VMLOAD_VIRTUAL : SVM_VMLOAD_EXITS;
     svm->host_regime.gmet = nested & NESTED_GMET_ENABLE;
     svm->host_regime.rogpt = nested & NESTED_ROGPT_ENABLE;
     if (svm->v_ctl & VINTR_AVIC_ENABLE)

@@ -1,5 +1,5 @@
 /* The AMD-V instructions: checks and intercepts; the effects are svm/'s. APM vol 3, chapter 4; vol 2, 15.5, 15.9,
- * 15.17, 15.18, 15.27. Order: #UD, privilege, operand address, intercept, effect. */
+ * 15.17, 15.18, 15.27, 15.33. Order: #UD, privilege, operand address, intercept, effect. */
 #include "emu/cpu/control.h"
 #include "emu/cpu/skinit.h"
 #include "emu/insn/system_priv.h"
@@ -15,53 +15,77 @@ static enum step check_svm(struct vcpu *cpu)
     return STEP_NEXT;
 }
 
-/* rAX as a VMCB address, used with the effective address size. */
-static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, uint64_t *spa)
+static enum step refuse_vmcb_address(struct vcpu *cpu, uint64_t address)
+{
+    cpu_guest_error(cpu, "VMCB address %llx is not that of a page below 2^%d",
+                    (unsigned long long)address, cpu->model->address_bits);
+    return cpu_raise_code(cpu, EXC_GP, 0);
+}
+
+/* rAX as a VMCB address, used with the effective address size; then the intercept. CPUID Fn8000_000A EDX[28] puts the
+ * intercept before the check of the width, so that a hypervisor learns of addresses that only it has. CHOICE: but behind
+ * that of the alignment, which looks at the operand alone. */
+static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, unsigned intercept,
+                                    uint64_t *address)
 {
     enum step step = check_svm(cpu);
     if (step != STEP_NEXT)
         return step;
-    *spa = reg_read(cpu, REG_RAX * 8, in->addr_size);
-    if ((*spa & 0xfff) || *spa >> cpu->model->address_bits) {
-        cpu_guest_error(cpu, "VMCB address %llx is not that of a page below 2^%d",
-                        (unsigned long long)*spa, cpu->model->address_bits);
-        return cpu_raise_code(cpu, EXC_GP, 0);
-    }
-    return STEP_NEXT;
+    *address = reg_read(cpu, REG_RAX * 8, in->addr_size);
+    bool too_wide = *address >> cpu->model->address_bits;
+    bool intercept_first = cpu->svm->model.features & SVM_FEATURE_ADDR_CHK;
+    if ((*address & 0xfff) || (too_wide && !intercept_first))
+        return refuse_vmcb_address(cpu, *address);
+    bool exits = svm_intercepts(cpu, intercept);
+    if (EMU_UNLIKELY(cpu->svm->vmload == SVM_VMLOAD_EXITS))
+        exits |= intercept != INTERCEPT_VMRUN;
+    if (exits)
+        return svm_vmexit_insn(cpu, intercept, 0, 0, in->len);
+    return too_wide ? refuse_vmcb_address(cpu, *address) : STEP_NEXT;
 }
 
 enum step insn_vmrun(struct vcpu *cpu, const struct insn *in)
 {
     uint64_t spa;
-    enum step step = check_vmcb_address(cpu, in, &spa);
+    enum step step = check_vmcb_address(cpu, in, INTERCEPT_VMRUN, &spa);
     if (step != STEP_NEXT)
         return step;
-    if (svm_intercepts(cpu, INTERCEPT_VMRUN))
-        return svm_vmexit_insn(cpu, VMEXIT_VMRUN, 0, 0, in->len);
     return svm_vmrun(cpu, spa, svm_next_rip(cpu, in->len));
+}
+
+/* Where VMLOAD and VMSAVE find the VMCB. */
+static enum step translate_vmcb(struct vcpu *cpu, bool save, uint64_t *address)
+{
+    if (EMU_LIKELY(cpu->svm->vmload == SVM_VMLOAD_PHYSICAL))
+        return STEP_NEXT;
+    struct walk_result res = svm_vmload_walk(cpu, *address, save);
+    if (res.status != WALK_OK)
+        return cpu_raise_npf(cpu, *address, res.info1, res.gpa);
+    *address = res.spa;
+    return STEP_NEXT;
 }
 
 enum step insn_vmload(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t spa;
-    enum step step = check_vmcb_address(cpu, in, &spa);
+    uint64_t address;
+    enum step step = check_vmcb_address(cpu, in, INTERCEPT_VMLOAD, &address);
+    if (step == STEP_NEXT)
+        step = translate_vmcb(cpu, false, &address);
     if (step != STEP_NEXT)
         return step;
-    if (svm_intercepts(cpu, INTERCEPT_VMLOAD))
-        return svm_vmexit_insn(cpu, VMEXIT_VMLOAD, 0, 0, in->len);
-    svm_vmload(cpu, spa);
+    svm_vmload(cpu, address);
     return STEP_NEXT;
 }
 
 enum step insn_vmsave(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t spa;
-    enum step step = check_vmcb_address(cpu, in, &spa);
+    uint64_t address;
+    enum step step = check_vmcb_address(cpu, in, INTERCEPT_VMSAVE, &address);
+    if (step == STEP_NEXT)
+        step = translate_vmcb(cpu, true, &address);
     if (step != STEP_NEXT)
         return step;
-    if (svm_intercepts(cpu, INTERCEPT_VMSAVE))
-        return svm_vmexit_insn(cpu, VMEXIT_VMSAVE, 0, 0, in->len);
-    svm_vmsave(cpu, spa);
+    svm_vmsave(cpu, address);
     return STEP_NEXT;
 }
 

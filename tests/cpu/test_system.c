@@ -108,6 +108,7 @@ WITH_KIT(vmcb_address_is_checked_before_the_intercept)
     static const char *const bytes[] = { "\x0f\x01\xd8", "\x0f\x01\xda", "\x0f\x01\xdb" };
     static const unsigned intercepts[] = { INTERCEPT_VMRUN, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE };
     static const uint64_t bad[] = { VMCB_SPA + 1, VMCB_SPA + 0x800, 1ull << 48, 1ull << 63 };
+    k->cpu->svm->model.features &= ~SVM_FEATURE_ADDR_CHK;
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned j = 0; j < 4; j++) {
             prepare(k, 0);

@@ -124,6 +124,7 @@ START_TEST(every_covered_field_is_tested)
 }
 END_TEST
 
+/* rows: vmcb 7.1-7.10, 7.16, 7.17 */
 /* A change in memory alone: what the guest gets with all bits set, with its own bit only, without its bit, without any. */
 START_TEST(clean_bit_decides_between_cache_and_memory)
 {
@@ -181,6 +182,7 @@ START_TEST(clean_bits_mix_groups)
 }
 END_TEST
 
+/* rows: vmcb 7.19 */
 START_TEST(uncovered_fields_come_from_memory)
 {
     struct world *w = kept_world();
@@ -218,6 +220,7 @@ START_TEST(flags_of_a_whole_guest_are_not_lazy)
 }
 END_TEST
 
+/* rows: vmcb 7.22 */
 START_TEST(guest_changes_are_kept)
 {
     struct world *w = kept_world();
@@ -248,6 +251,7 @@ START_TEST(guest_changes_are_kept)
 }
 END_TEST
 
+/* rows: vmcb 7.18 */
 /* The address of the VMCB names the guest, and the last one is kept. */
 START_TEST(another_vmcb_is_loaded_from_memory)
 {
@@ -289,6 +293,7 @@ START_TEST(first_clean_bits_find_nothing_kept)
 }
 END_TEST
 
+/* rows: vmcb 7.21 */
 START_TEST(without_the_feature_the_field_is_ignored)
 {
     struct world *w = world_new();
