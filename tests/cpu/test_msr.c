@@ -154,7 +154,7 @@ WITH_KIT(census_of_boot_reads_exists)
         (void)get(k, numbers[i]);
     static const uint32_t probes[] = { 0x3a,       0xe1,       0x1c4,      0x1d9 + 0x20,
                                        0x560,      0x570,      0x600,      0x802,
-                                       0xd90,      0xc0000104, 0xc001011c, 0xc001011e,
+                                       0xd90,      0xc0000105, 0xc001011c, 0xc001011e,
                                        0xc0010130, 0xc0010142, 0xc00102b0, 0xdeadbeef };
     for (unsigned i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
         absent(k, probes[i]);

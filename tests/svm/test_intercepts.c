@@ -61,17 +61,20 @@ START_TEST(intercept_is_one_bit_of_its_word)
 }
 END_TEST
 
-/* VMRUN takes over exactly the bits that exist; those of TLBSYNC and idle HLT have CPUID bits. */
+/* VMRUN takes over exactly the bits that exist; those of TLBSYNC, idle HLT and bus locks have CPUID bits. */
+/* rows: svmop 5.6, vmcb 1.1.5, 1.4.8 */
 START_TEST(vmrun_loads_the_intercepts_that_exist)
 {
     const uint32_t expect[6] = {
-        0xffffffff, 0xffffffff, 0xfffffdfb,
-        0xffffffff, 0x00007fff, 0x0000000f | (_i & 1 ? 0x10 : 0) | (_i & 2 ? 0x40 : 0)
+        0xffffffff, 0xffffffff,
+        0xfffffdfb, 0xffffffff,
+        0x00007fff, 0x0000000f | (_i & 1 ? 0x10 : 0) | (_i & 2 ? 0x40 : 0) | (_i & 4 ? 0x20 : 0)
     };
     struct world *w = world_new();
-    w->cpu->svm->model.features &= ~SVM_FEATURE_IDLE_HLT;
-    w->cpu->svm->model.features |=
-        (_i & 1 ? SVM_FEATURE_TLBICTL : 0) | (_i & 2 ? SVM_FEATURE_IDLE_HLT : 0);
+    w->cpu->svm->model.features &= ~(SVM_FEATURE_IDLE_HLT | SVM_FEATURE_BUS_LOCK);
+    w->cpu->svm->model.features |= (_i & 1 ? SVM_FEATURE_TLBICTL : 0) |
+                                   (_i & 2 ? SVM_FEATURE_IDLE_HLT : 0) |
+                                   (_i & 4 ? SVM_FEATURE_BUS_LOCK : 0);
     memset(w->vmcb, 0xff, 24);
     world_enter(w);
     for (unsigned i = 0; i < 6; i++)
@@ -252,7 +255,7 @@ int main(void)
     TCase *tc = tcase_create("intercepts");
     tcase_add_test(tc, intercept_bit_has_the_exit_code_of_its_name);
     tcase_add_test(tc, intercept_is_one_bit_of_its_word);
-    tcase_add_loop_test(tc, vmrun_loads_the_intercepts_that_exist, 0, 4);
+    tcase_add_loop_test(tc, vmrun_loads_the_intercepts_that_exist, 0, 8);
     tcase_add_test(tc, iopm_tests_each_byte_of_an_access);
     tcase_add_test(tc, iopm_wide_access_at_the_top_uses_the_third_page);
     tcase_add_test(tc, iopm_bit_0_does_not_catch_a_wide_access_at_the_top);
