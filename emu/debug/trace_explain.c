@@ -196,21 +196,21 @@ static struct access fault_access(uint64_t info1, bool fetch)
     return (struct access){ .kind = info1 & PF_RW ? ACCESS_WRITE : ACCESS_READ };
 }
 
-/* Walk again, without effects. The linear address is known if the fault was the last thing that an access recorded; if not,
- * the nested dimension alone is walked. */
-static struct walk_result fault_walk(const struct probe_event *event, const uint8_t *vmcb,
-                                     struct walk_log *log)
+/* Walk again, without effects: in both dimensions from the linear address that the access recorded, or else the nested one
+ * from the guest physical address alone. true: it ends in the same fault. */
+static bool fault_walk(const struct probe_event *event, const uint8_t *vmcb, bool both,
+                       struct walk_log *log)
 {
     const struct vcpu *cpu = event->cpu;
-    const struct raised *raised = &cpu->raised;
     struct walk_regime regime = saved_regime(cpu, vmcb);
-    bool known = raised->npf && raised->info1 == event->b && raised->info2 == event->c;
-    struct access access = fault_access(event->b, known && raised->fetch);
+    struct access access = fault_access(event->b, both && cpu->raised.fetch);
     if (regime.nested->gmet && (event->b & PF_US)) /* US tells the guest's level then */
         regime.cpl = 3;
-    if (!known)
+    if (!both)
         regime.mode = WALK_NONE;
-    return walk_explain(cpu->memory, &regime, known ? raised->cr2 : event->c, access, log);
+    struct walk_result found =
+        walk_explain(cpu->memory, &regime, both ? cpu->raised.cr2 : event->c, access, log);
+    return found.status == WALK_NPF && found.gpa == event->c;
 }
 
 static void put_step(struct pacifica_trace *trace, const struct probe_event *event,
@@ -241,8 +241,11 @@ void trace_put_walk(struct pacifica_trace *trace, const struct probe_event *even
     if (!vmcb || !cpu->svm->last_nested)
         return;
     const struct walk_regime guest = saved_regime(cpu, vmcb);
-    struct walk_result found = fault_walk(event, vmcb, &log);
-    bool same = found.status == WALK_NPF && found.gpa == event->c;
+    const struct raised *raised = &cpu->raised;
+    bool known = raised->npf && raised->info1 == event->b && raised->info2 == event->c;
+    /* VMLOAD and VMSAVE of a guest have a guest physical address where others have a linear one. */
+    bool same =
+        (known && fault_walk(event, vmcb, true, &log)) || fault_walk(event, vmcb, false, &log);
     int at = same ? walk_stop_words(stop, sizeof(stop), guest.nested, &log, event->b) : -1;
     for (unsigned i = 0; i < log.count; i++)
         put_step(trace, event, log.step[i].guest ? &guest : guest.nested, &log.step[i],

@@ -435,6 +435,17 @@ START_TEST(walk_without_a_linear_address_is_the_nested_one)
 }
 END_TEST
 
+/* As VMLOAD of a guest with virtual VMLOAD: the address is none of the guest's own paging. */
+START_TEST(walk_of_a_guest_physical_address)
+{
+    nest(true);
+    attach("svm", PACIFICA_TRACE_TEXT);
+    npf(0x50000, NPF_FINAL | PF_US, 0x50000);
+    ck_assert_uint_eq(count("npf_walk"), 4);
+    has("level PTE spa 0x13280 entry 0x0 stop P");
+}
+END_TEST
+
 START_TEST(walk_of_a_guest_table_that_is_read_only)
 {
     nest(true);
@@ -545,6 +556,7 @@ int main(void)
     tcase_add_loop_test(tc, walk_names_the_bit_that_stopped_it, 0, 7);
     tcase_add_test(tc, walk_under_the_guest_mode_execute_trap);
     tcase_add_test(tc, walk_without_a_linear_address_is_the_nested_one);
+    tcase_add_test(tc, walk_of_a_guest_physical_address);
     tcase_add_test(tc, walk_of_a_guest_table_that_is_read_only);
     tcase_add_test(tc, walk_of_an_address_that_no_table_maps);
     tcase_add_test(tc, walk_that_meets_other_tables_than_the_processor_did);
