@@ -354,7 +354,7 @@ static bool is_legal(const struct vcpu *cpu, const struct msr_info *row, uint32_
 }
 
 /* APM vol 2, 15.30.1 "VM_CR MSR (C001_0114h)". CHOICE: without SVM-Lock, LOCK and SVMDIS ignore writes: 15.31 has SVMDIS
- * read-only then. */
+ * read-only then. DPD is kept and does nothing: there is no hardware debug port. */
 static bool write_vm_cr(struct vcpu *cpu, uint64_t value)
 {
     const uint64_t lockable = VM_CR_LOCK | VM_CR_SVMDIS;
