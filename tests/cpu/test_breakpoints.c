@@ -91,7 +91,7 @@ WITH_KIT(fetch_breakpoint_comes_before_the_faults_of_the_fetch)
     }
 }
 
-/* rows: events 3.1.7 */
+/* rows: events 3.1.7, svmop 10.18-10.19, exit 2.2 */
 WITH_KIT(fetch_breakpoint_comes_before_ud_and_intercepts)
 {
     PROGRAM(k, "\x0f\x0b");
@@ -459,7 +459,7 @@ WITH_KIT(port_breakpoint_stops_rep_outs_after_each_iteration)
 
 /* --- masks, GIF, guests --- */
 
-/* rows: events 5.20, pitfalls 6.20 */
+/* rows: pitfalls 6.20, events 5.20, vmcb 12.5 */
 WITH_KIT(masks_drop_address_bits)
 {
     for (unsigned n = 0; n < 4; n++)
@@ -487,7 +487,7 @@ WITH_KIT(masks_drop_address_bits)
     kit_raised(k, msr_write(k->cpu, 0xc0011019, 1ull << 32), EXC_GP, 0);
 }
 
-/* rows: events 5.28, pitfalls 6.21 */
+/* rows: pitfalls 6.21, events 5.28, svmop 8.8-8.9 */
 WITH_KIT(gif_0_discards_matches_but_not_single_steps)
 {
     for (unsigned gif = 0; gif < 2; gif++) {
@@ -513,6 +513,7 @@ WITH_KIT(gif_0_discards_matches_but_not_single_steps)
     expect_db(k, 1, CODE_SPA + 1, DR6_BS);
 }
 
+/* rows: exit 4.2 */
 WITH_KIT(intercepted_db_has_dr6_and_dr7_updated)
 {
     PROGRAM(k, "\x88\x01\x90");
@@ -532,6 +533,7 @@ WITH_KIT(intercepted_db_has_dr6_and_dr7_updated)
 }
 
 /* DR7 comes from the VMCB, DR0-DR3 from whoever wrote them. */
+/* rows: svmop 3.15 */
 WITH_KIT(vmrun_enables_the_guests_breakpoints)
 {
     PROGRAM(k, "\x90\x88\x01\x90");

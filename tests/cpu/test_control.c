@@ -254,6 +254,7 @@ WITH_KIT(cr8_is_the_tpr)
     ck_assert_uint_eq(k->cpu->r[REG_RAX], 5);
 }
 
+/* rows: svmop 10.1-10.2 */
 WITH_KIT(cr8_in_a_guest_follows_v_intr_masking)
 {
     uint8_t write[] = { 0x44, 0x0f, 0x22, 0xc0 }, read[] = { 0x44, 0x0f, 0x20, 0xc0 };
@@ -369,7 +370,7 @@ WITH_KIT(efer_lma_must_not_differ)
     ck_assert_int_eq(write_efer(k, EFER_64), STEP_NEXT);
 }
 
-/* rows: events 12.8 */
+/* rows: events 12.8, svmop 2.1, 20.18 */
 WITH_KIT(efer_svme_needs_svmdis_clear)
 {
     ck_assert_int_eq(write_efer(k, EFER_64 & ~(uint64_t)EFER_SVME), STEP_NEXT);
@@ -377,6 +378,7 @@ WITH_KIT(efer_svme_needs_svmdis_clear)
     kit_raised(k, write_efer(k, EFER_64), EXC_GP, 0);
 }
 
+/* rows: svmop 2.3 */
 WITH_KIT(clearing_svme_sets_gif)
 {
     k->cpu->svm->gif = false;
@@ -660,6 +662,7 @@ WITH_KIT(invpcid_checks)
 
 #define MOV_INFO(gpr) (1ull << 63 | (gpr))
 
+/* rows: exit 1.1.1-1.1.4, 3.1.1-3.1.3, 3.2.1 */
 WITH_KIT(every_cr_and_dr_intercept_reports_the_gpr)
 {
     static const uint8_t crs[] = { 0, 2, 3, 4, 8 };
@@ -689,6 +692,7 @@ WITH_KIT(every_cr_and_dr_intercept_reports_the_gpr)
     }
 }
 
+/* rows: exit 2.8-2.10 */
 WITH_KIT(illegal_values_fault_before_the_intercept)
 {
     static const struct {
@@ -714,7 +718,7 @@ WITH_KIT(illegal_values_fault_before_the_intercept)
     kit_raised(k, write_cr(k, 0, CR0_64), EXC_GP, 0);
 }
 
-/* rows: svmop 14.14 */
+/* rows: svmop 14.14, exit 2.9 */
 WITH_KIT(intercepted_cr3_write_flushes_nothing)
 {
     kit_guest(k);
@@ -754,6 +758,7 @@ WITH_KIT(intercepted_instruction_flushes_nothing)
     }
 }
 
+/* rows: exit 1.2.6, 2.11 */
 WITH_KIT(selective_cr0_intercept_looks_at_changes)
 {
     static const struct {
@@ -781,6 +786,7 @@ WITH_KIT(selective_cr0_intercept_looks_at_changes)
     }
 }
 
+/* rows: exit 2.11 */
 WITH_KIT(plain_cr0_intercept_wins_over_the_selective_one)
 {
     k->cpu->r[REG_RAX] = CR0_64 | CR0_CD;
@@ -790,6 +796,7 @@ WITH_KIT(plain_cr0_intercept_wins_over_the_selective_one)
     kit_exited(k, EXEC(k, MOV_CR0_RAX), VMEXIT_CR0_WRITE, MOV_INFO(0), 0, CODE_SPA + 3);
 }
 
+/* rows: exit 2.7-2.8, 2.11 */
 WITH_KIT(lmsw_clts_smsw_intercepts)
 {
     k->cpu->r[REG_RAX] = 1;

@@ -17,6 +17,7 @@ static uint32_t words(const struct kit *k, uint32_t leaf, uint32_t sub, unsigned
     return out[reg];
 }
 
+/* rows: svmop 21.1-21.14 */
 WITH_KIT(advertised_bits_are_those_of_the_table)
 {
     for (int f = 1; f < CPU_FEATURE_COUNT; f++) {
@@ -490,6 +491,7 @@ static const struct real *real_of(const char *name)
 }
 
 /* Every feature that is offered is in a model if, and only if, the real part has it. */
+/* rows: svmop 21.1-21.14 */
 START_TEST(models_have_what_real_parts_have)
 {
     for (unsigned i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {

@@ -295,7 +295,7 @@ WITH_KIT(injected_error_code_is_pushed_if_ev_says_so)
     ck_assert_uint_eq(kit_get(k, k->cpu->r[REG_RSP], 8), CODE_SPA);
 }
 
-/* rows: svmop 6.13 */
+/* rows: svmop 6.12-6.13 */
 WITH_KIT(injected_db_leaves_dr6_and_dr7)
 {
     CODE(k, "\x90");

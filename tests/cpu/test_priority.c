@@ -22,7 +22,7 @@ static void all_pending(struct kit *k)
     k->cpu->svm->v_irq = k->cpu->svm->v_ign_tpr = true;
 }
 
-/* rows: events 3.1.1, 3.1.2, 3.1.3, 3.1.4, 3.1.5, 3.1.6 */
+/* rows: events 3.1.1-3.1.6, svmop 10.11-10.14, 10.16-10.18 */
 WITH_KIT(events_are_taken_in_the_order_of_their_classes)
 {
     static const unsigned codes[] = { VMEXIT_EXCP0 + EXC_MC, VMEXIT_INIT,          VMEXIT_SMI,
@@ -97,7 +97,7 @@ static void shuts_down(struct kit *k, const char *why)
     ck_assert_ptr_nonnull(strstr(k->cpu->stop.text, why));
 }
 
-/* rows: events 1.18 */
+/* rows: events 1.18, exit 4.13 */
 WITH_KIT(machine_check_without_mce_or_while_one_is_in_progress_is_shutdown)
 {
     PROGRAM(k, "\x90");
@@ -119,7 +119,7 @@ WITH_KIT(machine_check_without_mce_or_while_one_is_in_progress_is_shutdown)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_SHUTDOWN);
 }
 
-/* rows: events 6.6 */
+/* rows: events 6.6, svmop 8.10 */
 WITH_KIT(machine_check_waits_for_gif)
 {
     PROGRAM(k, "\x90\x90\x90");
@@ -163,7 +163,7 @@ WITH_KIT(injected_machine_check_touches_no_register)
 
 /* --- INIT, SIPI, SMI --- */
 
-/* rows: events 6.3, 6.4 */
+/* rows: events 6.3-6.4, svmop 8.2, 8.4 */
 WITH_KIT(init_and_smi_wait_for_gif_and_the_end_of_smm)
 {
     for (unsigned smi = 0; smi < 2; smi++) {

@@ -257,6 +257,7 @@ WITH_KIT(single_step_stops_rep_after_each_iteration)
 }
 
 /* svm-operation.md 3: the trap of a single-stepped VMRUN comes when the host is back. */
+/* rows: svmop 3.34, 5.12 */
 WITH_KIT(host_trap_flag_acts_after_vmexit)
 {
     CODE(k, "\x0f\x01\xd8\x48\xff\xc3");        /* vmrun; inc rbx */

@@ -245,6 +245,20 @@ WITH_KIT(smi_intercept_tells_the_port_access)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA + 2);
 }
 
+/* rows: exit 3.8.9-3.8.10 */
+WITH_KIT(smi_intercept_tells_the_traps_that_are_due)
+{
+    struct vcpu *cpu = k->cpu;
+    kit_guest(k);
+    kit_intercept(k, INTERCEPT_SMI);
+    cpu->ports = &trap_ops;
+    ck_assert_int_eq(EXEC(k, "\xe6\xb2"), STEP_LEAVE);
+    cpu->traps = DR6_BS | 0xa; /* single step, breakpoints 1 and 3 */
+    ck_assert_int_eq(event_boundary(cpu), STEP_VMEXIT);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_SMI);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1) >> 43 & 0x1f, 0xa << 1 | 1);
+}
+
 /* rows: svmop 17.3 */
 WITH_KIT(smi_intercept_is_ignored_with_smm_lock)
 {
@@ -397,6 +411,7 @@ int main(void)
         rsm_intercept_comes_before_ud,
         smi_intercept_leaves_the_smi_pending,
         smi_intercept_tells_the_port_access,
+        smi_intercept_tells_the_traps_that_are_due,
         smi_intercept_is_ignored_with_smm_lock,
         smi_in_a_guest_returns_to_it,
         smi_in_a_guest_tells_nested_paging_and_the_hosts_if,

@@ -54,6 +54,8 @@ static void prepare(struct kit *k, unsigned cpl)
     kit_guest(k);
 }
 
+/* rows: svmop 1.10, 1.14, exit 1.2.7-1.2.10, 1.2.17, 1.2.20-1.2.21, 1.3.1-1.3.8, 1.3.10, 1.3.20,
+ * 2.3 */
 START_TEST(intercept_at_level_0)
 {
     struct kit *k = kit_new();
@@ -70,7 +72,7 @@ START_TEST(intercept_at_level_0)
 }
 END_TEST
 
-/* rows: pitfalls 5.11 */
+/* rows: pitfalls 5.11, svmop 1.12, exit 2.12-2.13, 2.22-2.25 */
 START_TEST(intercept_at_level_3)
 {
     struct kit *k = kit_new();
@@ -103,6 +105,7 @@ END_TEST
 
 /* --- operands against the intercept --- */
 
+/* rows: svmop 1.13, 3.1 */
 WITH_KIT(vmcb_address_is_checked_before_the_intercept)
 {
     static const char *const bytes[] = { "\x0f\x01\xd8", "\x0f\x01\xda", "\x0f\x01\xdb" };
@@ -133,7 +136,7 @@ WITH_KIT(rax_is_used_with_the_address_size)
     ck_assert_int_eq(EXEC(k, "\x67\x0f\x01\xda"), STEP_VMEXIT);
 }
 
-/* rows: pitfalls 9.4 */
+/* rows: pitfalls 9.4, exit 2.13 */
 WITH_KIT(rdtsc_privilege_wins_over_the_intercept)
 {
     k->cpu->regs.cr4 |= CR4_TSD;
@@ -146,6 +149,7 @@ WITH_KIT(rdtsc_privilege_wins_over_the_intercept)
     kit_raised(k, EXEC(k, "\x0f\x01\xf9"), EXC_GP, 0);
 }
 
+/* rows: exit 1.2.10, 2.13 */
 WITH_KIT(rdpmc_rules)
 {
     ck_assert_int_eq(msr_write(k->cpu, 0xc0010006, 0xabcd123456789abc), STEP_NEXT);
@@ -164,6 +168,7 @@ WITH_KIT(rdpmc_rules)
     kit_raised(k, EXEC(k, "\x0f\x33"), EXC_GP, 0);
 }
 
+/* rows: exit 2.12 */
 WITH_KIT(umip_wins_over_the_intercept)
 {
     prepare(k, 3);
@@ -174,6 +179,7 @@ WITH_KIT(umip_wins_over_the_intercept)
     kit_raised(k, EXEC(k, "\x0f\x00\x0b"), EXC_GP, 0);
 }
 
+/* rows: exit 1.3.20, 2.25 */
 WITH_KIT(invpcid_intercept_comes_before_its_type)
 {
     prepare(k, 0);
@@ -182,6 +188,7 @@ WITH_KIT(invpcid_intercept_comes_before_its_type)
     ck_assert_int_eq(EXEC(k, "\x66\x0f\x38\x82\x03"), STEP_VMEXIT);
 }
 
+/* rows: exit 1.2.20, 3.9.1 */
 WITH_KIT(invlpg_reports_the_linear_address)
 {
     prepare(k, 0);
@@ -254,6 +261,7 @@ WITH_KIT(clac_stac)
     kit_raised(k, EXEC(k, "\x0f\x01\xca"), EXC_UD, NO_CODE); /* not #GP */
 }
 
+/* rows: svmop 1.15 */
 WITH_KIT(vmmcall_without_intercept_is_ud)
 {
     kit_raised(k, EXEC(k, "\x0f\x01\xd9"), EXC_UD, NO_CODE);
@@ -261,6 +269,7 @@ WITH_KIT(vmmcall_without_intercept_is_ud)
     kit_raised(k, EXEC(k, "\x0f\x01\xd9"), EXC_UD, NO_CODE);
 }
 
+/* rows: svmop 1.16, 3.3 */
 WITH_KIT(vmrun_enters_and_vmexit_returns_behind_it)
 {
     kit_guest(k); /* leaves a good VMCB */
@@ -276,6 +285,7 @@ WITH_KIT(vmrun_enters_and_vmexit_returns_behind_it)
     ck_assert_uint_eq(k->cpu->r[REG_RIP], 0x7003);
 }
 
+/* rows: svmop 1.3-1.4 */
 WITH_KIT(vmload_and_vmsave_move_state)
 {
     k->cpu->r[REG_RAX] = VMCB_SPA;
@@ -289,6 +299,7 @@ WITH_KIT(vmload_and_vmsave_move_state)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, LSTAR), 0x4444);
 }
 
+/* rows: svmop 1.5-1.6 */
 WITH_KIT(stgi_and_clgi)
 {
     ck_assert_int_eq(EXEC(k, "\x0f\x01\xdd"), STEP_LEAVE);
@@ -311,7 +322,7 @@ static bool cached(struct kit *k, uint16_t asid)
                .status == WALK_OK;
 }
 
-/* rows: svmop 14.10, 14.16 */
+/* rows: svmop 1.8, 14.10, 14.16 */
 WITH_KIT(invlpga_acts_on_the_named_asid_only)
 {
     static const struct {

@@ -535,6 +535,7 @@ WITH_RIG(xgetbv_reads_xcr0_at_every_level)
     rig_expect_fault(rig, EXEC(rig, XGETBV), EXC_GP, 0);
 }
 
+/* rows: events 12.9 */
 START_TEST(xsetbv_takes_legal_values)
 {
     static const struct {

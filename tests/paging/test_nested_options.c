@@ -56,7 +56,7 @@ static const struct {
     { P | W, true, true },
 };
 
-/* rows: svmop 15.5.1, svmop 15.5.2, svmop 15.5.3 */
+/* rows: svmop 15.5.1-15.5.3, vmcb 5.4 */
 START_TEST(gmet_pages_execute_by_level)
 {
     kit.nested.gmet = true;
@@ -184,7 +184,7 @@ static void guest_tables_have(uint64_t leaf)
     guest_bits(1, leaf);
 }
 
-/* rows: svmop 15.2.2 */
+/* rows: svmop 15.2.2, vmcb 5.7 */
 START_TEST(rogpt_reads_tables_as_by_reads)
 {
     kit.nested.rogpt = true;

@@ -108,6 +108,7 @@ static struct world *kept_world(void)
 }
 
 
+/* rows: vmcb 7.1-7.12 */
 START_TEST(every_covered_field_is_tested)
 {
     for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++) {
@@ -182,7 +183,7 @@ START_TEST(clean_bits_mix_groups)
 }
 END_TEST
 
-/* rows: vmcb 7.19 */
+/* rows: vmcb 7.14-7.15, 7.19 */
 START_TEST(uncovered_fields_come_from_memory)
 {
     struct world *w = kept_world();
@@ -220,7 +221,7 @@ START_TEST(flags_of_a_whole_guest_are_not_lazy)
 }
 END_TEST
 
-/* rows: vmcb 7.22 */
+/* rows: vmcb 7.17, 7.22 */
 START_TEST(guest_changes_are_kept)
 {
     struct world *w = kept_world();
@@ -438,6 +439,7 @@ END_TEST
 
 /* --- clean-bits=ignore --- */
 
+/* rows: vmcb 7.17, 7.22 */
 START_TEST(ignored_clean_bits_take_memory_and_tell)
 {
     struct world *w = world_new();

@@ -77,7 +77,7 @@ START_TEST(text_is_cut_like_snprintf)
 }
 END_TEST
 
-/* rows: exit 1.4.7, 1.4.9-1.4.11 */
+/* rows: vmcb 12.8, exit 1.4.4, 1.4.7, 1.4.9-1.4.11 */
 START_TEST(exit_names)
 {
     ck_assert_str_eq(svm_exit_name(0), "VMEXIT_CR0_READ");

@@ -31,6 +31,7 @@ static struct world *lbr_world(uint64_t enable)
     return w;
 }
 
+/* rows: svmop 3.19, 13.10 */
 START_TEST(lbr_registers_are_exchanged)
 {
     struct world *w = lbr_world(VIRT_LBR_ENABLE);
@@ -51,6 +52,7 @@ START_TEST(lbr_registers_are_exchanged)
 }
 END_TEST
 
+/* rows: svmop 13.10, vmcb 2.22 */
 START_TEST(lbr_registers_are_shared_without_the_enable)
 {
     struct world *w = lbr_world(0);
@@ -135,6 +137,7 @@ END_TEST
 
 /* --- SPEC_CTRL --- */
 
+/* rows: svmop 3.20 */
 START_TEST(spec_ctrl_is_the_guests_own)
 {
     struct world *w = world_new();
@@ -190,6 +193,7 @@ END_TEST
 
 /* --- nested tables --- */
 
+/* rows: vmcb 5.4, 5.7 */
 START_TEST(nested_options_reach_the_walk)
 {
     static const struct {
