@@ -229,6 +229,7 @@ WITH_KIT(hwcr_smm_lock_is_sticky)
     ck_assert_uint_eq(get(k, 0xc0010015), 1);
 }
 
+/* rows: svmop 20.1 */
 WITH_KIT(vm_cr_rules)
 {
     for (unsigned bit = 5; bit < 64; bit++)
@@ -240,6 +241,7 @@ WITH_KIT(vm_cr_rules)
     ck_assert_uint_eq(get(k, 0xc0010114), VM_CR_LOCK | VM_CR_SVMDIS | VM_CR_R_INIT);
 }
 
+/* rows: svmop 20.4 */
 WITH_KIT(vm_hsave_pa_rules)
 {
     refuses(k, 0xc0010117, 0x1001);
@@ -463,6 +465,7 @@ WITH_KIT(unknown_msr_is_gp_and_told)
     ck_assert_uint_eq(k->msrs, 0);
 }
 
+/* rows: exit 1.2.23, 2.28 */
 WITH_KIT(privilege_then_permission_map_then_register)
 {
     k->cpu->r[REG_RCX] = 0x12345; /* outside the map: always intercepted, and unknown */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 /* An intercept's number is its exit code, and the names agree but for the few that the manual names differently. */
+/* rows: vmcb 1.1, 1.1.1-1.1.5, 1.2.1-1.2.16, 1.3.1-1.3.17, 1.4.1-1.4.7, exit 1.1 */
 START_TEST(intercept_bit_has_the_exit_code_of_its_name)
 {
     static const struct {
@@ -103,6 +104,7 @@ static struct world *world_with_maps(void)
     return w;
 }
 
+/* rows: vmcb 6.1.1, 6.1.3 */
 START_TEST(iopm_tests_each_byte_of_an_access)
 {
     static const unsigned ports[] = { 0, 7, 8, 0x3f8, 0x7fff, 0x8000, 0xfffd, 0xffff };
@@ -124,6 +126,7 @@ START_TEST(iopm_tests_each_byte_of_an_access)
 END_TEST
 
 /* The three bits of the third page; no wrap to port 0. */
+/* rows: vmcb 6.1.2-6.1.3 */
 START_TEST(iopm_wide_access_at_the_top_uses_the_third_page)
 {
     for (unsigned bit = 0x10000; bit <= 0x10003; bit++) {
@@ -139,6 +142,7 @@ START_TEST(iopm_wide_access_at_the_top_uses_the_third_page)
 }
 END_TEST
 
+/* rows: vmcb 6.1.3 */
 START_TEST(iopm_bit_0_does_not_catch_a_wide_access_at_the_top)
 {
     struct world *w = world_with_maps();
@@ -149,6 +153,7 @@ START_TEST(iopm_bit_0_does_not_catch_a_wide_access_at_the_top)
 }
 END_TEST
 
+/* rows: vmcb 6.1.4, 6.2.8 */
 START_TEST(maps_are_not_in_force_without_their_intercept)
 {
     struct world *w = world_new();
@@ -162,6 +167,7 @@ START_TEST(maps_are_not_in_force_without_their_intercept)
 }
 END_TEST
 
+/* rows: vmcb 2.3-2.4 */
 START_TEST(map_addresses_ignore_bits_11_0)
 {
     struct world *w = world_new();
@@ -192,6 +198,7 @@ END_TEST
 
 /* --- MSRPM --- */
 
+/* rows: vmcb 6.2.1-6.2.3, 6.2.5 */
 START_TEST(msrpm_has_a_read_and_a_write_bit_at_the_edges_of_its_ranges)
 {
     static const struct {
@@ -215,6 +222,7 @@ START_TEST(msrpm_has_a_read_and_a_write_bit_at_the_edges_of_its_ranges)
 }
 END_TEST
 
+/* rows: vmcb 6.2.6 */
 START_TEST(msr_outside_the_map_is_always_intercepted)
 {
     static const uint32_t msrs[] = { 0x2000,     0x40000000, 0xbfffffff, 0xc0002000,
@@ -230,6 +238,7 @@ END_TEST
 
 /* --- EXITINFO1 of VMEXIT_IOIO --- */
 
+/* rows: exit 3.3.1-3.3.2, 3.3.5-3.3.6, 3.3.8-3.3.9 */
 START_TEST(ioio_info_has_one_size_and_one_address_bit)
 {
     ck_assert_uint_eq(svm_ioio_info(0x80, false, false, false, 1, 8, SEG_DS), 0x00800210);
@@ -239,6 +248,7 @@ START_TEST(ioio_info_has_one_size_and_one_address_bit)
 }
 END_TEST
 
+/* rows: exit 3.3.3-3.3.4, 3.3.7 */
 START_TEST(ioio_info_of_strings_has_segment_and_rep)
 {
     ck_assert_uint_eq(svm_ioio_info(0x1f0, false, true, true, 2, 8, SEG_FS), 0x01f0122c);

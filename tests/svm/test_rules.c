@@ -215,6 +215,7 @@ static void expect(struct world *w, const char *what, const char *name)
     ck_assert_str_eq(svm->invalid.section, rule->section);
 }
 
+/* rows: svmop 4.1-4.7, 4.9-4.13, 4.15, 4.20-4.26, 4.32-4.36, vmcb 2.6, 6.3.1-6.3.2 */
 START_TEST(rule_has_both_sides)
 {
     const struct row *row = &rows[_i];
@@ -249,6 +250,7 @@ START_TEST(every_rule_is_tested)
 END_TEST
 
 /* EVENTINJ: which type and vector is legal in 64-bit mode. APM vol 2, 15.20 "Event Injection". */
+/* rows: svmop 4.14, 6.1-6.7, 6.9, vmcb 4.2 */
 START_TEST(eventinj_type_and_vector)
 {
     struct world *w = world_new();
@@ -269,6 +271,7 @@ START_TEST(eventinj_type_and_vector)
 }
 END_TEST
 
+/* rows: svmop 4.19 */
 START_TEST(nested_paging_without_host_paging)
 {
     struct world *w = world_new();
@@ -285,6 +288,7 @@ START_TEST(nested_paging_without_host_paging)
 }
 END_TEST
 
+/* rows: svmop 4.8 */
 START_TEST(long_mode_on_a_part_without_it)
 {
     struct world *w = world_new();
@@ -305,6 +309,7 @@ START_TEST(long_mode_on_a_part_without_it)
 END_TEST
 
 /* Legacy PAE without nested paging loads four PDPTEs from CR3[31:5]. */
+/* rows: svmop 3.8, 4.27 */
 START_TEST(pdptes_of_legacy_pae)
 {
     static const struct {
@@ -337,6 +342,7 @@ START_TEST(pdptes_of_legacy_pae)
 }
 END_TEST
 
+/* rows: svmop 4.27 */
 START_TEST(pdptes_are_not_looked_at_otherwise)
 {
     struct world *w = world_new();
@@ -362,6 +368,7 @@ START_TEST(pdptes_are_not_looked_at_otherwise)
 END_TEST
 
 /* All rules are evaluated; the first in the table's order is the one kept. */
+/* rows: svmop 3.7 */
 START_TEST(every_broken_rule_is_reported)
 {
     struct world *w = world_new();

@@ -65,6 +65,7 @@ static void put_guest_values(uint8_t *vmcb)
     VMCB_SET(vmcb, N_CR3, 0x70000);
 }
 
+/* rows: svmop 3.5, 3.13-3.16, 3.18 */
 START_TEST(vmrun_loads_every_register)
 {
     struct world *w = world_new();
@@ -105,6 +106,7 @@ END_TEST
 
 /* Load, forget, save: every field of the table that both directions move comes back, and no other byte of the
  * save area is touched. */
+/* rows: svmop 5.2, vmcb 9.2.12 */
 START_TEST(vmexit_saves_every_field_and_nothing_else)
 {
     struct world *w = world_new();
@@ -152,6 +154,7 @@ START_TEST(vmrun_does_not_load_the_fields_of_vmload)
 }
 END_TEST
 
+/* rows: svmop 3.22-3.27 */
 START_TEST(vmrun_forces_fixed_bits)
 {
     struct world *w = world_new();
@@ -183,6 +186,7 @@ START_TEST(vmrun_forces_fixed_bits)
 }
 END_TEST
 
+/* rows: svmop 3.28 */
 START_TEST(vmrun_computes_lma)
 {
     struct world *w = world_new();
@@ -198,6 +202,7 @@ START_TEST(vmrun_computes_lma)
 }
 END_TEST
 
+/* rows: svmop 3.29, vmcb 9.3.1 */
 START_TEST(vmrun_forces_cpl_in_real_and_v86_mode)
 {
     static const struct {
@@ -252,6 +257,7 @@ START_TEST(vmrun_drops_vm_where_virtual_8086_mode_cannot_be)
 }
 END_TEST
 
+/* rows: svmop 3.2, 3.4, 3.10-3.11, 3.17, vmcb 2.5-2.6, 2.11, 3.1, 3.3, 3.9-3.10, 3.12, 3.18 */
 START_TEST(vmrun_loads_the_control_area)
 {
     struct world *w = world_new();
@@ -285,6 +291,7 @@ START_TEST(vmrun_loads_the_control_area)
 }
 END_TEST
 
+/* rows: svmop 3.38 */
 START_TEST(vmrun_ends_the_shadow_of_the_host)
 {
     struct world *w = world_new();
@@ -295,6 +302,7 @@ START_TEST(vmrun_ends_the_shadow_of_the_host)
 }
 END_TEST
 
+/* rows: svmop 10.2 */
 START_TEST(vmrun_remembers_the_interrupt_flag_of_the_host)
 {
     struct world *w = world_new();
@@ -311,7 +319,7 @@ START_TEST(vmrun_remembers_the_interrupt_flag_of_the_host)
 END_TEST
 
 /* The nested walk has the host's mode at VMRUN and user rights. APM vol 2, 15.25.3. */
-/* rows: svmop 15.1.1, 15.1.2, 15.1.3, 15.1.6 */
+/* rows: svmop 3.6, 15.1.1-15.1.3, 15.1.6 */
 START_TEST(vmrun_makes_the_nested_regime_of_the_host)
 {
     static const struct {
@@ -346,6 +354,7 @@ START_TEST(vmrun_makes_the_nested_regime_of_the_host)
 }
 END_TEST
 
+/* rows: vmcb 5.1 */
 START_TEST(nested_paging_that_is_not_offered_is_ignored)
 {
     struct world *w = world_new();
@@ -360,6 +369,7 @@ END_TEST
 
 /* --- EVENTINJ --- */
 
+/* rows: svmop 3.12, vmcb 4.1-4.3, 4.5-4.6 */
 START_TEST(vmrun_records_the_injected_event)
 {
     static const struct {
@@ -400,6 +410,7 @@ START_TEST(vmrun_records_the_injected_event)
 }
 END_TEST
 
+/* rows: svmop 6.4, 6.10 */
 START_TEST(injection_without_nrips_returns_to_rip)
 {
     struct world *w = world_new();
@@ -453,7 +464,7 @@ static void map(struct world *w, uint64_t target)
     phys_write(w->memory, TABLES_SPA + 0x3008, 8, target | 0x107); /* global */
 }
 
-/* rows: svmop 14.1, 14.2, 14.3, 14.4 */
+/* rows: svmop 3.9, 4.31, 14.1-14.4, vmcb 2.7 */
 START_TEST(tlb_control_flushes_what_it_says)
 {
     const struct flush_row *row = &flush_rows[_i];
@@ -495,6 +506,7 @@ END_TEST
 
 /* --- the host --- */
 
+/* rows: svmop 3.3, vmcb 10.1 */
 START_TEST(vmrun_saves_the_host_in_the_fields_it_loads)
 {
     struct world *w = world_new();
@@ -526,6 +538,7 @@ START_TEST(vmrun_saves_the_host_in_the_fields_it_loads)
 }
 END_TEST
 
+/* rows: vmcb 2.13, exit 1.4.8, 6.8 */
 START_TEST(vmrun_invalid_leaves_the_save_area_and_writes_64_bits)
 {
     struct world *w = world_new();
@@ -620,6 +633,7 @@ START_TEST(vmrun_tells_of_enables_that_do_not_exist)
 }
 END_TEST
 
+/* rows: svmop 2.5 */
 START_TEST(vmrun_tells_of_a_host_save_page_that_was_not_set)
 {
     struct world *w = world_new();
