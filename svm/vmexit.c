@@ -140,9 +140,11 @@ static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const stru
                    vmcb_event_word(&cpu->delivering));
     save_assists(svm, vmcb->ptr, exit->nrip);
     svm_page_written(cpu, vmcb, VMCB_AT_VINTR_CONTROL, VMCB_AT_AVIC_BACKING_PAGE);
-    svm_page_written(cpu, vmcb, VMCB_AT_ES_SEL, VMCB_AT_DBGCTL);
-    if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
-        svm_page_written(cpu, vmcb, VMCB_AT_SPEC_CTRL, VMCB_AT_SPEC_CTRL + VMCB_BYTES_SPEC_CTRL);
+    /* One call, which may name bytes that have not changed. */
+    svm_page_written(cpu, vmcb, VMCB_AT_ES_SEL,
+                     svm->model.features & SVM_FEATURE_SPEC_CTRL
+                         ? VMCB_AT_SPEC_CTRL + VMCB_BYTES_SPEC_CTRL
+                         : VMCB_AT_DBGCTL);
     if (EMU_UNLIKELY(svm->lbr))
         svm_lbr_leave(cpu, vmcb, hsave);
     if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
