@@ -225,6 +225,7 @@ static const struct {
     NEEDS(ROGPT, NPT),
     NEEDS(TSC_SCALE, TSC),
     NEEDS(PFTHRESHOLD, PAUSE_FILTER),
+    NEEDS(VIRT_VMLOAD, NPT),
     NEEDS(SVM, MSR),
     NEEDS(SKINIT, SVM),
 #undef NEEDS

@@ -338,7 +338,22 @@ START_TEST(bad_words_are_named)
     refused("max,-ht", PACIFICA_EUNSUPPORTED, "no switch");
     refused("max,cmp-legacy=off", PACIFICA_EUNSUPPORTED, "no switch");
     refused("max,+x2apic=on", PACIFICA_EUSAGE, "x2apic");
+    refused("max,clean-bits=keep", PACIFICA_EUSAGE, "clean-bits=keep");
+    refused("max,clean-bits=", PACIFICA_EUSAGE, "clean-bits=");
+    refused("max,clean-bits", PACIFICA_EUSAGE, "clean-bits");
+    refused("max,+clean-bits=ignore", PACIFICA_EUSAGE, "clean-bits");
     parsed("max,-avx512f"); /* off already */
+}
+END_TEST
+
+START_TEST(clean_bits_are_honored_or_ignored)
+{
+    ck_assert(!parsed("max").clean_bits_ignored);
+    ck_assert(!parsed("epyc-milan,clean-bits=honor").clean_bits_ignored);
+    ck_assert(!parsed("max,clean-bits=ignore,clean_bits=honor").clean_bits_ignored);
+    struct cpu_model model = parsed("max,Clean_Bits=Ignore,-npt");
+    ck_assert(model.clean_bits_ignored);
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_VMCB_CLEAN));
 }
 END_TEST
 
@@ -826,6 +841,7 @@ int main(void)
     tcase_add_test(all, models_and_switches);
     tcase_add_test(all, switching_off_takes_dependents_along);
     tcase_add_test(all, bad_words_are_named);
+    tcase_add_test(all, clean_bits_are_honored_or_ignored);
     tcase_add_test(all, every_feature_that_is_not_offered_cannot_be_switched_on);
     tcase_add_test(all, absent_features_gate_instructions_and_bits);
     tcase_add_test(all, unadvertised_instructions_are_ud);

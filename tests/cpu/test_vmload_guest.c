@@ -50,7 +50,7 @@ static void put_state(struct kit *k, uint64_t spa, uint64_t mark)
     kit_put(k, spa + VMCB_AT_KERNEL_GS_BASE, 8, mark + 1);
 }
 
-/* rows: svmop 7.12 */
+/* rows: svmop 7.12, vmcb 2.23 */
 WITH_KIT(virtual_vmload_reads_guest_physical_memory)
 {
     put_state(k, SPA, 0x1111);

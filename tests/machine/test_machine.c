@@ -503,6 +503,32 @@ START_TEST(state_hash_sees_every_part_of_the_state)
 }
 END_TEST
 
+/* What VMRUN may take of its last guest instead of memory. */
+START_TEST(state_hash_sees_what_clean_bits_speak_of)
+{
+    struct box *box = box_new(IMAGE(WORK));
+    struct svm_clean *clean = &box->machine->cpu[0]->svm->clean;
+    uint64_t before = pacifica_machine_state_hash(box->machine), in_use;
+    clean->regs.cr3 = 1; /* without meaning yet */
+    ck_assert_uint_eq(pacifica_machine_state_hash(box->machine), before);
+    clean->in_use = true;
+    in_use = pacifica_machine_state_hash(box->machine);
+    ck_assert_uint_ne(in_use, before);
+    clean->regs.cr3 = 2;
+    ck_assert_uint_ne(pacifica_machine_state_hash(box->machine), in_use);
+    clean->regs.cr3 = 1;
+    VMCB_SET(clean->page, TSC_OFFSET, 1);
+    ck_assert_uint_ne(pacifica_machine_state_hash(box->machine), in_use);
+    VMCB_SET(clean->page, TSC_OFFSET, 0);
+    clean->spa = 0x1000;
+    ck_assert_uint_ne(pacifica_machine_state_hash(box->machine), in_use);
+    clean->spa = 0;
+    clean->valid = true;
+    ck_assert_uint_ne(pacifica_machine_state_hash(box->machine), in_use);
+    box_free(box);
+}
+END_TEST
+
 START_TEST(state_hash_sees_the_tlb)
 {
     struct box *box = box_new(IMAGE(WORK));
@@ -621,6 +647,7 @@ static void add_looking(Suite *suite)
 {
     TCase *tc = tcase_create("looking");
     tcase_add_test(tc, state_hash_sees_every_part_of_the_state);
+    tcase_add_test(tc, state_hash_sees_what_clean_bits_speak_of);
     tcase_add_test(tc, state_hash_sees_the_tlb);
     tcase_add_test(tc, tracing_changes_nothing);
     tcase_add_test(tc, trace_attach_refuses_unknown_events);

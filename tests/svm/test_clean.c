@@ -107,8 +107,6 @@ static struct world *kept_world(void)
     return w;
 }
 
-
-/* rows: vmcb 7.1-7.12 */
 START_TEST(every_covered_field_is_tested)
 {
     for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++) {
@@ -116,7 +114,8 @@ START_TEST(every_covered_field_is_tested)
         unsigned found = 0;
         for (unsigned c = 0; c < CHANGES; c++)
             found += changes[c].field == i;
-        bool own_test = field->clean == VMCB_CLEAN_LBR || field->clean == VMCB_CLEAN_AVIC ||
+        bool own_test = field->clean == VMCB_CLEAN_LBR ||
+                        field->clean == VMCB_CLEAN_AVIC || /* below */
                         i == VMCB_PAUSE_FILTER_COUNT || i == VMCB_PAUSE_FILTER_THRESHOLD;
         bool covered = field->clean != VMCB_CLEAN_NONE && field->use != VMCB_USE_OFF;
         if (!own_test)
@@ -204,6 +203,101 @@ START_TEST(uncovered_fields_come_from_memory)
     ck_assert_uint_eq(cpu->svm->last_tlb_control, TLB_CONTROL_FLUSH_ASID);
     ck_assert(cpu->svm->inject.valid);
     ck_assert_uint_eq(cpu->svm->inject.vector, 0x31);
+    ck_assert_uint_eq(w->errors, 0);
+    world_free(w);
+}
+END_TEST
+
+/* rows: vmcb 7.11 */
+START_TEST(last_branches_are_kept)
+{
+    struct world *w = kept_world();
+    VMCB_SET(w->vmcb, VIRT_ENABLE, VIRT_LBR_ENABLE);
+    VMCB_SET(w->vmcb, BR_FROM, 0x1111);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_LBR);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->msr.last_branch[0], 0x1111);
+    w->cpu->msr.last_branch[0] = 0x2222;
+    world_exit(w, VMEXIT_HLT);
+    for (unsigned cached = 0; cached < 2; cached++) {
+        VMCB_SET(w->vmcb, BR_FROM, 0x3333);
+        VMCB_SET(w->vmcb, CLEAN_BITS, cached ? 0 : ALL);
+        world_enter(w);
+        ck_assert_uint_eq(w->cpu->msr.last_branch[0], cached ? 0x3333 : 0x2222);
+        world_exit(w, VMEXIT_HLT);
+    }
+    world_free(w);
+}
+END_TEST
+
+/* rows: vmcb 7.12 */
+START_TEST(avic_pages_are_kept)
+{
+    struct world *w = kept_world();
+    VMCB_SET(w->vmcb, VINTR_CONTROL, VINTR_AVIC_ENABLE);
+    VMCB_SET(w->vmcb, AVIC_APIC_BAR, 0xfee00000);
+    VMCB_SET(w->vmcb, AVIC_BACKING_PAGE, 0x90000);
+    VMCB_SET(w->vmcb, AVIC_LOGICAL_TABLE, 0x91000);
+    VMCB_SET(w->vmcb, AVIC_PHYSICAL_TABLE, 0x92000);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)(VMCB_CLEAN_TPR | VMCB_CLEAN_AVIC));
+    world_enter(w);
+    world_exit(w, VMEXIT_HLT);
+    VMCB_SET(w->vmcb, AVIC_LOGICAL_TABLE, 0xa1000);
+    VMCB_SET(w->vmcb, AVIC_PHYSICAL_TABLE, 0xa2000);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->svm->avic.logical_spa, 0x91000);
+    ck_assert_uint_eq(w->cpu->svm->avic.physical_spa, 0x92000);
+    world_exit(w, VMEXIT_HLT);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_AVIC);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->svm->avic.logical_spa, 0xa1000);
+    world_exit(w, VMEXIT_HLT);
+    /* Without AVIC nothing of it is left, though all else is kept. */
+    VMCB_SET(w->vmcb, VINTR_CONTROL, 0);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_TPR);
+    world_enter(w);
+    ck_assert(w->cpu->svm->clean.whole);
+    ck_assert_uint_eq(w->cpu->svm->host_regime.apic_gpa, 0);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(pause_filter_is_kept)
+{
+    struct world *w = kept_world();
+    VMCB_SET(w->vmcb, INTERCEPT_3, 1u << (INTERCEPT_PAUSE & 31));
+    VMCB_SET(w->vmcb, PAUSE_FILTER_COUNT, 5);
+    VMCB_SET(w->vmcb, PAUSE_FILTER_THRESHOLD, 6);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_I);
+    world_enter(w);
+    world_exit(w, VMEXIT_HLT);
+    VMCB_SET(w->vmcb, PAUSE_FILTER_COUNT, 7);
+    VMCB_SET(w->vmcb, PAUSE_FILTER_THRESHOLD, 8);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->svm->pause.count, 5);
+    ck_assert_uint_eq(w->cpu->svm->pause.threshold, 6);
+    world_free(w);
+}
+END_TEST
+
+/* Bits 31:13 name no field; one of them alone still says that clean bits are in use. */
+/* rows: vmcb 7.14, 7.15 */
+START_TEST(reserved_clean_bits_cover_nothing)
+{
+    struct world *w = kept_world();
+    for (unsigned c = 0; c < CHANGES; c++)
+        set_field(w->vmcb, changes[c].field, changes[c].value);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ~(uint32_t)VMCB_CLEAN_ALL);
+    world_enter(w);
+    for (unsigned c = 0; c < CHANGES; c++)
+        if (vmcb_fields[changes[c].field].area == VMCB_AREA_CONTROL &&
+            changes[c].field != VMCB_G_PAT)
+            ck_assert_msg(control_value(w->cpu->svm, changes[c].field) == changes[c].value, "%s",
+                          vmcb_fields[changes[c].field].name);
+    world_exit(w, VMEXIT_HLT);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, CR2), 0xffff812345678000);
     ck_assert_uint_eq(w->errors, 0);
     world_free(w);
 }
@@ -465,6 +559,10 @@ int main(void)
     tcase_add_loop_test(tc, clean_bit_decides_between_cache_and_memory, 0, CHANGES);
     tcase_add_loop_test(tc, clean_bits_mix_groups, 0, 10);
     tcase_add_test(tc, uncovered_fields_come_from_memory);
+    tcase_add_test(tc, last_branches_are_kept);
+    tcase_add_test(tc, avic_pages_are_kept);
+    tcase_add_test(tc, pause_filter_is_kept);
+    tcase_add_test(tc, reserved_clean_bits_cover_nothing);
     tcase_add_test(tc, flags_of_a_whole_guest_are_not_lazy);
     tcase_add_test(tc, guest_changes_are_kept);
     tcase_add_test(tc, another_vmcb_is_loaded_from_memory);
