@@ -3,6 +3,8 @@
 
 #include "svm/world.h"
 
+#include <assert.h>
+
 #define RULE_BASIC "APM vol 2, 15.5.1 \"Basic Operation\""
 #define RULE_IOPM "APM vol 2, 15.10.1 \"I/O Permissions Map\""
 #define RULE_MSRPM "APM vol 2, 15.11 \"MSR Intercepts\""
@@ -38,6 +40,8 @@ const struct svm_rule svm_rules[] = {
 };
 
 const unsigned svm_rule_count = sizeof(svm_rules) / sizeof(svm_rules[0]);
+static_assert(sizeof(svm_rules) / sizeof(svm_rules[0]) <= SVM_FURTHER + 1,
+              "svm_state.further is too small");
 
 unsigned svm_rules_report(const struct svm_check *c,
                           void (*report)(void *self, const struct svm_invalid *invalid), void *self)

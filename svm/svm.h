@@ -40,13 +40,13 @@
 #define SVM_FEATURE_ADDR_CHK (1u << 28)
 #define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
-#define SVM_FEATURES_OFFERED                                                                   \
-    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID | \
-     SVM_FEATURE_DECODE_ASSISTS | SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD |     \
-     SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |           \
-     SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |     \
-     SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC |                        \
-     SVM_FEATURE_VIRT_VMLOAD | SVM_FEATURE_ADDR_CHK)
+#define SVM_FEATURES_OFFERED                                                                      \
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID |    \
+     SVM_FEATURE_DECODE_ASSISTS | SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD |        \
+     SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |              \
+     SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |        \
+     SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC | SVM_FEATURE_VIRT_VMLOAD | \
+     SVM_FEATURE_ADDR_CHK)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
  * replace it before the first instruction. Reset keeps it. */
@@ -86,6 +86,8 @@ enum svm_vmload {
     SVM_VMLOAD_VIRTUAL,  /* rAX is a guest physical address */
     SVM_VMLOAD_EXITS     /* virtualization is asked for, but not to be had */
 };
+
+#define SVM_FURTHER 47u /* more rules than that are not there */
 
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
@@ -161,6 +163,8 @@ struct svm_state {
     uint16_t last_cs;
     uint8_t last_cpl, last_tlb_control;
     bool last_nested;
+
+    struct svm_invalid further[SVM_FURTHER]; /* the rules behind svm_state.invalid */
 };
 
 struct svm_state *svm_new(void);

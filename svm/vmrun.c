@@ -248,8 +248,12 @@ static void probe_entry(struct vcpu *cpu)
 static void report_invalid(void *self, const struct svm_invalid *invalid)
 {
     struct vcpu *cpu = self;
-    if (!cpu->svm->invalid.rule)
-        cpu->svm->invalid = *invalid;
+    struct svm_state *svm = cpu->svm;
+    if (!svm->invalid.rule)
+        svm->invalid = *invalid;
+    else if (svm->invalid_count <= SVM_FURTHER)
+        svm->further[svm->invalid_count - 1] = *invalid;
+    svm->invalid_count++;
     cpu_guest_error(cpu, "VMRUN refused: %s (%s is %#llx; %s)", invalid->rule, invalid->field,
                     (unsigned long long)invalid->value, invalid->section);
 }
@@ -260,7 +264,7 @@ EMU_COLD static enum step refuse(struct vcpu *cpu, const struct svm_check *check
                                  const struct svm_page *vmcb, const struct svm_page *hsave)
 {
     struct svm_state *svm = cpu->svm;
-    svm->invalid_count = svm_rules_report(check, report_invalid, cpu);
+    (void)svm_rules_report(check, report_invalid, cpu);
     svm->last_eventinj = VMCB_GET(vmcb->ptr, EVENTINJ);
     probe_entry(cpu);
     svm->exits++;

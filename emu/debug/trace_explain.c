@@ -2,6 +2,7 @@
  * All of it is found when a trace asks, from the VMCB and guest memory as they are at the exit; nothing has an effect. */
 #include "emu/debug/trace_priv.h"
 
+#include "emu/cpu/msr.h"
 #include "emu/debug/walk_words.h"
 #include "svm/describe.h"
 #include "svm/svm.h"
@@ -88,7 +89,10 @@ static void put_msr(struct pacifica_trace *trace, const struct probe_event *even
 {
     static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
     uint32_t msr = (uint32_t)event->cpu->r[REG_RCX]; /* #VMEXIT leaves RCX alone */
+    const struct msr_info *info = msr_find(event->cpu, msr);
     record_hex(&trace->record, "msr", msr);
+    if (info)
+        record_text(&trace->record, "msr_name", info->name);
     for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
         if (msr - ranges[i] < 0x2000)
             put_map_bit(trace, VMCB_GET(vmcb, MSRPM_BASE_PA),

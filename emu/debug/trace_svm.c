@@ -2,7 +2,8 @@
 #include "emu/debug/trace_priv.h"
 
 #include "emu/cpu/run.h"
-#include "svm/rules.h"
+#include "svm/svm.h"
+#include "svm/vmcb.h"
 
 #include <string.h>
 #include <strings.h>
@@ -88,37 +89,16 @@ static void put_rule(struct pacifica_trace *trace, const struct svm_invalid *inv
     record_note(&trace->record, invalid->rule);
 }
 
-struct rule_lines {
-    struct pacifica_trace *trace;
-    const struct probe_event *event;
-    unsigned count;
-};
-
-static void rule_line(void *self, const struct svm_invalid *invalid)
-{
-    struct rule_lines *lines = self;
-    if (lines->count++ == 0)
-        return; /* stands in the line of the #VMEXIT */
-    trace_begin(lines->trace, "vmexit_rule", lines->event);
-    record_dec(&lines->trace->record, "asid", lines->event->cpu->svm->last_asid);
-    put_rule(lines->trace, invalid);
-    trace_end(lines->trace);
-}
-
-/* A line for each further rule that failed: the checks are made once more on the VMCB, which VMEXIT_INVALID leaves as it
- * is but for the exit fields. A VMCB outside RAM is not read again: that could have effects. */
+/* A line for each rule behind the first, which stands in the line of the #VMEXIT. */
 static void put_further_rules(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    const struct vcpu *cpu = event->cpu;
-    const struct svm_check check = { .page = memory_ptr(cpu->memory, cpu->svm->vmcb_spa,
-                                                        VMCB_PAGE_BYTES),
-                                     .model = &cpu->svm->model,
-                                     .memory = cpu->memory,
-                                     .host_cr0 = cpu->regs.cr0,
-                                     .np = cpu->svm->last_nested };
-    struct rule_lines lines = { .trace = trace, .event = event };
-    if (check.page && cpu->svm->invalid_count > 1)
-        (void)svm_rules_report(&check, rule_line, &lines);
+    const struct svm_state *svm = event->cpu->svm;
+    for (unsigned i = 0; i + 1 < svm->invalid_count && i < SVM_FURTHER; i++) {
+        trace_begin(trace, "vmexit_rule", event);
+        record_dec(&trace->record, "asid", svm->last_asid);
+        put_rule(trace, &svm->further[i]);
+        trace_end(trace);
+    }
 }
 
 /* --- #VMEXIT ------------------------------------------------------------------------------ */

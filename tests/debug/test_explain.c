@@ -1,4 +1,5 @@
 /* What the trace says of a #VMEXIT: cause, instruction, changes, walks. */
+#include "emu/cpu/cpuid.h"
 #include "emu/cpu/raise.h"
 #include "emu/debug/trace.h"
 #include "svm/describe.h"
@@ -43,6 +44,7 @@ static void setup(void)
     ck_assert(bench.memory && bench.cpu.svm);
     bench.cpu.memory = bench.memory;
     bench.cpu.probes = &bench.probes;
+    bench.cpu.model = cpu_model_default();
     bench.cpu.insns_end = 1000;
     bench.cpu.svm->vmcb_spa = VMCB_SPA;
     bench.cpu.svm->last_asid = 1;
@@ -141,7 +143,7 @@ START_TEST(msr_exit_names_number_and_map_bit)
     VMCB_SET(bench.vmcb, MSRPM_BASE_PA, 0x9abc); /* bits 11:0 are ignored */
     bench.cpu.r[REG_RCX] = UINT64_C(0xffffffffc0000081);
     leave(VMEXIT_MSR, 1, 0);
-    has(" msr 0xc0000081 map 0x9820 map_bit 3");
+    has(" msr 0xc0000081 msr_name STAR map 0x9820 map_bit 3");
     bench.cpu.r[REG_RCX] = 0xc0011fff;
     leave(VMEXIT_MSR, 0, 0);
     has(" msr 0xc0011fff map 0xa7ff map_bit 6");

@@ -285,16 +285,21 @@ END_TEST
 
 START_TEST(vmexit_invalid_has_a_line_for_each_further_rule)
 {
-    /* A VMCB of zeros breaks several rules. */
     set_guest();
-    bench.cpu.svm->vmcb_spa = 0x7000;
+    bench.cpu.svm->vmcb_spa = UINT64_C(0xfee00000); /* no RAM: it is not read again */
     bench.cpu.svm->invalid = (struct svm_invalid){ .rule = "r", .field = "f", .section = "s" };
+    bench.cpu.svm->further[0] =
+        (struct svm_invalid){ .rule = "ASID", .field = "GUEST_ASID", .section = "t" };
+    bench.cpu.svm->further[1] =
+        (struct svm_invalid){ .rule = "CR0", .field = "CR0", .value = 5, .section = "u" };
     bench.cpu.svm->invalid_count = 3;
     ck_assert_int_eq(attach("svm", PACIFICA_TRACE_TEXT), PACIFICA_OK);
     fire(PROBE_EXIT, VMEXIT_INVALID, 0, 0);
-    ck_assert_uint_ge(lines(), 3);
-    ck_assert_ptr_nonnull(
-        strstr(bench.text, "vmexit_rule step 1007 cpu 0 asid 3 field GUEST_ASID"));
+    ck_assert_uint_eq(lines(), 3);
+    ck_assert_ptr_nonnull(strstr(bench.text, " rules 3 field f value 0x0 section s: r\n"));
+    ck_assert_ptr_nonnull(strstr(bench.text, "vmexit_rule step 1007 cpu 0 asid 3 field GUEST_ASID "
+                                             "value 0x0 section t: ASID\n"));
+    ck_assert_ptr_nonnull(strstr(bench.text, "field CR0 value 0x5 section u: CR0\n"));
 }
 END_TEST
 

@@ -381,6 +381,10 @@ START_TEST(every_broken_rule_is_reported)
     ck_assert_uint_eq(w->errors, 4);
     ck_assert_str_eq(w->cpu->svm->invalid.rule, "EFER.SVME must be 1");
     ck_assert_str_eq(w->cpu->svm->invalid.field, "EFER");
+    static const char *const further[] = { "DR7", "INTERCEPT_4", "GUEST_ASID" };
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_str_eq(w->cpu->svm->further[i].field, further[i]);
+    ck_assert_uint_eq(w->cpu->svm->further[0].value, UINT64_MAX);
     world_free(w);
 }
 END_TEST
