@@ -213,10 +213,10 @@ struct event {
 
 /* What is recorded by cpu_raise*(): an exception, or a nested page fault on the way to #VMEXIT. */
 struct raised {
-    bool npf; /* a nested page fault: info1, info2 below; else the event */
+    bool npf;      /* a nested page fault: info1, info2 below; else the event */
     uint16_t exit; /* npf: another #VMEXIT than that of a nested page fault; 0: none */
     struct event event;
-    uint64_t cr2; /* #PF: written to CR2 when it is delivered; nested page fault: for explanations */
+    uint64_t cr2; /* #PF: for CR2, at its delivery; nested page fault: for explanations */
     uint64_t dr6; /* #DB only: bits to set in DR6 */
     uint64_t info1, info2;
     bool fetch; /* #PF or nested page fault of an instruction fetch, whatever its code can say */
