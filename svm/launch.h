@@ -14,7 +14,7 @@ struct svm_launch {
     bool done;    /* SKINIT has been executed since RESET; the rest describes the last one */
     uint32_t slb; /* the secure loader block */
     uint16_t entry, length;
-    const char *failure; /* why the TPM would not take it for a secure launch; NULL: it would. Static */
+    const char *failure; /* static: why the TPM would refuse it; NULL: it would not */
     uint8_t sha1[SHA1_BYTES], sha256[SHA256_BYTES]; /* of the image */
 };
 
