@@ -40,6 +40,7 @@ static uint64_t fixed_now(void *self)
     return *(uint64_t *)self;
 }
 
+/* rows: svmop 13.8, 20.8, vmcb 12.6 */
 WITH_KIT(tsc_ratio_has_forty_bits)
 {
     ck_assert_uint_eq(get(k, TSC_RATIO), ONE);
@@ -54,6 +55,7 @@ WITH_KIT(tsc_ratio_has_forty_bits)
     ck_assert_uint_eq(get(k, TSC_RATIO), 1ull << 39);
 }
 
+/* rows: svmop 20.8 */
 WITH_KIT(tsc_ratio_needs_its_cpuid_bit)
 {
     struct cpu_model model;
@@ -79,6 +81,7 @@ static const struct {
 };
 
 /* RDTSC, RDTSCP and RDMSR of a guest are scaled, then offset; the host's are neither. */
+/* rows: svmop 13.6, 13.8 */
 START_TEST(tsc_of_guests_is_scaled_and_then_offset)
 {
     struct kit *k = kit_new();
@@ -100,6 +103,7 @@ START_TEST(tsc_of_guests_is_scaled_and_then_offset)
 }
 END_TEST
 
+/* rows: svmop 13.7 */
 WITH_KIT(tsc_writes_of_guests_are_not_scaled)
 {
     uint64_t now = 0;
@@ -116,6 +120,7 @@ WITH_KIT(tsc_writes_of_guests_are_not_scaled)
 }
 
 /* MPERF and its read-only copy are scaled for RDMSR; APERF is not, nor is what RDPRU reads. */
+/* rows: svmop 13.6 */
 WITH_KIT(mperf_of_guests_is_scaled)
 {
     put(k, MPERF, 1000);
@@ -140,6 +145,7 @@ WITH_KIT(mperf_of_guests_is_scaled)
 
 #define SPEC_CTRL 0x48
 
+/* rows: svmop 3.20 */
 WITH_KIT(spec_ctrl_of_guests_is_their_own)
 {
     put(k, SPEC_CTRL, 1);
@@ -237,6 +243,7 @@ static const struct {
 #define LOCKED_ROWS (sizeof(locked_rows) / sizeof(locked_rows[0]))
 
 /* Whether the line is crossed decides; the instruction has no effect when the counter is 0. */
+/* rows: svmop 13.11, vmcb 1.4.6, 2.39, exit 1.3.23 */
 START_TEST(locks_across_lines_are_counted)
 {
     unsigned size = locked_rows[_i].size;
@@ -330,6 +337,7 @@ WITH_KIT(exceptions_come_before_bus_locks)
 }
 
 /* Only guests whose intercept is set are counted, from the moment that VMRUN loads it. */
+/* rows: svmop 13.11 */
 WITH_KIT(bus_locks_count_by_the_intercept)
 {
     kit_guest(k);
