@@ -191,7 +191,8 @@ static bool pushed_rf(const struct vcpu *cpu, const struct event *event)
  * events that gave way to it. */
 static enum step deliver(struct vcpu *cpu, uint64_t return_rip, unsigned chain);
 
-/* An exception was recorded: intercept, combine, deliver. APM vol 2, 15.12, 8.2.9. */
+/* An exception was recorded: intercept, combine, deliver. APM vol 2, 15.12, 8.2.9. CHOICE: a fault of the new task, when an event
+ * switches tasks, is one in the delivery of that event: EXITINTINFO has it, though the old task has been left (15.7.2). */
 static enum step take_raised(struct vcpu *cpu, unsigned chain)
 {
     struct raised raised = cpu->raised;

@@ -669,6 +669,32 @@ WITH_KIT(intercept_of_iret_and_events)
     expect_task_exit(k, event_raised(k->cpu), 0, 1u << 31 | 4u << 8 | VECTOR);
 }
 
+/* Behind the commit point an intercepted fault finds the new task in the VMCB, and the event that switched in EXITINTINFO; in front
+ * of it the old task. */
+/* rows: exit 4.8, 5.1, 5.8, 5.9 */
+WITH_KIT(intercepted_fault_in_the_task_switch_of_an_event)
+{
+    setup_guest(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_NP);
+    kit_gate32(k, VECTOR, TASK32, 0, SYS_TASK_GATE, 0);
+    set32(k, 0x54, 2, DATA_NP); /* DS */
+    kit_raised(k, EXEC(k, "\xcd\x21"), VECTOR, NO_CODE);
+    ck_assert_int_eq(event_raised(k->cpu), STEP_VMEXIT);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_EXCP11);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), DATA_NP);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), 1u << 31 | 4u << 8 | VECTOR);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), NEW_EIP);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RSP), NEW_ESP);
+
+    setup_guest(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_TS);
+    kit_gate32(k, EXC_GP, TASK32, 0, SYS_TASK_GATE, 0);
+    kit_gdt(k, TASK32, kit_descriptor(NEW_TSS, 0x66, 0x089)); /* too short */
+    kit_exited(k, modes_fault(k, EXC_GP, 0x1234), VMEXIT_EXCP0 + EXC_TS, TASK32 | 1, 0, 0);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO),
+                      0x1234ull << 32 | 1u << 31 | 1u << 11 | 3u << 8 | EXC_GP);
+}
+
 /* A nested page fault behind the commit point is not the guest's: the switch is taken back, and made again. */
 /* rows: exit 6.5 */
 WITH_KIT(nested_page_fault_takes_the_switch_back)
@@ -721,4 +747,5 @@ CHECK_MAIN("task", jmp_to_a_tss_saves_and_loads_everything, call_nests_and_iret_
            trap_bit_is_a_debug_trap_before_the_first_instruction, cr3_is_loaded_with_paging_only,
            page_faults_before_the_commit_change_nothing, old_tss_must_hold_the_state,
            long_mode_has_no_task_switches, intercept_comes_behind_the_checks_of_the_descriptor,
-           intercept_of_iret_and_events, nested_page_fault_takes_the_switch_back)
+           intercept_of_iret_and_events, intercepted_fault_in_the_task_switch_of_an_event,
+           nested_page_fault_takes_the_switch_back)
