@@ -49,7 +49,7 @@ unsigned svm_rules_report(const struct svm_check *c,
     unsigned count = 0;
     for (unsigned i = 0; i < svm_rule_count; i++) {
         const struct svm_rule *rule = &svm_rules[i];
-        if (c->host && !rule->on_host)
+        if ((c->host && !rule->on_host) || (c->whole && !rule->feature))
             continue;
         if (rule->feature && !(c->model->features & rule->feature))
             continue;

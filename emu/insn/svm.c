@@ -22,9 +22,9 @@ static enum step refuse_vmcb_address(struct vcpu *cpu, uint64_t address)
     return cpu_raise_code(cpu, EXC_GP, 0);
 }
 
-/* rAX as a VMCB address, used with the effective address size; then the intercept. CPUID Fn8000_000A EDX[28] puts the
- * intercept before the check of the width, so that a hypervisor learns of addresses that only it has. CHOICE: but behind
- * that of the alignment, which looks at the operand alone. */
+/* rAX as a VMCB address, used with the effective address size, and the intercept. CPUID Fn8000_000A EDX[28] puts the
+ * intercept first, so that a hypervisor learns of addresses that are its own business. CHOICE: before alignment and width
+ * alike, as 15.7 has it for exceptions that depend on operands; what is known of the bit speaks of addresses alone. */
 static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, unsigned intercept,
                                     uint64_t *address)
 {
@@ -32,16 +32,15 @@ static enum step check_vmcb_address(struct vcpu *cpu, const struct insn *in, uns
     if (step != STEP_NEXT)
         return step;
     *address = reg_read(cpu, REG_RAX * 8, in->addr_size);
-    bool too_wide = *address >> cpu->model->address_bits;
-    bool intercept_first = cpu->svm->model.features & SVM_FEATURE_ADDR_CHK;
-    if ((*address & 0xfff) || (too_wide && !intercept_first))
+    bool bad = (*address & 0xfff) || *address >> cpu->model->address_bits;
+    if (bad && !(cpu->svm->model.features & SVM_FEATURE_ADDR_CHK))
         return refuse_vmcb_address(cpu, *address);
     bool exits = svm_intercepts(cpu, intercept);
     if (EMU_UNLIKELY(cpu->svm->vmload == SVM_VMLOAD_EXITS))
         exits |= intercept != INTERCEPT_VMRUN;
     if (exits)
         return svm_vmexit_insn(cpu, intercept, 0, 0, in->len);
-    return too_wide ? refuse_vmcb_address(cpu, *address) : STEP_NEXT;
+    return bad ? refuse_vmcb_address(cpu, *address) : STEP_NEXT;
 }
 
 enum step insn_vmrun(struct vcpu *cpu, const struct insn *in)

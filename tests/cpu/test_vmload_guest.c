@@ -185,33 +185,36 @@ static const struct {
                    { VMLOAD, INTERCEPT_VMLOAD },
                    { VMSAVE, INTERCEPT_VMSAVE } };
 
-/* Intercept first, then the width; alignment is before both. */
+static const uint64_t bad_addresses[] = { VMCB_SPA + 1, VMCB_SPA + 0x800, 1ull << 48, 1ull << 63 };
+
 /* rows: svmop 1.13, 1.14 */
-START_TEST(intercept_comes_before_the_width)
+START_TEST(intercept_comes_before_the_address)
 {
-    struct kit *k = kit_new();
-    kit_guest(k);
-    k->cpu->r[REG_RIP] = CODE_SPA;
-    kit_intercept(k, vmcb_insns[_i].intercept);
-    k->cpu->r[REG_RAX] = LIMIT(k) + 1;
-    kit_raised(k, kit_exec(k, vmcb_insns[_i].insn, 3), EXC_GP, 0);
-    k->cpu->r[REG_RAX] = LIMIT(k);
-    kit_exited(k, kit_exec(k, vmcb_insns[_i].insn, 3), vmcb_insns[_i].intercept, 0, 0,
-               CODE_SPA + 3);
-    kit_free(k);
+    for (unsigned i = 0; i < 4; i++) {
+        struct kit *k = kit_new();
+        kit_guest(k);
+        k->cpu->r[REG_RIP] = CODE_SPA;
+        kit_intercept(k, vmcb_insns[_i].intercept);
+        k->cpu->r[REG_RAX] = bad_addresses[i];
+        kit_exited(k, kit_exec(k, vmcb_insns[_i].insn, 3), vmcb_insns[_i].intercept, 0, 0,
+                   CODE_SPA + 3);
+        kit_free(k);
+    }
 }
 END_TEST
 
-START_TEST(width_is_checked_without_intercept)
+START_TEST(address_is_checked_without_intercept)
 {
-    struct kit *k = kit_new();
-    k->cpu->r[REG_RAX] = LIMIT(k);
-    kit_raised(k, kit_exec(k, vmcb_insns[_i].insn, 3), EXC_GP, 0);
-    kit_free(k);
+    for (unsigned i = 0; i < 4; i++) {
+        struct kit *k = kit_new();
+        k->cpu->r[REG_RAX] = bad_addresses[i];
+        kit_raised(k, kit_exec(k, vmcb_insns[_i].insn, 3), EXC_GP, 0);
+        kit_free(k);
+    }
 }
 END_TEST
 
-START_TEST(width_comes_before_the_intercept_on_older_parts)
+START_TEST(address_comes_before_the_intercept_on_older_parts)
 {
     struct kit *k = kit_new();
     k->cpu->svm->model.features &= ~SVM_FEATURE_ADDR_CHK;
@@ -238,9 +241,9 @@ int main(void)
     tcase_add_test(virt, enable_under_a_legacy_host_exits);
     tcase_add_test(virt, enable_without_the_feature_is_ignored_and_told);
     tcase_add_test(virt, virtual_vmload_ends_with_the_guest_and_survives_smm);
-    tcase_add_loop_test(order, intercept_comes_before_the_width, 0, 3);
-    tcase_add_loop_test(order, width_is_checked_without_intercept, 0, 3);
-    tcase_add_loop_test(order, width_comes_before_the_intercept_on_older_parts, 0, 3);
+    tcase_add_loop_test(order, intercept_comes_before_the_address, 0, 3);
+    tcase_add_loop_test(order, address_is_checked_without_intercept, 0, 3);
+    tcase_add_loop_test(order, address_comes_before_the_intercept_on_older_parts, 0, 3);
     suite_add_tcase(suite, virt);
     suite_add_tcase(suite, order);
     return kit_run(suite);

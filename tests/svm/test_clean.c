@@ -531,6 +531,21 @@ START_TEST(pdptes_are_checked_for_kept_guests)
 }
 END_TEST
 
+/* What failed is looked for in what VMRUN saw; and when only rules by CPUID feature were open, among them. */
+START_TEST(failed_rules_are_those_of_the_merged_vmcb)
+{
+    struct world *w = kept_world();
+    VMCB_SET(w->vmcb, VINTR_CONTROL, VINTR_NMI_ENABLE);
+    VMCB_SET(w->vmcb, CR4, UINT64_MAX);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_TPR);
+    ck_assert_int_eq(world_vmrun(w), STEP_VMEXIT);
+    ck_assert(w->cpu->svm->clean.whole);
+    ck_assert_uint_eq(w->cpu->svm->invalid_count, 1);
+    ck_assert_str_eq(w->cpu->svm->invalid.field, "VINTR_CONTROL");
+    world_free(w);
+}
+END_TEST
+
 /* --- clean-bits=ignore --- */
 
 /* rows: vmcb 7.17, 7.22 */
@@ -577,6 +592,7 @@ int main(void)
     tcase_add_test(tc, nested_walk_follows_a_changed_host);
     tcase_add_test(tc, injection_is_checked_for_kept_guests);
     tcase_add_test(tc, pdptes_are_checked_for_kept_guests);
+    tcase_add_test(tc, failed_rules_are_those_of_the_merged_vmcb);
     tcase_add_test(tc, ignored_clean_bits_take_memory_and_tell);
     suite_add_tcase(suite, tc);
     return world_run_suite(suite);
