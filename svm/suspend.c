@@ -32,6 +32,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .n_cr3 = svm->n_cr3,
                                   .g_pat = svm->g_pat,
                                   .host_pat = svm->host_pat,
+                                  .host_cr0 = svm->host_cr0,
                                   .spec_ctrl = svm->spec_ctrl,
                                   .bus_locks = svm->bus_locks,
                                   .host_regime = svm->host_regime,
@@ -66,6 +67,7 @@ void svm_resume(struct vcpu *cpu)
     svm->n_cr3 = from->n_cr3;
     svm->g_pat = from->g_pat;
     svm->host_pat = from->host_pat;
+    svm->host_cr0 = from->host_cr0;
     svm->spec_ctrl = from->spec_ctrl;
     svm->bus_locks = from->bus_locks;
     svm->host_regime = from->host_regime;

@@ -98,7 +98,7 @@ struct svm_suspended {
     uint16_t asid, bus_locks;
     uint32_t v_ctl;
     uint32_t intercept[6];
-    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat, spec_ctrl;
+    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat, host_cr0, spec_ctrl;
     struct walk_regime host_regime;
     struct svm_avic avic;
 };

@@ -105,6 +105,27 @@ WITH_KIT(the_rsm_of_a_container_exits_in_smm)
     ck_assert(event_pending(cpu));
 }
 
+/* A hypervisor in SMM runs a guest while another, which SMI interrupted, waits for RSM: what VMRUN kept for that one is still its
+ * own. */
+WITH_KIT(a_container_leaves_the_guest_that_waits_alone)
+{
+    struct svm_state *svm = k->cpu->svm;
+    kit_guest(k);
+    const uint64_t host_cr0 = svm->host_cr0;
+    const uint64_t host_pat = svm->host_pat;
+    smi(k);
+    kit_mode(k, MODE_LONG64, 0);
+    k->cpu->regs.cr0 |= CR0_CD;
+    k->cpu->msr.pat = 0;
+    kit_guest(k);
+    ck_assert(svm->guest && svm->suspended.valid && k->cpu->regs.smm);
+    svm->host_cr0 = svm->host_pat = 0;
+    rsm(k);
+    ck_assert(svm->guest && !svm->suspended.valid);
+    ck_assert_uint_eq(svm->host_cr0, host_cr0);
+    ck_assert_uint_eq(svm->host_pat, host_pat);
+}
+
 /* Nothing but RSM and EXIT ends SMM: SMI, whose exit the container would take, is blocked in it. */
 WITH_KIT(smi_does_not_exit_from_a_container)
 {
@@ -203,9 +224,13 @@ int main(void)
     Suite *suite = suite_create("smm_control");
     TCase *tc = tcase_create("smm_control");
     const TTest *const tests[] = {
-        smm_ctl_does_what_its_bits_say,      smm_ctl_faults_by_reserved_bits_lock_and_reads,
-        the_rsm_of_a_container_exits_in_smm, smi_does_not_exit_from_a_container,
-        the_processor_itself_traps_no_port,  ignne_has_one_bit,
+        smm_ctl_does_what_its_bits_say,
+        smm_ctl_faults_by_reserved_bits_lock_and_reads,
+        the_rsm_of_a_container_exits_in_smm,
+        a_container_leaves_the_guest_that_waits_alone,
+        smi_does_not_exit_from_a_container,
+        the_processor_itself_traps_no_port,
+        ignne_has_one_bit,
         ignne_acts_where_it_is_emulated,
     };
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
