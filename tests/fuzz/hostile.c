@@ -242,7 +242,7 @@ static void make_script(struct reader *in, struct pacifica_machine *machine)
 
 /* RBX: the entry of the script; RDI: the VMCB in the host's space. A guest goes on behind what it exited for, and
  * events that were interrupted are injected anew, if the input says so. */
-static void make_loop(struct reader *in, struct pacifica_machine *machine)
+static void make_loop(unsigned choice, struct pacifica_machine *machine)
 {
     static const struct {
         uint8_t when, len; /* when: a bit of the choice, or ALWAYS */
@@ -264,8 +264,9 @@ static void make_loop(struct reader *in, struct pacifica_machine *machine)
         PIECE(6, "\x0f\x01\xdc\xfb\x90\xfa"),                              /* stgi; sti; nop; cli */
         /* [rdi + EVENTINJ] := [rdi + EXITINTINFO] */
         PIECE(7, "\x48\x8b\x87\x88\x00\x00\x00\x48\x89\x87\xa8\x00\x00\x00"),
-        PIECE(8, "\xc7\x87\xc0\x00\x00\x00\xff\xff\xff\xff"), /* all is clean */
-        PIECE(9, "\x0f\xba\xbf\x60\x00\x00\x00\x08"),         /* btc V_IRQ */
+        PIECE(8, "\xc7\x87\xc0\x00\x00\x00\xff\xff\xff\xff"),  /* all is clean */
+        PIECE(9, "\x0f\xba\xbf\x60\x00\x00\x00\x08"),          /* btc V_IRQ */
+        PIECE(10, "\x81\x8f\x70\x05\x00\x00\x00\x01\x00\x00"), /* RFLAGS.TF: see leave_soon() */
         /* if nRIP: RIP := nRIP; else RIP += 2 */
         PIECE(ALWAYS,
               "\x48\x8b\x87\xc8\x00\x00\x00\x48\x85\xc0\x75\x0b\x48\x8b\x87\x78\x05\x00\x00\x48\x83"
@@ -275,7 +276,7 @@ static void make_loop(struct reader *in, struct pacifica_machine *machine)
 #undef PIECE
     };
     uint8_t *code = memory_ptr(machine->memory, CODE_SPA, 4096);
-    unsigned choice = (unsigned)read_bytes(in, 2), at = 0;
+    unsigned at = 0;
     memset(code, 0x90, 4096);
     for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
         if (pieces[i].when != ALWAYS && !(choice >> pieces[i].when & 1))
@@ -285,6 +286,22 @@ static void make_loop(struct reader *in, struct pacifica_machine *machine)
     }
     code[at++] = 0xe9; /* back to the start */
     store(machine, CODE_SPA + at, 4, (uint32_t) - (int32_t)(at + 4));
+}
+
+/* Guests that exit often: at each instruction by #DB, at HLT, at shutdown. */
+static void leave_soon(unsigned choice, struct pacifica_machine *machine)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *vmcb = memory_ptr(machine->memory, i ? VMCB2_SPA : VMCB_SPA, 4096);
+        if (choice & 1u << 10) {
+            VMCB_SET(vmcb, RFLAGS, VMCB_GET(vmcb, RFLAGS) | FLAG_TF);
+            VMCB_SET(vmcb, INTERCEPT_EXCP, VMCB_GET(vmcb, INTERCEPT_EXCP) | 1u << EXC_DB);
+        }
+        if (choice & 3u << 11)
+            VMCB_SET(vmcb, INTERCEPT_3,
+                     VMCB_GET(vmcb, INTERCEPT_3) | 1u << (INTERCEPT_HLT & 31) |
+                         1u << (INTERCEPT_SHUTDOWN & 31));
+    }
 }
 
 static void begin_host(struct vcpu *cpu)
@@ -320,7 +337,9 @@ void hostile_make(struct reader *in, struct pacifica_machine *machine)
     in->at += hostile.left;
     in->left -= hostile.left;
     guest_make(in, machine);
-    make_loop(&hostile, machine);
+    unsigned choice = (unsigned)read_bytes(&hostile, 2);
+    make_loop(choice, machine);
+    leave_soon(choice, machine);
     unsigned changes = read8(&hostile);
     changes = changes & 0x80 ? changes % CHANGES_MAX : changes % 4;
     while (changes-- > 0 && hostile.left)
