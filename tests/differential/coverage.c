@@ -17,7 +17,7 @@ static void print_operand(unsigned kind, unsigned size)
     case OPERAND_DR: printf("dr"); break;
     case OPERAND_ST: printf("st"); break;
     case OPERAND_MMX: printf("mm"); break;
-    case OPERAND_VECTOR: printf("%s", size == 32 ? "ymm" : size == 16 ? "xmm" : "zmm"); break;
+    case OPERAND_VECTOR: printf("%s", size == 32 ? "ymm" : "xmm"); break; /* or its lower half */
     }
 }
 
