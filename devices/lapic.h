@@ -18,7 +18,7 @@ enum apic_signal {
     APIC_SMI,
     APIC_INIT,
     APIC_DOORBELL, /* of AVIC; the local APIC has no part in it but that it knows its ID */
-    APIC_SIPI /* start at `vector`; a processor that does not wait for it ignores it */
+    APIC_SIPI      /* start at `vector`; a processor that does not wait for it ignores it */
 };
 
 struct apics_config {

@@ -214,8 +214,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
                    (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48 |
-                   (uint64_t)svm->launch.done << 49 |
-                   (uint64_t)svm->vmload << 50);
+                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50);
     mix(mixer, svm->v_ctl);
     mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)
