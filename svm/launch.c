@@ -1,6 +1,8 @@
 /* What SKINIT measured. */
 #include "svm/launch.h"
 
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 
 const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM_DIGEST_TEXT])
@@ -10,13 +12,22 @@ const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM
     return text;
 }
 
-void svm_launch_pcr17(const struct svm_launch *launch, enum sha_kind bank, uint8_t *pcr)
+static const uint8_t zeros[SHA256_BYTES];
+
+void svm_launch_pcr17_sha1(const struct svm_launch *launch, uint8_t pcr[SHA1_BYTES])
 {
-    static const uint8_t zeros[SHA256_BYTES] = { 0 };
-    unsigned bytes = bank == SHA_1 ? SHA1_BYTES : SHA256_BYTES;
-    struct sha sha;
-    sha_begin(&sha, bank);
-    sha_add(&sha, zeros, bytes);
-    sha_add(&sha, bank == SHA_1 ? launch->sha1 : launch->sha256, bytes);
-    sha_end(&sha, pcr);
+    struct sha1_ctx sha;
+    sha1_init(&sha);
+    sha1_update(&sha, SHA1_BYTES, zeros);
+    sha1_update(&sha, SHA1_BYTES, launch->sha1);
+    sha1_digest(&sha, SHA1_BYTES, pcr);
+}
+
+void svm_launch_pcr17_sha256(const struct svm_launch *launch, uint8_t pcr[SHA256_BYTES])
+{
+    struct sha256_ctx sha;
+    sha256_init(&sha);
+    sha256_update(&sha, SHA256_BYTES, zeros);
+    sha256_update(&sha, SHA256_BYTES, launch->sha256);
+    sha256_digest(&sha, SHA256_BYTES, pcr);
 }

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "emu/base/sha.h"
+#define SHA1_BYTES 20
+#define SHA256_BYTES 32
 
 struct svm_launch {
     bool done;    /* SKINIT has been executed since RESET; the rest describes the last one */
@@ -22,7 +23,8 @@ struct svm_launch {
 #define SVM_DIGEST_TEXT (2 * SHA256_BYTES + 1)
 const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM_DIGEST_TEXT]);
 
-/* PCR 17 behind a launch that did not fail: SHA1_BYTES or SHA256_BYTES. */
-void svm_launch_pcr17(const struct svm_launch *launch, enum sha_kind bank, uint8_t *pcr);
+/* PCR 17 of either bank behind a launch that did not fail. */
+void svm_launch_pcr17_sha1(const struct svm_launch *launch, uint8_t pcr[SHA1_BYTES]);
+void svm_launch_pcr17_sha256(const struct svm_launch *launch, uint8_t pcr[SHA256_BYTES]);
 
 #endif

@@ -1,6 +1,8 @@
 /* SKINIT. */
 #include "emu/cpu/skinit.h"
 
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
 #include <string.h>
 
 #include "emu/cpu/init.h"
@@ -63,20 +65,21 @@ static void read_bytes(struct vcpu *cpu, uint64_t spa, uint8_t *to, unsigned cou
 static void measure(struct vcpu *cpu, struct svm_launch *launch)
 {
     uint8_t bytes[PAGE_BYTES];
-    struct sha sha1, sha256;
+    struct sha1_ctx sha1;
+    struct sha256_ctx sha256;
     read_bytes(cpu, launch->slb, bytes, 4);
     launch->entry = (uint16_t)(bytes[0] | bytes[1] << 8);
     launch->length = (uint16_t)(bytes[2] | bytes[3] << 8);
-    sha_begin(&sha1, SHA_1);
-    sha_begin(&sha256, SHA_256);
+    sha1_init(&sha1);
+    sha256_init(&sha256);
     for (unsigned at = 0; at < launch->length; at += PAGE_BYTES) {
         unsigned rest = launch->length - at, part = rest < PAGE_BYTES ? rest : PAGE_BYTES;
         read_bytes(cpu, (uint64_t)launch->slb + at, bytes, part);
-        sha_add(&sha1, bytes, part);
-        sha_add(&sha256, bytes, part);
+        sha1_update(&sha1, part, bytes);
+        sha256_update(&sha256, part, bytes);
     }
-    sha_end(&sha1, launch->sha1);
-    sha_end(&sha256, launch->sha256);
+    sha1_digest(&sha1, SHA1_BYTES, launch->sha1);
+    sha256_digest(&sha256, SHA256_BYTES, launch->sha256);
 }
 
 /* --- the processor ------------------------------------------------------------------------------ */

@@ -13,9 +13,9 @@ static void put_digest(const char *name, const uint8_t *digest, unsigned bytes,
 static void put_pcr17(const struct svm_launch *launch, const struct pacifica_output *output)
 {
     uint8_t pcr[SHA256_BYTES];
-    svm_launch_pcr17(launch, SHA_1, pcr);
+    svm_launch_pcr17_sha1(launch, pcr);
     put_digest("PCR 17, SHA-1  ", pcr, SHA1_BYTES, output);
-    svm_launch_pcr17(launch, SHA_256, pcr);
+    svm_launch_pcr17_sha256(launch, pcr);
     put_digest("PCR 17, SHA-256", pcr, SHA256_BYTES, output);
 }
 

@@ -13,9 +13,9 @@ static void put_digest(struct pacifica_trace *trace, const char *name, const uin
 static void put_pcr17(struct pacifica_trace *trace, const struct svm_launch *launch)
 {
     uint8_t pcr[SHA256_BYTES];
-    svm_launch_pcr17(launch, SHA_1, pcr);
+    svm_launch_pcr17_sha1(launch, pcr);
     put_digest(trace, "pcr17_sha1", pcr, SHA1_BYTES);
-    svm_launch_pcr17(launch, SHA_256, pcr);
+    svm_launch_pcr17_sha256(launch, pcr);
     put_digest(trace, "pcr17_sha256", pcr, SHA256_BYTES);
 }
 
