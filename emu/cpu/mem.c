@@ -548,13 +548,18 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
 
 enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind)
 {
-    return mem_touch_bytes(cpu, la, 1, kind);
+    struct mem_rmw at;
+    return translate_pages(cpu, la, 1, (struct access){ .kind = kind }, &at);
 }
 
-enum step mem_touch_bytes(struct vcpu *cpu, uint64_t la, unsigned size, enum access_kind kind)
+enum step mem_touch_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
+                          enum access_kind kind)
 {
     struct mem_rmw at;
-    return translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at);
+    uint64_t la;
+    enum step step = mem_linear(cpu, seg, off, size, kind, &la);
+    return step == STEP_NEXT ? translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at)
+                             : step;
 }
 
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)

@@ -67,8 +67,8 @@ void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len);
 /* The faults and table bits of an access of one byte, without the access. `la` as for mem_run(). */
 EMU_MUST_USE enum step mem_touch(struct vcpu *cpu, uint64_t la, enum access_kind kind);
 
-/* The same for 1-4096 bytes. */
-EMU_MUST_USE enum step mem_touch_bytes(struct vcpu *cpu, uint64_t la, unsigned size,
+/* The faults and table bits of mem_load_bytes() or mem_store_bytes(), without the access. */
+EMU_MUST_USE enum step mem_touch_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned size,
                                        enum access_kind kind);
 
 #endif

@@ -53,7 +53,7 @@ enum step insn_locked(struct vcpu *cpu, const struct insn *in)
         return step;
     if ((la & (size - 1)) && (size == 16 || mem_alignment_checked(cpu)))
         return in->body(cpu, in);
-    step = mem_touch_bytes(cpu, la, size, ACCESS_WRITE);
+    step = mem_touch_bytes(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE);
     if (step != STEP_NEXT)
         return step;
     if (!is_bus_lock(cpu, la, size))

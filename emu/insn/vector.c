@@ -97,11 +97,10 @@ enum step vector_store(struct vcpu *cpu, const struct insn *in, unsigned size, c
 
 enum step vector_touch(struct vcpu *cpu, const struct insn *in, unsigned size)
 {
-    uint64_t la, off = mem_offset(cpu, in);
+    uint64_t off = mem_offset(cpu, in);
     enum step step = check_alignment(cpu, in, size, off, ACCESS_WRITE);
-    if (step == STEP_NEXT)
-        step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
-    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
+    return step == STEP_NEXT ? mem_touch_bytes(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE)
+                             : step;
 }
 
 enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n, unsigned size,

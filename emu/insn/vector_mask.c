@@ -38,9 +38,7 @@ static uint64_t offset_of(const struct place *place, unsigned at)
 EMU_MUST_USE static enum step touch(struct vcpu *cpu, const struct place *place, unsigned at,
                                     unsigned size)
 {
-    uint64_t la;
-    enum step step = mem_linear(cpu, place->seg, offset_of(place, at), size, ACCESS_WRITE, &la);
-    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
+    return mem_touch_bytes(cpu, place->seg, offset_of(place, at), size, ACCESS_WRITE);
 }
 
 /* May a run be accessed at once? Not when its elements could fault for different reasons, or wrap around. */

@@ -128,11 +128,9 @@ enum step x87_store80(struct vcpu *cpu, const struct insn *in, uint64_t off, str
 
 enum step x87_probe_store(struct vcpu *cpu, const struct insn *in, uint64_t off, unsigned size)
 {
-    uint64_t la;
     enum step step = check_alignment(cpu, in, off, size == 10 ? 8 : size, size, ACCESS_WRITE);
-    if (step == STEP_NEXT)
-        step = mem_linear(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE, &la);
-    return step == STEP_NEXT ? mem_touch_bytes(cpu, la, size, ACCESS_WRITE) : step;
+    return step == STEP_NEXT ? mem_touch_bytes(cpu, (enum seg)in->seg, off, size, ACCESS_WRITE)
+                             : step;
 }
 
 /* --- widening what is not normal --------------------------------------------------------------- */
