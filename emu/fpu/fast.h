@@ -23,9 +23,6 @@
 #error "float and double must be computed in their own precision"
 #endif
 
-/* Does the calling thread compute in the environment described above? Slow: for tests and assertions. */
-bool fp_native_usable(void);
-
 EMU_INLINE bool fp_fast(const struct fp_env *env)
 {
     return env->rounding == FP_ROUND_NEAREST;

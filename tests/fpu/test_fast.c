@@ -1,5 +1,4 @@
 /* The fast paths against the functions that they stand for: the same result and flags, or a refusal. */
-#include <fenv.h>
 
 #include "emu/fpu/arith.h"
 #include "emu/fpu/fast.h"
@@ -176,35 +175,5 @@ START_TEST(fast_path_of_extended_is_the_same)
 }
 END_TEST
 
-START_TEST(native_environment_is_seen)
-{
-    (void)_i;
-    static const int wrong[] = { FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO };
-    ck_assert(fp_native_usable());
-    for (unsigned i = 0; i < 3; i++) {
-        ck_assert_int_eq(fesetround(wrong[i]), 0);
-        bool usable = fp_native_usable();
-        fesetround(FE_TONEAREST);
-        ck_assert_msg(!usable, "rounding %d", wrong[i]);
-    }
-}
-END_TEST
-
-#if defined(__x86_64__)
-START_TEST(native_flush_to_zero_is_seen)
-{
-    static const uint32_t wrong[] = { 0x1f80 | 1 << 15, 0x1f80 | 1 << 6 }; /* FTZ; DAZ */
-    uint32_t right = 0x1f80, mxcsr = wrong[_i & 1];
-    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr) : "memory");
-    bool usable = fp_native_usable();
-    __asm__ volatile("ldmxcsr %0" : : "m"(right) : "memory");
-    ck_assert_msg(!usable, "MXCSR %#x", mxcsr);
-}
-END_TEST
-#else
-#define native_flush_to_zero_is_seen native_environment_is_seen
-#endif
-
 CHECK_ROWS("fast paths", ROW_COUNT, fast_path_is_the_same, fast_path_takes_ordinary_numbers,
-           fast_path_of_extended_is_the_same, native_environment_is_seen,
-           native_flush_to_zero_is_seen)
+           fast_path_of_extended_is_the_same)
