@@ -53,8 +53,11 @@ void commands_help(void)
 
 static bool asks_for_help(int argc, char **argv)
 {
-    return argc > 1 && (strcmp(argv[1], "-help") == 0 || strcmp(argv[1], "--help") == 0 ||
-                        strcmp(argv[1], "-h") == 0);
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-help") == 0 || strcmp(argv[i], "--help") == 0 ||
+            strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
 }
 
 /* The exit status of a command that has written its answer, or failed. */
@@ -145,6 +148,8 @@ static const char *parse_vmcb(struct vmcb_words *words, int argc, char **argv)
             return check ? "-cpu needs a value" : "-cpu is for check only";
         if (cpu)
             words->cpu = argv[++i];
+        else if (argv[i][0] == '-')
+            return "the only option is -cpu, behind check; a file whose name begins with - is ./-";
         else if (words->files < 2)
             words->file[words->files++] = argv[i];
         else

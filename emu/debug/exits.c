@@ -12,7 +12,8 @@
 #define PREFIX "VMEXIT_"
 #define PREFIX_CHARS (sizeof(PREFIX) - 1)
 
-/* A number as C writes it, with the manual's h or a minus sign allowed. */
+/* A number as C writes it, with the manual's h or a minus sign allowed. A leading zero says neither octal nor anything else: the
+ * table prints codes as 072h. */
 static bool parse_code(const char *text, uint64_t *code)
 {
     char *end;
@@ -21,7 +22,8 @@ static bool parse_code(const char *text, uint64_t *code)
     bool hex = length > 1 && (text[length - 1] == 'h' || text[length - 1] == 'H');
     bool starts =
         hex ? strspn(digits, "0123456789abcdefABCDEF") > 0 : *digits >= '0' && *digits <= '9';
-    if (!starts)
+    bool octal = !hex && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9';
+    if (!starts || octal)
         return false;
     errno = 0;
     *code = strtoull(digits, &end, hex ? 16 : 0);

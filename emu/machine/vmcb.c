@@ -61,5 +61,6 @@ enum pacifica_status pacifica_exit_codes(const char *code, const struct pacifica
 {
     if (exits_write(code, output))
         return PACIFICA_OK;
-    return diag_set(diag, PACIFICA_EUSAGE, code, "'pacifica exits' lists them", "no exit code");
+    return diag_set(diag, PACIFICA_EUSAGE, code,
+                    "'pacifica exits' lists them; 72h, 0x72 and 114 are one", "no exit code");
 }

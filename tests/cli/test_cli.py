@@ -737,6 +737,9 @@ class Vmcbs(CliTest):
                             (("diff", page), "diff takes two files"), (("diff", page, page, page), "one file too many"),
                             (("check", "-cpu"), "-cpu needs a value"), (("dump", "-cpu", "max", page), "-cpu is for check only")):
             self.refused(f"pacifica: vmcb: {what}{hint}", "vmcb", *words)
+        for words in (("dump", "-foo"), ("check", "-foo", page), ("diff", page, "-")):
+            self.assertIn("the only option is -cpu", run("vmcb", *words).err)
+        self.assertTrue(run("vmcb", "dump", "--help").out.startswith("usage: pacifica"))
         self.refused("pacifica: -cpu: unknown CPU model `foo` (`-cpu help` lists the models)", "vmcb", "check", "-cpu", "foo", page)
         self.assertTrue(run("vmcb", "-help").out.startswith("usage: pacifica"))
 
@@ -761,7 +764,8 @@ class Vmcbs(CliTest):
                           "  EXITINFO2  0",
                           "  manual     APM vol 2, 15.8.1"])
         self.assertIn("  intercept  none\n", run("exits", "0xffffffffffffffff").out)
-        for word in ("foo", "", "0x72x", "h", "-", "0x999", "VMEXIT_", "99999999999999999999999"):
+        for word in ("foo", "", "0x72x", "h", "-", "0x999", "VMEXIT_", "99999999999999999999999",
+                     "072", "010", "-0722"):
             self.assertEqual((run("exits", word).status, run("exits", word).out), (2, ""), word)
         self.refused("pacifica: exits: takes one exit code (-help tells what it takes)", "exits", "1", "2")
 
