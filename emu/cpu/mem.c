@@ -557,9 +557,11 @@ enum step mem_touch_bytes(struct vcpu *cpu, enum seg seg, uint64_t off, unsigned
 {
     struct mem_rmw at;
     uint64_t la;
-    enum step step = mem_linear(cpu, seg, off, size, kind, &la);
-    return step == STEP_NEXT ? translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at)
-                             : step;
+    uint8_t *ptr;
+    enum step step = locate(cpu, seg, off, size, kind, &la, &ptr);
+    if (step != STEP_NEXT || ptr)
+        return step;
+    return translate_pages(cpu, la, size, (struct access){ .kind = kind }, &at);
 }
 
 void mem_run_written(struct vcpu *cpu, uint64_t spa, unsigned len)

@@ -63,29 +63,12 @@ static uint64_t address(const struct image *image, unsigned offset)
     return (image->off + offset) & size_mask(image->addr_size);
 }
 
-/* The fast tables answer for most bytes, unless somebody looks at each access. */
-static enum step touch(struct vcpu *cpu, uint64_t la)
-{
-    uint8_t *ptr;
-    uint64_t spa;
-    (void)mem_regime(cpu); /* chooses the bank */
-    if (cpu->fast != cpu->bank)
-        return mem_touch(cpu, la, ACCESS_WRITE);
-    return mem_run(cpu, la, ACCESS_WRITE, &ptr, &spa);
-}
-
 enum step image_probe(struct vcpu *cpu, const struct image *image)
 {
     unsigned offset, size;
     for (unsigned i = 0; next_access(image, &i, &offset, &size);) {
-        uint64_t la;
         enum step step =
-            mem_linear(cpu, image->seg, address(image, offset), size, ACCESS_WRITE, &la);
-        if (step == STEP_NEXT)
-            step = touch(cpu, la);
-        uint64_t second = (la + size - 1) & ~UINT64_C(0xfff);
-        if (step == STEP_NEXT && second > (la & ~UINT64_C(0xfff)))
-            step = touch(cpu, cpu_long64(cpu) ? second : (uint32_t)second);
+            mem_touch_bytes(cpu, image->seg, address(image, offset), size, ACCESS_WRITE);
         if (step != STEP_NEXT)
             return step;
     }
