@@ -3,7 +3,8 @@
  * The manual lets a processor honour a clean bit that is 1 or ignore it. CHOICE: each one is honoured, so that a hypervisor
  * which changes a field and forgets to clear its bit meets here what it may meet on hardware; -cpu ...,clean-bits=ignore
  * takes memory instead. CHOICE: one guest is kept, the last one. CHOICE: the cache begins to work with the first VMRUN whose
- * clean field is not 0, so that hypervisors without clean bits do not pay for it; and after VMEXIT_INVALID nothing is kept. */
+ * clean field is not 0, so that hypervisors without clean bits do not pay for it; and nothing is kept after VMEXIT_INVALID,
+ * nor of a guest that SMM has interrupted, since the handler may have run another one or the same. */
 #include "svm/clean.h"
 
 #include "svm/world.h"
@@ -212,11 +213,19 @@ void svm_clean_load(struct vcpu *cpu)
     cpu->flags_kind = FLAGS_MATERIAL;
 }
 
+void svm_clean_forget(struct svm_clean *clean)
+{
+    clean->valid = false;
+    clean->spa = UINT64_MAX;
+}
+
 /* --- #VMEXIT --- */
 
 void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb)
 {
     struct svm_clean *cache = &cpu->svm->clean;
+    if (EMU_UNLIKELY(cache->spa != cpu->svm->vmcb_spa))
+        return; /* interrupted by SMM */
     copy_left(cache->page, vmcb, cpu->svm->lbr);
     keep_regs(cache, cpu);
     memcpy(cache->intercept, cpu->svm->intercept, sizeof(cache->intercept));

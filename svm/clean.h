@@ -34,7 +34,10 @@ void svm_clean_load(struct vcpu *cpu);
 /* All that is kept, as a page with the fields that clean bits cover. */
 void svm_clean_copy(const struct svm_clean *clean, uint8_t *page);
 
-/* #VMEXIT has written the guest to its VMCB: keep it. */
+/* RSM: what is kept is not of the guest that goes on. */
+void svm_clean_forget(struct svm_clean *clean);
+
+/* #VMEXIT has written the guest to its VMCB: keep it, if it is the one that VMRUN has merged last. */
 void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb);
 
 #endif

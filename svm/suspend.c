@@ -71,6 +71,7 @@ void svm_resume(struct vcpu *cpu)
     svm->spec_ctrl = from->spec_ctrl;
     svm->bus_locks = from->bus_locks;
     svm->host_regime = from->host_regime;
+    svm_clean_forget(&svm->clean);
     memcpy(svm->intercept, from->intercept, sizeof(svm->intercept));
     svm_reload_pause(svm); /* APM vol 3, "PAUSE": SMI is one of the events that do */
     svm->inject.valid = false;

@@ -431,6 +431,58 @@ START_TEST(abandoned_guest_is_not_kept)
 }
 END_TEST
 
+/* SMM interrupts the guest at VMCB_SPA, its handler runs the one at `spa`, and RSM goes back to the first. */
+static void run_in_smm(struct world *w, uint64_t spa)
+{
+    world_enter(w);
+    struct cpu_regs first = w->cpu->regs, handler = first;
+    svm_suspend(w->cpu);
+    handler.efer = EFER_LONG;
+    w->cpu->regs = handler;
+    ck_assert_int_eq(svm_vmrun(w->cpu, spa, NEXT_RIP), STEP_JUMP);
+    world_exit(w, VMEXIT_HLT);
+    w->cpu->regs = first;
+    svm_resume(w->cpu);
+    ck_assert_uint_eq(w->cpu->svm->vmcb_spa, VMCB_SPA);
+}
+
+START_TEST(guest_of_a_smm_handler_is_not_mixed_with_the_interrupted_one)
+{
+    struct world *w = kept_world();
+    uint8_t *other = memory_ptr(w->memory, OTHER_SPA, VMCB_PAGE_BYTES);
+    memcpy(other, w->vmcb, VMCB_PAGE_BYTES);
+    VMCB_SET(other, CR2, 0x1111);
+    run_in_smm(w, OTHER_SPA);
+    w->cpu->regs.cr2 = 0x2222;
+    world_exit(w, VMEXIT_HLT);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, CR2), 0x2222);
+    ck_assert_int_eq(svm_vmrun(w->cpu, OTHER_SPA, NEXT_RIP), STEP_JUMP);
+    ck_assert_uint_eq(w->cpu->regs.cr2, 0x1111);
+    ck_assert_uint_eq(w->errors, 0);
+    world_exit(w, VMEXIT_HLT);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->regs.cr2, 0x2222);
+    world_free(w);
+}
+END_TEST
+
+/* The handler's run of the same VMCB loaded and left other values than the guest that goes on. */
+START_TEST(guest_that_a_smm_handler_ran_too_is_not_kept)
+{
+    struct world *w = kept_world();
+    VMCB_SET(w->vmcb, TSC_OFFSET, 0x3333);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL & ~(uint32_t)VMCB_CLEAN_I);
+    run_in_smm(w, VMCB_SPA);
+    world_exit(w, VMEXIT_HLT);
+    VMCB_SET(w->vmcb, TSC_OFFSET, 0x4444);
+    VMCB_SET(w->vmcb, CLEAN_BITS, ALL);
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->svm->tsc_offset, 0x4444);
+    ck_assert_uint_eq(w->errors, 0);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(reset_forgets)
 {
     struct world *w = kept_world();
@@ -585,6 +637,8 @@ int main(void)
     tcase_add_test(tc, without_the_feature_the_field_is_ignored);
     tcase_add_test(tc, refused_guest_is_not_kept);
     tcase_add_test(tc, abandoned_guest_is_not_kept);
+    tcase_add_test(tc, guest_of_a_smm_handler_is_not_mixed_with_the_interrupted_one);
+    tcase_add_test(tc, guest_that_a_smm_handler_ran_too_is_not_kept);
     tcase_add_test(tc, reset_forgets);
     tcase_add_test(tc, illegal_memory_under_a_clean_bit_is_not_seen);
     tcase_add_test(tc, kept_efer_without_svme_is_refused);
