@@ -153,17 +153,15 @@ enum step insn_clflush(struct vcpu *cpu, const struct insn *in)
     return step == STEP_NEXT ? mem_touch(cpu, la, ACCESS_READ) : step;
 }
 
-/* CLZERO: the 64 bytes of the line that rAX points into become 0. Page faults name the first of them, as measured on Zen 4. */
+/* CLZERO: the line that rAX points into becomes 0, in one access. Page faults name its first byte (Zen 4). */
 enum step insn_clzero(struct vcpu *cpu, const struct insn *in)
 {
+    static const uint8_t zeros[64];
     uint64_t off = reg_read(cpu, REG_RAX * 8, in->addr_size), la;
     enum step step = mem_linear(cpu, (enum seg)in->seg, off, 1, ACCESS_WRITE, &la);
-    /* Measured on Zen 4: the whole line must be in the segment. */
-    if (step == STEP_NEXT && off >= (la & 63))
-        step = mem_linear(cpu, (enum seg)in->seg, off - (la & 63), 64, ACCESS_WRITE, &la);
-    la &= ~UINT64_C(63);
-    for (unsigned i = 0; i < 64 && step == STEP_NEXT; i += 8)
-        step = mem_store_la(cpu, la + i, 8, 0);
+    /* Measured on Zen 4: the whole line must be in the segment. If the segment begins within it the offset wraps. */
+    if (step == STEP_NEXT)
+        step = mem_store_bytes(cpu, (enum seg)in->seg, off - (la & 63), sizeof(zeros), zeros);
     return step;
 }
 

@@ -15,6 +15,7 @@
 #define WRITE (1ull << 32)
 
 enum {
+    VERSION = 0x30,
     TPR = 0x80,
     APR = 0x90,
     PPR = 0xa0,
@@ -255,6 +256,15 @@ WITH_KIT(xsave_stores_nothing_when_its_header_faults)
     ends(k, VMEXIT_AVIC_NOACCEL, WRITE | ISR, CODE_SPA);
     for (unsigned i = 0; i < 160; i += 4)
         ck_assert_uint_eq(kit_get(k, APIC + ISR - 512 + i, 4), 0x5a5a5a5a);
+}
+
+WITH_KIT(clzero_is_one_access)
+{
+    kit_put(k, BACKING + 0x10, 4, 0x55);
+    guest(k);
+    CODE(k, "\x0f\x01\xfc"); /* of the four registers the last, the version, may not be written */
+    ends(k, VMEXIT_AVIC_NOACCEL, WRITE | VERSION, CODE_SPA);
+    ck_assert_uint_eq(page(k, 0x10), 0x55);
 }
 
 WITH_KIT(a_string_stops_behind_the_iteration)
@@ -569,11 +579,11 @@ CHECK_MAIN("cpu/avic", the_backing_page_stands_for_the_nested_one,
            fetches_go_where_the_nested_tables_say, a_fault_comes_before,
            a_fault_of_a_write_leaves_the_page, a_trap_comes_behind_the_instruction,
            read_modify_write_is_one_access, xsave_stores_nothing_when_its_header_faults,
-           a_string_stops_behind_the_iteration, a_string_faults_at_its_element, a_stack_in_the_page,
-           a_delivery_that_meets_the_page, an_incomplete_ipi_comes_behind_the_instruction,
-           vmrun_delivers_what_is_pending, v_irq_and_its_intercept_are_ignored,
-           if_and_shadows_hold_it, virtual_gif_holds_it, a_physical_interrupt_comes_first,
-           the_doorbell_ends_hlt, eoi_lets_the_next_one_in, a_self_ipi_comes_behind_the_instruction,
-           the_exit_comes_before_the_interrupt, cr8_is_the_pages_tpr, x2_msrs_are_the_page,
-           x2_trap_comes_behind_wrmsr, x2_fault_comes_before_rdmsr, the_permission_map_comes_first,
-           doorbell_msr)
+           clzero_is_one_access, a_string_stops_behind_the_iteration,
+           a_string_faults_at_its_element, a_stack_in_the_page, a_delivery_that_meets_the_page,
+           an_incomplete_ipi_comes_behind_the_instruction, vmrun_delivers_what_is_pending,
+           v_irq_and_its_intercept_are_ignored, if_and_shadows_hold_it, virtual_gif_holds_it,
+           a_physical_interrupt_comes_first, the_doorbell_ends_hlt, eoi_lets_the_next_one_in,
+           a_self_ipi_comes_behind_the_instruction, the_exit_comes_before_the_interrupt,
+           cr8_is_the_pages_tpr, x2_msrs_are_the_page, x2_trap_comes_behind_wrmsr,
+           x2_fault_comes_before_rdmsr, the_permission_map_comes_first, doorbell_msr)
