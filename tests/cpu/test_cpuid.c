@@ -319,6 +319,28 @@ START_TEST(switching_off_takes_dependents_along)
 }
 END_TEST
 
+/* AVIC is about nested paging, x2AVIC about x2APIC: APM vol 2, 15.29. */
+START_TEST(avic_needs_nested_paging)
+{
+    struct cpu_model model = parsed("max,-npt");
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_AVIC));
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_X2AVIC));
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_EXT_LVT_AVIC));
+    model = parsed("max,-avic");
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_NPT));
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_X2AVIC));
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_EXT_LVT_AVIC));
+    model = parsed("max,-x2apic");
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_AVIC));
+    ck_assert(!cpu_model_has(&model, CPU_FEATURE_X2AVIC));
+    model = parsed("max,-svm,+x2avic");
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_AVIC));
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_NPT));
+    model = parsed("max,-avic,+ext-lvt-avic");
+    ck_assert(cpu_model_has(&model, CPU_FEATURE_AVIC));
+}
+END_TEST
+
 START_TEST(bad_words_are_named)
 {
     refused("Opteron_G5", PACIFICA_EUNSUPPORTED, "Opteron_G5");
@@ -840,6 +862,7 @@ int main(void)
     tcase_add_test(all, override_has_no_effect_but_in_cpuid);
     tcase_add_test(all, models_and_switches);
     tcase_add_test(all, switching_off_takes_dependents_along);
+    tcase_add_test(all, avic_needs_nested_paging);
     tcase_add_test(all, bad_words_are_named);
     tcase_add_test(all, clean_bits_are_honored_or_ignored);
     tcase_add_test(all, every_feature_that_is_not_offered_cannot_be_switched_on);
