@@ -1,30 +1,45 @@
 /* The permission maps of port and MSR accesses, and what is told of an intercepted port access. */
 #include "svm/svm.h"
 
+struct svm_map_bit svm_io_map_bit(const struct svm_state *svm, uint32_t port)
+{
+    return (struct svm_map_bit){ .spa = svm->iopm_spa + port / 8, .bit = port & 7 };
+}
+
 /* One bit a port; a wide access looks at each of its bytes' bits and does not wrap: port FFFFh reaches into the
  * third page. APM vol 2, 15.10.1 "I/O Permissions Map", 15.10.2 "IN and OUT Behavior". */
 bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
 {
     if (!svm_intercepts(cpu, INTERCEPT_IOIO_PROT))
         return false;
-    uint64_t two_bytes = phys_read(cpu->memory, cpu->svm->iopm_spa + port / 8, 2);
-    return two_bytes >> (port & 7) & ((1u << size) - 1);
+    struct svm_map_bit first = svm_io_map_bit(cpu->svm, port);
+    uint64_t two_bytes = phys_read(cpu->memory, first.spa, 2);
+    return two_bytes >> first.bit & ((1u << size) - 1);
 }
 
 /* Two bits an MSR: the even one for reads, the odd one for writes. APM vol 2, 15.11 "MSR Intercepts". */
-bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
+bool svm_msr_map_bit(const struct svm_state *svm, uint32_t msr, bool write, struct svm_map_bit *at)
 {
     static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
-    if (!svm_intercepts(cpu, INTERCEPT_MSR_PROT))
-        return false;
     for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         uint32_t index = msr - ranges[i];
         if (index >= 0x2000)
             continue;
-        uint64_t byte = phys_read(cpu->memory, cpu->svm->msrpm_spa + i * 0x800 + index / 4, 1);
-        return byte >> (2 * (index & 3) + write) & 1;
+        *at = (struct svm_map_bit){ .spa = svm->msrpm_spa + i * 0x800 + index / 4,
+                                    .bit = 2 * (index & 3) + write };
+        return true;
     }
-    return true; /* not in the map */
+    return false;
+}
+
+bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
+{
+    struct svm_map_bit at;
+    if (!svm_intercepts(cpu, INTERCEPT_MSR_PROT))
+        return false;
+    if (!svm_msr_map_bit(cpu->svm, msr, write, &at))
+        return true;
+    return phys_read(cpu->memory, at.spa, 1) >> at.bit & 1;
 }
 
 /* APM vol 2, 15.10.2 "IN and OUT Behavior", 15.10.3 "(REP) OUTS and INS". */

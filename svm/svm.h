@@ -228,6 +228,16 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size);
 /* MSRPM. Numbers outside its ranges are always intercepted. APM vol 2, 15.11. */
 bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write);
 
+/* Where the map of the last VMRUN decides, and so after #VMEXIT too. */
+struct svm_map_bit {
+    uint64_t spa; /* of the byte */
+    unsigned bit;
+};
+/* `port` may be beyond FFFFh: the last byte of a wide access. */
+struct svm_map_bit svm_io_map_bit(const struct svm_state *svm, uint32_t port);
+/* false: the number is not in the map. */
+bool svm_msr_map_bit(const struct svm_state *svm, uint32_t msr, bool write, struct svm_map_bit *at);
+
 /* EXITINFO1 of VMEXIT_IOIO. APM vol 2, 15.10.2. addr_bytes 2, 4, 8; seg: enum seg of the string operand. */
 uint64_t svm_ioio_info(uint16_t port, bool in, bool string, bool rep, unsigned size,
                        unsigned addr_bytes, enum seg seg);

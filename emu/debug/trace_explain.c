@@ -77,39 +77,34 @@ static void put_insn(struct pacifica_trace *trace, const struct vcpu *cpu, uint6
 
 /* --- the cause ------------------------------------------------------------------------------- */
 
-static void put_map_bit(struct pacifica_trace *trace, uint64_t base, uint64_t bit)
+static void put_map_bit(struct pacifica_trace *trace, struct svm_map_bit at)
 {
-    record_hex(&trace->record, "map", (base & ~UINT64_C(0xfff)) + bit / 8);
-    record_dec(&trace->record, "map_bit", bit & 7);
+    record_hex(&trace->record, "map", at.spa);
+    record_dec(&trace->record, "map_bit", at.bit);
 }
 
-/* Where the MSRPM decides. APM vol 2, 15.11 "MSR Intercepts". */
-static void put_msr(struct pacifica_trace *trace, const struct probe_event *event,
-                    const uint8_t *vmcb)
+static void put_msr(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
     uint32_t msr = (uint32_t)event->cpu->r[REG_RCX]; /* #VMEXIT leaves RCX alone */
     const struct msr_info *info = msr_find(event->cpu, msr);
+    struct svm_map_bit at;
     record_hex(&trace->record, "msr", msr);
     if (info)
         record_text(&trace->record, "msr_name", info->name);
-    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-        if (msr - ranges[i] < 0x2000)
-            put_map_bit(trace, VMCB_GET(vmcb, MSRPM_BASE_PA),
-                        i * 0x4000 + 2 * (uint64_t)(msr - ranges[i]) + (event->b & 1));
+    if (svm_msr_map_bit(event->cpu->svm, msr, event->b & 1, &at))
+        put_map_bit(trace, at);
 }
 
 /* The first port of an access whose bit is set in the IOPM. APM vol 2, 15.10.1 "I/O Permissions Map". */
-static void put_port(struct pacifica_trace *trace, const struct probe_event *event,
-                     const uint8_t *vmcb)
+static void put_port(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    uint64_t base = VMCB_GET(vmcb, IOPM_BASE_PA), port = event->b >> 16 & 0xffff;
+    uint32_t port = event->b >> 16 & 0xffff;
     unsigned size = event->b & 0x10 ? 1 : event->b & 0x20 ? 2 : 4;
-    for (uint64_t bit = port; bit < port + size; bit++) {
-        const uint8_t *byte =
-            memory_ptr(event->cpu->memory, (base & ~UINT64_C(0xfff)) + bit / 8, 1);
-        if (byte && (*byte >> (bit & 7) & 1)) {
-            put_map_bit(trace, base, bit);
+    for (unsigned i = 0; i < size; i++) {
+        struct svm_map_bit at = svm_io_map_bit(event->cpu->svm, port + i);
+        const uint8_t *byte = memory_ptr(event->cpu->memory, at.spa, 1);
+        if (byte && (*byte >> at.bit & 1)) {
+            put_map_bit(trace, at);
             return;
         }
     }
@@ -129,9 +124,9 @@ void trace_put_cause(struct pacifica_trace *trace, const struct probe_event *eve
     if (!vmcb || event->a > INT64_MAX) /* a guest that VMRUN refused has run nothing */
         return;
     if (event->a == VMEXIT_MSR)
-        put_msr(trace, event, vmcb);
+        put_msr(trace, event);
     if (event->a == VMEXIT_IOIO)
-        put_port(trace, event, vmcb);
+        put_port(trace, event);
     put_insn(trace, event->cpu, event->a, vmcb);
 }
 

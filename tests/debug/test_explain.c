@@ -140,7 +140,8 @@ END_TEST
 START_TEST(msr_exit_names_number_and_map_bit)
 {
     attach("svm", PACIFICA_TRACE_TEXT);
-    VMCB_SET(bench.vmcb, MSRPM_BASE_PA, 0x9abc); /* bits 11:0 are ignored */
+    bench.cpu.svm->msrpm_spa = 0x9000;
+    VMCB_SET(bench.vmcb, MSRPM_BASE_PA, 0xb000); /* not what VMRUN took, by a clean bit */
     bench.cpu.r[REG_RCX] = UINT64_C(0xffffffffc0000081);
     leave(VMEXIT_MSR, 1, 0);
     has(" msr 0xc0000081 msr_name STAR map 0x9820 map_bit 3");
@@ -163,7 +164,8 @@ END_TEST
 START_TEST(port_exit_names_the_first_map_bit_that_is_set)
 {
     attach("svm", PACIFICA_TRACE_TEXT);
-    VMCB_SET(bench.vmcb, IOPM_BASE_PA, 0x9000);
+    bench.cpu.svm->iopm_spa = 0x9000;
+    VMCB_SET(bench.vmcb, IOPM_BASE_PA, 0xb000); /* not what VMRUN took, by a clean bit */
     memory_ptr(bench.memory, 0x9000 + 0x3fa / 8, 1)[0] = 1 << (0x3fa % 8);
     leave(VMEXIT_IOIO, UINT64_C(0x3f8) << 16 | 0x40, 0);
     has(" map 0x907f map_bit 2");
@@ -173,7 +175,7 @@ END_TEST
 START_TEST(port_exit_with_maps_outside_ram)
 {
     attach("svm", PACIFICA_TRACE_TEXT);
-    VMCB_SET(bench.vmcb, IOPM_BASE_PA, UINT64_C(0xffffffffff000));
+    bench.cpu.svm->iopm_spa = UINT64_C(0xffffffffff000);
     leave(VMEXIT_IOIO, UINT64_C(0xffff) << 16 | 0x40, 0);
     has_not("map");
 }
