@@ -119,17 +119,6 @@ enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n, unsig
     }
 }
 
-enum step vector_args(struct vcpu *cpu, const struct insn *in, struct vector_args *args)
-{
-    unsigned a =
-        in->vex && in->count >= 3 && in->op[1].kind != OPERAND_MEM && in->op[2].kind != OPERAND_IMM
-            ? 1
-            : 0;
-    args->size = in->op[0].size;
-    enum step step = vector_read(cpu, in, a + 1, args->size, &args->b);
-    return step == STEP_NEXT ? vector_read(cpu, in, a, args->size, &args->a) : step;
-}
-
 void mmx_enter(struct vcpu *cpu)
 {
     cpu->x87.fsw &= (uint16_t) ~(7u << FSW_TOP_SHIFT);

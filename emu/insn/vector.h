@@ -7,17 +7,6 @@
 
 #include "emu/insn/insn.h"
 
-/* The sources of d = f(a, b). Legacy forms: a is operand 0, b operand 1. VEX forms of three operands: 1 and 2.
- * Sources are copies: cheap, and the destination may be one of them. */
-struct vector_args {
-    union vector a, b;
-    unsigned size; /* bytes of the operation: 8, 16 or 32, as the destination register is wide */
-};
-
-/* Load both sources, each `size` bytes wide. Memory is aligned as the instruction's exception class demands. */
-EMU_MUST_USE enum step vector_args(struct vcpu *cpu, const struct insn *in,
-                                   struct vector_args *args);
-
 /* Load operand n: `size` bytes of a register (MMX 8) or of memory; the rest of *to is zero. */
 EMU_MUST_USE enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n,
                                    unsigned size, union vector *to);
