@@ -75,12 +75,6 @@ enum step insn_rdpmc(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
-static void set_status(struct vcpu *cpu, uint32_t flags)
-{
-    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAGS_STATUS) | flags;
-    cpu->flags_kind = FLAGS_MATERIAL;
-}
-
 /* CR4.TSD makes it undefined, not illegal, outside level 0. A register that does not exist reads 0, with CF 0. */
 enum step insn_rdpru(struct vcpu *cpu, const struct insn *in)
 {
@@ -91,7 +85,7 @@ enum step insn_rdpru(struct vcpu *cpu, const struct insn *in)
         return svm_vmexit_insn(cpu, VMEXIT_RDPRU, 0, 0, in->len);
     bool exists = n <= CPUID_RDPRU_MAX;
     write_edx_eax(cpu, exists ? perf_clock(cpu, n ? PERF_APERF : PERF_MPERF) : 0);
-    set_status(cpu, exists ? FLAG_CF : 0);
+    flags_set_material(cpu, exists ? FLAG_CF : 0);
     return STEP_NEXT;
 }
 
@@ -104,7 +98,7 @@ enum step insn_mcommit(struct vcpu *cpu, const struct insn *in)
         return cpu_raise(cpu, EXC_UD);
     if (svm_intercepts(cpu, INTERCEPT_MCOMMIT))
         return svm_vmexit_insn(cpu, VMEXIT_MCOMMIT, 0, 0, in->len);
-    set_status(cpu, FLAG_CF);
+    flags_set_material(cpu, FLAG_CF);
     return STEP_NEXT;
 }
 
