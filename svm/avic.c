@@ -150,6 +150,11 @@ enum avic_access svm_avic_access(const struct svm_state *svm, unsigned slot, boo
     return write && (rule & WRITE_TRAP) ? AVIC_TRAP : AVIC_ALLOW;
 }
 
+bool svm_avic_is_fault(const struct svm_state *svm, uint64_t info1)
+{
+    return svm_avic_access(svm, info1 >> 4 & 0xff, info1 >> 32 & 1) == AVIC_FAULT;
+}
+
 /* CHOICE: accesses that are not an aligned doubleword, which the manual leaves undefined, are judged by all registers whose 16
  * bytes they touch, the lowest first. Through a translation from before AVIC was switched off there is no filter. */
 enum step svm_avic_check(struct vcpu *cpu, unsigned offset, unsigned size, bool write)

@@ -29,6 +29,9 @@ EMU_MUST_USE enum step svm_avic_check(struct vcpu *cpu, unsigned offset, unsigne
 /* It was written, at system physical address `spa`: what that does. */
 void svm_avic_written(struct vcpu *cpu, uint64_t spa, unsigned size);
 
+/* Was VMEXIT_AVIC_NOACCEL with this EXITINFO1 made instead of the access, and not behind it? */
+bool svm_avic_is_fault(const struct svm_state *svm, uint64_t info1);
+
 /* Is this an x2APIC register of the guest's, not the processor's? */
 static inline bool svm_avic_has_msr(const struct vcpu *cpu, uint32_t number)
 {

@@ -4,6 +4,8 @@
 
 #include "svm/vmcb.h"
 
+struct svm_state;
+
 /* All writers are snprintf style: they return the length that all of the text has. */
 
 /* What a field means, e.g. "PE PG" or "interrupt 0x30"; empty where the value says it all. */
@@ -30,7 +32,7 @@ struct svm_exit_info {
 /* Exit code number `n` of the table, in the order of codes with the negative ones last; false behind the last. */
 bool svm_exit_info(unsigned n, struct svm_exit_info *info);
 
-/* Does the saved RIP stand at the instruction that caused the exit? */
-bool svm_exit_is_fault(uint64_t code);
+/* Does the saved RIP stand at the instruction that caused the exit? `svm` has made it. */
+bool svm_exit_is_fault(const struct svm_state *svm, uint64_t code, uint64_t info1);
 
 #endif

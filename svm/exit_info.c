@@ -1,7 +1,7 @@
 /* The reference of exit codes. */
 #include "svm/describe.h"
 
-#include "svm/svm.h"
+#include "svm/avic.h"
 
 enum { FAULT, TRAP, MIXED, EVENT, NONE };
 
@@ -32,9 +32,11 @@ static const struct info_row *find(uint64_t code)
     return NULL;
 }
 
-bool svm_exit_is_fault(uint64_t code)
+bool svm_exit_is_fault(const struct svm_state *svm, uint64_t code, uint64_t info1)
 {
     const struct info_row *row = find(code);
+    if (row && row->kind == MIXED)
+        return svm_avic_is_fault(svm, info1);
     return row && row->kind == FAULT;
 }
 

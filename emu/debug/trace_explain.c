@@ -58,9 +58,10 @@ static unsigned saved_code_bits(const uint8_t *vmcb)
 }
 
 /* The instruction at the saved RIP: that which exits, or the one that would run next. */
-static void put_insn(struct pacifica_trace *trace, const struct vcpu *cpu, uint64_t code,
+static void put_insn(struct pacifica_trace *trace, const struct probe_event *event,
                      const uint8_t *vmcb)
 {
+    const struct vcpu *cpu = event->cpu;
     uint8_t bytes[INSN_BYTES];
     char text[96];
     unsigned bits = saved_code_bits(vmcb);
@@ -72,7 +73,8 @@ static void put_insn(struct pacifica_trace *trace, const struct vcpu *cpu, uint6
         return;
     size_t length = disasm_insn(trace->disasm, bits, rip, bytes, size, text, sizeof(text));
     record_bytes(&trace->record, "bytes", bytes, length);
-    record_text(&trace->record, svm_exit_is_fault(code) ? "insn" : "next_insn", text);
+    record_text(&trace->record,
+                svm_exit_is_fault(cpu->svm, event->a, event->b) ? "insn" : "next_insn", text);
 }
 
 /* --- the cause ------------------------------------------------------------------------------- */
@@ -127,7 +129,7 @@ void trace_put_cause(struct pacifica_trace *trace, const struct probe_event *eve
         put_msr(trace, event);
     if (event->a == VMEXIT_IOIO)
         put_port(trace, event);
-    put_insn(trace, event->cpu, event->a, vmcb);
+    put_insn(trace, event, vmcb);
 }
 
 /* --- what changed ---------------------------------------------------------------------------- */

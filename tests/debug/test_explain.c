@@ -236,6 +236,23 @@ START_TEST(events_show_what_would_run_next)
 }
 END_TEST
 
+/* APM vol 2, 15.29.3.1 "Virtual APIC Register Accesses", table 15-22. */
+START_TEST(apic_accesses_show_what_exits_or_what_is_next)
+{
+    static const struct {
+        uint64_t info1;
+        const char *text;
+    } rows[] = { { 0x090, " insn hlt" },                            /* APR, read */
+                 { UINT64_C(1) << 32 | 0x390, " insn hlt" },        /* current count */
+                 { UINT64_C(1) << 32 | 0x380, " next_insn hlt" },   /* initial count */
+                 { UINT64_C(1) << 32 | 0x0b0, " next_insn hlt" } }; /* EOI */
+    put_code("\xf4", 1);
+    attach("svm", PACIFICA_TRACE_TEXT);
+    leave(VMEXIT_AVIC_NOACCEL, rows[_i].info1, 0);
+    has(rows[_i].text);
+}
+END_TEST
+
 START_TEST(code_that_cannot_be_read_is_left_out)
 {
     VMCB_SET(bench.vmcb, RIP, 0xfee00000);
@@ -550,6 +567,7 @@ int main(void)
     tcase_add_loop_test(tc, instruction_in_each_width, 0, 3);
     tcase_add_test(tc, segment_base_counts_outside_64_bit_mode);
     tcase_add_test(tc, events_show_what_would_run_next);
+    tcase_add_loop_test(tc, apic_accesses_show_what_exits_or_what_is_next, 0, 4);
     tcase_add_test(tc, code_that_cannot_be_read_is_left_out);
     tcase_add_test(tc, fields_that_changed_since_vmrun);
     tcase_add_test(tc, changes_in_json);
