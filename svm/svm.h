@@ -161,7 +161,7 @@ struct svm_state {
     uint64_t last_rip, last_eventinj, last_cr3;
     uint32_t last_asid; /* 32 bits: a refused VMCB may hold anything */
     uint16_t last_cs;
-    uint8_t last_cpl, last_tlb_control;
+    uint8_t last_tlb_control;
     bool last_nested;
 
     struct svm_invalid further[SVM_FURTHER]; /* the rules behind svm_state.invalid */

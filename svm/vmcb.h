@@ -77,15 +77,6 @@ enum vmcb_size {
     VMCB_BYTES_ALL = VMCB_PAGE_BYTES
 };
 
-/* The clean bit of each field. */
-enum vmcb_clean_of {
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    VMCB_CLEAN_OF_##name = VMCB_CLEAN_##clean,
-#include "svm/vmcb_fields.def"
-#undef VMCB_FIELD
-    VMCB_CLEAN_OF_ALL = VMCB_CLEAN_ALL
-};
-
 struct vmcb_field_info {
     const char *name;
     uint16_t offset, bytes;

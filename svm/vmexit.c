@@ -49,7 +49,6 @@ static void note_guest(const struct vcpu *cpu, uint64_t nrip)
     svm->last_cs = cpu->regs.seg[SEG_CS].selector;
     svm->last_rip = cpu->r[REG_RIP];
     svm->last_cr3 = cpu->regs.cr3;
-    svm->last_cpl = cpu->regs.cpl;
     svm->last_asid = svm->asid;
     svm->last_nested = svm->nested_paging;
     svm->last_nrip = nrip;

@@ -233,7 +233,6 @@ static void note_guest(struct svm_state *svm, const uint8_t *vmcb)
     svm->last_cs = whole ? kept->seg[SEG_CS].selector : (uint16_t)VMCB_GET(vmcb, CS_SEL);
     svm->last_rip = VMCB_GET(vmcb, RIP);
     svm->last_cr3 = whole ? kept->cr3 : VMCB_GET(vmcb, CR3);
-    svm->last_cpl = whole ? kept->cpl : (uint8_t)VMCB_GET(vmcb, CPL);
     svm->last_asid = (uint32_t)VMCB_GET(vmcb, GUEST_ASID);
     svm->last_tlb_control = (uint8_t)VMCB_GET(vmcb, TLB_CONTROL);
 }

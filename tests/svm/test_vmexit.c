@@ -328,7 +328,6 @@ START_TEST(probe_sees_the_guest_as_it_was_left)
     ck_assert_uint_eq(w->at_exit.last_asid, 42);
     ck_assert_uint_eq(w->at_exit.last_rip, 0x401234);
     ck_assert_uint_eq(w->at_exit.last_cs, 0x33);
-    ck_assert_uint_eq(w->at_exit.last_cpl, 3);
     ck_assert_uint_eq(w->at_exit.last_nrip, 0x401237);
     world_free(w);
 }
