@@ -338,7 +338,11 @@ struct cpu_x87 {
     uint16_t fcs, fds;
     uint64_t fip, fdp;
 };
+#define FCW_INIT 0x037fu
+#define FCW_WRITABLE 0x1f3fu /* rounding, precision, masks, infinity control */
+#define FCW_FIXED 0x0040u
 #define FSW_ES 0x0080u
+#define FSW_B 0x8000u /* copy of ES */
 #define FSW_TOP_SHIFT 11
 
 /* A vector register: XMM, YMM and ZMM are its low 16, 32 and 64 bytes. Elements are little-endian. */

@@ -103,7 +103,7 @@ uint32_t xstate_mxcsr_mask(const struct vcpu *cpu)
 
 static bool x87_in_use(const struct cpu_x87 *x87)
 {
-    const struct cpu_x87 initial = { .fcw = 0x37f };
+    const struct cpu_x87 initial = { .fcw = FCW_INIT };
     if (x87->fcw != initial.fcw || x87->fsw || x87->used || x87->fop || x87->fcs || x87->fds ||
         x87->fip || x87->fdp)
         return true;

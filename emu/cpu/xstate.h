@@ -20,6 +20,7 @@ struct xstate_info {
 };
 extern const struct xstate_info xstates[XSTATE_COUNT];
 
+#define XSTATE_MXCSR 24u     /* offset of MXCSR and its mask */
 #define XSTATE_HEADER 512u   /* offset of the header: XSTATE_BV, XCOMP_BV, reserved */
 #define XSTATE_EXTENDED 576u /* where components other than x87 and SSE begin */
 #define XSTATE_COMPACTED (UINT64_C(1) << 63) /* in XCOMP_BV */

@@ -20,12 +20,8 @@
 #define FSW_C2 0x0400u
 #define FSW_TOP 0x3800u
 #define FSW_C3 0x4000u
-#define FSW_B 0x8000u
 #define FSW_CONDITIONS (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3)
 
-#define FCW_INIT 0x037fu
-#define FCW_WRITABLE 0x1f3fu /* rounding, precision, masks, infinity control */
-#define FCW_FIXED 0x0040u
 #define FCW_PC_SHIFT 8
 #define FCW_RC_SHIFT 10
 

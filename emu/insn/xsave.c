@@ -13,7 +13,6 @@
 #define AT_XSTATE_BV XSTATE_HEADER
 #define AT_XCOMP_BV (XSTATE_HEADER + 8)
 #define MXCSR_USERS (XCR0_SSE | XCR0_AVX)
-#define AT_MXCSR 24
 
 /* #UD, #NM, privilege. CHOICE: XSAVES and XRSTORS look at the level last. */
 static enum step check(struct vcpu *cpu, bool privileged)
@@ -238,7 +237,7 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
     uint64_t layout = word(&image, AT_XCOMP_BV);
     enum mxcsr_source mxcsr = mxcsr_source(rfbm, bv, layout);
     if (mxcsr == MXCSR_LOADED)
-        image_add(&image, AT_MXCSR, 4);
+        image_add(&image, XSTATE_MXCSR, 4);
     for (unsigned n = 0; n < XSTATE_COUNT; n++)
         if (has(rfbm & bv, (enum xstate)n))
             image_add_component(&image, (enum xstate)n, place_of(layout, n));

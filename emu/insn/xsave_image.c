@@ -8,12 +8,9 @@
 
 #define AT_FCW 0
 #define AT_POINTERS 6 /* FOP, FIP, FDP */
-#define AT_MXCSR 24
 #define AT_ST 32
 #define AT_XMM 160
 
-#define FCW_WRITABLE 0x1f3fu
-#define FCW_FIXED 0x0040u
 #define FSW_STORED 0x7f7fu /* all but ES and its copy B, which follow from flags and masks */
 #define FOP_BITS 0x07ffu
 
@@ -131,7 +128,7 @@ void image_put_x87(const struct vcpu *cpu, struct image *image)
 {
     const struct cpu_x87 *x87 = &cpu->x87;
     unsigned top = x87->fsw >> FSW_TOP_SHIFT & 7;
-    memset(image->bytes, 0, AT_MXCSR);
+    memset(image->bytes, 0, XSTATE_MXCSR);
     memset(image->bytes + AT_ST, 0, AT_XMM - AT_ST);
     put(image, AT_FCW, 2, x87->fcw);
     put(image, 2, 2, x87->fsw);
@@ -142,13 +139,13 @@ void image_put_x87(const struct vcpu *cpu, struct image *image)
         put(image, AT_ST + 16 * i, 8, st->mant);
         put(image, AT_ST + 16 * i + 8, 2, st->se);
     }
-    image_add(image, 0, pointers ? AT_MXCSR : AT_POINTERS);
+    image_add(image, 0, pointers ? XSTATE_MXCSR : AT_POINTERS);
     image_add(image, AT_ST, AT_XMM - AT_ST);
 }
 
 void image_add_x87(struct image *image)
 {
-    image_add(image, 0, AT_MXCSR);
+    image_add(image, 0, XSTATE_MXCSR);
     image_add(image, AT_ST, AT_XMM - AT_ST);
 }
 
@@ -182,7 +179,7 @@ void image_get_x87(const struct vcpu *cpu, const struct image *image, struct cpu
     to->fcw = (uint16_t)((get(image, AT_FCW, 2) & FCW_WRITABLE) | FCW_FIXED);
     to->fsw = (uint16_t)(get(image, 2, 2) & FSW_STORED);
     if (to->fsw & ~to->fcw & FP_EXCEPTIONS)
-        to->fsw |= FSW_ES | 0x8000;
+        to->fsw |= FSW_ES | FSW_B;
     to->used = (uint8_t)get(image, 4, 1);
     unsigned top = to->fsw >> FSW_TOP_SHIFT & 7;
     for (unsigned i = 0; i < 8; i++)
@@ -196,14 +193,14 @@ void image_get_x87(const struct vcpu *cpu, const struct image *image, struct cpu
 
 void image_put_mxcsr(const struct vcpu *cpu, struct image *image)
 {
-    put(image, AT_MXCSR, 4, cpu->simd.mxcsr);
-    put(image, AT_MXCSR + 4, 4, xstate_mxcsr_mask(cpu));
-    image_add(image, AT_MXCSR, 8);
+    put(image, XSTATE_MXCSR, 4, cpu->simd.mxcsr);
+    put(image, XSTATE_MXCSR + 4, 4, xstate_mxcsr_mask(cpu));
+    image_add(image, XSTATE_MXCSR, 8);
 }
 
 uint32_t image_get_mxcsr(const struct image *image)
 {
-    return (uint32_t)get(image, AT_MXCSR, 4);
+    return (uint32_t)get(image, XSTATE_MXCSR, 4);
 }
 
 static unsigned vector_count(const struct image *image)
@@ -289,7 +286,7 @@ void image_get_component(struct vcpu *cpu, const struct image *image, enum xstat
 void image_init_component(struct vcpu *cpu, const struct image *image, enum xstate n)
 {
     switch (n) {
-    case XSTATE_X87: cpu->x87 = (struct cpu_x87){ .fcw = 0x37f }; break;
+    case XSTATE_X87: cpu->x87 = (struct cpu_x87){ .fcw = FCW_INIT }; break;
     case XSTATE_SSE: clear_halves(cpu, image, 0); break;
     case XSTATE_AVX: clear_halves(cpu, image, 1); break;
     case XSTATE_PKRU: cpu->regs.pkru = 0; break;
