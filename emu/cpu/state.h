@@ -356,7 +356,7 @@ union vector {
     int32_t s32[16];
     int64_t s64[8];
 };
-#define VECTOR_COUNT 32 /* 16 until there is AVX-512 */
+#define VECTOR_COUNT 32 /* 31:16 are AVX-512's, which no model offers: they stay 0 */
 #define VECTOR_TMP \
     VECTOR_COUNT /* between the ops of one instruction only; no architectural meaning */
 
@@ -396,7 +396,7 @@ enum fp_ready {
     READY_MMX = 4,     /* as READY_X87 */
     READY_SSE = 8,     /* CR0.EM = TS = 0, CR4.OSFXSR = 1 */
     READY_AVX = 16,    /* CR4.OSXSAVE = 1, XCR0[2:1] = 11b, protected mode, CR0.TS = 0 */
-    READY_LOCK = 32    /* no integers that lock memory have to be counted: see emu/insn/lock.c */
+    READY_LOCK = 32    /* bus locks need not be counted: see emu/insn/lock.c */
 };
 
 /* Who counts, derived from the registers: emu/cpu/perf.h. Bit n: counter n. */
