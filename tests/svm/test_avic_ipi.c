@@ -76,8 +76,7 @@ WITH_AVIC(to_self_needs_no_table, avic_xapic)
     ck_assert_uint_eq(requested(a, 0x61), 1);
 }
 
-/* Reason 5 is for Secure AVIC, which has no shorthands but self.
- * rows: svmop 18.15, exit 3.6.9, vmcb 12.10 */
+/* rows: svmop 18.15 */
 WITH_AVIC(everybody_and_others, avic_xapic)
 {
     static const struct {

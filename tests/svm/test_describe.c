@@ -77,12 +77,15 @@ START_TEST(text_is_cut_like_snprintf)
 }
 END_TEST
 
-/* rows: vmcb 12.8, exit 1.4.4, 1.4.7, 1.4.9-1.4.11 */
+/* rows: vmcb 12.8, exit 1.4.4, 1.4.7 */
 START_TEST(exit_names)
 {
     ck_assert_str_eq(svm_exit_name(0), "VMEXIT_CR0_READ");
     ck_assert_str_eq(svm_exit_name(0x4e), "VMEXIT_EXCP14");
     ck_assert_str_eq(svm_exit_name(0x400), "VMEXIT_NPF");
+    ck_assert_str_eq(svm_exit_name(0x401), "VMEXIT_AVIC_INCOMPLETE_IPI");
+    ck_assert_str_eq(svm_exit_name(0x402), "VMEXIT_AVIC_NOACCEL");
+    ck_assert_str_eq(svm_exit_name(0x403), "VMEXIT_VMGEXIT");
     ck_assert_str_eq(svm_exit_name(UINT64_MAX), "VMEXIT_INVALID");
     ck_assert_str_eq(svm_exit_name(UINT64_MAX - 1), "VMEXIT_BUSY");
     ck_assert_str_eq(svm_exit_name(UINT64_MAX - 2), "VMEXIT_IDLE_REQUIRED");
