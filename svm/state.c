@@ -9,19 +9,22 @@
      CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | \
      CR4_SMEP | CR4_SMAP | CR4_PKE)
 
+#define EFER_ALL                                                                     \
+    (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_FFXSR | EFER_TCE | \
+     EFER_MCOMMIT | EFER_INTWB | EFER_AIBRSE)
+
 struct svm_state *svm_new(void)
 {
     struct svm_state *svm = calloc(1, sizeof(*svm));
     if (!svm)
         return NULL;
-    svm->model =
-        (struct svm_model){ .cr4_valid = CR4_ALL,
-                            .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
-                            .spec_ctrl_valid = 0x87,
-                            .features = SVM_FEATURES_OFFERED,
-                            .maxphyaddr = 48,
-                            .linear_bits = 57,
-                            .page_1gb = true };
+    svm->model = (struct svm_model){ .cr4_valid = CR4_ALL,
+                                     .efer_valid = EFER_ALL,
+                                     .spec_ctrl_valid = 0x87,
+                                     .features = SVM_FEATURES_OFFERED,
+                                     .maxphyaddr = 48,
+                                     .linear_bits = 57,
+                                     .page_1gb = true };
     svm_reset(svm);
     return svm;
 }

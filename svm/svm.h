@@ -46,10 +46,10 @@
      SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |              \
      SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |        \
      SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC | SVM_FEATURE_VIRT_VMLOAD | \
-     SVM_FEATURE_ADDR_CHK)
+     SVM_FEATURE_ADDR_CHK | SVM_FEATURE_TLBICTL)
 
-/* What VMRUN must know of the processor model. svm_new() sets the widest model; the owner of the vCPU may
- * replace it before the first instruction. Reset keeps it. */
+/* What VMRUN must know of the processor model. svm_new() sets the widest model, less the extended APIC; the owner of
+ * the vCPU may replace it before the first instruction. Reset keeps it. */
 struct svm_model {
     uint64_t cr4_valid, efer_valid; /* bits that exist; the others must be zero */
     uint64_t spec_ctrl_valid;       /* the same of SPEC_CTRL, where a VMCB's others are dropped */

@@ -96,6 +96,29 @@ WITH_KIT(features_have_distinct_bits_and_names)
         }
 }
 
+/* What VMRUN goes by before somebody has chosen a model. */
+WITH_KIT(new_svm_state_has_the_widest_model)
+{
+    const uint32_t elsewhere = 1u << cpu_features[CPU_FEATURE_SVM_LOCK].bit |
+                               1u << cpu_features[CPU_FEATURE_TSC_SCALE].bit |
+                               1u << cpu_features[CPU_FEATURE_HOST_MCE].bit; /* emu/cpu */
+    struct svm_state *svm = svm_new();
+    ck_assert_ptr_nonnull(svm);
+    const struct svm_model *made = &svm->model, *max = &k->cpu->svm->model;
+    uint32_t offered = 0;
+    for (int f = 1; f < CPU_FEATURE_COUNT; f++)
+        if (cpu_features[f].leaf == 0x8000000a && cpu_features[f].offered)
+            offered |= 1u << cpu_features[f].bit;
+    ck_assert_uint_eq(made->features, offered & ~elsewhere);
+    ck_assert_uint_eq(made->cr4_valid, max->cr4_valid);
+    ck_assert_uint_eq(made->efer_valid, max->efer_valid);
+    ck_assert_uint_eq(made->spec_ctrl_valid, max->spec_ctrl_valid);
+    ck_assert_uint_eq(made->maxphyaddr, max->maxphyaddr);
+    ck_assert_uint_eq(made->linear_bits, max->linear_bits);
+    ck_assert_int_eq(made->page_1gb, max->page_1gb);
+    svm_free(svm);
+}
+
 WITH_KIT(vendor_and_limits)
 {
     uint32_t out[4];
@@ -835,6 +858,7 @@ int main(void)
     tcase_add_test(all, no_other_bits_are_advertised);
     tcase_add_test(all, features_of_a_leaf_stand_together);
     tcase_add_test(all, features_have_distinct_bits_and_names);
+    tcase_add_test(all, new_svm_state_has_the_widest_model);
     tcase_add_test(all, vendor_and_limits);
     tcase_add_test(all, leaves_outside_the_ranges_are_zero);
     tcase_add_test(all, apic_bit_follows_apic_base);

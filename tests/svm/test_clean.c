@@ -98,7 +98,6 @@ static void set_field(uint8_t *vmcb, enum vmcb_field field, uint64_t value)
 static struct world *kept_world(void)
 {
     struct world *w = world_new();
-    w->cpu->svm->model.features |= SVM_FEATURE_TLBICTL;
     VMCB_SET(w->vmcb, NESTED_CONTROL, NESTED_NP_ENABLE);
     VMCB_SET(w->vmcb, N_CR3, 0x70000);
     VMCB_SET(w->vmcb, CLEAN_BITS, ALL);

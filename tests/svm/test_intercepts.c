@@ -72,7 +72,8 @@ START_TEST(vmrun_loads_the_intercepts_that_exist)
         0x00007fff, 0x0000000f | (_i & 1 ? 0x10 : 0) | (_i & 2 ? 0x40 : 0) | (_i & 4 ? 0x20 : 0)
     };
     struct world *w = world_new();
-    w->cpu->svm->model.features &= ~(SVM_FEATURE_IDLE_HLT | SVM_FEATURE_BUS_LOCK);
+    w->cpu->svm->model.features &=
+        ~(SVM_FEATURE_TLBICTL | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_BUS_LOCK);
     w->cpu->svm->model.features |= (_i & 1 ? SVM_FEATURE_TLBICTL : 0) |
                                    (_i & 2 ? SVM_FEATURE_IDLE_HLT : 0) |
                                    (_i & 4 ? SVM_FEATURE_BUS_LOCK : 0);
