@@ -131,7 +131,7 @@ static bool same_registers(const struct diff_case *ran, const struct diff_outcom
             specials[PARTIAL_POPA].count++;
             differ = 0;
         }
-        if (differ)
+        if (differ && (differ & ~native_only_bits(ran, i)))
             return false;
     }
     return a->after.rip == b->after.rip && same_selectors(a->after.seg, b->after.seg) &&
@@ -163,19 +163,49 @@ static bool same_memory(const struct diff_outcome *native, const struct diff_out
            native->hash == emulated->hash;
 }
 
-/* A far CALL that faults may have pushed already, or fault on the stack first. */
+static bool is_far_call(const struct diff_case *ran)
+{
+    struct insn in;
+    return ran->mnemonic == ZYDIS_MNEMONIC_CALL &&
+           decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) == DECODE_OK &&
+           leaves_segment(&in);
+}
+
+/* The stack is all that a far CALL writes to at level 3. */
+static bool faults_on_stack(const struct diff_outcome *out)
+{
+    return (out->vector == EXC_SS && out->code == 0) ||
+           (out->vector == EXC_PF && (out->code & 6) == 6);
+}
+
+/* A far CALL that faults may fault on the stack first; and with the stack of compatibility mode it may complete. */
 static bool faulting_far_call(const struct diff_case *ran, const struct diff_outcome *native,
                               const struct diff_outcome *emulated)
 {
-    bool access =
-        emulated->vector == EXC_PF ||
-        ((emulated->vector == EXC_GP || emulated->vector == EXC_SS) && emulated->code == 0);
-    struct insn in;
-    bool pushed = native->vector == EXC_DB && ran->before.r[REG_RSP] >> 32 == 0;
-    if (ran->mnemonic != ZYDIS_MNEMONIC_CALL || !native->done || pushed || !access)
+    if (!is_far_call(ran) || !native->done || !emulated->done || diff_completed(ran, emulated))
         return false;
-    return decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) == DECODE_OK &&
-           leaves_segment(&in);
+    if (diff_completed(ran, native))
+        return ran->mode == DIFF_64 && native->after.seg[SEG_CS] != DIFF_CS64 &&
+               faults_on_stack(emulated);
+    if (native->vector != emulated->vector)
+        return faults_on_stack(native) || faults_on_stack(emulated);
+    return ran->mode == DIFF_64 && faults_on_stack(native) && faults_on_stack(emulated) &&
+           native->cr2 == (uint32_t)emulated->cr2;
+}
+
+/* Or fault like ours, and have pushed already. */
+static bool pushes_of_far_call(const struct diff_case *ran, const struct diff_outcome *native,
+                               const struct diff_outcome *emulated)
+{
+    if (!is_far_call(ran) || diff_completed(ran, native) || emulated->changed)
+        return false;
+    specials[FAR_PUSH].count += native->changed != 0;
+    return true;
+}
+
+static bool is_canonical(uint64_t la)
+{
+    return la + (UINT64_C(1) << 47) < UINT64_C(1) << 48;
 }
 
 /* A base that makes of an offset that is not canonical an address that is. */
@@ -183,12 +213,15 @@ static bool far_offset(const struct diff_case *ran, const struct diff_outcome *n
                        const struct diff_outcome *emulated)
 {
     struct insn in;
-    if (ran->mode != DIFF_64 || native->vector != EXC_GP || emulated->vector == EXC_GP ||
+    if (ran->mode != DIFF_64 || native->vector != EXC_GP || !emulated->done ||
+        (!diff_completed(ran, emulated) && emulated->vector != EXC_PF &&
+         emulated->vector != EXC_AC) ||
         decode_insn(ran->bytes, DIFF_CODE_BYTES, diff_cpu_mode(ran->mode), &in) != DECODE_OK ||
         in.seg < SEG_FS || !has_memory(&in))
         return false;
     uint64_t off = effective(&in, &ran->before);
-    return off + (UINT64_C(1) << 47) >= UINT64_C(1) << 48;
+    uint64_t base = in.seg == SEG_FS ? ran->before.fs_base : ran->before.gs_base;
+    return !is_canonical(off) && is_canonical(base + off);
 }
 
 static bool vperm_without_w(const struct diff_case *ran, const struct diff_outcome *native,
@@ -236,8 +269,8 @@ bool compare_outcomes(const struct diff_case *ran, const struct diff_outcome *na
         return false;
     return same_exception(ran, native, emulated) && same_registers(ran, native, emulated) &&
            !((native->after.rflags ^ emulated->after.rflags) & flags) &&
-           same_memory(native, emulated) && native->steps == emulated->steps &&
-           same_fp(ran, native, emulated);
+           (same_memory(native, emulated) || pushes_of_far_call(ran, native, emulated)) &&
+           native->steps == emulated->steps && same_fp(ran, native, emulated);
 }
 
 void compare_print_masks(void)

@@ -75,6 +75,7 @@ struct diff_case {
     bool breaks;       /* an INT3 behind the instruction ends it, not RFLAGS.TF */
     bool gathers;
     bool parts;       /* an operand that is accessed in parts, of which some may fault */
+    bool wraps;       /* and its offsets reach over FFFFh, the last of its address size */
     uint16_t large;   /* its bytes, 0: it is not */
     uint64_t operand; /* and its linear address */
 };
@@ -206,6 +207,8 @@ bool same_fp(const struct diff_case *ran, const struct diff_outcome *native,
 void describe_fp(const struct diff_case *ran, const struct diff_outcome *native,
                  const struct diff_outcome *emulated);
 void fp_print_masks(void);
+/* Bits of a general register that this workstation alone has. */
+uint64_t native_only_bits(const struct diff_case *ran, unsigned reg);
 /* Are both in a large operand? Then it is not told which of its bytes faults first. */
 bool same_operand(const struct diff_case *ran, uint64_t a, uint64_t b);
 /* Can the two not be compared at all? */
