@@ -7,6 +7,8 @@
 
 #include "emu/insn/insn.h"
 
+#include <string.h>
+
 /* Load operand n: `size` bytes of a register (MMX 8) or of memory; the rest of *to is zero. */
 EMU_MUST_USE enum step vector_read(struct vcpu *cpu, const struct insn *in, unsigned n,
                                    unsigned size, union vector *to);
@@ -27,6 +29,19 @@ EMU_MUST_USE enum step vector_write(struct vcpu *cpu, const struct insn *in, uns
 /* Register r of vector registers gets the low `size` bytes, as above. */
 void vector_set(struct vcpu *cpu, const struct insn *in, unsigned r, unsigned size,
                 const union vector *from);
+
+/* *to gets the low 16 or 32 bytes of *from and with VEX 0 in all others: whatever is wider than 16 bytes has VEX. */
+EMU_INLINE void vector_put(union vector *to, const void *from, unsigned size, bool vex)
+{
+    memcpy(to, from, 16);
+    if (!vex)
+        return;
+    if (size == 32)
+        memcpy(to->u8 + 16, (const uint8_t *)from + 16, 16);
+    else
+        memset(to->u8 + 16, 0, 16);
+    memset(to->u8 + 32, 0, sizeof(*to) - 32);
+}
 
 /* After any MMX instruction but EMMS: TOP 0, all registers in use. APM vol 1, 5.10 "Using MMX and x87 together". */
 void mmx_enter(struct vcpu *cpu);

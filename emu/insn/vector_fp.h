@@ -31,14 +31,7 @@ EMU_INLINE bool f64_is_nan(uint64_t a)
 EMU_INLINE void fp_set(struct vcpu *cpu, const struct insn *in, unsigned size,
                        const union vector *result)
 {
-    union vector *to = &cpu->simd.v[in->op[0].reg];
-    memcpy(to, result, 16);
-    if (size == 32)
-        memcpy(to->u8 + 16, result->u8 + 16, 16);
-    else if (in->vex)
-        memset(to->u8 + 16, 0, 16);
-    if (in->vex)
-        memset(to->u8 + 32, 0, 32);
+    vector_put(&cpu->simd.v[in->op[0].reg], result, size, in->vex);
 }
 
 /* Report the exceptions; if all is well, set the result. */

@@ -47,26 +47,15 @@ EMU_MUST_USE EMU_INLINE enum step vector_result(struct vcpu *cpu, const struct i
 {
     if (EMU_UNLIKELY(in->op[0].kind != OPERAND_VECTOR))
         return vector_write(cpu, in, 0, size, d);
-    union vector *to = &cpu->simd.v[in->op[0].reg];
-    memcpy(to, d, 16);
-    if (in->vex) {
-        if (size == 16)
-            memset(to->u8 + 16, 0, 16);
-        else
-            memcpy(to->u8 + 16, d->u8 + 16, 16);
-        memset(to->u8 + 32, 0, sizeof(*to) - 32);
-    }
+    vector_put(&cpu->simd.v[in->op[0].reg], d, size, in->vex);
     return STEP_NEXT;
 }
 
 /* Operand 0, a vector register, gets 16 bytes. */
 EMU_INLINE void vector_set16(struct vcpu *cpu, const struct insn *in, uint64_t low, uint64_t high)
 {
-    union vector *to = &cpu->simd.v[in->op[0].reg];
     const emu_u64x2 both = { low, high };
-    memcpy(to, &both, sizeof(both));
-    if (in->vex)
-        memset(to->u8 + 16, 0, sizeof(*to) - 16);
+    vector_put(&cpu->simd.v[in->op[0].reg], &both, sizeof(both), in->vex);
 }
 
 typedef void vector_kernel(union vector *d, const struct vector_in *v);
