@@ -39,6 +39,7 @@ struct leaf {
     uint64_t spa;    /* of the entry itself */
     uint64_t base;   /* of the page */
     uint64_t allow;  /* ENTRY_W, ENTRY_U: AND over all levels */
+    uint64_t above;  /* the same over the levels above the leaf */
     uint64_t forbid; /* ENTRY_NX: OR over all levels */
     uint64_t gpa;    /* of the entry in guest tables; END_NPF: which entry could not be reached */
     uint8_t entry_bytes;
@@ -183,9 +184,10 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
             return END_ABSENT;
         if (EMU_UNLIKELY(entry & reserved_bits(regime, common, level, entry)))
             return END_RESERVED;
-        leaf->allow &= entry;
         leaf->forbid |= entry & ENTRY_NX;
         if (level == 1 || (entry & ENTRY_PS)) {
+            leaf->above = leaf->allow;
+            leaf->allow &= entry;
             leaf->entry = entry;
             leaf->spa = spa;
             if (how & HOW_GUEST)
@@ -194,6 +196,7 @@ EMU_INLINE enum descent descend_64(struct walker *w, const struct walk_regime *r
             leaf->base = entry & ENTRY_ADDRESS & ~((1ull << shift) - 1);
             return END_LEAF;
         }
+        leaf->allow &= entry;
         if (EMU_UNLIKELY(!(entry & ENTRY_A))) {
             if (!table_may_change(w, how, address)) {
                 leaf->gpa = address;
@@ -263,6 +266,7 @@ EMU_INLINE enum descent descend_32(struct walker *w, const struct walk_regime *r
             if ((entry & 1u << 21) || (leaf->base & beyond_physical(regime)))
                 return END_RESERVED;
         }
+        leaf->above = leaf->allow;
         leaf->allow &= entry;
         if (large || shift == 12) {
             leaf->entry = entry;

@@ -255,7 +255,8 @@ EMU_INLINE bool entry_takes_writes(const struct walk_regime *regime, const struc
         return true;
     if ((e->is.flags & needed) != needed)
         return false;
-    return regime->mode == WALK_NONE || walk_allows(regime, write, e->is.flags, e->is.pkey, &code);
+    return regime->mode == WALK_NONE ||
+           walk_allows(regime, write, e->is.flags, tlb_pkey(e->is), &code);
 }
 
 /* Are the rights of an implicit supervisor access other than those of the bank? */

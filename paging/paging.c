@@ -63,7 +63,7 @@ EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t l
         .nx = e->is.flags & TLB_NX,
         .dirty = e->is.flags & TLB_D,
         .apic = e->is.flags & TLB_APIC,
-        .pkey = e->is.pkey,
+        .pkey = (uint8_t)tlb_pkey(e->is),
     };
 }
 
@@ -79,7 +79,7 @@ EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regim
         return false;
     if (EMU_UNLIKELY(regime->mode == WALK_NONE))
         return access.kind != ACCESS_EXEC || walk_executes(e->is.flags, regime->cpl == 3);
-    return walk_allows(regime, access, e->is.flags, e->is.pkey, &code);
+    return walk_allows(regime, access, e->is.flags, tlb_pkey(e->is), &code);
 }
 
 /* No entry answers: walk. An entry that was found but does not allow the access is dropped first,

@@ -62,11 +62,14 @@ extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
 #define TLB_D 0x20u    /* dirty in every leaf: a write needs no walk */
 #define TLB_SUPERVISOR_NX \
     0x40u /* the nested tables' guest mode execute trap: levels 0-2 must not execute */
+#define TLB_SHADOW_STACK \
+    0x100u /* the leaf has W = 0 and D = 1, all above it W = 1. APM vol 2, 5.7.2 "Shadow Stack Pages" */
+#define TLB_PKEY_SHIFT 12 /* above: the protection key */
 
 /* Small fields of a translation; fits a register, as which it is passed. */
 struct tlb_tags {
     uint16_t asid, pcid;
-    uint8_t flags, pkey;
+    uint16_t flags;      /* TLB_*, and the protection key */
     uint8_t shift;       /* log2 of the bytes translated: the smaller of guest's and nested page */
     uint8_t guest_shift; /* log2 of the guest's page: INVLPG acts on all of it */
 };
@@ -75,12 +78,18 @@ struct tlb_tags {
 EMU_INLINE struct tlb_tags tlb_make_tags(uint16_t asid, uint16_t pcid, unsigned flags,
                                          unsigned pkey, unsigned shift, unsigned guest_shift)
 {
-    uint64_t word = asid | (uint64_t)pcid << 16 | (uint64_t)flags << 32 | (uint64_t)pkey << 40 |
-                    (uint64_t)shift << 48 | (uint64_t)guest_shift << 56;
+    uint64_t word = asid | (uint64_t)pcid << 16 | (uint64_t)flags << 32 |
+                    (uint64_t)pkey << (32 + TLB_PKEY_SHIFT) | (uint64_t)shift << 48 |
+                    (uint64_t)guest_shift << 56;
     struct tlb_tags tags;
 
     memcpy(&tags, &word, sizeof(tags));
     return tags;
+}
+
+EMU_INLINE unsigned tlb_pkey(struct tlb_tags tags)
+{
+    return tags.flags >> TLB_PKEY_SHIFT;
 }
 
 /* One translation. Invariant: it is valid exactly when its tag is not 0; then it is in the list of

@@ -31,6 +31,8 @@ enum access_kind { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 struct access {
     enum access_kind kind;
     bool supervisor; /* implicit supervisor access (descriptor tables, TSS): ignores CPL and AC */
+    bool
+        shadow_stack; /* of shadow stacks, read or write: a supervisor or, whatever CPL, a user access */
 };
 
 /* Page-fault error code bits. APM vol 2, 8.4.2 "Page-Fault Error Code". */
@@ -40,6 +42,7 @@ struct access {
 #define PF_RSV 0x8u
 #define PF_ID 0x10u
 #define PF_PK 0x20u
+#define PF_SS 0x40u
 /* EXITINFO1 of VMEXIT_NPF: also the final address or a table walk. APM vol 2, 15.25.6. */
 #define NPF_FINAL (1ull << 32)
 #define NPF_TABLE (1ull << 33)

@@ -316,7 +316,7 @@ void paging_each(const struct paging *paging, void (*each)(void *self, const str
                        .guest_page_bytes = 1ull << e->is.guest_shift,
                        .asid = e->is.asid,
                        .pcid = e->is.pcid,
-                       .pkey = e->is.pkey,
+                       .pkey = (uint8_t)tlb_pkey(e->is),
                        .writable = (e->is.flags & TLB_W) && (e->is.flags & TLB_NESTED_W),
                        .user = e->is.flags & TLB_U,
                        .nx = e->is.flags & TLB_NX,
@@ -341,6 +341,7 @@ void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t w
         mix(self, e->spa);
         mix(self, (uint64_t)e->is.asid << 48 | (uint64_t)e->is.pcid << 32 |
                       (uint64_t)e->is.shift << 24 | (uint64_t)e->is.guest_shift << 16 |
-                      (uint64_t)e->is.pkey << 8 | e->is.flags);
+                      (uint64_t)tlb_pkey(e->is) << 8 | (e->is.flags & 0xff) |
+                      (uint64_t)(e->is.flags >> 8 & 0xf) << 12);
     }
 }

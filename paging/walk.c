@@ -87,8 +87,12 @@ static EMU_NOINLINE bool nested_walk_full(struct walker *w, uint64_t gpa, enum a
 
 static unsigned leaf_flags(const struct walk_regime *regime, const struct leaf *leaf)
 {
-    return (leaf->allow & ENTRY_W ? TLB_W : 0) | (leaf->allow & ENTRY_U ? TLB_U : 0) |
-           (leaf->forbid ? TLB_NX : 0) | (regime->pge && (leaf->entry & ENTRY_G) ? TLB_G : 0) |
+    uint64_t dirty = leaf->entry >> 5; /* at the place of W */
+    uint64_t shadow_stack = leaf->above & dirty & ~leaf->entry & ENTRY_W;
+
+    return (shadow_stack ? TLB_SHADOW_STACK : 0) | (leaf->allow & ENTRY_W ? TLB_W : 0) |
+           (leaf->allow & ENTRY_U ? TLB_U : 0) | (leaf->forbid ? TLB_NX : 0) |
+           (regime->pge && (leaf->entry & ENTRY_G) ? TLB_G : 0) |
            (leaf->entry & ENTRY_D ? TLB_D : 0) | TLB_NESTED_W;
 }
 
@@ -178,8 +182,9 @@ EMU_INLINE void walk_how(struct walker *w, unsigned how, const struct walk_regim
 {
     struct leaf leaf;
     bool write = access.kind == ACCESS_WRITE;
-    bool user = regime->cpl == 3 && !access.supervisor;
-    uint32_t code = (write ? PF_RW : 0) | (user ? PF_US : 0) | fetch_bit(regime, access.kind);
+    bool user = access_is_user(regime, access);
+    uint32_t code = (write ? PF_RW : 0) | (user ? PF_US : 0) | (access.shadow_stack ? PF_SS : 0) |
+                    fetch_bit(regime, access.kind);
     enum descent end = descend_how(w, how, regime, la, &leaf);
 
     *res = (struct walk_result){ .status = WALK_FAULT, .code = code };

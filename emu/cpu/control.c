@@ -6,8 +6,6 @@
 #include "emu/cpu/raise.h"
 #include "svm/avic.h"
 
-#define CR4_CET (1u << 23)
-
 /* Write effects on the TLB are those of APM vol 2, 5.5.3 "TLB Management"; they name the current ASID. */
 static void flush_current_asid(struct vcpu *cpu)
 {

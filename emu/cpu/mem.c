@@ -180,7 +180,7 @@ static enum step translate_byte(struct vcpu *cpu, uint64_t la, struct access acc
 {
     const struct walk_regime *regime = mem_regime(cpu);
     bool filled;
-    struct walk_result res = access.supervisor
+    struct walk_result res = access.supervisor || access.shadow_stack
                                  ? paging_translate(cpu->paging, regime, la, access)
                                  : paging_fast_fill(cpu->paging, regime, la, access, &filled);
     if (EMU_UNLIKELY(res.status == WALK_FAULT))
@@ -522,6 +522,18 @@ void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value)
         native_store_sized(rmw->ptr, rmw->size, value);
     else
         physical_store(cpu, rmw, value);
+}
+
+enum step mem_begin(struct vcpu *cpu, uint64_t la, unsigned size, struct access access,
+                    struct mem_rmw *at)
+{
+    enum step step = check_la(cpu, &la, size);
+    return step == STEP_NEXT ? translate_pages(cpu, la, size, access, at) : step;
+}
+
+uint64_t mem_begun_load(struct vcpu *cpu, const struct mem_rmw *at)
+{
+    return physical_load(cpu, at);
 }
 
 enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t **ptr,

@@ -55,6 +55,11 @@ EMU_MUST_USE enum step mem_rmw_begin(struct vcpu *cpu, enum seg seg, uint64_t of
                                      struct mem_rmw *rmw, uint64_t *value);
 void mem_rmw_commit(struct vcpu *cpu, const struct mem_rmw *rmw, uint64_t value);
 
+/* One access of shadow stacks: the address is as for mem_load_la(). mem_begun_load() and mem_rmw_commit() then cannot fail. */
+EMU_MUST_USE enum step mem_begin(struct vcpu *cpu, uint64_t la, unsigned size, struct access access,
+                                 struct mem_rmw *at);
+uint64_t mem_begun_load(struct vcpu *cpu, const struct mem_rmw *at);
+
 #define MEM_RUN_UNMARKED UINT64_MAX /* *spa of mem_run(): nobody needs to hear of writes there */
 
 /* Translate for a run of bytes inside one page (string fast paths): native pointer if RAM that may be accessed directly

@@ -115,6 +115,7 @@ struct table_register { /* GDTR, IDTR */
 #define CR4_SMEP (1u << 20)
 #define CR4_SMAP (1u << 21)
 #define CR4_PKE (1u << 22)
+#define CR4_CET (1u << 23)
 
 #define EFER_SCE (1u << 0)
 #define EFER_LME (1u << 8)
@@ -399,6 +400,18 @@ enum fp_ready {
     READY_LOCK = 32    /* bus locks need not be counted: see emu/insn/lock.c */
 };
 
+/* Shadow stacks: the pointer, and the MSRs 6A0h-6A8h. APM vol 2, 18.2 "The Shadow Stack Pointer", 18.12 "Shadow Stack
+ * MSRs". What they do: emu/cpu/shadow_stack.h. */
+struct shadow_stacks {
+    uint64_t ssp;          /* outside 64-bit mode bits 31:0 count */
+    uint64_t u_cet, s_cet; /* SHADOW_CET_* */
+    uint64_t pl_ssp[4];    /* PL0_SSP ... PL3_SSP */
+    uint64_t isst;         /* of the interrupt shadow stack table */
+};
+#define SHADOW_CET_ENABLE 1u /* SH_STK_EN */
+#define SHADOW_CET_WRITE 2u  /* WR_SHSTK_EN: WRSS works */
+#define SHADOW_CET_VALID 3u  /* all other bits must be zero */
+
 /* Who counts, derived from the registers: emu/cpu/perf.h. Bit n: counter n. */
 struct cpu_perf {
     bool active;   /* a counter is enabled: the run loop settles */
@@ -489,6 +502,7 @@ struct vcpu {
 
     struct cpu_regs regs;
     struct cpu_msrs msr;
+    struct shadow_stacks shadow;
     struct cpu_x87 x87;
     struct cpu_ferr ferr;
     struct cpu_pins pins;
