@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUS_DEVICES 32
+#define BUS_DEVICES 96
+#define BUS_WINDOWS 128
 #define PORT_COUNT 0x10000u
 
 struct bus_dev {
@@ -19,8 +20,13 @@ struct bus {
     struct probes *probes;
     unsigned count;
     struct bus_dev dev[BUS_DEVICES];
-    uint8_t port_dev[PORT_COUNT]; /* index into dev plus 1; 0: nobody */
+    unsigned window_count;
+    struct bus_window *window[BUS_WINDOWS];
+    uint8_t port_dev
+        [PORT_COUNT]; /* index into dev plus 1, or FIRST_WINDOW plus index into window; 0: nobody */
 };
+
+#define FIRST_WINDOW (BUS_DEVICES + 1)
 
 struct bus *bus_new(struct memory *memory, struct vclock *clock, struct probes *probes)
 {
@@ -104,6 +110,52 @@ void bus_map_mmio(struct bus *bus, void *dev, uint64_t spa, uint64_t size_bytes)
     found->mmio_size = size_bytes;
 }
 
+bool bus_add_window(struct bus *bus, struct bus_window *window)
+{
+    if (bus->window_count == BUS_WINDOWS)
+        return false;
+    window->mapped = false;
+    bus->window[bus->window_count++] = window;
+    return true;
+}
+
+/* The ports a window covers, cut at the last one. */
+static struct port_span {
+    uint32_t base, end;
+} window_ports(const struct bus_window *window)
+{
+    uint32_t base = window->base < PORT_COUNT ? (uint32_t)window->base : PORT_COUNT;
+    uint64_t left = PORT_COUNT - base;
+    return (struct port_span){ .base = base,
+                               .end =
+                                   base + (uint32_t)(window->bytes < left ? window->bytes : left) };
+}
+
+/* Take the ports of window number `index` away from it, or give it those that nobody has. */
+static void claim_ports(struct bus *bus, unsigned index, bool claim)
+{
+    struct port_span span = window_ports(bus->window[index]);
+    uint8_t owner = (uint8_t)(FIRST_WINDOW + index);
+    for (uint32_t port = span.base; port < span.end; port++)
+        if (bus->port_dev[port] == (claim ? 0 : owner))
+            bus->port_dev[port] = claim ? owner : 0;
+}
+
+void bus_move_window(struct bus *bus, struct bus_window *window, bool mapped, uint64_t base)
+{
+    if (window->mapped == mapped && window->base == base)
+        return;
+    /* All give up their ports, and then take what they want in order: the first of those that meet wins. */
+    for (unsigned i = 0; window->ports && i < bus->window_count; i++)
+        if (bus->window[i]->ports && bus->window[i]->mapped)
+            claim_ports(bus, i, false);
+    window->mapped = mapped;
+    window->base = base;
+    for (unsigned i = 0; window->ports && i < bus->window_count; i++)
+        if (bus->window[i]->ports && bus->window[i]->mapped)
+            claim_ports(bus, i, true);
+}
+
 void bus_reset(struct bus *bus)
 {
     for (unsigned i = 0; i < bus->count; i++)
@@ -144,7 +196,8 @@ static unsigned port_part(const struct bus *bus, uint32_t port, unsigned size)
     unsigned owner = bus->port_dev[port & 0xffff];
     if (!owner)
         return 1;
-    unsigned part = bus->dev[owner - 1].class->port_size;
+    unsigned part = owner >= FIRST_WINDOW ? bus->window[owner - FIRST_WINDOW]->port_size
+                                          : bus->dev[owner - 1].class->port_size;
     if (part == 0)
         part = 1;
     for (; part > 1; part /= 2) {
@@ -174,6 +227,32 @@ static uint32_t size_mask(unsigned size)
     return size >= 4 ? UINT32_MAX : (1u << (8 * size)) - 1;
 }
 
+static uint32_t owner_read(const struct bus *bus, unsigned owner, uint16_t port, unsigned size)
+{
+    if (owner >= FIRST_WINDOW) {
+        const struct bus_window *window = bus->window[owner - FIRST_WINDOW];
+        return window->read ? (uint32_t)window->read(window->self, port - window->base, size)
+                            : UINT32_MAX;
+    }
+    const struct bus_dev *dev = owner ? &bus->dev[owner - 1] : NULL;
+    return dev && dev->class->port_read ? dev->class->port_read(dev->state, port, size)
+                                        : UINT32_MAX;
+}
+
+static void owner_write(const struct bus *bus, unsigned owner, uint16_t port, unsigned size,
+                        uint32_t value)
+{
+    if (owner >= FIRST_WINDOW) {
+        const struct bus_window *window = bus->window[owner - FIRST_WINDOW];
+        if (window->write)
+            window->write(window->self, port - window->base, size, value);
+        return;
+    }
+    const struct bus_dev *dev = owner ? &bus->dev[owner - 1] : NULL;
+    if (dev && dev->class->port_write)
+        dev->class->port_write(dev->state, port, size, value);
+}
+
 static uint32_t bus_port_read(void *self, uint16_t port, unsigned size)
 {
     struct bus *bus = self;
@@ -182,10 +261,7 @@ static uint32_t bus_port_read(void *self, uint16_t port, unsigned size)
         uint32_t at = port + done;
         unsigned part = at < PORT_COUNT ? port_part(bus, at, size - done) : 1;
         unsigned owner = at < PORT_COUNT ? bus->port_dev[at] : 0;
-        uint32_t got = UINT32_MAX;
-        if (owner && bus->dev[owner - 1].class->port_read)
-            got =
-                bus->dev[owner - 1].class->port_read(bus->dev[owner - 1].state, (uint16_t)at, part);
+        uint32_t got = owner_read(bus, owner, (uint16_t)at, part);
         value |= (got & size_mask(part)) << (8 * done);
         done += part;
     }
@@ -202,10 +278,8 @@ static void bus_port_write(void *self, uint16_t port, unsigned size, uint32_t va
         if (at >= PORT_COUNT)
             return;
         unsigned part = port_part(bus, at, size - done);
-        unsigned owner = bus->port_dev[at];
-        if (owner && bus->dev[owner - 1].class->port_write)
-            bus->dev[owner - 1].class->port_write(bus->dev[owner - 1].state, (uint16_t)at, part,
-                                                  (value >> (8 * done)) & size_mask(part));
+        owner_write(bus, bus->port_dev[at], (uint16_t)at, part,
+                    (value >> (8 * done)) & size_mask(part));
         done += part;
     }
 }
@@ -222,19 +296,39 @@ static struct bus_dev *mmio_find(struct bus *bus, uint64_t spa, unsigned size)
     return NULL;
 }
 
+static const struct bus_window *window_find(const struct bus *bus, uint64_t spa, unsigned size)
+{
+    for (unsigned i = 0; i < bus->window_count; i++) {
+        const struct bus_window *window = bus->window[i];
+        if (window->mapped && !window->ports && window->bytes >= size && spa >= window->base &&
+            spa - window->base <= window->bytes - size)
+            return window;
+    }
+    return NULL;
+}
+
 static uint64_t bus_mmio_read(void *self, uint64_t spa, unsigned size)
 {
-    struct bus_dev *dev = mmio_find(self, spa, size);
-    if (!dev || !dev->class->mmio_read)
-        return UINT64_MAX;
-    return dev->class->mmio_read(dev->state, spa - dev->mmio_spa, size);
+    const struct bus_dev *dev = mmio_find(self, spa, size);
+    if (dev)
+        return dev->class->mmio_read ? dev->class->mmio_read(dev->state, spa - dev->mmio_spa, size)
+                                     : UINT64_MAX;
+    const struct bus_window *window = window_find(self, spa, size);
+    return window && window->read ? window->read(window->self, spa - window->base, size)
+                                  : UINT64_MAX;
 }
 
 static void bus_mmio_write(void *self, uint64_t spa, unsigned size, uint64_t value)
 {
-    struct bus_dev *dev = mmio_find(self, spa, size);
-    if (dev && dev->class->mmio_write)
-        dev->class->mmio_write(dev->state, spa - dev->mmio_spa, size, value);
+    const struct bus_dev *dev = mmio_find(self, spa, size);
+    if (dev) {
+        if (dev->class->mmio_write)
+            dev->class->mmio_write(dev->state, spa - dev->mmio_spa, size, value);
+        return;
+    }
+    const struct bus_window *window = window_find(self, spa, size);
+    if (window && window->write)
+        window->write(window->self, spa - window->base, size, value);
 }
 
 const struct port_ops bus_port_ops = { .read = bus_port_read, .write = bus_port_write };

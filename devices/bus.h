@@ -83,6 +83,27 @@ bool bus_map_ports(struct bus *bus, void *dev, uint32_t base, uint32_t count);
 /* Move a device's MMIO window; size_bytes 0 hides it. RAM and ROM at the same place win. */
 void bus_map_mmio(struct bus *bus, void *dev, uint64_t spa, uint64_t size_bytes);
 
+/* Registers whose place moves while the machine runs, as those behind a PCI base address register do. The struct is part
+ * of a device's state; everything but mapped and base is filled in before bus_add_window(). */
+struct bus_window {
+    uint64_t (*read)(void *self, uint64_t offset, unsigned size);
+    void (*write)(void *self, uint64_t offset, unsigned size, uint64_t value);
+    void *self;
+    uint64_t bytes;
+    bool ports;        /* I/O ports; else memory */
+    uint8_t port_size; /* widest port access it takes: 1, 2 or 4 bytes */
+    bool mapped;       /* the bus's: it answers at base */
+    uint64_t base;
+};
+
+/* Make a window known, mapped nowhere. false: there are too many. */
+bool bus_add_window(struct bus *bus, struct bus_window *window);
+
+/* Move a window, or hide it. Where windows meet, the one that was added first answers; where a window meets ports or
+ * memory that a device was given for good, the device does, and RAM and ROM before both. Ports beyond FFFFh do not
+ * exist. */
+void bus_move_window(struct bus *bus, struct bus_window *window, bool mapped, uint64_t base);
+
 /* Reset every device, in the order they were added. */
 void bus_reset(struct bus *bus);
 

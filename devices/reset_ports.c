@@ -2,8 +2,8 @@
  * pulse of its reset line (port 64h, commands F0h-FFh with bit 0 clear); port 92h, "fast A20 and INIT".
  *
  * There is no keyboard controller yet: port 64h reads as one that is idle, so that nobody waits for it, and other
- * commands have no answer. CF8h-CFBh are claimed as one doubleword, for a PCI configuration address written there must
- * not reach CF9h as a byte; without PCI it reads all ones.
+ * commands have no answer. CF9h lies inside the doubleword of PCI's configuration address: the PCI bus hands on what is
+ * no access to that.
  * CHOICE: A20 is open after a reset, as QEMU leaves it, and bit 0 of port 92h resets the machine and not only the
  * processor: no firmware is sure to be there that would find its way back from INIT. */
 #include "devices/reset_ports.h"
@@ -40,8 +40,7 @@ static void tell_a20(const struct reset_ports *ports)
 static uint32_t reset_ports_read(void *self, uint16_t port, unsigned size)
 {
     const struct reset_ports *ports = self;
-    if (port == RESET_CONTROL && size == 1)
-        return ports->reset_control;
+    (void)size;
     if (port == KBD_COMMAND)
         return KBD_IDLE;
     if (port == FAST_A20)
@@ -71,9 +70,8 @@ static void write_fast_a20(struct reset_ports *ports, uint8_t value)
 static void reset_ports_write(void *self, uint16_t port, unsigned size, uint32_t value)
 {
     struct reset_ports *ports = self;
-    if (port == RESET_CONTROL && size == 1) {
-        write_reset_control(ports, (uint8_t)value);
-    } else if (port == FAST_A20) {
+    (void)size;
+    if (port == FAST_A20) {
         write_fast_a20(ports, (uint8_t)value);
     } else if (port == KBD_COMMAND) {
         if ((value & 0xf1) == 0xf0)
@@ -81,6 +79,18 @@ static void reset_ports_write(void *self, uint16_t port, unsigned size, uint32_t
         else
             bus_tell(ports->bus, PROBE_UNIMP, "port 64h: there is no keyboard controller");
     }
+}
+
+static uint32_t neighbour_read(void *self, uint16_t port, unsigned size)
+{
+    const struct reset_ports *ports = self;
+    return port == RESET_CONTROL && size == 1 ? ports->reset_control : UINT32_MAX;
+}
+
+static void neighbour_write(void *self, uint16_t port, unsigned size, uint32_t value)
+{
+    if (port == RESET_CONTROL && size == 1)
+        write_reset_control(self, (uint8_t)value);
 }
 
 static void reset_ports_reset(void *self)
@@ -99,8 +109,8 @@ static void reset_ports_mix(const void *self, const struct dev_mixer *mixer)
 
 static const struct dev_class dev_reset_ports = {
     .name = "reset",
-    .ports = { { KBD_COMMAND, 1 }, { FAST_A20, 1 }, { 0xcf8, 4 } },
-    .port_size = 4,
+    .ports = { { KBD_COMMAND, 1 }, { FAST_A20, 1 } },
+    .port_size = 1,
     .state_size = sizeof(struct reset_ports),
     .reset = reset_ports_reset,
     .port_read = reset_ports_read,
@@ -108,13 +118,16 @@ static const struct dev_class dev_reset_ports = {
     .mix = reset_ports_mix,
 };
 
-struct reset_ports *reset_ports_add(struct bus *bus, struct reset_wires wires)
+struct reset_ports *reset_ports_add(struct bus *bus, struct pci_bus *pci, struct reset_wires wires)
 {
     struct reset_ports *ports = bus_add(bus, &dev_reset_ports);
     if (!ports)
         return NULL;
     ports->bus = bus;
     ports->wires = wires;
+    pci_bus_set_neighbour(
+        pci,
+        &(struct pci_neighbour){ .read = neighbour_read, .write = neighbour_write, .self = ports });
     reset_ports_reset(ports);
     return ports;
 }

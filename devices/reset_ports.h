@@ -2,7 +2,7 @@
 #ifndef DEVICES_RESET_PORTS_H
 #define DEVICES_RESET_PORTS_H
 
-#include "devices/bus.h"
+#include "devices/pci.h"
 
 struct reset_ports;
 
@@ -13,6 +13,7 @@ struct reset_wires {
     void *self;
 };
 
-struct reset_ports *reset_ports_add(struct bus *bus, struct reset_wires wires);
+/* Add them; CF9h to the PCI bus, whose configuration address it lies in. */
+struct reset_ports *reset_ports_add(struct bus *bus, struct pci_bus *pci, struct reset_wires wires);
 
 #endif

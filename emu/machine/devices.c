@@ -157,12 +157,13 @@ static bool add_standard(struct pacifica_machine *machine)
                                     .cpus = machine->cpu_count,
                                     .irq = gsi(machine, RTC_IRQ) };
     const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
-    if (!add_interrupt_controllers(machine))
+    machine->pci = pci_bus_add(bus);
+    if (!machine->pci || !add_interrupt_controllers(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
     return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) &&
-           post_port_add(bus) && rtc_add(bus, &rtc) && reset_ports_add(bus, reset) &&
+           post_port_add(bus) && rtc_add(bus, &rtc) && reset_ports_add(bus, machine->pci, reset) &&
            apm_add(bus, smi_wanted, machine);
 }
 

@@ -11,6 +11,7 @@
 
 #include "devices/bus.h"
 #include "devices/lapic.h"
+#include "devices/pci.h"
 #include "devices/pic.h"
 #include "devices/pit.h"
 #include "devices/uart16550.h"
@@ -27,6 +28,7 @@ struct pacifica_machine {
     struct cpu_model model;
     struct memory *memory;
     struct bus *bus;
+    struct pci_bus *pci;
     struct pic *pic;
     struct apics *apics;
     struct ioapic *ioapic;

@@ -162,7 +162,7 @@ START_TEST(bus_full_bus_refuses)
     kit_open(&kit);
     while (added < 1000 && bus_add(kit.bus, &class_empty))
         added++;
-    ck_assert_uint_eq(added, 32);
+    ck_assert_uint_eq(added, 96);
     kit_close(&kit);
 }
 END_TEST

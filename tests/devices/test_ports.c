@@ -105,7 +105,8 @@ START_TEST(reset_control_acts_on_the_rising_bit)
     struct said said = { 0 };
     kit_open(&kit);
     ck_assert_ptr_nonnull(
-        reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said }));
+        reset_ports_add(kit.bus, pci_bus_add(kit.bus),
+                        (struct reset_wires){ .reset = reset_asked, .self = &said }));
     kit_out(&kit, 0xcf9, 0x02);
     ck_assert_uint_eq(said.count, 0);
     ck_assert_uint_eq(kit_in(&kit, 0xcf9), 0x02);
@@ -125,11 +126,12 @@ START_TEST(reset_control_is_deaf_to_pci_addresses)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
+    reset_ports_add(kit.bus, pci_bus_add(kit.bus),
+                    (struct reset_wires){ .reset = reset_asked, .self = &said });
     bus_port_ops.write(kit.bus, 0xcf8, 4, 0x80000600); /* device 0, function 6 */
     bus_port_ops.write(kit.bus, 0xcf8, 2, 0x0600);
     ck_assert_uint_eq(said.count, 0);
-    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0xcf8, 4), 0xffffffff); /* no PCI */
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0xcf8, 4), 0x80000600);
     kit_close(&kit);
 }
 END_TEST
@@ -139,7 +141,8 @@ START_TEST(keyboard_controller_pulses_reset)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
+    reset_ports_add(kit.bus, pci_bus_add(kit.bus),
+                    (struct reset_wires){ .reset = reset_asked, .self = &said });
     ck_assert_uint_eq(kit_in(&kit, 0x64) & 3, 0); /* nobody waits for it */
     ck_assert_uint_eq(kit_in(&kit, 0x65), 0xff);
     kit_out(&kit, 0x64, 0xfe);
@@ -166,7 +169,8 @@ START_TEST(port_92_resets_on_the_rising_bit)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, (struct reset_wires){ .reset = reset_asked, .self = &said });
+    reset_ports_add(kit.bus, pci_bus_add(kit.bus),
+                    (struct reset_wires){ .reset = reset_asked, .self = &said });
     ck_assert_uint_eq(kit_in(&kit, 0x92), 0x02);
     kit_out(&kit, 0x92, 0x03);
     kit_out(&kit, 0x92, 0x03);
@@ -185,7 +189,8 @@ START_TEST(port_92_moves_a20)
     struct kit kit;
     struct said said = { 0 };
     kit_open(&kit);
-    reset_ports_add(kit.bus, (struct reset_wires){ .a20 = a20_moved, .self = &said });
+    reset_ports_add(kit.bus, pci_bus_add(kit.bus),
+                    (struct reset_wires){ .a20 = a20_moved, .self = &said });
     ck_assert_uint_eq(said.value, true); /* open from the start */
     said.count = 0;
     kit_out(&kit, 0x92, 0xfe);

@@ -1,0 +1,19 @@
+/* Between the PCI bus and the functions on it. */
+#ifndef DEVICES_PCI_PRIV_H
+#define DEVICES_PCI_PRIV_H
+
+#include "devices/pci.h"
+
+/* pci.c */
+struct bus *pci_bus_bus(const struct pci_bus *pci);
+bool pci_bus_attach(struct pci_bus *pci, struct pci_device *dev, uint8_t devfn);
+
+/* A function's pin changes. */
+void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level);
+
+/* pci_device.c */
+void pci_device_write(struct pci_device *dev, unsigned offset, unsigned size, uint32_t value);
+void pci_device_reset(struct pci_device *dev);
+void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer);
+
+#endif
