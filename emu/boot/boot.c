@@ -1,17 +1,11 @@
 /* Which protocol an image wants, and the state in which it starts.
  *
- * CHOICE: an image with several headers is started by Multiboot 1, else PVH, else Multiboot 2. Multiboot 1 comes first
- * because QEMU tries it first, and images made for QEMU must find what they find there. */
+ * CHOICE: an image with several headers is started by Multiboot 1, else PVH, else as Linux, else Multiboot 2. Multiboot 1
+ * comes first because QEMU tries it first, and images made for QEMU must find what they find there. */
 #include "emu/boot/boot_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_bzimage(const struct boot_source *source)
-{
-    return source->kernel_len >= 0x206 && memcmp(source->kernel + 0x202, "HdrS", 4) == 0 &&
-           boot_get16(source->kernel + 0x1fe) == 0xaa55;
-}
 
 /* A ROM image: whole blocks of 64 KiB, and a jump (SeaBIOS) or the start of UEFI's reset code 16 bytes before the end. */
 static bool is_firmware(const struct boot_source *source)
@@ -26,11 +20,8 @@ static bool is_firmware(const struct boot_source *source)
 static enum pacifica_status refuse(const struct boot_plan *plan)
 {
     const struct boot_source *source = plan->source;
-    const char *known = "Multiboot 1, Multiboot 2 and PVH ELF images can be started";
+    const char *known = "Multiboot 1, Multiboot 2, PVH ELF and Linux images can be started";
 
-    if (is_bzimage(source))
-        return diag_set(plan->diag, PACIFICA_EUNSUPPORTED, source->kernel_name, known,
-                        "Linux bzImage: not emulated yet");
     if (source->kernel_len >= 2 && memcmp(source->kernel, "\x1f\x8b", 2) == 0)
         return diag_set(plan->diag, PACIFICA_EFORMAT, source->kernel_name,
                         "unpack it with gunzip first", "the image is compressed with gzip");
@@ -67,11 +58,13 @@ enum pacifica_status boot_load(struct memory *memory, const struct boot_source *
         status = multiboot1_plan(&plan, offset, &start);
     else if (facts.has_pvh)
         status = pvh_plan(&plan, &facts, &start);
+    else if (linux_find(source))
+        status = linux_plan(&plan, &start);
     else if (multiboot2_find(source, &offset))
         status = multiboot2_plan(&plan, offset, &relocatable, &start);
     else
         status = refuse(&plan);
-    if (status == PACIFICA_OK)
+    if (status == PACIFICA_OK && start.protocol != BOOT_LINUX)
         status = boot_plan_modules(&plan);
     if (status == PACIFICA_OK)
         status = boot_plan_info(&plan, &info);
@@ -83,6 +76,7 @@ enum pacifica_status boot_load(struct memory *memory, const struct boot_source *
     case BOOT_MULTIBOOT1: multiboot1_info(&plan, &info, &start); break;
     case BOOT_PVH: pvh_info(&plan, &info, &start); break;
     case BOOT_MULTIBOOT2: multiboot2_info(&plan, &info, relocatable, &start); break;
+    case BOOT_LINUX: linux_info(&plan, &info, &start); break;
     }
     boot_plan_commit(&plan);
     free(info.bytes);
@@ -90,7 +84,25 @@ enum pacifica_status boot_load(struct memory *memory, const struct boot_source *
     return PACIFICA_OK;
 }
 
-/* All three protocols agree: 32-bit protected mode with paging off, flat segments, IF and VM clear, A20 open. The
+/* Linux: flat segments 10h and 18h from a GDT that is there. Its 32-bit entry has paging off, its 64-bit entry finds the
+ * first 4 GiB mapped to themselves. */
+static void enter_linux(struct vcpu *cpu, const struct boot_entry *entry)
+{
+    cpu->r[REG_RSI] = entry->esi;
+    for (int i = 0; i < SEG_LDTR; i++)
+        cpu->regs.seg[i].selector = 0x18;
+    cpu->regs.seg[SEG_CS].selector = 0x10;
+    cpu->regs.gdtr = (struct table_register){ .base = entry->gdt, .limit = entry->gdt_limit };
+    if (!entry->long_mode)
+        return;
+    cpu->regs.seg[SEG_CS].attr = 0xa9b;
+    cpu->regs.cr3 = entry->cr3;
+    cpu->regs.cr4 = CR4_PAE;
+    cpu->regs.efer = EFER_LME | EFER_LMA;
+    cpu->regs.cr0 |= CR0_PG;
+}
+
+/* The other protocols agree: 32-bit protected mode with paging off, flat segments, IF and VM clear, A20 open. The
  * caches are on, as firmware leaves them. Tables and the stack are undefined to the image; selectors are those of
  * QEMU's loader. PVH also wants a TSS at 0 with limit 67h. */
 void boot_enter(struct vcpu *cpu, const struct boot_entry *entry)
@@ -111,13 +123,16 @@ void boot_enter(struct vcpu *cpu, const struct boot_entry *entry)
     cpu->regs.seg[SEG_CS] = code;
     cpu->regs.seg[SEG_TR] = (struct segment){ .attr = 0x08b, .limit = 0x67 };
     cpu->regs.gdtr = cpu->regs.idtr = (struct table_register){ 0 };
+    if (entry->protocol == BOOT_LINUX)
+        enter_linux(cpu, entry);
     cpu_update_mode(cpu);
 }
 
 const char *boot_protocol_name(enum boot_protocol protocol)
 {
-    static const char *const name[] = {
-        [BOOT_MULTIBOOT1] = "Multiboot 1", [BOOT_PVH] = "PVH", [BOOT_MULTIBOOT2] = "Multiboot 2"
-    };
+    static const char *const name[] = { [BOOT_MULTIBOOT1] = "Multiboot 1",
+                                        [BOOT_PVH] = "PVH",
+                                        [BOOT_MULTIBOOT2] = "Multiboot 2",
+                                        [BOOT_LINUX] = "Linux" };
     return name[protocol];
 }

@@ -2,6 +2,7 @@
 #ifndef EMU_BOOT_BOOT_H
 #define EMU_BOOT_BOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,14 +27,19 @@ struct boot_source {
     const char *cmdline;     /* -append; NULL: empty */
     const struct boot_module *modules;
     size_t module_count; /* at most BOOT_MODULES_MAX */
+    uint64_t rsdp_spa;   /* where the ACPI tables begin; 0: there are none */
 };
 
-enum boot_protocol { BOOT_MULTIBOOT1, BOOT_PVH, BOOT_MULTIBOOT2 };
+enum boot_protocol { BOOT_MULTIBOOT1, BOOT_PVH, BOOT_MULTIBOOT2, BOOT_LINUX };
 
-/* Where and how the image starts: flat 32-bit protected mode, paging off. */
+/* Where and how the image starts: flat 32-bit protected mode with paging off; or 64-bit mode, for Linux. */
 struct boot_entry {
     enum boot_protocol protocol;
-    uint32_t eip, eax, ebx;
+    uint32_t eip, eax, ebx, esi;
+    bool long_mode;
+    uint64_t cr3, gdt; /* for Linux */
+    uint16_t gdt_limit;
+    uint32_t initrd, initrd_bytes; /* Linux: where the initial RAM disk lies */
 };
 
 enum boot_region_type { BOOT_REGION_RAM = 1, BOOT_REGION_RESERVED = 2 }; /* as in E820 */

@@ -16,6 +16,7 @@ struct boot_part {
     uint64_t spa, mem_bytes;
     const uint8_t *bytes;
     uint64_t file_bytes;
+    bool keep_rest; /* instead of zeros: what lies there stays */
 };
 
 /* Invariant: the parts lie in RAM and do not overlap. Nothing is written before boot_plan_commit(). */
@@ -26,6 +27,7 @@ struct boot_plan {
     uint32_t base_kib;    /* RAM from 0 that the map gives away: 639 unless RAM is tiny */
     uint64_t low_ram_end; /* of the RAM that starts at 1 MiB */
     uint8_t bda[BOOT_BDA_BYTES], ebda[1];
+    size_t info_bytes; /* what the protocol needs beyond the usual headers, map and strings */
     uint64_t image_end, image_base; /* of the image's segments */
     unsigned image_parts;           /* the first ones */
     uint64_t module_spa[BOOT_MODULES_MAX];
@@ -53,6 +55,11 @@ bool boot_plan_in_image(const struct boot_plan *plan, uint64_t spa);
 
 /* PACIFICA_OK, or ERANGE if the image would start outside what was loaded. */
 EMU_MUST_USE enum pacifica_status boot_plan_check_entry(struct boot_plan *plan, uint64_t eip);
+
+/* The highest page boundary from 1 MiB on where len bytes below `limit` are RAM and clear of every part, or UINT64_MAX. */
+uint64_t boot_plan_room_below(const struct boot_plan *plan, uint64_t len, uint64_t limit);
+/* Add a part that is known to lie in RAM and to overlap no other. */
+void boot_plan_add(struct boot_plan *plan, const struct boot_part *part);
 
 /* Place the modules on page boundaries behind the image. */
 EMU_MUST_USE enum pacifica_status boot_plan_modules(struct boot_plan *plan);
@@ -83,6 +90,11 @@ static inline uint32_t boot_get32(const uint8_t *from)
 static inline uint32_t boot_get16(const uint8_t *from)
 {
     return from[0] | (uint32_t)from[1] << 8;
+}
+
+static inline uint64_t boot_get64(const uint8_t *from)
+{
+    return boot_get32(from) | (uint64_t)boot_get32(from + 4) << 32;
 }
 
 static inline void boot_put(uint8_t *to, uint64_t value, unsigned bytes)
@@ -129,5 +141,10 @@ void multiboot2_info(const struct boot_plan *plan, struct boot_info *info, bool 
 EMU_MUST_USE enum pacifica_status pvh_plan(struct boot_plan *plan, struct elf_facts *facts,
                                            struct boot_entry *entry);
 void pvh_info(const struct boot_plan *plan, struct boot_info *info, struct boot_entry *entry);
+
+/* Linux places its modules, the initial RAM disk, itself. */
+bool linux_find(const struct boot_source *source);
+EMU_MUST_USE enum pacifica_status linux_plan(struct boot_plan *plan, struct boot_entry *entry);
+void linux_info(const struct boot_plan *plan, struct boot_info *info, struct boot_entry *entry);
 
 #endif

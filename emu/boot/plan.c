@@ -60,7 +60,7 @@ static const struct boot_part *overlap(const struct boot_plan *plan, uint64_t sp
     return NULL;
 }
 
-static void add_part(struct boot_plan *plan, const struct boot_part *part)
+void boot_plan_add(struct boot_plan *plan, const struct boot_part *part)
 {
     assert(plan->count < BOOT_PARTS_MAX);
     plan->part[plan->count++] = *part;
@@ -99,7 +99,7 @@ enum pacifica_status boot_plan_segment(struct boot_plan *plan, const struct boot
         plan->image_base = part->spa;
     if (part->spa + part->mem_bytes > plan->image_end)
         plan->image_end = part->spa + part->mem_bytes;
-    add_part(plan, part);
+    boot_plan_add(plan, part);
     plan->image_parts = plan->count;
     return PACIFICA_OK;
 }
@@ -136,6 +136,18 @@ static uint64_t find_room(const struct boot_plan *plan, uint64_t len, uint64_t l
     return UINT64_MAX;
 }
 
+uint64_t boot_plan_room_below(const struct boot_plan *plan, uint64_t len, uint64_t limit)
+{
+    while (limit >= MIB1 && len <= limit - MIB1) {
+        uint64_t at = (limit - len) & ~(PAGE - 1);
+        const struct boot_part *other = at >= MIB1 ? overlap(plan, at, len) : NULL;
+        if (!other)
+            return at >= MIB1 ? at : UINT64_MAX;
+        limit = other->spa;
+    }
+    return UINT64_MAX;
+}
+
 enum pacifica_status boot_plan_modules(struct boot_plan *plan)
 {
     const struct boot_source *source = plan->source;
@@ -160,7 +172,7 @@ enum pacifica_status boot_plan_modules(struct boot_plan *plan)
         struct boot_part part = {
             .spa = at, .mem_bytes = module->len, .bytes = module->bytes, .file_bytes = module->len
         };
-        add_part(plan, &part);
+        boot_plan_add(plan, &part);
     }
     return PACIFICA_OK;
 }
@@ -181,10 +193,10 @@ void boot_plan_bios_data(struct boot_plan *plan)
         boot_put(plan->bda + BDA_EBDA_SEGMENT, EBDA >> 4, 2);
         plan->ebda[0] = 1; /* its size in KiB */
         if (!overlap(plan, EBDA, 1))
-            add_part(plan, &ebda);
+            boot_plan_add(plan, &ebda);
     }
     if (in_ram(plan, BDA, BOOT_BDA_BYTES) && !overlap(plan, BDA, BOOT_BDA_BYTES))
-        add_part(plan, &bda);
+        boot_plan_add(plan, &bda);
 }
 
 const char *boot_cmdline(const struct boot_plan *plan)
@@ -202,7 +214,8 @@ const char *boot_module_cmdline(const struct boot_plan *plan, size_t index)
 static size_t info_bound(const struct boot_plan *plan)
 {
     const struct boot_source *source = plan->source;
-    size_t bytes = 1024 + strlen(source->kernel_name) + strlen(boot_cmdline(plan));
+    size_t bytes =
+        1024 + plan->info_bytes + strlen(source->kernel_name) + strlen(boot_cmdline(plan));
     for (size_t i = 0; i < source->module_count; i++)
         bytes += 64 + strlen(boot_module_cmdline(plan, i));
     return bytes;
@@ -232,7 +245,7 @@ enum pacifica_status boot_plan_info(struct boot_plan *plan, struct boot_info *in
     struct boot_part part = {
         .spa = at, .mem_bytes = bytes, .bytes = info->bytes, .file_bytes = bytes
     };
-    add_part(plan, &part);
+    boot_plan_add(plan, &part);
     return PACIFICA_OK;
 }
 
@@ -285,6 +298,8 @@ void boot_plan_commit(const struct boot_plan *plan)
             assert(written);
             (void)written;
         }
-        zero_fill(plan->memory, part->spa + part->file_bytes, part->mem_bytes - part->file_bytes);
+        if (!part->keep_rest)
+            zero_fill(plan->memory, part->spa + part->file_bytes,
+                      part->mem_bytes - part->file_bytes);
     }
 }
