@@ -1,5 +1,6 @@
 /* SMM and A20 in the run loop: what is fetched and executed behind a change of the view, however code is cut into blocks. */
 #include "tests/cpu/smm_kit.h"
+#include "tests/random.h"
 
 #define MAX_STEPS 1000000u
 
@@ -138,14 +139,6 @@ WITH_KIT(invalid_rsm_stops_the_machine)
     ck_assert_ptr_nonnull(strstr(cpu->stop.text, "revision"));
 }
 
-static uint64_t random_word(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
 /* Any save area either stops RSM or gives a state that can run on: registers that RSM does not refuse may hold anything. */
 WITH_KIT(random_save_areas_never_break_anything)
 {
@@ -163,18 +156,18 @@ WITH_KIT(random_save_areas_never_break_anything)
             kit_guest(k);
         smi(k);
         for (unsigned at = 0xfe00; at < 0xff00; at += 8)
-            if (random_word(&state) % 2)
-                set_field(k, at, 8, random_word(&state));
+            if (test_random(&state) % 2)
+                set_field(k, at, 8, test_random(&state));
         for (unsigned at = 0xff18; at < 0x10000; at += 8)
-            if (random_word(&state) % 2)
-                set_field(k, at, 8, random_word(&state));
+            if (test_random(&state) % 2)
+                set_field(k, at, 8, test_random(&state));
         /* What RSM refuses, near what is legal. */
-        set_field(k, 0xff58, 8, (random_word(&state) & CR0_DEFINED) | (round % 4 ? CR0_PE : 0));
-        set_field(k, 0xff50, 8, random_word(&state) & 0xfff000);
-        set_field(k, 0xff48, 8, random_word(&state) & control_cr4_valid(cpu));
-        set_field(k, 0xfed0, 8, random_word(&state) & control_efer_valid(cpu));
-        set_field(k, 0xff60, 8, (uint32_t)random_word(&state));
-        set_field(k, 0xff68, 8, (uint32_t)random_word(&state));
+        set_field(k, 0xff58, 8, (test_random(&state) & CR0_DEFINED) | (round % 4 ? CR0_PE : 0));
+        set_field(k, 0xff50, 8, test_random(&state) & 0xfff000);
+        set_field(k, 0xff48, 8, test_random(&state) & control_cr4_valid(cpu));
+        set_field(k, 0xfed0, 8, test_random(&state) & control_efer_valid(cpu));
+        set_field(k, 0xff60, 8, (uint32_t)test_random(&state));
+        set_field(k, 0xff68, 8, (uint32_t)test_random(&state));
         set_field(k, 0xfefc, 4, SMM_REVISION);
         enum step step = EXEC(k, RSM);
         if (step == STEP_STOP) {

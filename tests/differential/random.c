@@ -1,14 +1,10 @@
-/* xorshift64*, and values near the borders of every width. */
+/* Numbers at random, and values near the borders of every width. */
 #include "tests/differential/differential.h"
+#include "tests/random.h"
 
 uint64_t random_bits(struct diff_random *random)
 {
-    uint64_t x = random->state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    random->state = x;
-    return x * UINT64_C(0x2545f4914f6cdd1d);
+    return test_random(&random->state);
 }
 
 unsigned random_below(struct diff_random *random, unsigned n)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/random.h"
 
 #define FILES_MAX 1024
 #define INPUT_MAX (1u << 20)
@@ -23,15 +24,6 @@ struct corpus {
     unsigned count;
     struct input file[FILES_MAX];
 };
-
-/* xorshift64* */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1du;
-}
 
 static bool read_file(const char *path, struct input *input)
 {
@@ -95,18 +87,18 @@ static void mutate_once(struct input *work, uint64_t *random)
                                      0x7f,       0xffff,     0x10000, 0x7fffffff, 0x80000000,
                                      0xffffffff, 0xfffffff0, 0x9fc00, 0xa0000,    0x100000,
                                      0x800000,   0x7ff000,   64 };
-    size_t span = next_random(random) % 4 && work->len > 2048 ? 2048 : work->len;
+    size_t span = test_random(random) % 4 && work->len > 2048 ? 2048 : work->len;
     if (span < 8)
         return;
-    size_t at = next_random(random) % (span - 7);
-    uint32_t value = edge[next_random(random) % (sizeof(edge) / sizeof(edge[0]))];
-    switch (next_random(random) % 6) {
-    case 0: work->bytes[at] ^= (uint8_t)(1u << next_random(random) % 8); break;
-    case 1: work->bytes[at] = (uint8_t)next_random(random); break;
+    size_t at = test_random(random) % (span - 7);
+    uint32_t value = edge[test_random(random) % (sizeof(edge) / sizeof(edge[0]))];
+    switch (test_random(random) % 6) {
+    case 0: work->bytes[at] ^= (uint8_t)(1u << test_random(random) % 8); break;
+    case 1: work->bytes[at] = (uint8_t)test_random(random); break;
     case 2: memcpy(work->bytes + (at & ~(size_t)3), &value, 4); break;
     case 3: memcpy(work->bytes + (at & ~(size_t)7), (uint64_t[]){ value }, 8); break;
-    case 4: work->len = next_random(random) % (work->len + 1); break;
-    default: memmove(work->bytes + at, work->bytes + next_random(random) % (span - 7), 4); break;
+    case 4: work->len = test_random(random) % (work->len + 1); break;
+    default: memmove(work->bytes + at, work->bytes + test_random(random) % (span - 7), 4); break;
     }
 }
 
@@ -125,10 +117,10 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < corpus.count; i++)
         run_one(corpus.file[i].bytes, corpus.file[i].len);
     for (unsigned long i = 0; i < count; i++) {
-        const struct input *from = &corpus.file[next_random(&random) % corpus.count];
+        const struct input *from = &corpus.file[test_random(&random) % corpus.count];
         struct input work = { bytes, from->len };
         memcpy(bytes, from->bytes, from->len);
-        for (uint64_t changes = 1 + next_random(&random) % 6; changes; changes--)
+        for (uint64_t changes = 1 + test_random(&random) % 6; changes; changes--)
             mutate_once(&work, &random);
         run_one(work.bytes, work.len);
     }

@@ -2,17 +2,9 @@
 #include <string.h>
 
 #include "tests/fuzz/modes.h"
+#include "tests/random.h"
 
 /* --- state --------------------------------------------------------------------------------------- */
-
-/* xorshift64*: the input need not hold every register. */
-static uint64_t next_word(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1du;
-}
 
 /* Eight bytes of numbers: integers, single and double precision, near the edges. */
 static uint64_t next_number(uint64_t *state)
@@ -33,8 +25,8 @@ static uint64_t next_number(uint64_t *state)
                                      0x43e0000000000000,
                                      0x7fc00000ffc12345,
                                      0x00ff7f8001fe0080 };
-    uint64_t word = next_word(state), value = edge[word >> 4 & 15];
-    return word & 8 ? next_word(state) : word & 1 ? value : value ^ word >> 60 ^ word << 63;
+    uint64_t word = test_random(state), value = edge[word >> 4 & 15];
+    return word & 8 ? test_random(state) : word & 1 ? value : value ^ word >> 60 ^ word << 63;
 }
 
 void modes_fp_control(struct reader *in, struct vcpu *cpu)
@@ -63,7 +55,7 @@ void modes_fp_state(struct reader *in, struct vcpu *cpu)
     cpu->simd.mxcsr = (read_bytes(in, 3) & MXCSR_MASK) ^ MXCSR_RESET;
     for (unsigned i = 0; i < 8; i++) {
         uint64_t mant = next_number(&random);
-        uint16_t se = (uint16_t)(next_word(&random) & 0xffff);
+        uint16_t se = (uint16_t)(test_random(&random) & 0xffff);
         cpu->x87.reg[i].se = i & 1 ? se : (uint16_t)(0x3fe0 + (se & 0x803f));
         cpu->x87.reg[i].mant = mant | (se & 0x700 ? UINT64_C(1) << 63 : 0);
     }

@@ -3,16 +3,14 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "tests/random.h"
+
 #define SEEDS 200
 #define BYTES_MAX 700
 
-/* xorshift64* */
 static uint64_t next_random(uint64_t *state)
 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * 0x2545f4914f6cdd1du >> 24;
+    return test_random(state) >> 24;
 }
 
 static int write_seed(const char *folder, unsigned n)

@@ -7,6 +7,7 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/run.h"
 #include "emu/insn/insn.h"
+#include "tests/random.h"
 
 #include <pacifica/pacifica.h>
 
@@ -27,10 +28,7 @@ static uint64_t seed = 88172645463325252u;
 
 static uint64_t rnd(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
+    return test_random(&seed);
 }
 
 static unsigned pick(unsigned n)

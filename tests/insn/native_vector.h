@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/random.h"
+
 #define NATIVE_FLAGS 0x8d5u /* the status flags */
 #define NATIVE_MEM_BYTES 32u
 
@@ -140,17 +142,10 @@ static inline void native_vector_run(struct native_vector *s, uint8_t *page, con
 
 /* --- operands, weighted towards the edges ------------------------------------------------------ */
 
-static inline uint64_t native_random(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    return *state = x;
-}
-
 /* An element of `size` bytes: an edge of its type, a small number, or anything. */
 static inline uint64_t native_element(uint64_t *state, unsigned size)
 {
-    uint64_t r = native_random(state), sign = UINT64_C(1) << (8 * size - 1);
+    uint64_t r = test_random(state), sign = UINT64_C(1) << (8 * size - 1);
     switch (r >> 60) {
     case 0: return 0;
     case 1: return sign;
@@ -167,11 +162,11 @@ static inline uint64_t native_element(uint64_t *state, unsigned size)
 /* 32 bytes of elements of one size; sometimes text of few letters, shift counts, or the same as `like`. */
 static inline void native_operand(uint64_t *state, uint8_t *to, const uint8_t *like)
 {
-    uint64_t kind = native_random(state) >> 59;
+    uint64_t kind = test_random(state) >> 59;
     if (kind < 6) {
         for (unsigned i = 0; i < 32; i++)
             to[i] = (uint8_t)("abcd\0\xff"
-                              "ab"[native_random(state) >> 61]);
+                              "ab"[test_random(state) >> 61]);
         if (kind < 3)
             for (unsigned i = 1; i < 32; i += 2)
                 to[i] = 0;
@@ -180,7 +175,7 @@ static inline void native_operand(uint64_t *state, uint8_t *to, const uint8_t *l
     if (kind < 8) {
         for (unsigned i = 0; i < 32; i++)
             to[i] = kind == 6 ? like[i] : (uint8_t)~like[i];
-        to[native_random(state) >> 59] ^= 1u << (native_random(state) >> 61);
+        to[test_random(state) >> 59] ^= 1u << (test_random(state) >> 61);
         return;
     }
     unsigned size = 1u << (kind & 3);
@@ -199,8 +194,8 @@ static inline void native_vector_random(uint64_t *state, struct native_vector *s
         memcpy(&s->mm[i], s->v[3 - i], 8);
     s->rax = native_element(state, 4);
     s->rcx = native_element(state, 8);
-    s->rdx = native_random(state) & 1 ? native_random(state) % 18 : native_element(state, 8);
-    s->flags = (native_random(state) & NATIVE_FLAGS) | 2;
+    s->rdx = test_random(state) & 1 ? test_random(state) % 18 : native_element(state, 8);
+    s->flags = (test_random(state) & NATIVE_FLAGS) | 2;
     native_operand(state, native_mem(s), s->v[1]);
 }
 

@@ -1,6 +1,7 @@
 /* AES, SHA and products without carries, by the examples of their standards and by slow models. Runs everywhere;
  * test_vector_int.c compares the same instructions with the processor. */
 #include "tests/insn/rig.h"
+#include "tests/random.h"
 
 static struct rig *rig;
 static struct vcpu *cpu;
@@ -42,8 +43,7 @@ static void from_hex(uint8_t *to, const char *hex)
 static uint32_t random_word(void)
 {
     static uint64_t state = 88172645463325252u;
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return (uint32_t)(state >> 32);
+    return (uint32_t)(test_random(&state) >> 32);
 }
 
 static void random_register(unsigned reg)

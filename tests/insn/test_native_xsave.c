@@ -1,6 +1,7 @@
 /* The workstation as oracle: FXSAVE, FXRSTOR and the XSAVE family, memory images byte by byte. Only on AMD processors that
  * restore the x87 error pointers always; elsewhere there is nothing to compare with. */
 #include "tests/insn/xsave_kit.h"
+#include "tests/random.h"
 
 #if defined(__x86_64__)
 
@@ -30,10 +31,7 @@ static uint64_t random_state = 88172645463325252;
 
 static uint64_t next(void)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
+    return test_random(&random_state);
 }
 
 struct area {

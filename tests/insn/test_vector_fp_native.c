@@ -7,6 +7,7 @@
 
 #include "tests/insn/fp_forms.h"
 #include "tests/insn/native_fp.h"
+#include "tests/random.h"
 
 #include <Zydis/Zydis.h>
 #include <cpuid.h>
@@ -21,10 +22,7 @@ static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint64_t random64(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * UINT64_C(0x2545f4914f6cdd1d);
+    return test_random(&seed);
 }
 
 static uint64_t below(uint64_t n)

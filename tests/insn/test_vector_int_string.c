@@ -1,6 +1,7 @@
 /* PCMPxSTRx: results, lengths and flags. test_vector_int.c compares all immediates with the processor; here a slow model does,
  * which takes each element by itself. Runs everywhere. */
 #include "tests/insn/rig.h"
+#include "tests/random.h"
 
 static struct rig *rig;
 static struct vcpu *cpu;
@@ -136,8 +137,7 @@ END_TEST
 static uint64_t random_bits(void)
 {
     static uint64_t state = 0x853c49e6748fea9b;
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return state >> 16;
+    return test_random(&state) >> 16;
 }
 
 static int element(const union vector *v, unsigned i, uint8_t imm)

@@ -2,6 +2,7 @@
  * random registers, immediates and memory. All registers, the x87 ones too, and memory are compared. */
 #include "tests/insn/native_state.h"
 #include "tests/insn/rig.h"
+#include "tests/random.h"
 
 #include <stdio.h>
 
@@ -74,7 +75,7 @@ static void draw_indices(const struct insn *in, uint8_t *to)
 {
     unsigned size = indices_are_dwords(in) ? 4 : 8;
     for (unsigned i = 0; i < 32; i += size) {
-        int64_t index = (int64_t)(native_random(&seed) % 400) - 200;
+        int64_t index = (int64_t)(test_random(&seed) % 400) - 200;
         memcpy(to + i, &index, size);
     }
 }
@@ -88,10 +89,10 @@ static void draw(const struct insn *in, struct native_state *s)
     if (is_gather(in))
         draw_indices(in, s->v[in->vindex]);
     for (unsigned i = 0; i < 8; i++)
-        s->st[i] = (struct f80){ native_element(&seed, 8), (uint16_t)native_random(&seed) };
-    s->fsw = (uint16_t)((native_random(&seed) & 7) << FSW_TOP_SHIFT | 0x4100);
-    s->used = (uint8_t)native_random(&seed);
-    s->flags = native_random(&seed) & NATIVE_FLAGS;
+        s->st[i] = (struct f80){ native_element(&seed, 8), (uint16_t)test_random(&seed) };
+    s->fsw = (uint16_t)((test_random(&seed) & 7) << FSW_TOP_SHIFT | 0x4100);
+    s->used = (uint8_t)test_random(&seed);
+    s->flags = test_random(&seed) & NATIVE_FLAGS;
     for (unsigned i = 0; i < 4; i++)
         native_operand(&seed, s->mem + OPERAND - REACH + 32 * i, s->v[i]);
 }
@@ -250,8 +251,8 @@ static bool compare_legacy(unsigned map, unsigned form, unsigned opcode, enum pl
 {
     static const uint8_t prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
     uint8_t bytes[16] = { 0 };
-    unsigned at = 0, reg = (unsigned)native_random(&seed) & 15,
-             rm = (unsigned)native_random(&seed) & 15;
+    unsigned at = 0, reg = (unsigned)test_random(&seed) & 15,
+             rm = (unsigned)test_random(&seed) & 15;
     if (prefixes[form & 3])
         bytes[at++] = prefixes[form & 3];
     bytes[at++] = (uint8_t)(0x40 | (form & 4) << 1 | (reg & 8) >> 1 |
@@ -267,7 +268,7 @@ static bool compare_legacy(unsigned map, unsigned form, unsigned opcode, enum pl
 /* VEX.vvvv is a register or unused. */
 static bool compare_vex(unsigned map, unsigned form, unsigned opcode, enum place place, unsigned n)
 {
-    uint64_t r = native_random(&seed);
+    uint64_t r = test_random(&seed);
     unsigned reg = r & 15, rm = r >> 4 & 63, vvvv = n & 1 ? r >> 10 & 15 : 0;
     unsigned rxb = (~reg & 8) << 4 | 0x40 | 0x20;
     if (place == REGISTER)

@@ -4,6 +4,7 @@
  *
  *     insn_test_x87_native [count [seed [opcode [modrm]]]] */
 #include "tests/insn/rig.h"
+#include "tests/random.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <Zydis/Zydis.h>
@@ -22,10 +23,7 @@ static uint64_t seed = 1;
 
 static uint64_t random64(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * UINT64_C(0x2545f4914f6cdd1d);
+    return test_random(&seed);
 }
 
 static unsigned below(unsigned n)

@@ -1,5 +1,6 @@
 /* Fast tables: when an entry exists, when it goes, and that they change nothing that a guest can see. */
 #include "tests/paging/kit.h"
+#include "tests/random.h"
 
 #include <string.h>
 
@@ -409,10 +410,7 @@ static struct twins *t;
 
 static uint64_t rnd(uint64_t below)
 {
-    t->random ^= t->random << 13;
-    t->random ^= t->random >> 7;
-    t->random ^= t->random << 17;
-    return (t->random >> 11) % below;
+    return (test_random(&t->random) >> 11) % below;
 }
 
 static bool chance(unsigned percent)

@@ -1,17 +1,10 @@
 /* Hostile VMCBs, host save pages and addresses: never a crash, always a state that keeps its invariants. */
 #include <pacifica/pacifica.h>
 
+#include "tests/random.h"
 #include "tests/svm/world.h"
 
 #define ROUNDS 100000u
-
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
 
 static uint64_t random_value(uint64_t *state)
 {
@@ -40,9 +33,9 @@ static uint64_t random_value(uint64_t *state)
                                             CR4_PAE,
                                             EFER_SVME,
                                             EFER_LONG };
-    uint64_t r = random_next(state);
+    uint64_t r = test_random(state);
     switch (r & 3) {
-    case 0: return random_next(state);
+    case 0: return test_random(state);
     case 1: return UINT64_C(1) << (r >> 8 & 63);
     default: return interesting[(r >> 8) % (sizeof(interesting) / sizeof(interesting[0]))];
     }
@@ -55,7 +48,7 @@ static uint64_t random_page(uint64_t *state)
         VMCB_SPA, VMCB_SPA, VMCB_SPA, VMCB_SPA,           VMCB_SPA,  0,        HSAVE_SPA,
         0x9f000,  0xa0000,  0x100000, RAM_BYTES - 0x1000, RAM_BYTES, MMIO_SPA, LIMIT_SPA - 0x1000
     };
-    return pages[random_next(state) % (sizeof(pages) / sizeof(pages[0]))];
+    return pages[test_random(state) % (sizeof(pages) / sizeof(pages[0]))];
 }
 
 static void check_host(const struct vcpu *cpu)
@@ -98,17 +91,17 @@ static void one_round(struct world *w, uint64_t *state, struct tally *tally)
     struct vcpu *cpu = w->cpu;
     uint64_t spa = random_page(state);
     uint8_t *vmcb = memory_ptr(w->memory, spa, VMCB_PAGE_BYTES);
-    cpu->msr.vm_hsave_pa = random_next(state) % 16 ? HSAVE_SPA : random_page(state);
+    cpu->msr.vm_hsave_pa = test_random(state) % 16 ? HSAVE_SPA : random_page(state);
     if (vmcb) {
         world_guest(vmcb);
-        for (unsigned n = random_next(state) % 6; n > 0; n--) {
-            unsigned field = random_next(state) % VMCB_FIELD_COUNT;
+        for (unsigned n = test_random(state) % 6; n > 0; n--) {
+            unsigned field = test_random(state) % VMCB_FIELD_COUNT;
             unsigned bytes = vmcb_fields[field].bytes < 8 ? vmcb_fields[field].bytes : 8;
             vmcb_store(vmcb, vmcb_fields[field].offset, bytes, random_value(state));
         }
-        if (random_next(state) % 64 == 0)
+        if (test_random(state) % 64 == 0)
             for (unsigned at = 0; at < VMCB_PAGE_BYTES; at += 8)
-                vmcb_store(vmcb, at, 8, random_next(state));
+                vmcb_store(vmcb, at, 8, test_random(state));
     }
     enum step step = svm_vmrun(cpu, spa, NEXT_RIP);
     if (step == STEP_STOP) {
@@ -125,16 +118,16 @@ static void one_round(struct world *w, uint64_t *state, struct tally *tally)
     ck_assert_int_eq(step, STEP_JUMP);
     tally->entered++;
     check_guest(cpu);
-    if (random_next(state) % 32 ==
+    if (test_random(state) % 32 ==
         0) /* the hypervisor's other processor spoils the host save page */
-        vmcb_store(w->hsave, VMCB_SAVE_AREA + random_next(state) % 0x200 / 8 * 8, 8,
+        vmcb_store(w->hsave, VMCB_SAVE_AREA + test_random(state) % 0x200 / 8 * 8, 8,
                    random_value(state));
-    (void)svm_io_intercepted(cpu, (uint16_t)random_next(state), 1u << random_next(state) % 3);
-    (void)svm_msr_intercepted(cpu, (uint32_t)random_value(state), random_next(state) & 1);
+    (void)svm_io_intercepted(cpu, (uint16_t)test_random(state), 1u << test_random(state) % 3);
+    (void)svm_msr_intercepted(cpu, (uint32_t)random_value(state), test_random(state) & 1);
     cpu->r[REG_RIP] = random_value(state);
-    step = random_next(state) & 1
-               ? svm_vmexit(cpu, random_value(state), random_next(state), random_next(state))
-               : svm_vmexit_insn(cpu, random_value(state), 0, 0, random_next(state) % 16);
+    step = test_random(state) & 1
+               ? svm_vmexit(cpu, random_value(state), test_random(state), test_random(state))
+               : svm_vmexit_insn(cpu, random_value(state), 0, 0, test_random(state) % 16);
     check_host(cpu);
     if (step == STEP_STOP) {
         tally->shutdowns++;
@@ -165,13 +158,13 @@ START_TEST(random_exits_are_described_within_bounds)
     uint64_t state = 12345;
     for (unsigned i = 0; i < ROUNDS; i++) {
         char text[64];
-        unsigned size = (unsigned)(random_next(&state) % sizeof(text));
+        unsigned size = (unsigned)(test_random(&state) % sizeof(text));
         uint64_t code =
-            random_next(&state) & 1 ? random_next(&state) % 0x410 : random_value(&state);
+            test_random(&state) & 1 ? test_random(&state) % 0x410 : random_value(&state);
         memset(text, 'X', sizeof(text));
         ck_assert_int_gt(
             svm_describe_exit(text, size, code, random_value(&state), random_value(&state)), 0);
-        (void)svm_describe_event(text, size, random_next(&state));
+        (void)svm_describe_event(text, size, test_random(&state));
         unsigned spoiled = 0;
         for (unsigned at = size; at < sizeof(text); at++)
             spoiled += text[at] != 'X';
