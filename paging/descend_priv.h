@@ -28,9 +28,10 @@ struct walker {
     const struct walk_regime *nested; /* NULL: no second stage */
     uint16_t asid;
     bool fill_ad;
-    bool supervisor; /* the nested walk is that of an access at level 0-2 to its final address */
+    /* The nested walk is that of an access to its final address: at level 0-2, of a shadow stack. */
+    bool supervisor, shadow_stack;
     struct walk_log *log; /* HOW_FULL only; may be NULL */
-    uint32_t npf_code;    /* why a nested walk failed: as a #PF code */
+    uint64_t npf_code;    /* why a nested walk failed: as a #PF code, and NPF_SSS */
 };
 
 /* The end of a descent: the leaf entry, and what its path allows. */

@@ -67,6 +67,21 @@ EMU_INLINE struct walk_result entry_result(const struct tlb_entry *e, uint64_t l
     };
 }
 
+/* The same for an access of shadow stacks. Its supervisor's pages are those of the nested tables' check, if that is on.
+ * APM vol 2, 15.25.14 "Supervisor Shadow Stacks". */
+static EMU_NOINLINE bool entry_answers_shadow_stack(const struct tlb_entry *e,
+                                                    const struct walk_regime *regime,
+                                                    struct access access)
+{
+    bool write = access.kind == ACCESS_WRITE;
+    bool sss = access.supervisor && regime->nested && regime->nested->sss;
+    unsigned needed = (write ? TLB_D : 0) | (sss ? TLB_SSS : write ? TLB_NESTED_W : 0);
+    uint32_t code = 0;
+
+    return (e->is.flags & needed) == needed &&
+           walk_allows(regime, access, e->is.flags, tlb_pkey(e->is), &code);
+}
+
 /* May the access be answered without a walk? A write needs the nested tables' permission and set
  * dirty bits too. A guest without paging has only nested rights. */
 EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regime *regime,
@@ -75,6 +90,8 @@ EMU_INLINE bool entry_answers(const struct tlb_entry *e, const struct walk_regim
     unsigned writing = TLB_NESTED_W | TLB_D;
     uint32_t code = 0;
 
+    if (EMU_UNLIKELY(access.shadow_stack))
+        return entry_answers_shadow_stack(e, regime, access);
     if (access.kind == ACCESS_WRITE && (e->is.flags & writing) != writing)
         return false;
     if (EMU_UNLIKELY(regime->mode == WALK_NONE))

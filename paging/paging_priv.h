@@ -64,6 +64,8 @@ extern const struct tlb_geometry tlb_geometry[TLB_ARRAYS];
     0x40u /* the nested tables' guest mode execute trap: levels 0-2 must not execute */
 #define TLB_SHADOW_STACK \
     0x100u /* the leaf has W = 0 and D = 1, all above it W = 1. APM vol 2, 5.7.2 "Shadow Stack Pages" */
+#define TLB_SSS \
+    0x200u /* the nested tables' supervisor shadow stack check lets their accesses through */
 #define TLB_PKEY_SHIFT 12 /* above: the protection key */
 
 /* Small fields of a translation; fits a register, as which it is passed. */

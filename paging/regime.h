@@ -18,8 +18,11 @@ struct walk_regime {
     uint16_t asid;      /* 0: host */
     uint8_t maxphyaddr; /* bits */
     bool page_1gb;      /* 1 GiB pages exist */
-    bool gmet, rogpt;   /* of nested tables: guest mode execute trap, read-only guest page tables */
-    bool smm;           /* the processor is in SMM: other physical memory */
+    /* Of nested tables: guest mode execute trap, read-only guest page tables, supervisor shadow stack check. */
+    bool gmet, rogpt, sss;
+    bool smm; /* the processor is in SMM: other physical memory */
+    bool
+        shadow_stack; /* code runs with shadow stacks: it has banks, and so jump caches, of its own */
     const struct walk_regime *nested; /* the host's regime with N_CR3, when NP_ENABLE = 1 */
     /* Of nested tables: the guest physical page where the guest has its local APIC | 1, 0: none, and where reads and
      * writes of it go instead. APM vol 2, 15.29.3 "AVIC Backing Page". */
@@ -43,9 +46,11 @@ struct access {
 #define PF_ID 0x10u
 #define PF_PK 0x20u
 #define PF_SS 0x40u
-/* EXITINFO1 of VMEXIT_NPF: also the final address or a table walk. APM vol 2, 15.25.6. */
+/* EXITINFO1 of VMEXIT_NPF: also the final address or a table walk, and whether the page is one for supervisor shadow
+ * stacks. APM vol 2, 15.25.6. */
 #define NPF_FINAL (1ull << 32)
 #define NPF_TABLE (1ull << 33)
+#define NPF_SSS (1ull << 37)
 
 enum walk_status { WALK_OK, WALK_FAULT, WALK_NPF };
 

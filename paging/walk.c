@@ -46,17 +46,58 @@ EMU_INLINE bool nested_us_refuses(const struct walker *w, enum access_kind kind,
     return kind == ACCESS_EXEC && w->supervisor && (allow & ENTRY_U);
 }
 
-/* Guest physical to system physical. The nested tables' read-only pages can be written by nobody, whatever CR0.WP says. APM
- * vol 2, 15.25.5, 15.25.7 "Combining Nested and Guest Attributes". US is 1, but with the guest mode execute trap tells the
- * guest's level. */
+EMU_INLINE bool nested_rw_nx_refuse(enum access_kind kind, const struct leaf *leaf)
+{
+    return (kind == ACCESS_WRITE && !(leaf->allow & ENTRY_W)) ||
+           (kind == ACCESS_EXEC && leaf->forbid);
+}
+
+/* May the page be a supervisor shadow stack? APM vol 2, 15.25.14 "Supervisor Shadow Stacks", "Designating SSS Pages". */
+EMU_INLINE bool sss_page(const struct leaf *leaf)
+{
+    return (leaf->entry & (ENTRY_NX | ENTRY_U)) == ENTRY_NX && (leaf->above & ENTRY_W);
+}
+
+EMU_INLINE bool sss_access(const struct walker *w)
+{
+    return w->shadow_stack && w->supervisor;
+}
+
+/* With the supervisor shadow stack check: their accesses go to such pages alone, and their writes find them open whatever R/W says
+ * of the leaf. CHOICE: U/S = 0, which marks the pages, closes them to no other access: the manual lists only fetches as refused
+ * there, and wants R/W = 0 against ordinary writes. */
+static EMU_NOINLINE bool sss_refuses(struct walker *w, enum access_kind kind,
+                                     const struct leaf *leaf, uint64_t code)
+{
+    bool page = sss_page(leaf), refused = !page;
+
+    if (!sss_access(w))
+        refused =
+            (!page && nested_us_refuses(w, kind, leaf->allow)) || nested_rw_nx_refuse(kind, leaf);
+    w->npf_code = code | PF_P | (page ? NPF_SSS : 0);
+    return refused;
+}
+
+/* US is 1, but with the guest mode execute trap tells the guest's level. CHOICE: with the supervisor shadow stack check it is 0 for
+ * their accesses. The manual calls all accesses those of a user "unless there are features enabled that override this". */
+EMU_INLINE uint64_t nested_code(const struct walker *w, enum access_kind kind)
+{
+    const struct walk_regime *nested = w->nested;
+    bool supervisor = w->supervisor && (nested->gmet || (nested->sss && w->shadow_stack));
+
+    return (supervisor ? 0 : PF_US) | (kind == ACCESS_WRITE ? PF_RW : 0) |
+           (w->shadow_stack ? PF_SS : 0) | fetch_bit(nested, kind);
+}
+
+/* Guest physical to system physical. The nested tables' read-only pages can be written by nobody, whatever CR0.WP says, and
+ * shadow stacks there as any page. APM vol 2, 15.25.5, 15.25.7 "Combining Nested and Guest Attributes". */
 EMU_INLINE bool nested_walk_how(struct walker *w, unsigned how, uint64_t gpa, enum access_kind kind,
                                 struct leaf *leaf)
 {
     struct walker host = { .memory = w->memory, .fill_ad = w->fill_ad, .log = w->log };
     const struct walk_regime *nested = w->nested;
     enum descent end = END_ABSENT;
-    uint32_t code = (nested->gmet && w->supervisor ? 0 : PF_US) |
-                    (kind == ACCESS_WRITE ? PF_RW : 0) | fetch_bit(nested, kind);
+    uint64_t code = nested_code(w, kind);
 
     if (EMU_LIKELY(!beyond_nested(nested, gpa)))
         end = (how & HOW_FULL ? descend_system_full : descend_system)(&host, nested, gpa, leaf);
@@ -64,9 +105,11 @@ EMU_INLINE bool nested_walk_how(struct walker *w, unsigned how, uint64_t gpa, en
         w->npf_code = end == END_RESERVED ? code | PF_P | PF_RSV : code;
         return false;
     }
-    if (EMU_UNLIKELY(nested_us_refuses(w, kind, leaf->allow) ||
-                     (kind == ACCESS_WRITE && !(leaf->allow & ENTRY_W)) ||
-                     (kind == ACCESS_EXEC && leaf->forbid))) {
+    if (EMU_UNLIKELY(nested->sss)) {
+        if (sss_refuses(w, kind, leaf, code))
+            return false;
+    } else if (EMU_UNLIKELY(nested_us_refuses(w, kind, leaf->allow) ||
+                            nested_rw_nx_refuse(kind, leaf))) {
         w->npf_code = code | PF_P;
         return false;
     }
@@ -141,6 +184,8 @@ EMU_INLINE bool walk_final(struct walker *w, unsigned how, enum access_kind kind
         details->flags |= TLB_NX;
     if (EMU_UNLIKELY(gmet) && (leaf.allow & ENTRY_U))
         details->flags |= TLB_SUPERVISOR_NX;
+    if (EMU_UNLIKELY(w->nested->sss) && sss_page(&leaf))
+        details->flags |= TLB_SSS;
     if (!(leaf.entry & ENTRY_D))
         details->flags &= ~TLB_D;
     if (EMU_UNLIKELY(w->nested->apic_gpa))
@@ -217,6 +262,7 @@ EMU_INLINE void walk_how(struct walker *w, unsigned how, const struct walk_regim
     details->shift = details->guest_shift = leaf.shift;
     if (regime->nested) {
         w->supervisor = !user;
+        w->shadow_stack = access.shadow_stack;
         if (!walk_final(w, how, access.kind, res, details))
             return;
         if (regime->mode == WALK_NONE)
