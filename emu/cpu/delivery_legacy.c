@@ -2,6 +2,7 @@
  * Interrupt Control Transfers", 8.8.1 "Protected-Mode Handler Control Transfer". */
 #include "emu/cpu/delivery_priv.h"
 
+#include "emu/cpu/shadow_far.h"
 #include "emu/cpu/stack.h"
 
 /* The order of the pushes: data segments of virtual-8086 mode, the old stack, the return address. */
@@ -30,6 +31,7 @@ enum step delivery_legacy(struct vcpu *cpu, struct delivery *d)
     bool inner = d->cpl < cpu->regs.cpl, v86 = cpu->mode == MODE_V86;
     struct stack stack = stack_current(cpu);
     struct stack_frame frame;
+    struct shadow_entry shadow;
     struct descriptor ss;
     enum step step = STEP_NEXT;
     if (inner) {
@@ -45,11 +47,15 @@ enum step delivery_legacy(struct vcpu *cpu, struct delivery *d)
     build_frame(cpu, d, inner, &frame);
     step = stack_reserve(cpu, &stack, &frame);
     if (step == STEP_NEXT)
+        step = shadow_entry_check(cpu, &shadow, &d->cs.seg, d->cpl, 0, d->return_rip);
+    if (step == STEP_NEXT)
         step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && inner)
         step = descriptor_mark(cpu, &ss, TYPE_ACCESSED);
     if (step == STEP_NEXT)
         step = stack_write(cpu, &stack, &frame);
+    if (step == STEP_NEXT)
+        step = shadow_entry_commit(cpu, &shadow);
     if (step != STEP_NEXT)
         return step;
 

@@ -2,6 +2,7 @@
 #include "emu/cpu/delivery_priv.h"
 
 #include "emu/cpu/mem.h"
+#include "emu/cpu/shadow_far.h"
 #include "emu/cpu/stack.h"
 
 /* The new stack pointer: IST, the TSS's RSPn for an inner level, or the current one. */
@@ -31,6 +32,7 @@ enum step delivery_long(struct vcpu *cpu, struct delivery *d)
 
     struct stack stack = { .rsp = rsp & ~0xfull, .width = 8, .supervisor = d->cpl < cpu->regs.cpl };
     struct stack_frame frame;
+    struct shadow_entry shadow;
     frame_init(&frame, 8);
     frame_push(&frame, cpu->regs.seg[SEG_SS].selector);
     frame_push(&frame, cpu->r[REG_RSP]);
@@ -44,9 +46,13 @@ enum step delivery_long(struct vcpu *cpu, struct delivery *d)
         return step;
     if (!paging_is_canonical(d->offset, cpu->regs.cr4 & CR4_LA57))
         return cpu_raise_code(cpu, EXC_GP, 0);
-    step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
+    step = shadow_entry_check(cpu, &shadow, &d->cs.seg, d->cpl, d->ist, d->return_rip);
+    if (step == STEP_NEXT)
+        step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT)
         step = stack_write(cpu, &stack, &frame);
+    if (step == STEP_NEXT)
+        step = shadow_entry_commit(cpu, &shadow);
     if (step != STEP_NEXT)
         return step;
 

@@ -3,6 +3,7 @@
 
 #include "emu/cpu/control.h"
 #include "emu/cpu/mem.h"
+#include "emu/cpu/shadow_task.h"
 #include "emu/cpu/stack.h"
 #include "emu/cpu/task_priv.h"
 #include "emu/cpu/trap.h"
@@ -81,6 +82,13 @@ static enum step probe(struct vcpu *cpu, const struct segment *tss, unsigned at,
     return step;
 }
 
+/* The bytes of a TSS that a switch to it reads. APM vol 2, 12.3.2: SSP too while shadow stacks are enabled. */
+static unsigned tss_bytes(const struct vcpu *cpu, const struct segment *tss)
+{
+    const struct tss_layout *layout = layout_of(tss);
+    return layout == &layout32 && shadow_far_active(cpu) ? TSS_SSP + 4 : layout->bytes;
+}
+
 /* --- the new TSS, in the old task --- */
 
 /* APM vol 2, 12.3.2: a switch that IRET makes finds a busy task, every other one an idle one. */
@@ -101,7 +109,7 @@ static enum step read_tss_descriptor(struct vcpu *cpu, const struct task_switch 
         return cpu_raise_code(cpu, fault, code);
     if (!(tss->seg.attr & SEG_ATTR_P))
         return cpu_raise_code(cpu, EXC_NP, code);
-    if (tss->seg.limit < layout_of(&tss->seg)->bytes - 1u)
+    if (tss->seg.limit < tss_bytes(cpu, &tss->seg) - 1u)
         return cpu_raise_code(cpu, EXC_TS, code);
     return STEP_NEXT;
 }
@@ -133,12 +141,12 @@ static enum step probe_all(struct vcpu *cpu, const struct task_switch *how,
                            const struct descriptor *tss)
 {
     const struct segment *old = &cpu->regs.seg[SEG_TR];
-    const struct tss_layout *from = layout_of(old), *to = layout_of(&tss->seg);
+    const struct tss_layout *from = layout_of(old);
     if (old->limit < from->old_limit)
         return cpu_raise_code(cpu, EXC_TS, SELECTOR_CODE(old->selector));
     enum step step = probe(cpu, old, from->eip, from->old_limit + 1u - from->eip, true);
     if (step == STEP_NEXT)
-        step = probe(cpu, &tss->seg, 0, to->bytes, false);
+        step = probe(cpu, &tss->seg, 0, tss_bytes(cpu, &tss->seg), false);
     if (step == STEP_NEXT && !leaves_old(how))
         step = probe(cpu, &tss->seg, 0, 2, true);
     if (step == STEP_NEXT && leaves_old(how))
@@ -242,6 +250,8 @@ static enum step push_code(struct vcpu *cpu, unsigned size, uint32_t code)
 struct undo {
     uint64_t r[REG_COUNT], rflags;
     struct cpu_regs regs;
+    struct shadow_stacks shadow;
+    struct shadow_task left;
 };
 
 static void undo_switch(struct vcpu *cpu, const struct task_switch *how,
@@ -251,8 +261,10 @@ static void undo_switch(struct vcpu *cpu, const struct task_switch *how,
     memcpy(cpu->r, undo->r, sizeof(cpu->r));
     control_set_cr3(cpu, undo->regs.cr3);
     cpu->regs = undo->regs;
+    cpu->shadow = undo->shadow;
     cpu_set_rflags(cpu, undo->rflags);
     cpu_update_mode(cpu);
+    shadow_task_undo(cpu, &undo->left);
     uint32_t old = old_descriptor(cpu) + 5, new = (uint32_t)(tss->la + 5);
     uint64_t type;
     enum step step = STEP_NEXT;
@@ -266,9 +278,47 @@ static void undo_switch(struct vcpu *cpu, const struct task_switch *how,
     cpu->raised = raised;
 }
 
+/* The old task's shadow stack, then the new task's registers, which are loaded also when the first has failed. */
+static enum step leave_and_load(struct vcpu *cpu, const struct task_switch *how,
+                                const struct task_state *task, struct shadow_task *left)
+{
+    unsigned cpl = task->eflags & FLAG_VM ? 3 : SELECTOR_RPL(task->seg[SEG_CS]);
+    left->active = shadow_far_active(cpu);
+    enum step first = left->active ? shadow_task_leave(cpu, left, how, cpl) : STEP_NEXT;
+    if (first == STEP_NEXT)
+        return task_load(cpu, task);
+    const struct raised raised = cpu->raised;
+    if (raised.npf)
+        return first;
+    enum step step = task_load(cpu, task);
+    if (step == STEP_RAISED && cpu->raised.npf)
+        return step;
+    cpu->raised = raised;
+    return first;
+}
+
+/* The new task's shadow stack. A nested page fault of the push that follows comes before anything is written. */
+static enum step enter_shadow(struct vcpu *cpu, const struct task_switch *how, bool tss32,
+                              const struct shadow_task *left)
+{
+    struct shadow_entry entry;
+    enum step step = shadow_task_check(cpu, left, how, tss32, &entry);
+    if (step == STEP_NEXT && how->has_code) {
+        struct stack stack = stack_current(cpu);
+        struct stack_frame frame;
+        frame_init(&frame, tss32 ? 4 : 2);
+        frame_push(&frame, how->code);
+        enum step room = stack_reserve(cpu, &stack, &frame);
+        if (room == STEP_RAISED && cpu->raised.npf)
+            return room;
+    }
+    return step == STEP_NEXT ? shadow_entry_commit(cpu, &entry) : step;
+}
+
 /* From here on faults are the new task's. */
 static enum step enter(struct vcpu *cpu, const struct task_switch *how,
-                       const struct descriptor *tss, struct task_state *task)
+                       const struct descriptor *tss, struct task_state *task,
+                       struct shadow_task *left)
 {
     cpu->regs.seg[SEG_TR] = tss->seg;
     control_set_cr0(cpu, cpu->regs.cr0 | CR0_TS);
@@ -276,7 +326,9 @@ static enum step enter(struct vcpu *cpu, const struct task_switch *how,
     if (!leaves_old(how))
         task->eflags |= FLAG_NT;
     cpu_attention(cpu); /* masks change */
-    enum step step = task_load(cpu, task);
+    enum step step = leave_and_load(cpu, how, task, left);
+    if (step == STEP_NEXT && left->active)
+        step = enter_shadow(cpu, how, task->tss32, left);
     if (step == STEP_NEXT && how->has_code)
         step = push_code(cpu, task->tss32 ? 4 : 2, how->code);
     if (step == STEP_NEXT && cpu->r[REG_RIP] > cpu->regs.seg[SEG_CS].limit)
@@ -297,14 +349,16 @@ enum step task_switch(struct vcpu *cpu, const struct task_switch *how)
         return step;
     if (svm_intercepts(cpu, INTERCEPT_TASK_SWITCH)) /* before the new TSS is read: 15.14.1 */
         return svm_vmexit(cpu, VMEXIT_TASK_SWITCH, how->selector, exit_info2(how));
-    struct undo undo = { .rflags = cpu_rflags(cpu), .regs = cpu->regs };
+    struct undo undo = { .rflags = cpu_rflags(cpu), .regs = cpu->regs, .shadow = cpu->shadow };
     memcpy(undo.r, cpu->r, sizeof(undo.r));
-    step = probe_all(cpu, how, &tss);
+    step = shadow_far_active(cpu) ? shadow_task_begin(cpu, how) : STEP_NEXT;
+    if (step == STEP_NEXT)
+        step = probe_all(cpu, how, &tss);
     if (step == STEP_NEXT)
         step = exchange(cpu, how, &tss, &task);
     if (step != STEP_NEXT)
         return step;
-    step = enter(cpu, how, &tss, &task);
+    step = enter(cpu, how, &tss, &task, &undo.left);
     if (step == STEP_RAISED && cpu->raised.npf)
         undo_switch(cpu, how, &tss, &undo);
     return step;

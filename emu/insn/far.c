@@ -39,9 +39,12 @@ static enum step reserve_return(struct vcpu *cpu, const struct insn *in, unsigne
     return stack_reserve(cpu, &push->stack, &push->frame);
 }
 
-static enum step push_return(struct vcpu *cpu, const struct return_push *push)
+static enum step push_return(struct vcpu *cpu, const struct return_push *push,
+                             const struct shadow_entry *shadow)
 {
     enum step step = stack_write(cpu, &push->stack, &push->frame);
+    if (step == STEP_NEXT)
+        step = shadow_entry_commit(cpu, shadow);
     if (step == STEP_NEXT)
         cpu->r[REG_RSP] = stack_pointer_after(&push->stack, &push->frame);
     return step;
@@ -67,11 +70,16 @@ enum step far_enter(struct vcpu *cpu, const struct insn *in, struct descriptor *
     if (!segment_may_enter(cpu, &cs->seg, offset))
         return cpu_raise_code(cpu, EXC_GP, 0);
     struct return_push push;
+    struct shadow_entry shadow;
     enum step step = call ? reserve_return(cpu, in, size, &push) : STEP_NEXT;
+    if (step == STEP_NEXT)
+        step = call ? shadow_entry_check(cpu, &shadow, &cs->seg, cpu->regs.cpl, 0,
+                                         cpu_rip(cpu) + in->len)
+                    : shadow_jmp_check(cpu, &cs->seg);
     if (step == STEP_NEXT)
         step = descriptor_mark(cpu, cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && call)
-        step = push_return(cpu, &push);
+        step = push_return(cpu, &push, &shadow);
     if (step != STEP_NEXT)
         return step;
     cpu->r[REG_RIP] = offset;
@@ -107,7 +115,7 @@ static enum step real_transfer(struct vcpu *cpu, const struct insn *in, uint16_t
     struct return_push push;
     enum step step = call ? reserve_return(cpu, in, in->op_size, &push) : STEP_NEXT;
     if (step == STEP_NEXT && call)
-        step = push_return(cpu, &push);
+        step = push_return(cpu, &push, &(struct shadow_entry){ .active = false });
     if (step != STEP_NEXT)
         return step;
     cpu->r[REG_RIP] = offset;

@@ -3,6 +3,7 @@
 #define EMU_INSN_FAR_PRIV_H
 
 #include "emu/cpu/segment.h"
+#include "emu/cpu/shadow_far.h"
 #include "emu/insn/system_priv.h"
 
 static inline enum step fault_selector(struct vcpu *cpu, enum exception fault, uint16_t selector)
@@ -31,7 +32,9 @@ struct far_return {
     uint16_t cs_selector, ss_selector;
     struct descriptor cs, ss;
     bool outer, new_stack; /* new_stack: SS:rSP were read too */
+    bool iret;
     unsigned cpl;
+    struct shadow_return shadow;
 };
 
 /* Read two words: an offset, and above it a selector. */

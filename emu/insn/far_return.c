@@ -60,10 +60,12 @@ enum step far_return_finish(struct vcpu *cpu, struct far_return *ret)
         return step;
     if (!enters)
         return cpu_raise_code(cpu, EXC_GP, 0);
-    step = descriptor_mark(cpu, &ret->cs, TYPE_ACCESSED);
+    step = shadow_return_check(cpu, &ret->shadow, &ret->cs.seg, ret->cpl, ret->rip, ret->iret);
+    if (step == STEP_NEXT)
+        step = descriptor_mark(cpu, &ret->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && ret->new_stack && (ret->ss.seg.attr & SEG_ATTR_P))
         step = descriptor_mark(cpu, &ret->ss, TYPE_ACCESSED);
-    return step;
+    return step == STEP_NEXT ? shadow_return_commit(cpu, &ret->shadow) : step;
 }
 
 /* The new code segment decides how much of rSP is written. */

@@ -1,5 +1,6 @@
 /* SYSCALL, SYSRET, SYSENTER, SYSEXIT. APM vol 3, chapters 3 and 4; vol 2, 6.1 "Fast System Call and Return". */
 #include "emu/cpu/segment.h"
+#include "emu/cpu/shadow_far.h"
 #include "emu/insn/system_priv.h"
 
 #define FLAT_CODE64 0xa9bu /* G, L, P, S, execute/read, accessed; DPL 0 */
@@ -26,6 +27,8 @@ enum step insn_syscall(struct vcpu *cpu, const struct insn *in)
         return cpu_raise(cpu, EXC_UD);
     uint64_t star = cpu->msr.star, flags = cpu_rflags(cpu) & ~(uint64_t)FLAG_RF;
     uint16_t selector = (uint16_t)(star >> 32);
+    if (shadow_far_active(cpu))
+        shadow_syscall(cpu);
     bool long_mode = cpu_long_mode(cpu);
     if (long_mode) {
         cpu->r[REG_RCX] = cpu_rip(cpu) + in->len;
@@ -63,6 +66,8 @@ enum step insn_sysret(struct vcpu *cpu, const struct insn *in)
         load_flags(cpu, cpu->r[REG_R11] & ~(uint64_t)(FLAG_RF | FLAG_VM));
     else
         load_flags(cpu, (cpu_rflags(cpu) | FLAG_IF) & ~(uint64_t)FLAG_RF);
+    if (shadow_far_active(cpu))
+        shadow_sysret(cpu);
     cpu->r[REG_RIP] = to_64bit ? cpu->r[REG_RCX] : (uint32_t)cpu->r[REG_RCX];
     cpu->regs.seg[SEG_SS].selector = (uint16_t)(selector + 8);
     segment_set_cs(cpu, &cs, 3);
@@ -87,6 +92,8 @@ enum step insn_sysenter(struct vcpu *cpu, const struct insn *in)
     if (step != STEP_NEXT)
         return step;
     uint16_t selector = (uint16_t)SELECTOR_CODE(cpu->msr.sysenter_cs);
+    if (shadow_far_active(cpu))
+        shadow_syscall(cpu);
     load_flags(cpu, cpu_rflags(cpu) & ~(uint64_t)(FLAG_VM | FLAG_IF | FLAG_RF));
     struct segment cs = flat(selector, FLAT_CODE32);
     cpu->regs.seg[SEG_SS] = flat((uint16_t)(selector + 8), FLAT_DATA);
@@ -107,6 +114,8 @@ enum step insn_sysexit(struct vcpu *cpu, const struct insn *in)
     uint16_t selector = (uint16_t)SELECTOR_CODE(cpu->msr.sysenter_cs);
     struct segment cs = flat((uint16_t)(selector + 16), FLAT_CODE32 | DPL3);
     cpu->regs.seg[SEG_SS] = flat((uint16_t)((selector + 24) | 3), FLAT_DATA | DPL3);
+    if (shadow_far_active(cpu))
+        shadow_sysret(cpu);
     cpu->r[REG_RSP] = (uint32_t)cpu->r[REG_RCX];
     cpu->r[REG_RIP] = (uint32_t)cpu->r[REG_RDX];
     segment_set_cs(cpu, &cs, 3);

@@ -111,6 +111,7 @@ static enum step call_inner(struct vcpu *cpu, const struct insn *in, struct call
     unsigned cpl = segment_dpl(&gate->cs.seg);
     struct stack stack;
     struct stack_frame frame;
+    struct shadow_entry shadow;
     struct descriptor ss;
     enum step step = long_mode ? long_stack(cpu, cpl, &stack) : legacy_stack(cpu, cpl, &stack, &ss);
     if (step != STEP_NEXT)
@@ -121,11 +122,15 @@ static enum step call_inner(struct vcpu *cpu, const struct insn *in, struct call
     if (step == STEP_NEXT)
         step = stack_reserve(cpu, &stack, &frame);
     if (step == STEP_NEXT)
+        step = shadow_entry_check(cpu, &shadow, &gate->cs.seg, cpl, 0, cpu_rip(cpu) + in->len);
+    if (step == STEP_NEXT)
         step = descriptor_mark(cpu, &gate->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && !long_mode)
         step = descriptor_mark(cpu, &ss, TYPE_ACCESSED);
     if (step == STEP_NEXT)
         step = stack_write(cpu, &stack, &frame);
+    if (step == STEP_NEXT)
+        step = shadow_entry_commit(cpu, &shadow);
     if (step != STEP_NEXT)
         return step;
     cpu->regs.seg[SEG_SS] = long_mode ? segment_null_ss(cpl) : ss.seg;

@@ -84,6 +84,11 @@ static enum step iret_to_v86(struct vcpu *cpu, const struct far_return *ret)
     enum step step = stack_load(cpu, rsp, 4, &esp);
     for (unsigned i = 0; i < sizeof(segs) && step == STEP_NEXT; i++)
         step = stack_load(cpu, rsp + 4 + 4ull * i, 4, &selector[i]);
+    struct shadow_return shadow;
+    if (step == STEP_NEXT)
+        step = shadow_return_check(cpu, &shadow, NULL, 3, 0, true);
+    if (step == STEP_NEXT)
+        step = shadow_return_commit(cpu, &shadow);
     if (step != STEP_NEXT)
         return step;
     cpu->regs.seg[SEG_CS] = segment_v86(ret->cs_selector);
@@ -112,7 +117,7 @@ static uint64_t protected_mask(const struct vcpu *cpu, unsigned size)
 
 static enum step iret_protected(struct vcpu *cpu, unsigned size)
 {
-    struct far_return ret = { 0 };
+    struct far_return ret = { .iret = true };
     enum step step = read_frame(cpu, size, &ret);
     if (step != STEP_NEXT)
         return step;
