@@ -38,12 +38,13 @@ EMU_INLINE void copy_uncovered(uint8_t *restrict to, const uint8_t *restrict fro
 }
 
 /* What #VMEXIT has written to the VMCB, but for the registers that are kept in `regs`. */
-EMU_INLINE void copy_left(uint8_t *restrict to, const uint8_t *restrict from, bool lbr)
+EMU_INLINE void copy_left(uint8_t *restrict to, const uint8_t *restrict from, bool lbr, bool shadow)
 {
     uint64_t vintr = VMCB_GET(to, VINTR_CONTROL) & ~VINTR_WRITTEN;
 #define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how)                   \
     if ((VMCB_CLEAN_##clean & ~VMCB_CLEAN_REGS) != 0 && vmcb_use_switches(VMCB_USE_##use) && \
-        (VMCB_CLEAN_##clean != VMCB_CLEAN_LBR || lbr))                                       \
+        (VMCB_CLEAN_##clean != VMCB_CLEAN_LBR || lbr) &&                                     \
+        (VMCB_CLEAN_##clean != VMCB_CLEAN_CET || shadow))                                    \
         memcpy(to + (offset), from + (offset), (bytes));
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
@@ -60,6 +61,7 @@ EMU_INLINE void copy_left(uint8_t *restrict to, const uint8_t *restrict from, bo
 #define MOVE_EXIT(row, name, home, how)
 #define MOVE_SWITCH(row, name, home, how)
 #define MOVE_MOVED(row, name, home, how)
+#define MOVE_SHADOW(row, name, home, how)
 #define MOVE_OFF(row, name, home, how)
 #define MOVE_CRX MOVE_KEPT
 #define MOVE_DRX MOVE_KEPT
@@ -143,7 +145,8 @@ EMU_COLD static void tell_differences(struct vcpu *cpu, const uint8_t *vmcb, uin
         const struct vmcb_field_info *field = &vmcb_fields[i];
         uint64_t there = vmcb_field_value(vmcb, (enum vmcb_field)i);
         uint64_t here = vmcb_field_value(kept, (enum vmcb_field)i);
-        if ((field->clean & clean) && loads(field->use) && there != here)
+        bool ignored = field->use == VMCB_USE_SHADOW && !svm->model.shadow_stacks;
+        if ((field->clean & clean) && loads(field->use) && !ignored && there != here)
             cpu_guest_error(cpu,
                             "VMRUN: clean bit %u says that %s (%03xh) did not change, but memory "
                             "has %#llx and the "
@@ -154,7 +157,8 @@ EMU_COLD static void tell_differences(struct vcpu *cpu, const uint8_t *vmcb, uin
 }
 
 /* The rules of the last VMRUN still hold when the host is the same, since a guest cannot bring about what they forbid, but
- * for clearing EFER.SVME and for PDPTEs in memory; an event to inject is new each time. */
+ * for clearing EFER.SVME and for PDPTEs in memory; an event to inject is new each time. With CR4.CET they depend on U_CET and
+ * RFLAGS, which no clean bit covers. */
 static bool is_whole(const struct vcpu *cpu, const uint8_t *vmcb, uint32_t clean)
 {
     const struct svm_clean *cache = &cpu->svm->clean;
@@ -165,7 +169,7 @@ static bool is_whole(const struct vcpu *cpu, const uint8_t *vmcb, uint32_t clean
          (cache->host_efer ^ host->efer)) != 0)
         return false;
     bool pae = !(guest->efer & EFER_LME) && (guest->cr4 & CR4_PAE) && (guest->cr0 & CR0_PG);
-    return (guest->efer & EFER_SVME) && !pae;
+    return (guest->efer & EFER_SVME) && !pae && !(guest->cr4 & CR4_CET);
 }
 
 /* Fill `page` where it does not hold what VMRUN is to see. */
@@ -226,7 +230,7 @@ void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb)
     struct svm_clean *cache = &cpu->svm->clean;
     if (EMU_UNLIKELY(cache->spa != cpu->svm->vmcb_spa))
         return; /* interrupted by SMM */
-    copy_left(cache->page, vmcb, cpu->svm->lbr);
+    copy_left(cache->page, vmcb, cpu->svm->lbr, cpu->svm->shadow);
     keep_regs(cache, cpu);
     memcpy(cache->intercept, cpu->svm->intercept, sizeof(cache->intercept));
     cache->valid = true;

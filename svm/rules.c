@@ -25,18 +25,23 @@ enum { GUEST = false, BOTH = true };
     }
 #define SVM_FEATURE_RULE(name, feature, field, text, section) \
     SVM_RULE(name, GUEST, field, text, section)
+#define SVM_SHADOW_RULE SVM_RULE
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
+#undef SVM_SHADOW_RULE
 
 const struct svm_rule svm_rules[] = {
 #define SVM_RULE(name, scope, field, text, section) \
-    { #name, broken_##name, VMCB_##field, text, section, 0, scope },
+    { #name, broken_##name, VMCB_##field, text, section, 0, scope, false },
 #define SVM_FEATURE_RULE(name, feature, field, text, section) \
-    { #name, broken_##name, VMCB_##field, text, section, SVM_FEATURE_##feature, GUEST },
+    { #name, broken_##name, VMCB_##field, text, section, SVM_FEATURE_##feature, GUEST, false },
+#define SVM_SHADOW_RULE(name, scope, field, text, section) \
+    { #name, broken_##name, VMCB_##field, text, section, 0, scope, true },
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
+#undef SVM_SHADOW_RULE
 };
 
 const unsigned svm_rule_count = sizeof(svm_rules) / sizeof(svm_rules[0]);
@@ -49,9 +54,10 @@ unsigned svm_rules_report(const struct svm_check *c,
     unsigned count = 0;
     for (unsigned i = 0; i < svm_rule_count; i++) {
         const struct svm_rule *rule = &svm_rules[i];
-        if ((c->host && !rule->on_host) || (c->whole && !rule->feature))
+        if ((c->host && !rule->on_host) || (c->whole && !rule->feature && !rule->shadow_stacks))
             continue;
-        if (rule->feature && !(c->model->features & rule->feature))
+        if ((rule->feature && !(c->model->features & rule->feature)) ||
+            (rule->shadow_stacks && !c->model->shadow_stacks))
             continue;
         if (!rule->broken(c))
             continue;

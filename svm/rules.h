@@ -13,7 +13,9 @@ struct svm_check {
     uint64_t host_cr0;
     bool whole; /* the guest of svm_clean.whole: only rules by CPUID feature are open */
     bool host;
-    bool np; /* NP_ENABLE is set and nested paging exists */
+    bool np;        /* NP_ENABLE is set and nested paging exists */
+    bool shadow;    /* with `host`: S_CET is in the page */
+    uint64_t u_cet; /* the processor's, which VMRUN leaves alone */
 };
 
 #define RULE(name) EMU_INLINE bool rule_##name(const struct svm_check *c)
@@ -211,6 +213,27 @@ RULE(avic_max_index)
     return rule_avic(c) && index > (rule_x2avic(c) ? 511 : 255);
 }
 
+/* --- shadow stacks --- */
+
+/* CR4.CET, which a guest that is whole does not have. */
+EMU_INLINE uint64_t rule_cet(const struct svm_check *c)
+{
+    return c->whole ? 0 : VMCB_GET(c->page, CR4) & CR4_CET;
+}
+RULE(s_cet_mbz)
+{
+    return (!c->host || c->shadow) && (VMCB_GET(c->page, S_CET) & ~(uint64_t)SHADOW_CET_VALID);
+}
+RULE(cet_wp)
+{
+    return rule_cet(c) && !(VMCB_GET(c->page, CR0) & CR0_WP);
+}
+/* The manual has it for every guest. U_CET is in the VMSA of encrypted guests; that of others is the processor's. */
+RULE(cet_v86)
+{
+    return rule_cet(c) && (c->u_cet & SHADOW_CET_ENABLE) && (VMCB_GET(c->page, RFLAGS) & FLAG_VM);
+}
+
 #undef RULE
 
 /* Is anything enabled that has rules by CPUID feature? */
@@ -218,6 +241,12 @@ EMU_INLINE bool rule_any_enable(const struct svm_check *c)
 {
     return (VMCB_GET(c->page, VINTR_CONTROL) & VINTR_ENABLES) |
            (VMCB_GET(c->page, NESTED_CONTROL) & NESTED_SSS_ENABLE);
+}
+
+/* May a rule of shadow stacks fail? */
+EMU_INLINE bool rule_any_shadow(const struct svm_check *c)
+{
+    return rule_s_cet_mbz(c) | (rule_cet(c) != 0);
 }
 
 /* Does any rule fail? Inline: made at each world switch. */
@@ -229,19 +258,30 @@ EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
     if (scope == BOTH || !c->host)                  \
         broken |= rule_##name(c);
 #define SVM_FEATURE_RULE(name, feature, field, text, section)
+#define SVM_SHADOW_RULE(name, scope, field, text, section)
     if (c->host || !c->whole) {
 #include "svm/rules.def"
     }
 #undef SVM_RULE
-#undef SVM_FEATURE_RULE
-    if (EMU_LIKELY(c->host || !rule_any_enable(c)))
+#undef SVM_SHADOW_RULE
+    if (EMU_LIKELY(!rule_any_shadow(c) && (c->host || !rule_any_enable(c))))
         return broken;
 #define SVM_RULE(name, scope, field, text, section)
+#define SVM_SHADOW_RULE(name, scope, field, text, section) \
+    if (scope == BOTH || !c->host)                         \
+        broken |= c->model->shadow_stacks && rule_##name(c);
+#include "svm/rules.def"
+#undef SVM_FEATURE_RULE
+#undef SVM_SHADOW_RULE
+    if (c->host)
+        return broken;
 #define SVM_FEATURE_RULE(name, feature, field, text, section) \
     broken |= (c->model->features & SVM_FEATURE_##feature) && rule_##name(c);
+#define SVM_SHADOW_RULE(name, scope, field, text, section)
 #include "svm/rules.def"
 #undef SVM_RULE
 #undef SVM_FEATURE_RULE
+#undef SVM_SHADOW_RULE
     return broken;
 }
 
@@ -252,8 +292,9 @@ struct svm_rule {
     enum vmcb_field field;
     const char *text;
     const char *section;
-    uint32_t feature; /* 0: always */
-    bool on_host;     /* also made on the host state */
+    uint32_t feature;   /* 0: always */
+    bool on_host;       /* also made on the host state */
+    bool shadow_stacks; /* only where the model has them */
 };
 extern const struct svm_rule svm_rules[];
 extern const unsigned svm_rule_count;

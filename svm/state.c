@@ -7,7 +7,7 @@
 #define CR4_ALL                                                                                   \
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |     \
      CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | \
-     CR4_SMEP | CR4_SMAP | CR4_PKE)
+     CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_CET)
 
 #define EFER_ALL                                                                     \
     (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_FFXSR | EFER_TCE | \
@@ -24,7 +24,8 @@ struct svm_state *svm_new(void)
                                      .features = SVM_FEATURES_OFFERED,
                                      .maxphyaddr = 48,
                                      .linear_bits = 57,
-                                     .page_1gb = true };
+                                     .page_1gb = true,
+                                     .shadow_stacks = true };
     svm_reset(svm);
     return svm;
 }

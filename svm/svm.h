@@ -58,6 +58,7 @@ struct svm_model {
     uint8_t linear_bits;            /* implemented linear address bits: 48 or 57 */
     bool page_1gb;
     bool ext_apic;           /* the local APIC has its extended registers */
+    bool shadow_stacks;      /* CPUID CET_SS */
     bool clean_bits_ignored; /* -cpu ...,clean-bits=ignore */
 };
 
@@ -92,7 +93,7 @@ enum svm_vmload {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, lbr;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, lbr, shadow;
     uint8_t vmload, v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid, bus_locks;
@@ -122,6 +123,7 @@ struct svm_state {
     bool tlbi;      /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
     uint8_t vmload; /* enum svm_vmload */
     bool lbr;       /* the control-transfer MSRs are the guest's, the host's are in its save page */
+    bool shadow;    /* the same of S_CET, SSP and ISST_ADDR; otherwise the host's are 0 */
     uint8_t v_tpr;  /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
     uint32_t

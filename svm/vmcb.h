@@ -31,6 +31,7 @@ enum vmcb_use {
     VMCB_USE_SWITCH,
     VMCB_USE_WORLD,
     VMCB_USE_GUEST,
+    VMCB_USE_SHADOW,
     VMCB_USE_MOVED,
     VMCB_USE_OFF
 };
@@ -90,7 +91,8 @@ extern const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT];
 /* Is it written by #VMEXIT from what VMRUN loaded? */
 static inline bool vmcb_use_switches(enum vmcb_use use)
 {
-    return use == VMCB_USE_SWITCH || use == VMCB_USE_WORLD || use == VMCB_USE_GUEST;
+    return use == VMCB_USE_SWITCH || use == VMCB_USE_WORLD || use == VMCB_USE_GUEST ||
+           use == VMCB_USE_SHADOW;
 }
 
 /* A field's value, zero-extended; 0 for fields wider than 8 bytes. `page` has VMCB_PAGE_BYTES bytes. */

@@ -5,6 +5,7 @@
 #include "svm/avic.h"
 #include "svm/lbr.h"
 #include "svm/rules.h"
+#include "svm/shadow.h"
 #include "svm/vintr.h"
 #include "svm/world.h"
 
@@ -65,6 +66,7 @@ void svm_leave_guest(struct svm_state *svm)
     svm->tsc_offset = 0;
     svm->nested_paging = false;
     svm->lbr = false;
+    svm->shadow = false;
     svm->vmload = SVM_VMLOAD_PHYSICAL;
     svm->inject.valid = false;
     if (EMU_UNLIKELY(svm->avic.on))
@@ -91,9 +93,11 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
 {
     struct cpu_regs *regs = &cpu->regs;
     const uint8_t *page = hsave->ptr;
-    struct svm_check check = {
-        .page = page, .model = &cpu->svm->model, .memory = cpu->memory, .host = true
-    };
+    struct svm_check check = { .page = page,
+                               .model = &cpu->svm->model,
+                               .memory = cpu->memory,
+                               .host = true,
+                               .shadow = cpu->svm->shadow };
     svm_leave_guest(cpu->svm);
     if (EMU_UNLIKELY(svm_rules_broken(&check))) {
         cpu->stop.reason = PACIFICA_STOP_NONE;
@@ -135,6 +139,8 @@ static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     struct svm_state *svm = cpu->svm;
     save_guest(cpu, vmcb->ptr);
     save_control(cpu, vmcb->ptr);
+    if (EMU_UNLIKELY(svm->shadow | svm_shadow_used(cpu, vmcb->ptr)))
+        svm_shadow_leave(cpu, vmcb->ptr, hsave);
     svm_write_exit(svm, vmcb->ptr, exit->code, exit->info1, exit->info2,
                    vmcb_event_word(&cpu->delivering));
     save_assists(svm, vmcb->ptr, exit->nrip);

@@ -3,6 +3,7 @@
 #include "svm/lbr.h"
 #include "svm/pause.h"
 #include "svm/rules.h"
+#include "svm/shadow.h"
 #include "svm/vintr.h"
 #include "svm/world.h"
 
@@ -297,6 +298,7 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
                                .model = &svm->model,
                                .memory = cpu->memory,
                                .host_cr0 = cpu->regs.cr0,
+                               .u_cet = cpu->shadow.u_cet,
                                .whole = svm->clean.whole,
                                .np = np };
     svm->last_nested = np;
@@ -309,6 +311,8 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     load_guest(cpu, page);
     if (EMU_UNLIKELY(svm->lbr))
         svm_lbr_enter(cpu, page, hsave);
+    if (EMU_UNLIKELY(svm_shadow_used(cpu, page)))
+        svm_shadow_enter(cpu, page, hsave);
     if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
         svm->spec_ctrl = VMCB_GET(page, SPEC_CTRL) & svm->model.spec_ctrl_valid;
     svm->guest = true;

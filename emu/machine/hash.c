@@ -158,7 +158,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
                    (uint64_t)guest->asid << 32 | (uint64_t)guest->lbr << 48 |
-                   (uint64_t)guest->vmload << 49);
+                   (uint64_t)guest->vmload << 49 | (uint64_t)guest->shadow << 51);
     mix(mixer, guest->v_ctl);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
@@ -214,7 +214,8 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
                    (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48 |
-                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50);
+                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50 |
+                   (uint64_t)svm->shadow << 52);
     mix(mixer, svm->v_ctl);
     mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)

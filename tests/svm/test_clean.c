@@ -52,6 +52,9 @@ static const struct change {
     { VMCB_DS_BASE, 0x3000 },
     { VMCB_CPL, 3 },
     { VMCB_CR2, 0xffff812345678000 },
+    { VMCB_S_CET, SHADOW_CET_ENABLE },
+    { VMCB_SSP, 0xffff900000001008 },
+    { VMCB_ISST_ADDR, 0xffff900000002000 },
 };
 #define CHANGES (sizeof(changes) / sizeof(changes[0]))
 
@@ -123,7 +126,7 @@ START_TEST(every_covered_field_is_tested)
 }
 END_TEST
 
-/* rows: vmcb 7.1-7.10, 7.16, 7.17 */
+/* rows: vmcb 7.1-7.10, 7.13, 7.16, 7.17, 12.7 */
 /* A change in memory alone: what the guest gets with all bits set, with its own bit only, without its bit, without any. */
 START_TEST(clean_bit_decides_between_cache_and_memory)
 {

@@ -45,11 +45,18 @@ static const struct row rows[] = {
     { "CR3 bits 11:0", LOADED, { SET(CR3, TABLES_SPA | 0xfff) } },
     { "CR4 bit 13", "cr4_mbz", { SET(CR4, CR4_PAE | 1u << 13) } },
     { "CR4 bit 15", "cr4_mbz", { SET(CR4, CR4_PAE | 1u << 15) } },
-    { "CR4.CET, which does not exist", "cr4_mbz", { SET(CR4, CR4_PAE | 1u << 23) } },
+    { "CR4.CET with CR0.WP", LOADED, { SET(CR4, CR4_PAE | CR4_CET) } },
+    { "CR4.CET without CR0.WP",
+      "cet_wp",
+      { SET(CR4, CR4_PAE | CR4_CET), SET(CR0, CR0_HOST & ~(uint64_t)CR0_WP) } },
+    { "CR0.WP 0", LOADED, { SET(CR0, CR0_HOST & ~(uint64_t)CR0_WP) } },
+    { "S_CET with all that exists", LOADED, { SET(S_CET, 3) } },
+    { "S_CET bit 2", "s_cet_mbz", { SET(S_CET, 4) } },
+    { "S_CET bit 63", "s_cet_mbz", { SET(S_CET, UINT64_C(1) << 63) } },
     { "CR4 bit 31", "cr4_mbz", { SET(CR4, CR4_PAE | 1u << 31) } },
     { "CR4 bit 32", "cr4_mbz", { SET(CR4, CR4_PAE | UINT64_C(1) << 32) } },
     { "CR4 bit 63", "cr4_mbz", { SET(CR4, CR4_PAE | UINT64_C(1) << 63) } },
-    { "CR4 with all that exists", LOADED, { SET(CR4, 0x771fff) } },
+    { "CR4 with all that exists", LOADED, { SET(CR4, 0xf71fff) } },
     { "DR6 bit 31", LOADED, { SET(DR6, UINT64_C(1) << 31) } },
     { "DR6 bit 32", "dr6_high", { SET(DR6, UINT64_C(1) << 32) } },
     { "DR6 bit 63", "dr6_high", { SET(DR6, UINT64_C(1) << 63) } },
@@ -215,7 +222,7 @@ static void expect(struct world *w, const char *what, const char *name)
     ck_assert_str_eq(svm->invalid.section, rule->section);
 }
 
-/* rows: svmop 4.1-4.7, 4.9-4.13, 4.15, 4.20-4.26, 4.32-4.36, vmcb 2.6, 6.3.1-6.3.2 */
+/* rows: svmop 4.1-4.7, 4.9-4.13, 4.15-4.17, 4.20-4.26, 4.32-4.36, vmcb 2.6, 6.3.1-6.3.2 */
 START_TEST(rule_has_both_sides)
 {
     const struct row *row = &rows[_i];
@@ -237,7 +244,7 @@ END_TEST
 START_TEST(every_rule_is_tested)
 {
     static const char *const below[] = { "eventinj_type", "eventinj_vector", "np_host_paging",
-                                         "pdpte", "efer_no_long_mode" };
+                                         "pdpte",         "cet_v86",         "efer_no_long_mode" };
     for (unsigned r = 0; r < svm_rule_count; r++) {
         bool found = false;
         for (unsigned i = 0; i < ROWS; i++)
@@ -304,6 +311,40 @@ START_TEST(long_mode_on_a_part_without_it)
     expect(w, "EFER.LME", "efer_no_long_mode");
     VMCB_SET(w->vmcb, EFER, EFER_SVME | EFER_LMA);
     expect(w, "EFER.LMA", "efer_no_long_mode");
+    world_free(w);
+}
+END_TEST
+
+/* U_CET is the processor's. The manual has the rule for every guest, not for encrypted ones alone. */
+/* rows: svmop 4.18 */
+START_TEST(shadow_stacks_in_virtual_8086_mode)
+{
+    for (unsigned u_cet = 0; u_cet < 4; u_cet++)
+        for (unsigned cet = 0; cet < 2; cet++)
+            for (unsigned vm = 0; vm < 2; vm++) {
+                struct world *w = world_new();
+                w->cpu->shadow.u_cet = u_cet;
+                VMCB_SET(w->vmcb, EFER, EFER_SVME);
+                VMCB_SET(w->vmcb, CR4, cet ? CR4_CET : 0);
+                VMCB_SET(w->vmcb, RFLAGS, vm ? FLAG_VM | 2 : 2);
+                expect(w, "RFLAGS.VM", (u_cet & 1) && cet && vm ? "cet_v86" : LOADED);
+                world_free(w);
+            }
+}
+END_TEST
+
+/* CR4.CET is one more reserved bit then, and S_CET nobody's. */
+START_TEST(shadow_stacks_that_the_model_does_not_have)
+{
+    struct world *w = world_new();
+    w->cpu->svm->model.shadow_stacks = false;
+    w->cpu->svm->model.cr4_valid &= ~(uint64_t)CR4_CET;
+    VMCB_SET(w->vmcb, S_CET, UINT64_MAX);
+    expect(w, "S_CET", LOADED);
+    world_exit(w, VMEXIT_HLT);
+    VMCB_SET(w->vmcb, CR0, CR0_HOST & ~(uint64_t)CR0_WP);
+    VMCB_SET(w->vmcb, CR4, CR4_PAE | CR4_CET);
+    expect(w, "CR4.CET", "cr4_mbz");
     world_free(w);
 }
 END_TEST
@@ -398,6 +439,8 @@ int main(void)
     tcase_add_test(tc, eventinj_type_and_vector);
     tcase_add_test(tc, nested_paging_without_host_paging);
     tcase_add_test(tc, long_mode_on_a_part_without_it);
+    tcase_add_test(tc, shadow_stacks_in_virtual_8086_mode);
+    tcase_add_test(tc, shadow_stacks_that_the_model_does_not_have);
     tcase_add_test(tc, pdptes_of_legacy_pae);
     tcase_add_test(tc, pdptes_are_not_looked_at_otherwise);
     tcase_add_test(tc, every_broken_rule_is_reported);

@@ -1,0 +1,54 @@
+/* The registers of shadow stacks at a world switch: the rows of svm/vmcb_fields.def with use SHADOW. */
+#include "svm/shadow.h"
+
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    MOVE_##use(name, home, how)
+#define MOVE_ENTRY SVM_NOT_MOVED
+#define MOVE_EXIT SVM_NOT_MOVED
+#define MOVE_SWITCH SVM_NOT_MOVED
+#define MOVE_WORLD SVM_NOT_MOVED
+#define MOVE_GUEST SVM_NOT_MOVED
+#define MOVE_MOVED SVM_NOT_MOVED
+#define MOVE_LBR SVM_NOT_MOVED
+#define MOVE_PMC SVM_NOT_MOVED
+#define MOVE_OFF SVM_NOT_MOVED
+
+#define MOVE_SHADOW SVM_STORE_ROW
+static void store(const struct vcpu *cpu, uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
+}
+#undef MOVE_SHADOW
+
+#define MOVE_SHADOW SVM_LOAD_ROW
+static void load(struct vcpu *cpu, const uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
+}
+
+static void store_host(struct vcpu *cpu, const struct svm_page *hsave)
+{
+    store(cpu, hsave->ptr);
+    svm_page_written(cpu, hsave, VMCB_AT_S_CET, VMCB_AT_ISST_ADDR + VMCB_BYTES_ISST_ADDR);
+    cpu->svm->shadow = true;
+}
+
+void svm_shadow_enter(struct vcpu *cpu, const uint8_t *vmcb, const struct svm_page *hsave)
+{
+    if (!cpu->svm->model.shadow_stacks)
+        return;
+    store_host(cpu, hsave);
+    load(cpu, vmcb);
+}
+
+void svm_shadow_leave(struct vcpu *cpu, uint8_t *vmcb, const struct svm_page *hsave)
+{
+    if (!cpu->svm->model.shadow_stacks)
+        return;
+    store(cpu, vmcb);
+    if (!cpu->svm->shadow) { /* VMRUN found zeros and has not saved them */
+        cpu->shadow.s_cet = cpu->shadow.ssp = cpu->shadow.isst = 0;
+        store_host(cpu, hsave);
+    }
+    load(cpu, hsave->ptr);
+}
