@@ -84,7 +84,7 @@ static unsigned fetchable_bytes(const struct vcpu *cpu)
 }
 
 /* The instruction's bytes for a #PF or nested page fault of a data access: what a fetch would see, without its
- * effects. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
+ * effects. CHOICE: by the tables as they are, not as the TLB has them. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
 static void fetch_insn_bytes(struct vcpu *cpu)
 {
     const struct access access = { .kind = ACCESS_EXEC };
@@ -105,14 +105,17 @@ static void fetch_insn_bytes(struct vcpu *cpu)
             break; /* MMIO: reading it could have effects */
         count += part;
         la += part;
+        if (!cpu_long64(cpu))
+            la = (uint32_t)la;
     }
     svm_set_insn_bytes(cpu, bytes, count);
 }
 
-/* The ID bit alone does not tell: table walks and hosts without NX do not report it. */
-static bool is_data_fault(const struct vcpu *cpu, const struct raised *raised, uint64_t code)
+/* The ID bit alone does not tell: table walks and hosts without NX do not report it. CHOICE: what faults in the delivery of an
+ * event is a data access, too: the manual excepts fetches alone. The bytes are those at the rIP that is saved. */
+static bool is_data_fault(const struct raised *raised, uint64_t code)
 {
-    return !raised->fetch && !(code & PF_ID) && !cpu->delivering.valid;
+    return !raised->fetch && !(code & PF_ID);
 }
 
 static enum step exit_nested_fault(struct vcpu *cpu)
@@ -120,7 +123,7 @@ static enum step exit_nested_fault(struct vcpu *cpu)
     uint64_t info1 = cpu->raised.info1, info2 = cpu->raised.info2;
     if (EMU_UNLIKELY(cpu->raised.exit))
         return svm_vmexit(cpu, cpu->raised.exit, info1, info2);
-    if (is_data_fault(cpu, &cpu->raised, info1))
+    if (is_data_fault(&cpu->raised, info1))
         fetch_insn_bytes(cpu);
     return svm_vmexit(cpu, VMEXIT_NPF, info1, info2);
 }
@@ -134,7 +137,7 @@ static enum step exit_exception(struct vcpu *cpu, const struct raised *raised)
         return svm_vmexit_insn(cpu, code, 0, 0, event->soft_len + raised->insn_len);
     if (event->vector != EXC_PF)
         return svm_vmexit(cpu, code, event->has_code ? event->code : 0, 0);
-    if (is_data_fault(cpu, raised, event->code))
+    if (is_data_fault(raised, event->code))
         fetch_insn_bytes(cpu);
     return svm_vmexit(cpu, code, event->code, raised->cr2);
 }
