@@ -1,14 +1,11 @@
 /* Advanced power management ports, as in Intel's 82371AB (PIIX4) data sheet, "APMC", "APMS": two bytes that are kept; a
- * write of the first raises SMI.
- *
- * CHOICE: the chip's APMC_EN, which stands in PCI configuration space, counts as set: there is no PCI, and whoever writes
- * port B2h wants the SMI. */
+ * write of the first may raise SMI, which is for the power management function (piix4_pm.c) to decide. */
 #include "devices/apm.h"
 
 #define APM_CONTROL 0xb2
 
 struct apm {
-    void (*smi)(void *self);
+    void (*control)(void *self, uint8_t value);
     void *self;
     uint8_t byte[2]; /* control, status */
 };
@@ -25,8 +22,8 @@ static void apm_write(void *self, uint16_t port, unsigned size, uint32_t value)
     struct apm *apm = self;
     (void)size;
     apm->byte[port - APM_CONTROL] = (uint8_t)value;
-    if (port == APM_CONTROL && apm->smi)
-        apm->smi(apm->self);
+    if (port == APM_CONTROL && apm->control)
+        apm->control(apm->self, (uint8_t)value);
 }
 
 static void apm_reset(void *self)
@@ -52,12 +49,12 @@ static const struct dev_class dev_apm = {
     .mix = apm_mix,
 };
 
-struct apm *apm_add(struct bus *bus, void (*smi)(void *self), void *self)
+struct apm *apm_add(struct bus *bus, void (*control)(void *self, uint8_t value), void *self)
 {
     struct apm *apm = bus_add(bus, &dev_apm);
     if (!apm)
         return NULL;
-    apm->smi = smi;
+    apm->control = control;
     apm->self = self;
     return apm;
 }

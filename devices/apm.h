@@ -6,7 +6,7 @@
 
 struct apm;
 
-/* Add them. `smi` is called inside the guest's write of port B2h: it signals SMI to the processor that writes. */
-struct apm *apm_add(struct bus *bus, void (*smi)(void *self), void *self);
+/* Add them. `control` is called inside the guest's write of port B2h: it may signal SMI to the processor that writes. */
+struct apm *apm_add(struct bus *bus, void (*control)(void *self, uint8_t value), void *self);
 
 #endif

@@ -100,11 +100,9 @@ static const struct {
     const char *name;
     enum pacifica_stop stop;
 } stop_names[] = {
-    { "reset", PACIFICA_STOP_RESET },
-    { "halted", PACIFICA_STOP_HALTED },
-    { "shutdown", PACIFICA_STOP_SHUTDOWN },
-    { "limit", PACIFICA_STOP_LIMIT_INSNS },
-    { "unimplemented", PACIFICA_STOP_UNIMPLEMENTED },
+    { "reset", PACIFICA_STOP_RESET },         { "halted", PACIFICA_STOP_HALTED },
+    { "power-off", PACIFICA_STOP_POWER_OFF }, { "shutdown", PACIFICA_STOP_SHUTDOWN },
+    { "limit", PACIFICA_STOP_LIMIT_INSNS },   { "unimplemented", PACIFICA_STOP_UNIMPLEMENTED },
 };
 #define STOP_NAMES (sizeof(stop_names) / sizeof(stop_names[0]))
 

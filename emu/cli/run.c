@@ -82,6 +82,7 @@ static int status_of(const struct session *session, const struct watchdog *watch
     switch (result->stop) {
     case PACIFICA_STOP_EXIT: return (int)((result->exit_value << 1 | 1) & 0xff);
     case PACIFICA_STOP_RESET: return o->no_reboot ? CLI_STATUS_OK : CLI_STATUS_USAGE;
+    case PACIFICA_STOP_POWER_OFF: return CLI_STATUS_OK;
     case PACIFICA_STOP_LIMIT_INSNS: return CLI_STATUS_LIMIT;
     case PACIFICA_STOP_UNIMPLEMENTED: return CLI_STATUS_UNIMPLEMENTED;
     case PACIFICA_STOP_SHUTDOWN:
@@ -98,7 +99,8 @@ static void tell_end(const struct session *session, const struct watchdog *watch
 {
     const char *name = NULL;
     switch (result->stop) {
-    case PACIFICA_STOP_EXIT: return;
+    case PACIFICA_STOP_EXIT:
+    case PACIFICA_STOP_POWER_OFF: return;
     case PACIFICA_STOP_RESET:
         if (!session->options->no_reboot)
             cli_complain(&result->diag); /* the image cannot be loaded again */

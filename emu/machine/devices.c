@@ -6,6 +6,8 @@
 #include "devices/fw_cfg.h"
 #include "devices/ioapic.h"
 #include "devices/pc_testdev.h"
+#include "devices/piix3.h"
+#include "devices/piix4_pm.h"
 #include "devices/reset_ports.h"
 #include "devices/rtc.h"
 #include "devices/testports.h"
@@ -59,6 +61,12 @@ static void reset_wanted(void *self)
     vcpu_stop(machine_current(machine), PACIFICA_STOP_RESET);
 }
 
+static void power_off(void *self)
+{
+    struct pacifica_machine *machine = self;
+    vcpu_stop(machine_current(machine), PACIFICA_STOP_POWER_OFF);
+}
+
 /* SMI goes to the processor that accesses the port. */
 static void smi_wanted(void *self)
 {
@@ -97,18 +105,30 @@ static void a20_moved(void *self, bool open)
 }
 
 /* The line of a global system interrupt. Those of the ISA bus go to both interrupt controllers, at the input of the same
- * number, but for the timer's: it is input 2 of the IOAPIC, as an ACPI interrupt source override says. */
-static void gsi_set(void *self, unsigned gsi, bool level)
+ * number, but for the timer's: it is input 2 of the IOAPIC, as an ACPI interrupt source override says. Several wires may
+ * lead to one, which is asserted while any of them is: bits 31:8 of `line` tell them apart. */
+static void gsi_set(void *self, unsigned line, bool level)
 {
     struct pacifica_machine *machine = self;
+    unsigned gsi = line & 0xff;
+    uint64_t wire = UINT64_C(1) << (line >> 8);
+    uint64_t *asserted = &machine->gsi_level[gsi];
+    *asserted = level ? *asserted | wire : *asserted & ~wire;
     if (gsi < 16)
-        pic_set_irq(machine->pic, gsi, level);
-    ioapic_set_irq(machine->ioapic, gsi == PIT_IRQ ? 2 : gsi, level);
+        pic_set_irq(machine->pic, gsi, *asserted != 0);
+    if (gsi == PIT_IRQ || gsi == PIT_PIN)
+        ioapic_set_irq(machine->ioapic, PIT_PIN,
+                       (machine->gsi_level[PIT_IRQ] | machine->gsi_level[PIT_PIN]) != 0);
+    else
+        ioapic_set_irq(machine->ioapic, gsi, *asserted != 0);
 }
 
+/* A new wire to it. Wire 0 of each is kept for pc-testdev, which names the interrupt when it drives it. */
 static struct irq_line gsi(struct pacifica_machine *machine, unsigned number)
 {
-    return (struct irq_line){ .set = gsi_set, .self = machine, .line = number };
+    unsigned wire = ++machine->gsi_wires;
+    assert(wire < GSI_WIRES);
+    return (struct irq_line){ .set = gsi_set, .self = machine, .line = number | wire << 8 };
 }
 
 /* A byte for the outside; self is a struct pacifica_output. */
@@ -158,7 +178,7 @@ static bool add_standard(struct pacifica_machine *machine)
                                     .irq = gsi(machine, RTC_IRQ) };
     const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
     machine->pci = pci_bus_add(bus);
-    if (!machine->pci || !add_interrupt_controllers(machine))
+    if (!machine->pci || !add_interrupt_controllers(machine) || !add_chipset(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
@@ -197,7 +217,7 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
     } else if (device->kind == PACIFICA_DEVICE_PC_TESTDEV) {
         name = "pc-testdev";
         port = PC_TESTDEV_LATCH_PORT;
-        added = pc_testdev_add(machine->bus, gsi(machine, 0));
+        added = pc_testdev_add(machine->bus, (struct irq_line){ .set = gsi_set, .self = machine });
     } else {
         name = "isa-debugcon";
         machine->debugcon[index] = device->output;
@@ -236,4 +256,6 @@ void machine_reset_devices(struct pacifica_machine *machine)
     bus_reset(machine->bus);
     pic_firmware_init(machine->pic);
     apics_firmware_init(machine->apics);
+    piix3_firmware_init(machine->piix3);
+    piix4_pm_firmware_init(machine->pm);
 }

@@ -20,6 +20,7 @@
 #include "emu/cpu/run.h"
 
 #define MACHINE_DEVICES 8 /* devices of pacifica_options */
+#define MACHINE_GSIS 24   /* global system interrupts: the inputs of the I/O APIC */
 
 /* Owner of everything below. The order of the members is the order of making; freeing goes back. */
 struct pacifica_machine {
@@ -29,6 +30,9 @@ struct pacifica_machine {
     struct memory *memory;
     struct bus *bus;
     struct pci_bus *pci;
+    struct i440fx *i440fx;
+    struct piix3 *piix3;
+    struct piix4_pm *pm;
     struct pic *pic;
     struct apics *apics;
     struct ioapic *ioapic;
@@ -45,6 +49,9 @@ struct pacifica_machine {
     struct probe_client watch; /* options.stop_on */
     uint32_t stop_on;
     char watch_text[256];
+
+    uint64_t gsi_level[MACHINE_GSIS]; /* one bit for each wire to it that is asserted */
+    unsigned gsi_wires;
 
     enum pacifica_stop ended; /* a stop behind which only a reset goes on, or STOP_NONE */
     uint32_t exit_value;

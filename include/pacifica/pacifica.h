@@ -50,7 +50,8 @@ enum pacifica_stop {
     PACIFICA_STOP_SHUTDOWN, /* triple fault or shutdown of the host */
     PACIFICA_STOP_HALTED,   /* halted, and nothing can wake it */
     PACIFICA_STOP_REQUEST,  /* pacifica_machine_stop() */
-    PACIFICA_STOP_WATCH     /* an event named in options.stop_on happened */
+    PACIFICA_STOP_WATCH,    /* an event named in options.stop_on happened */
+    PACIFICA_STOP_POWER_OFF /* the guest switched the machine off */
 };
 
 /* What pacifica_machine_run() tells. */

@@ -3,8 +3,9 @@
 
 #include "devices/apm.h"
 
-static void smi(void *self)
+static void control(void *self, uint8_t value)
 {
+    (void)value;
     ++*(unsigned *)self;
 }
 
@@ -13,7 +14,7 @@ START_TEST(control_raises_smi_at_each_write)
     struct kit kit;
     unsigned smis = 0;
     kit_open(&kit);
-    ck_assert_ptr_nonnull(apm_add(kit.bus, smi, &smis));
+    ck_assert_ptr_nonnull(apm_add(kit.bus, control, &smis));
     kit_out(&kit, 0xb2, 0x5a);
     kit_out(&kit, 0xb2, 0x5a);
     ck_assert_uint_eq(smis, 2);
@@ -29,7 +30,7 @@ START_TEST(status_is_kept_and_raises_nothing)
     struct kit kit;
     unsigned smis = 0;
     kit_open(&kit);
-    apm_add(kit.bus, smi, &smis);
+    apm_add(kit.bus, control, &smis);
     kit_out(&kit, 0xb3, 0xc3);
     ck_assert_uint_eq(kit_in(&kit, 0xb3), 0xc3);
     ck_assert_uint_eq(kit_in(&kit, 0xb2), 0);
@@ -48,7 +49,7 @@ START_TEST(a_word_fills_both)
     struct kit kit;
     unsigned smis = 0;
     kit_open(&kit);
-    apm_add(kit.bus, smi, &smis);
+    apm_add(kit.bus, control, &smis);
     bus_port_ops.write(kit.bus, 0xb2, 2, 0x1234);
     ck_assert_uint_eq(smis, 1);
     ck_assert_uint_eq(kit_in(&kit, 0xb2), 0x34);
