@@ -4,6 +4,7 @@
 #include "devices/apm.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
+#include "devices/i440fx.h"
 #include "devices/ioapic.h"
 #include "devices/pc_testdev.h"
 #include "devices/piix3.h"
@@ -17,6 +18,8 @@
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
 #define PIT_IRQ 0
+#define PIT_PIN 2 /* of the IOAPIC */
+#define GSI_WIRES 64
 #define RTC_IRQ 8
 #define FERR_IRQ 13
 #define RTC_EPOCH \
@@ -168,6 +171,22 @@ static bool add_interrupt_controllers(struct pacifica_machine *machine)
     return machine->ioapic != NULL;
 }
 
+/* The functions of PCI bus 0 that are there always. The interrupt controllers exist. */
+static bool add_chipset(struct pacifica_machine *machine)
+{
+    struct irq_line irq[PIIX3_IRQS];
+    for (unsigned i = 0; i < PIIX3_IRQS; i++)
+        irq[i] = gsi(machine, i);
+    const struct piix4_pm_wires wires = { .sci = gsi(machine, PIIX4_SCI_IRQ),
+                                          .smi = smi_wanted,
+                                          .power_off = power_off,
+                                          .self = machine };
+    machine->i440fx = i440fx_add(machine->bus, machine->pci);
+    machine->piix3 = piix3_add(machine->bus, machine->pci, irq);
+    machine->pm = piix4_pm_add(machine->bus, machine->pci, &wires);
+    return machine->i440fx && machine->piix3 && machine->pm;
+}
+
 static bool add_standard(struct pacifica_machine *machine)
 {
     struct bus *bus = machine->bus;
@@ -184,7 +203,7 @@ static bool add_standard(struct pacifica_machine *machine)
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
     return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) &&
            post_port_add(bus) && rtc_add(bus, &rtc) && reset_ports_add(bus, machine->pci, reset) &&
-           apm_add(bus, smi_wanted, machine);
+           apm_add(bus, piix4_pm_apm, machine->pm);
 }
 
 static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
