@@ -1,4 +1,4 @@
-/* The ways a program resets a PC: ports CF9h, 64h and 92h; the A20 line. */
+/* The ways a program resets a PC: ports CF9h and 92h, and what the keyboard controller asks for; the A20 line. */
 #ifndef DEVICES_RESET_PORTS_H
 #define DEVICES_RESET_PORTS_H
 
@@ -15,5 +15,12 @@ struct reset_wires {
 
 /* Add them; CF9h to the PCI bus, whose configuration address it lies in. */
 struct reset_ports *reset_ports_add(struct bus *bus, struct pci_bus *pci, struct reset_wires wires);
+
+/* Pass on a wish to reset. */
+void reset_ports_ask(struct reset_ports *ports);
+
+/* The latch of A20, which others move as well as port 92h. */
+bool reset_ports_a20(const struct reset_ports *ports);
+void reset_ports_set_a20(struct reset_ports *ports, bool open);
 
 #endif

@@ -4,6 +4,7 @@
 #include "devices/apm.h"
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
+#include "devices/i8042.h"
 #include "devices/i440fx.h"
 #include "devices/ioapic.h"
 #include "devices/pc_testdev.h"
@@ -18,6 +19,8 @@
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
 #define PIT_IRQ 0
+#define KEYBOARD_IRQ 1
+#define MOUSE_IRQ 12
 #define PIT_PIN 2 /* of the IOAPIC */
 #define GSI_WIRES 64
 #define RTC_IRQ 8
@@ -187,6 +190,18 @@ static bool add_chipset(struct pacifica_machine *machine)
     return machine->i440fx && machine->piix3 && machine->pm;
 }
 
+/* What programs reset the machine and move A20 by. */
+static bool add_keyboard_controller(struct pacifica_machine *machine)
+{
+    const struct reset_wires wires = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
+    const struct i8042_config config = { .keyboard = gsi(machine, KEYBOARD_IRQ),
+                                         .mouse = gsi(machine, MOUSE_IRQ),
+                                         .reset =
+                                             reset_ports_add(machine->bus, machine->pci, wires) };
+    machine->kbc = config.reset ? i8042_add(machine->bus, &config) : NULL;
+    return machine->kbc != NULL;
+}
+
 static bool add_standard(struct pacifica_machine *machine)
 {
     struct bus *bus = machine->bus;
@@ -195,14 +210,13 @@ static bool add_standard(struct pacifica_machine *machine)
                                     .high_bytes = memory_high_bytes(machine->memory),
                                     .cpus = machine->cpu_count,
                                     .irq = gsi(machine, RTC_IRQ) };
-    const struct reset_wires reset = { .reset = reset_wanted, .a20 = a20_moved, .self = machine };
     machine->pci = pci_bus_add(bus);
     if (!machine->pci || !add_interrupt_controllers(machine) || !add_chipset(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
     return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) &&
-           post_port_add(bus) && rtc_add(bus, &rtc) && reset_ports_add(bus, machine->pci, reset) &&
+           post_port_add(bus) && rtc_add(bus, &rtc) && add_keyboard_controller(machine) &&
            apm_add(bus, piix4_pm_apm, machine->pm);
 }
 

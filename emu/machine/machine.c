@@ -1,6 +1,7 @@
 /* Making, loading, resetting and freeing a machine. */
 #include "emu/machine/machine.h"
 
+#include "devices/i8042.h"
 #include "emu/base/diag.h"
 #include "svm/svm.h"
 
@@ -175,6 +176,17 @@ size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const voi
                                      size_t size)
 {
     return uart_input(machine->uart, bytes, size);
+}
+
+void pacifica_machine_key(struct pacifica_machine *machine, unsigned usage, bool down)
+{
+    i8042_key(machine->kbc, usage, down);
+}
+
+void pacifica_machine_mouse(struct pacifica_machine *machine, int dx, int dy, int dz,
+                            unsigned buttons)
+{
+    i8042_mouse(machine->kbc, dx, dy, dz, (uint8_t)buttons);
 }
 
 bool pacifica_machine_wants_input(const struct pacifica_machine *machine)

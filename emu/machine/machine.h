@@ -37,12 +37,14 @@ struct pacifica_machine {
     struct apics *apics;
     struct ioapic *ioapic;
     struct uart *uart;
+    struct i8042 *kbc;
     struct ferr *ferr;
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
 
     struct pacifica_output serial, debugcon[MACHINE_DEVICES];
     struct pacifica_kernel kernel; /* image.data is NULL: none is loaded */
+    bool bios_area;                /* there is one: a kernel was loaded */
     bool firmware;                 /* starts at the reset vector; never with a kernel */
     struct random_source random;
 

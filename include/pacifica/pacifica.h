@@ -238,6 +238,18 @@ PACIFICA_API void pacifica_machine_stop(struct pacifica_machine *machine);
 PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machine,
                                                   const void *bytes, size_t size);
 
+/* Press a key of the PS/2 keyboard, press it again while it is down (it repeats), or release it.
+ * usage  of USB's "Keyboard/Keypad" page (HID Usage Tables, chapter 10), as SDL's scan codes are: 4 is A, 40 Enter;
+ *        keys that a keyboard with 104 keys lacks are ignored
+ * What the guest does not read is kept for a few keys and then lost, as by a keyboard. Not while the machine runs. */
+PACIFICA_API void pacifica_machine_key(struct pacifica_machine *machine, unsigned usage, bool down);
+
+/* Move the PS/2 mouse by counts to the right, up, and its wheel towards the user; then its buttons are as `buttons` says:
+ * bit 0 left, 1 right, 2 middle, 3 and 4 further ones. What has no room in a report follows in the next ones.
+ * Not while the machine runs. */
+PACIFICA_API void pacifica_machine_mouse(struct pacifica_machine *machine, int dx, int dy, int dz,
+                                         unsigned buttons);
+
 /* Raise a signal of a processor. It is recognised when the architecture lets it: NMI, SMI and INIT stay pending until then.
  * cpu  index of the processor, from 0
  * Returns PACIFICA_OK; PACIFICA_EUSAGE (no such processor or signal). Not while the machine runs. */

@@ -136,27 +136,6 @@ START_TEST(reset_control_is_deaf_to_pci_addresses)
 }
 END_TEST
 
-START_TEST(keyboard_controller_pulses_reset)
-{
-    struct kit kit;
-    struct said said = { 0 };
-    kit_open(&kit);
-    reset_ports_add(kit.bus, pci_bus_add(kit.bus),
-                    (struct reset_wires){ .reset = reset_asked, .self = &said });
-    ck_assert_uint_eq(kit_in(&kit, 0x64) & 3, 0); /* nobody waits for it */
-    ck_assert_uint_eq(kit_in(&kit, 0x65), 0xff);
-    kit_out(&kit, 0x64, 0xfe);
-    kit_out(&kit, 0x64, 0xf0);
-    ck_assert_uint_eq(said.count, 2);
-    kit_out(&kit, 0x64, 0xff);
-    ck_assert_uint_eq(said.count, 2);
-    kit_out(&kit, 0x64, 0x20);
-    ck_assert_uint_eq(said.count, 2);
-    ck_assert_uint_eq(kit.told[PROBE_UNIMP], 2);
-    kit_close(&kit);
-}
-END_TEST
-
 static void a20_moved(void *self, bool open)
 {
     struct said *said = self;
@@ -303,7 +282,6 @@ END_TEST
 
 CHECK_MAIN("ports", debug_exit_tells_the_value_of_every_width, debug_exit_size_and_base,
            debugcon_prints_and_answers_e9, post_port_latches, reset_control_acts_on_the_rising_bit,
-           reset_control_is_deaf_to_pci_addresses, keyboard_controller_pulses_reset,
-           port_92_resets_on_the_rising_bit, port_92_moves_a20, fw_cfg_fixed_items,
-           fw_cfg_reads_go_on_and_end_in_zeros, fw_cfg_files_and_directory,
-           fw_cfg_refuses_bad_names_and_too_many)
+           reset_control_is_deaf_to_pci_addresses, port_92_resets_on_the_rising_bit,
+           port_92_moves_a20, fw_cfg_fixed_items, fw_cfg_reads_go_on_and_end_in_zeros,
+           fw_cfg_files_and_directory, fw_cfg_refuses_bad_names_and_too_many)
