@@ -26,7 +26,7 @@ struct block_cache {
 
 static unsigned hash_index(uint64_t page, unsigned offset, unsigned mode, bool exact)
 {
-    uint64_t key = (page << 12 | offset) * 8 + mode + (exact ? 0x9e3779b9u : 0);
+    uint64_t key = (page << 12 | offset) * 16 + mode + (exact ? 0x9e3779b9u : 0);
     key *= 0x9e3779b97f4a7c15u;
     return (unsigned)(key >> 51) & (HASH_BUCKETS - 1);
 }
@@ -60,8 +60,8 @@ void block_cache_free(struct block_cache *cache)
     free(cache);
 }
 
-struct block *block_find(struct block_cache *cache, uint64_t page, unsigned offset,
-                         enum cpu_mode mode, bool exact)
+struct block *block_find(struct block_cache *cache, uint64_t page, unsigned offset, unsigned mode,
+                         bool exact)
 {
     struct block *block = cache->hash[hash_index(page, offset, mode, exact)];
     while (block && !(block->page == page && block->offset == offset && block->mode == mode &&
@@ -170,10 +170,20 @@ bool block_cache_reclaim(struct block_cache *cache, bool all)
     return true;
 }
 
+static int decode(const struct block_cache *cache, const uint8_t *bytes, unsigned len,
+                  unsigned mode, struct insn *insn)
+{
+    int status = decode_insn(bytes, len, (enum cpu_mode)(mode & ~BLOCK_SHADOW_STACK), insn);
+    insn->shadow_stack = mode & BLOCK_SHADOW_STACK;
+    if (status != DECODE_SHORT)
+        cache->lowering->bind(cache->lowering->self, insn, status);
+    return status;
+}
+
 /* Decode instructions from `bytes` into insns; returns how many. *status is that of the last one. */
 static unsigned decode_run(struct block_cache *cache, const uint8_t *bytes, unsigned len,
-                           enum cpu_mode mode, unsigned max, const struct insn **insns,
-                           unsigned *total, int *status)
+                           unsigned mode, unsigned max, const struct insn **insns, unsigned *total,
+                           int *status)
 {
     unsigned count = 0, used = 0;
     *status = DECODE_OK;
@@ -181,10 +191,9 @@ static unsigned decode_run(struct block_cache *cache, const uint8_t *bytes, unsi
         struct insn *insn = arena_alloc(&cache->arena, sizeof(*insn));
         if (!insn)
             break;
-        *status = decode_insn(bytes + used, len - used, mode, insn);
+        *status = decode(cache, bytes + used, len - used, mode, insn);
         if (*status == DECODE_SHORT)
             break;
-        cache->lowering->bind(cache->lowering->self, insn, *status);
         insns[count++] = insn;
         used += insn->len;
         if (*status != DECODE_OK || (insn->flags & INSN_ENDS_BLOCK))
@@ -195,8 +204,7 @@ static unsigned decode_run(struct block_cache *cache, const uint8_t *bytes, unsi
 }
 
 enum build_status block_build(struct block_cache *cache, uint64_t page, unsigned offset,
-                              uint64_t next_page, enum cpu_mode mode, bool exact,
-                              struct block **result)
+                              uint64_t next_page, unsigned mode, bool exact, struct block **result)
 {
     const struct insn *insns[BLOCK_MAX_INSNS];
     uint8_t joined[INSN_MAX_BYTES];
@@ -241,17 +249,16 @@ enum build_status block_build(struct block_cache *cache, uint64_t page, unsigned
     return BUILD_OK;
 }
 
-int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned len,
-                      enum cpu_mode mode, struct block **result)
+int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned len, unsigned mode,
+                      struct block **result)
 {
     struct block *block = cache->loose;
     struct insn *insn = &cache->loose_insn;
-    int status = decode_insn(bytes, len, mode, insn);
+    int status = decode(cache, bytes, len, mode, insn);
 
     *result = NULL;
     if (status == DECODE_SHORT)
         return status;
-    cache->lowering->bind(cache->lowering->self, insn, status);
     *block = (struct block){ .page = BLOCK_NO_PAGE,
                              .page2 = BLOCK_NO_PAGE,
                              .mode = (uint8_t)mode,

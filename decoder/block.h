@@ -14,7 +14,7 @@ struct block {
     uint64_t page;  /* backing page of the first byte */
     uint64_t page2; /* of the last byte when that is another page, else BLOCK_NO_PAGE */
     uint16_t offset;
-    uint8_t mode; /* enum cpu_mode */
+    uint8_t mode; /* enum cpu_mode, and BLOCK_SHADOW_STACK */
     uint8_t bytes, insns;
     bool exact; /* asked for as one instruction */
     bool alone; /* exact, or crossing a page, or not backed: never linked, not in the jump cache */
@@ -26,6 +26,12 @@ struct block {
     struct op ops[];
 };
 #define BLOCK_NO_PAGE UINT64_MAX
+#define BLOCK_SHADOW_STACK 8u /* shadow stacks are on: near CALL and RET have other bodies */
+
+static inline enum cpu_mode block_mode(const struct block *block)
+{
+    return (enum cpu_mode)(block->mode & ~BLOCK_SHADOW_STACK);
+}
 
 /* What the floors above tell the decoder: which body an instruction has, and which ops it becomes. */
 struct lowering {
@@ -49,9 +55,10 @@ struct block_cache;
 struct block_cache *block_cache_new(struct memory *memory, const struct lowering *lowering);
 void block_cache_free(struct block_cache *cache);
 
-/* Find a block, or NULL. page2 of the result is to be checked by the caller. */
-struct block *block_find(struct block_cache *cache, uint64_t page, unsigned offset,
-                         enum cpu_mode mode, bool exact);
+/* Find a block, or NULL. page2 of the result is to be checked by the caller. `mode` here and below: enum cpu_mode, and
+ * BLOCK_SHADOW_STACK. */
+struct block *block_find(struct block_cache *cache, uint64_t page, unsigned offset, unsigned mode,
+                         bool exact);
 
 enum build_status {
     BUILD_OK,
@@ -61,13 +68,12 @@ enum build_status {
 /* Decode a block at an offset of a backing page and keep it. next_page: the backing page of the bytes that follow
  * in linear order, or BLOCK_NO_PAGE when it is not known; used only if the first instruction crosses. */
 enum build_status block_build(struct block_cache *cache, uint64_t page, unsigned offset,
-                              uint64_t next_page, enum cpu_mode mode, bool exact,
-                              struct block **block);
+                              uint64_t next_page, unsigned mode, bool exact, struct block **block);
 
 /* Decode one instruction from bytes that are not backed (MMIO, mixed pages): a block that lives until the next
  * call. len: bytes available; DECODE_SHORT if they are not enough. */
-int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned len,
-                      enum cpu_mode mode, struct block **block);
+int block_build_loose(struct block_cache *cache, const uint8_t *bytes, unsigned len, unsigned mode,
+                      struct block **block);
 
 /* Drop a block that no longer fits (the second page changed). */
 void block_discard(struct block_cache *cache, struct block *block);

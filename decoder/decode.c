@@ -17,9 +17,9 @@ static bool decoder_for(ZydisMachineMode machine, ZydisDecoder *decoder)
     if (ZYAN_FAILED(ZydisDecoderInit(decoder, machine, stack)))
         return false;
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
-    /* No AMD part has MPX, and none of ours shadow stacks or CLDEMOTE yet: their encodings are NOPs. */
+    /* No AMD part has MPX or CLDEMOTE: their encodings are NOPs. */
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+    (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, ZYAN_TRUE);
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
     (void)ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
     return true;

@@ -70,6 +70,7 @@ struct insn {
     uint8_t isa_set;         /* ZydisISASet */
     uint8_t exception_class; /* ZydisExceptionClass: the alignment rule of vector operands */
     bool vex;                /* VEX: three operands, and a result clears the register's rest */
+    bool shadow_stack; /* decoded for code with shadow stacks: bind() then chooses other bodies */
     uint8_t vindex; /* gathers: the vector register that holds the indices; `index` is REG_ZERO */
 };
 

@@ -8,6 +8,7 @@
 #define KEY_IDENTITY (1ull << 62)
 #define KEY_UNPAGED (1ull << 61) /* guest physical addresses through nested tables */
 #define KEY_SMM (1ull << 60)     /* SMRAM is visible */
+#define KEY_SHADOW_STACK (1ull << 59)
 #define KEY_PCID_SHIFT 16
 #define KEY_USER (1ull << 28)
 #define KEY_WP (1ull << 29)
@@ -32,7 +33,8 @@ EMU_INLINE struct bank_key key_of(const struct walk_regime *regime)
     key.context = used | regime->asid | (uint64_t)regime_pcid(regime) << KEY_PCID_SHIFT |
                   (user ? KEY_USER : 0) | (user || regime->wp ? KEY_WP : 0) |
                   (!user && regime->smap && !regime->ac ? KEY_SMAP : 0) |
-                  (!user && regime->smep ? KEY_SMEP : 0);
+                  (!user && regime->smep ? KEY_SMEP : 0) |
+                  (regime->shadow_stack ? KEY_SHADOW_STACK : 0);
     key.pkru = regime->pke && regime_is_long(regime) ? regime->pkru : 0;
     return key;
 }

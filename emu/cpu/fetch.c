@@ -74,6 +74,12 @@ static enum step second_page(struct vcpu *cpu, uint64_t la, uint64_t *page, uint
     return step;
 }
 
+/* What a block is found by beside its place. The regime is that of the fetch. */
+static unsigned block_key(const struct vcpu *cpu)
+{
+    return cpu->mode | (cpu->regime->shadow_stack ? BLOCK_SHADOW_STACK : 0);
+}
+
 /* One instruction whose bytes lie at least partly in MMIO. They are read one by one, as needed. */
 static enum step loose_block(struct vcpu *cpu, uint64_t la, struct block **block)
 {
@@ -86,7 +92,7 @@ static enum step loose_block(struct vcpu *cpu, uint64_t la, struct block **block
                 return step;
         }
         bytes[have++] = (uint8_t)phys_read(cpu->memory, spa++, 1);
-        if (block_build_loose(cpu->run->cache, bytes, have, cpu->mode, block) != DECODE_SHORT)
+        if (block_build_loose(cpu->run->cache, bytes, have, block_key(cpu), block) != DECODE_SHORT)
             break;
     }
     return STEP_NEXT;
@@ -114,12 +120,12 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
     struct run_state *run = cpu->run;
     unsigned offset = (unsigned)(la & PAGE_MASK);
     uint64_t page2, spa2;
-    *block = block_find(run->cache, run->fetch_page, offset, cpu->mode, exact);
+    *block = block_find(run->cache, run->fetch_page, offset, block_key(cpu), exact);
     if (*block && (*block)->page2 == BLOCK_NO_PAGE)
         return STEP_NEXT;
     if (!*block) {
         run->built = true;
-        if (block_build(run->cache, run->fetch_page, offset, BLOCK_NO_PAGE, cpu->mode, exact,
+        if (block_build(run->cache, run->fetch_page, offset, BLOCK_NO_PAGE, block_key(cpu), exact,
                         block) == BUILD_OK) {
             if (!*block)
                 return out_of_memory(cpu);
@@ -139,7 +145,7 @@ static enum step backed_block(struct vcpu *cpu, uint64_t la, bool exact, struct 
     if (page2 == BLOCK_NO_PAGE)
         return loose_block(cpu, la, block);
     run->built = true;
-    (void)block_build(run->cache, run->fetch_page, offset, page2, cpu->mode, exact, block);
+    (void)block_build(run->cache, run->fetch_page, offset, page2, block_key(cpu), exact, block);
     if (!*block)
         return out_of_memory(cpu);
     tell_block(cpu, la, *block);

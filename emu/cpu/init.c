@@ -9,11 +9,12 @@
 
 /* As after RESET, but for what table 14-1 of APM vol 2, 14.1.3 "Processor Initialization State" calls not modified:
  * CR0.CD and NW, the debug registers, x87 and vector state with MXCSR and XCR0, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
- * that was pending is forgotten, and NMIs are open; a pending SMI stays. */
+ * that was pending is forgotten, and NMIs are open; a pending SMI stays; SSP, which no table has, is as after RESET. */
 static void init_registers(struct vcpu *cpu)
 {
     const struct cpu_regs old = cpu->regs;
     const struct cpu_msrs msr = cpu->msr;
+    const struct shadow_stacks shadow = cpu->shadow;
     const struct cpu_x87 x87 = cpu->x87;
     const struct cpu_simd simd = cpu->simd;
     const struct cpu_pins pins = cpu->pins;
@@ -26,6 +27,8 @@ static void init_registers(struct vcpu *cpu)
         regs->dr[i] = old.dr[i];
     regs->pkru = old.pkru;
     cpu->msr = msr;
+    cpu->shadow = shadow;
+    cpu->shadow.ssp = 0;
     cpu->x87 = x87;
     cpu->simd = simd;
     cpu->ferr.asserted = ferr; /* as FSW.ES is kept */

@@ -3,6 +3,7 @@
 
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/debug.h"
+#include "emu/cpu/shadow_stack.h"
 #include "paging/memory.h"
 #include "svm/avic.h"
 
@@ -57,6 +58,7 @@ static void regime_rebuild(struct vcpu *cpu)
         .maxphyaddr = cpu->model->address_bits,
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),
         .smm = regs->smm,
+        .shadow_stack = shadow_stack_on(cpu, regs->cpl),
         .nested = svm->guest && svm->nested_paging ? &svm->host_regime : NULL,
     };
 

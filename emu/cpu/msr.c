@@ -107,6 +107,8 @@ static bool is_stored(enum msr_kind kind)
     case MSR_PERF_CLOCK:
     case MSR_PERF_CLOCK_RO:
     case MSR_PATCH_LEVEL:
+    case MSR_SHADOW_CET:
+    case MSR_SHADOW_SSP:
     case MSR_SEGMENT_BASE: return false;
     default: return true;
     }
@@ -210,6 +212,30 @@ static enum perf_clock perf_clock_of(uint32_t number)
     return (enum perf_clock)((number & 0xff) - 0xe7);
 }
 
+/* --- shadow stacks --- */
+
+static uint64_t *shadow_place(struct vcpu *cpu, uint32_t number)
+{
+    struct shadow_stacks *shadow = &cpu->shadow;
+    switch (number) {
+    case 0x6a0: return &shadow->u_cet;
+    case 0x6a2: return &shadow->s_cet;
+    case 0x6a8: return &shadow->isst;
+    default: return &shadow->pl_ssp[number & 3];
+    }
+}
+
+/* APM vol 2, 18.12 "Shadow Stack MSRs". */
+static bool write_shadow(struct vcpu *cpu, const struct msr_info *row, uint32_t number,
+                         uint64_t value)
+{
+    if ((value & ~row->mask) || (row->kind == MSR_SHADOW_SSP && !cpu_base_canonical(cpu, value)))
+        return false;
+    *shadow_place(cpu, number) = value;
+    cpu_update_mode(cpu); /* CALL and RET may be others now */
+    return true;
+}
+
 /* --- reading --- */
 
 /* MPERF and its read-only copy are scaled as the TSC is, APERF and IRPERF are not. CHOICE: RDPRU is not, since the manual names
@@ -283,6 +309,8 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_PERF_CLOCK:
     case MSR_PERF_CLOCK_RO: *value = read_perf_clock(cpu, perf_clock_of(number)); break;
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
+    case MSR_SHADOW_CET:
+    case MSR_SHADOW_SSP: *value = *shadow_place(cpu, number); break;
     case MSR_PAT: *value = *pat_place(cpu); break;
     case MSR_SPEC_CTRL: *value = *spec_ctrl_place(cpu); break;
     case MSR_CPUID_OVERRIDE:
@@ -492,6 +520,8 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
             return false;
         cpu->msr.debugctl = value & msr_mask(cpu, row);
         return true;
+    case MSR_SHADOW_CET:
+    case MSR_SHADOW_SSP: return write_shadow(cpu, row, number, value);
     case MSR_CPUID_OVERRIDE: write_override(cpu, row, number, value); return true;
     default: break;
     }

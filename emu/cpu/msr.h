@@ -39,7 +39,9 @@ enum msr_kind {
     MSR_PATCH_LEVEL,
     MSR_COMMAND,
     MSR_SPEC_CTRL,
-    MSR_PRED_CMD
+    MSR_PRED_CMD,
+    MSR_SHADOW_CET,
+    MSR_SHADOW_SSP
 };
 
 #define MSR_NOWHERE UINT32_MAX

@@ -9,24 +9,6 @@ enum step shadow_stack_violation(struct vcpu *cpu, enum cp_code code)
     return cpu_raise_code(cpu, EXC_CP, code);
 }
 
-/* Everything but the enables of a level. */
-bool shadow_stack_usable(const struct vcpu *cpu)
-{
-    const struct cpu_regs *regs = &cpu->regs;
-    const uint64_t paged = CR0_PE | CR0_PG;
-    return (regs->cr4 & CR4_CET) && (regs->cr0 & paged) == paged && !(cpu->rflags & FLAG_VM);
-}
-
-static uint64_t controls(const struct vcpu *cpu, unsigned cpl)
-{
-    return cpl == 3 ? cpu->shadow.u_cet : cpu->shadow.s_cet;
-}
-
-bool shadow_stack_on(const struct vcpu *cpu, unsigned cpl)
-{
-    return shadow_stack_usable(cpu) && (controls(cpu, cpl) & SHADOW_CET_ENABLE);
-}
-
 unsigned shadow_stack_width(const struct vcpu *cpu)
 {
     return cpu_long64(cpu) ? 8 : 4;

@@ -19,10 +19,22 @@ EMU_MUST_USE enum step shadow_stack_violation(struct vcpu *cpu, enum cp_code cod
 
 /* Are shadow stacks on at this level: CR4.CET and SH_STK_EN of U_CET or S_CET, in protected mode with paging, and not in
  * virtual-8086 mode? APM vol 2, 18.1.1 "Detecting and Enabling Shadow Stack Support". */
-bool shadow_stack_on(const struct vcpu *cpu, unsigned cpl);
+static inline bool shadow_stack_usable(const struct vcpu *cpu) /* at any level */
+{
+    const uint64_t paged = CR0_PE | CR0_PG;
+    return EMU_UNLIKELY(cpu->regs.cr4 & CR4_CET) && (cpu->regs.cr0 & paged) == paged &&
+           !(cpu->rflags & FLAG_VM);
+}
 
-/* The same without SH_STK_EN: WRUSS needs no more. */
-bool shadow_stack_usable(const struct vcpu *cpu);
+static inline uint64_t shadow_stack_controls(const struct vcpu *cpu, unsigned cpl)
+{
+    return cpl == 3 ? cpu->shadow.u_cet : cpu->shadow.s_cet;
+}
+
+static inline bool shadow_stack_on(const struct vcpu *cpu, unsigned cpl)
+{
+    return shadow_stack_usable(cpu) && (shadow_stack_controls(cpu, cpl) & SHADOW_CET_ENABLE);
+}
 
 /* Bytes of an address and of a near return address on the current shadow stack: 8 in 64-bit mode, else 4. */
 unsigned shadow_stack_width(const struct vcpu *cpu);

@@ -74,6 +74,7 @@ enum save_offset {
     SAVE_SVM_VINTR = 0x0e8,
     SAVE_REVISION = 0x0fc,
     SAVE_SMBASE = 0x100,
+    SAVE_SSP = 0x118,
     SAVE_SVM_PAT = 0x120,
     SAVE_SVM_EFER = 0x128,
     SAVE_SVM_CR4 = 0x130,
@@ -205,6 +206,7 @@ static void save_registers(struct vcpu *cpu, uint8_t *area)
     put(area, SAVE_DR6, regs->dr[6]);
     put(area, SAVE_RFLAGS, cpu_rflags(cpu) | (half_done ? FLAG_RF : 0));
     put(area, SAVE_RIP, cpu->r[REG_RIP]);
+    put(area, SAVE_SSP, cpu->shadow.ssp);
     for (unsigned i = REG_RAX; i <= REG_R15; i++)
         put(area, SAVE_RAX - 8 * i, cpu->r[i]);
 }
@@ -386,6 +388,8 @@ static void load_registers(struct vcpu *cpu, const uint8_t *area)
     for (unsigned i = REG_RAX; i <= REG_R15; i++)
         cpu->r[i] = get(area, SAVE_RAX - 8 * i);
     cpu->r[REG_RIP] = get(area, SAVE_RIP);
+    if (cpu_has(cpu, CPU_FEATURE_CET_SS))
+        cpu->shadow.ssp = vmcb_canonical(get(area, SAVE_SSP), cpu->svm->model.linear_bits);
     cpu_set_rflags(cpu, rflags);
     regs->cpl = find_cpl(cpu, area);
 }

@@ -90,6 +90,7 @@ void cpu_reset(struct vcpu *cpu)
     cpu->regs.seg[SEG_TR] = reset_segment(0x08b);
     cpu->regs.gdtr.limit = cpu->regs.idtr.limit = 0xffff;
     cpu->msr = (struct cpu_msrs){ .pat = 0x0007040600070406, .misc_enable = 1 };
+    cpu->shadow = (struct shadow_stacks){ 0 };
     cpu->x87 = (struct cpu_x87){ .fcw = FCW_FIXED, .used = 0xff }; /* all registers +0.0 */
     memset(&cpu->simd, 0, sizeof(cpu->simd));
     cpu->simd.mxcsr = MXCSR_RESET;

@@ -389,6 +389,8 @@ struct cpu_simd {
 #define XCR0_SSE 2u
 #define XCR0_AVX 4u
 #define XCR0_PKRU 0x200u
+#define XSS_CET_U 0x800u
+#define XSS_CET_S 0x1000u
 
 /* Kinds of floating-point and vector instructions by what lets them run: bits of vcpu.ready and insn.need. */
 enum fp_ready {

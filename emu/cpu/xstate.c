@@ -124,6 +124,7 @@ static bool vectors_in_use(const struct cpu_simd *simd, unsigned first)
 
 uint64_t xstate_in_use(const struct vcpu *cpu)
 {
+    const struct shadow_stacks *shadow = &cpu->shadow;
     uint64_t in_use = 0;
     if (x87_in_use(&cpu->x87))
         in_use |= XCR0_X87;
@@ -133,6 +134,10 @@ uint64_t xstate_in_use(const struct vcpu *cpu)
         in_use |= XCR0_AVX;
     if (cpu->regs.pkru)
         in_use |= XCR0_PKRU;
+    if (shadow->u_cet | shadow->pl_ssp[3])
+        in_use |= XSS_CET_U;
+    if (shadow->pl_ssp[0] | shadow->pl_ssp[1] | shadow->pl_ssp[2])
+        in_use |= XSS_CET_S;
     return in_use & (xstate_user(cpu) | xstate_supervisor(cpu));
 }
 

@@ -3,40 +3,17 @@
 
 #include <Zydis/Mnemonic.h>
 
-/* Near forms by opcode: E8 and FF /2, E9, EB and FF /4, C2 and C3. */
-static bool is_far(const struct insn *in)
-{
-    unsigned reg = (in->modrm >> 3) & 7;
-    switch (in->opcode) {
-    case 0x9a: /* CALL ptr */
-    case 0xea: /* JMP ptr */
-    case 0xca: /* RETF imm16 */
-    case 0xcb: return true;
-    case 0xff: return reg == 3 || reg == 5;
-    default: return false;
-    }
-}
-
 static uint64_t next_rip(const struct vcpu *cpu, const struct insn *in)
 {
     return cpu_rip(cpu) + in->len;
 }
 
-/* A displacement counts from the next instruction. */
-EMU_MUST_USE static enum step near_target(struct vcpu *cpu, const struct insn *in, uint64_t *target)
-{
-    enum step step = operand_read(cpu, in, 0, target);
-    if (in->op[0].kind == OPERAND_IMM)
-        *target += next_rip(cpu, in);
-    return step;
-}
-
 enum step insn_jmp(struct vcpu *cpu, const struct insn *in)
 {
-    if (is_far(in))
+    if (branch_is_far(in))
         return insn_jmp_far(cpu, in);
     uint64_t target;
-    enum step step = near_target(cpu, in, &target);
+    enum step step = branch_target(cpu, in, &target);
     return step == STEP_NEXT ? branch_near(cpu, in, target) : step;
 }
 
@@ -50,19 +27,17 @@ enum step insn_jcc(struct vcpu *cpu, const struct insn *in)
 /* The target of a CALL is illegal. CHOICE: of two faults the stack's comes, as on Zen 4. */
 EMU_MUST_USE static enum step call_fault(struct vcpu *cpu, const struct insn *in)
 {
-    uint64_t rsp = (cpu->r[REG_RSP] - in->op_size) & size_mask(stack_width(cpu)), unused;
-    struct mem_rmw probe;
-    enum step step = mem_rmw_begin(cpu, SEG_SS, rsp, in->op_size, &probe, &unused);
+    enum step step = stack_probe_push(cpu, in->op_size);
     return step == STEP_NEXT ? cpu_raise_code(cpu, EXC_GP, 0) : step;
 }
 
 /* The target is checked before anything is pushed. */
 enum step insn_call(struct vcpu *cpu, const struct insn *in)
 {
-    if (is_far(in))
+    if (branch_is_far(in))
         return insn_call_far(cpu, in);
     uint64_t target;
-    enum step step = near_target(cpu, in, &target);
+    enum step step = branch_target(cpu, in, &target);
     if (step != STEP_NEXT)
         return step;
     if (branch_check(cpu, in, &target) != STEP_NEXT)
@@ -76,7 +51,7 @@ enum step insn_call(struct vcpu *cpu, const struct insn *in)
 
 enum step insn_ret(struct vcpu *cpu, const struct insn *in)
 {
-    if (is_far(in))
+    if (branch_is_far(in))
         return insn_ret_far(cpu, in);
     uint64_t rsp = cpu->r[REG_RSP], target;
     enum step step = stack_load(cpu, rsp, in->op_size, &target);

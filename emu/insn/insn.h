@@ -42,6 +42,9 @@ enum step insn_jmp_far(struct vcpu *cpu, const struct insn *in);
 enum step insn_call_far(struct vcpu *cpu, const struct insn *in);
 enum step insn_ret_far(struct vcpu *cpu, const struct insn *in);
 
+/* The body that stands for another one where shadow stacks are on: of CALL and RET. shadow_stack.c. */
+insn_body *shadow_stack_body(insn_body *body);
+
 /* --- operands ------------------------------------------------------------------------- */
 
 /* Read a register by byte offset and size, zero-extended. All 8 bytes from the offset on are read and cut: one
@@ -91,6 +94,13 @@ EMU_MUST_USE enum step stack_store(struct vcpu *cpu, uint64_t rsp, unsigned size
 /* Push and pop with the stack's address size; size 2, 4 or 8. RSP changes only on success. */
 EMU_MUST_USE enum step stack_push(struct vcpu *cpu, unsigned size, uint64_t value);
 EMU_MUST_USE enum step stack_pop(struct vcpu *cpu, unsigned size, uint64_t *value);
+
+/* The faults of a push. */
+EMU_MUST_USE enum step stack_probe_push(struct vcpu *cpu, unsigned size);
+
+/* Of CALL, JMP and RET: is it a far form? And the target of a near CALL or JMP, before it is checked. */
+bool branch_is_far(const struct insn *in);
+EMU_MUST_USE enum step branch_target(struct vcpu *cpu, const struct insn *in, uint64_t *target);
 
 /* Cut a near branch's target to the operand size and check it: canonical form or the CS limit, else #GP(0). */
 EMU_MUST_USE enum step branch_check(struct vcpu *cpu, const struct insn *in, uint64_t *target);

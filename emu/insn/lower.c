@@ -57,7 +57,7 @@ static void bind(void *self, struct insn *insn, int status)
         return;
     if ((insn->prefixes & PREFIX_LOCK) && !lock_allowed(cpu, insn, info))
         return;
-    insn->body = info->body;
+    insn->body = insn->shadow_stack ? shadow_stack_body(info->body) : info->body;
     insn->flags = info->flags;
     insn->need = isa_need(insn);
     /* SSE2's MOVSD and CMPSD share their mnemonics with string instructions, whose rows these are. */
@@ -533,6 +533,8 @@ static bool lower_hot(struct lowerer *l)
     if (lower_insn(l)->need & (READY_SSE | READY_AVX))
         return lower_vector(l);
     switch (lower_insn(l)->mnemonic) {
+    case ZYDIS_MNEMONIC_ENDBR32:
+    case ZYDIS_MNEMONIC_ENDBR64:
     case ZYDIS_MNEMONIC_NOP: return true; /* charged, nothing to do */
     case ZYDIS_MNEMONIC_MOV: return lower_mov(l);
     case ZYDIS_MNEMONIC_MOVZX:
@@ -581,8 +583,8 @@ static unsigned lower(void *self, struct op *ops, const struct insn *const *insn
                          .insns = insns,
                          .insn_count = count,
                          .block = block,
-                         .long64 = block->mode == MODE_LONG64,
-                         .native = native_size((enum cpu_mode)block->mode) };
+                         .long64 = block_mode(block) == MODE_LONG64,
+                         .native = native_size(block_mode(block)) };
     bool ended = false;
 
     lower_emit(&l, op_enter)->imm32 = (int32_t)count;

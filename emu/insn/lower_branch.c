@@ -205,10 +205,10 @@ bool lower_branch(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
     switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_CALL: return lower_call(l);
+    case ZYDIS_MNEMONIC_CALL: return in->body == insn_call && lower_call(l);
     case ZYDIS_MNEMONIC_JMP: return lower_jmp(l);
     case ZYDIS_MNEMONIC_RET:
-        if (!l->long64 || in->opcode != 0xc3 || in->op_size != 8)
+        if (!l->long64 || in->opcode != 0xc3 || in->op_size != 8 || in->body != insn_ret)
             return false;
         (void)lower_emit(l, op_ret);
         lower_whole(l);

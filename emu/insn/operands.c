@@ -74,6 +74,13 @@ enum step stack_push(struct vcpu *cpu, unsigned size, uint64_t value)
     return step;
 }
 
+enum step stack_probe_push(struct vcpu *cpu, unsigned size)
+{
+    uint64_t rsp = (cpu->r[REG_RSP] - size) & size_mask(stack_width(cpu)), unused;
+    struct mem_rmw probe;
+    return mem_rmw_begin(cpu, SEG_SS, rsp, size, &probe, &unused);
+}
+
 enum step stack_pop(struct vcpu *cpu, unsigned size, uint64_t *value)
 {
     uint64_t rsp = cpu->r[REG_RSP];
@@ -84,6 +91,29 @@ enum step stack_pop(struct vcpu *cpu, unsigned size, uint64_t *value)
 }
 
 /* --- near branches ----------------------------------------------------------------------------- */
+
+/* Near forms by opcode: E8 and FF /2, E9, EB and FF /4, C2 and C3. */
+bool branch_is_far(const struct insn *in)
+{
+    unsigned reg = (in->modrm >> 3) & 7;
+    switch (in->opcode) {
+    case 0x9a: /* CALL ptr */
+    case 0xea: /* JMP ptr */
+    case 0xca: /* RETF imm16 */
+    case 0xcb: return true;
+    case 0xff: return reg == 3 || reg == 5;
+    default: return false;
+    }
+}
+
+/* A displacement counts from the next instruction. */
+enum step branch_target(struct vcpu *cpu, const struct insn *in, uint64_t *target)
+{
+    enum step step = operand_read(cpu, in, 0, target);
+    if (in->op[0].kind == OPERAND_IMM)
+        *target += cpu_rip(cpu) + in->len;
+    return step;
+}
 
 enum step branch_check(struct vcpu *cpu, const struct insn *in, uint64_t *target)
 {

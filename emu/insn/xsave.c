@@ -247,6 +247,11 @@ static enum step restore(struct vcpu *cpu, const struct insn *in, bool superviso
     if (mxcsr == MXCSR_LOADED && (image_get_mxcsr(&image) & ~xstate_mxcsr_mask(cpu)))
         return cpu_raise_code(cpu, EXC_GP, 0);
 
+    for (unsigned n = 0; n < XSTATE_COUNT; n++)
+        if (has(rfbm & bv, (enum xstate)n) &&
+            !image_component_ok(cpu, &image, (enum xstate)n, place_of(layout, n)))
+            return cpu_raise_code(cpu, EXC_GP, 0);
+
     if (mxcsr != MXCSR_KEPT)
         cpu->simd.mxcsr = mxcsr == MXCSR_LOADED ? image_get_mxcsr(&image) : MXCSR_RESET;
     for (unsigned n = 0; n < XSTATE_COUNT; n++) {

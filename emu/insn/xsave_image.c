@@ -262,9 +262,30 @@ void image_put_component(const struct vcpu *cpu, struct image *image, enum xstat
     case XSTATE_SSE: image_put_xmm(cpu, image); return;
     case XSTATE_AVX: put_halves(cpu, image, 1, at); break;
     case XSTATE_PKRU: put(image, at, 8, cpu->regs.pkru); break;
+    case XSTATE_CET_U:
+        put(image, at, 8, cpu->shadow.u_cet);
+        put(image, at + 8, 8, cpu->shadow.pl_ssp[3]);
+        break;
+    case XSTATE_CET_S: memcpy(image->bytes + at, cpu->shadow.pl_ssp, 24); break;
     case XSTATE_COUNT: return;
     }
     image_add_component(image, n, at);
+}
+
+static bool is_ssp(const struct vcpu *cpu, uint64_t value)
+{
+    return (value & 3) == 0 && cpu_base_canonical(cpu, value);
+}
+
+bool image_component_ok(const struct vcpu *cpu, const struct image *image, enum xstate n,
+                        unsigned at)
+{
+    if (n == XSTATE_CET_U)
+        return !(get(image, at, 8) & ~(uint64_t)SHADOW_CET_VALID) &&
+               is_ssp(cpu, get(image, at + 8, 8));
+    return n != XSTATE_CET_S ||
+           (is_ssp(cpu, get(image, at, 8)) && is_ssp(cpu, get(image, at + 8, 8)) &&
+            is_ssp(cpu, get(image, at + 16, 8)));
 }
 
 void image_get_component(struct vcpu *cpu, const struct image *image, enum xstate n, unsigned at)
@@ -279,6 +300,11 @@ void image_get_component(struct vcpu *cpu, const struct image *image, enum xstat
     case XSTATE_SSE: image_get_xmm(cpu, image); break;
     case XSTATE_AVX: get_halves(cpu, image, 1, at); break;
     case XSTATE_PKRU: cpu->regs.pkru = (uint32_t)get(image, at, 4); break;
+    case XSTATE_CET_U:
+        cpu->shadow.u_cet = get(image, at, 8);
+        cpu->shadow.pl_ssp[3] = get(image, at + 8, 8);
+        break;
+    case XSTATE_CET_S: memcpy(cpu->shadow.pl_ssp, image->bytes + at, 24); break;
     case XSTATE_COUNT: break;
     }
 }
@@ -290,6 +316,8 @@ void image_init_component(struct vcpu *cpu, const struct image *image, enum xsta
     case XSTATE_SSE: clear_halves(cpu, image, 0); break;
     case XSTATE_AVX: clear_halves(cpu, image, 1); break;
     case XSTATE_PKRU: cpu->regs.pkru = 0; break;
+    case XSTATE_CET_U: cpu->shadow.u_cet = cpu->shadow.pl_ssp[3] = 0; break;
+    case XSTATE_CET_S: memset(cpu->shadow.pl_ssp, 0, 24); break;
     case XSTATE_COUNT: break;
     }
 }

@@ -49,6 +49,10 @@ void image_get_xmm(struct vcpu *cpu, const struct image *image);
 /* Any component of an XSAVE area at `at`. */
 void image_put_component(const struct vcpu *cpu, struct image *image, enum xstate n, unsigned at);
 void image_add_component(struct image *image, enum xstate n, unsigned at);
+/* May a component be loaded: no reserved bit, no address that is not canonical? The shadow stack MSRs alone have some that
+ * XRSTORS looks at. APM vol 2, 18.13 "XSAVE/XRSTOR". */
+bool image_component_ok(const struct vcpu *cpu, const struct image *image, enum xstate n,
+                        unsigned at);
 void image_get_component(struct vcpu *cpu, const struct image *image, enum xstate n, unsigned at);
 /* Put a component into its initial state, MXCSR not. APM vol 2, table 11-7. */
 void image_init_component(struct vcpu *cpu, const struct image *image, enum xstate n);

@@ -124,6 +124,14 @@ static void mix_msrs(const struct mixer *mixer, const struct cpu_msrs *msr)
     mix_words(mixer, words, sizeof(words) / sizeof(words[0]));
 }
 
+static void mix_shadow(const struct mixer *mixer, const struct shadow_stacks *shadow)
+{
+    mix(mixer, shadow->ssp);
+    mix(mixer, shadow->u_cet | shadow->s_cet << 32);
+    mix_words(mixer, shadow->pl_ssp, 4);
+    mix(mixer, shadow->isst);
+}
+
 /* How the nested tables are walked: the host's modes when it executed VMRUN. */
 static void mix_nested(const struct mixer *mixer, const struct walk_regime *regime)
 {
@@ -283,6 +291,7 @@ static void mix_vcpu(const struct mixer *mixer, struct vcpu *cpu)
     if (cpu->perf.active)
         perf_settle(cpu);
     mix_msrs(mixer, &cpu->msr);
+    mix_shadow(mixer, &cpu->shadow);
     mix_svm(mixer, cpu->svm);
     mix_event(mixer, &cpu->delivering);
     mix_monitor(mixer, &cpu->monitor);

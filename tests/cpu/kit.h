@@ -20,6 +20,7 @@
 #include "emu/cpu/msr.h"
 #include "emu/cpu/run.h"
 #include "emu/cpu/segment.h"
+#include "emu/cpu/shadow_stack.h"
 #include "emu/insn/insn.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
@@ -356,7 +357,8 @@ static inline enum step kit_exec(struct kit *k, const void *bytes, unsigned len)
     const struct insn_info *row = insn_lookup(in.mnemonic);
     if (!row || (row->feature && !cpu_has(cpu, (enum cpu_feature)row->feature)))
         return cpu_raise(cpu, EXC_UD);
-    enum step step = row->body(cpu, &in);
+    bool shadow = shadow_stack_on(cpu, cpu->regs.cpl);
+    enum step step = (shadow ? shadow_stack_body(row->body) : row->body)(cpu, &in);
     if (step == STEP_NEXT || step == STEP_LEAVE || step == STEP_HALT)
         cpu->r[REG_RIP] += in.len;
     return step;

@@ -53,10 +53,18 @@ WITH_KIT(stored_rows_do_not_overlap)
     }
 }
 
+/* Model max has it: all but what is not emulated yet. */
+static bool is_offered(const struct msr_info *row)
+{
+    return !row->feature || cpu_features[row->feature].offered;
+}
+
 WITH_KIT(every_row_reads_its_reset_value)
 {
     for (unsigned i = 0; i < msr_table_count; i++) {
         const struct msr_info *row = &msr_table[i];
+        if (!is_offered(row))
+            continue;
         if (row->kind == MSR_WRITEONLY || row->kind == MSR_SMM_CTL || row->kind == MSR_DOORBELL ||
             row->kind == MSR_APIC_BASE || row->kind == MSR_EFER || row->kind == MSR_SEGMENT_BASE ||
             row->kind == MSR_COMMAND || row->kind == MSR_PRED_CMD || row->kind == MSR_PATCH_LEVEL ||
@@ -71,7 +79,7 @@ WITH_KIT(every_row_reads_its_reset_value)
 WITH_KIT(model_max_has_every_row)
 {
     for (unsigned i = 0; i < msr_table_count; i++)
-        for (uint32_t n = 0; n < msr_table[i].count; n++)
+        for (uint32_t n = 0; n < msr_table[i].count && is_offered(&msr_table[i]); n++)
             ck_assert_ptr_eq(msr_find(k->cpu, msr_table[i].number + n), &msr_table[i]);
 }
 

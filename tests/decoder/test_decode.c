@@ -311,10 +311,19 @@ START_TEST(amd_sysenter_is_legacy_only)
 }
 END_TEST
 
-START_TEST(mpx_and_cet_encodings_are_nops)
+START_TEST(mpx_encodings_are_nops)
 {
     ck_assert_int_eq(LONG64("0f1ac0").mnemonic, ZYDIS_MNEMONIC_NOP);
-    ck_assert_int_eq(LONG64("f30f1efa").mnemonic, ZYDIS_MNEMONIC_NOP); /* endbr64 */
+}
+END_TEST
+
+/* Whether they are more than NOPs is for their bodies to say. */
+START_TEST(cet_encodings_have_their_names)
+{
+    ck_assert_int_eq(LONG64("f30f1efa").mnemonic, ZYDIS_MNEMONIC_ENDBR64);
+    ck_assert_int_eq(LONG64("f30f1ec8").mnemonic, ZYDIS_MNEMONIC_RDSSPD);
+    ck_assert_int_eq(LONG64("f3480f1ec8").mnemonic, ZYDIS_MNEMONIC_RDSSPQ);
+    ck_assert_int_eq(LONG64("f30f1ec0").mnemonic, ZYDIS_MNEMONIC_NOP);
 }
 END_TEST
 
@@ -365,7 +374,8 @@ int main(void)
     tcase_add_test(tc, amd_far_loads_have_32_bit_offsets);
     tcase_add_test(tc, amd_vmgexit_is_vmmcall);
     tcase_add_test(tc, amd_sysenter_is_legacy_only);
-    tcase_add_test(tc, mpx_and_cet_encodings_are_nops);
+    tcase_add_test(tc, mpx_encodings_are_nops);
+    tcase_add_test(tc, cet_encodings_have_their_names);
     tcase_add_test(tc, random_bytes_never_overrun);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(suite, tc);

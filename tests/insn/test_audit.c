@@ -72,6 +72,7 @@ static const struct need {
     NEEDS(MONITOR, F(MONITOR)),
     NEEDS(MONITORX, F(MONITORX)),
     NEEDS(PKU, F(PKU)),
+    NEEDS(CET, F(CET_SS)),
     NEEDS(SMAP, F(SMAP)),
     NEEDS(SVM, F(SVM)),
     NEEDS(AMD3DNOW, NOBODY),
@@ -80,7 +81,6 @@ static const struct need {
     NEEDS(AMX_TILE, NOBODY),
     NEEDS(AVX_GFNI, NOBODY),
     NEEDS(AVX_VNNI, NOBODY),
-    NEEDS(CET, NOBODY),
     NEEDS(CLDEMOTE, NOBODY),
     NEEDS(ENQCMD, NOBODY),
     NEEDS(FMA4, NOBODY),
@@ -120,6 +120,11 @@ static const struct {
     struct need need;
 } exceptions[] = {
     { ZYDIS_MNEMONIC_CMPXCHG8B, { F(CX8), 0 } },
+    { ZYDIS_MNEMONIC_ENDBR32,
+      { 0, 0 } }, /* NOPs: AMD has the other half of CET, and RDSSP is one where it is off */
+    { ZYDIS_MNEMONIC_ENDBR64, { 0, 0 } },
+    { ZYDIS_MNEMONIC_RDSSPD, { 0, 0 } },
+    { ZYDIS_MNEMONIC_RDSSPQ, { 0, 0 } },
     { ZYDIS_MNEMONIC_FCOMI, { F(FPU), F(CMOV) } },
     { ZYDIS_MNEMONIC_FCOMIP, { F(FPU), F(CMOV) } },
     { ZYDIS_MNEMONIC_FUCOMI, { F(FPU), F(CMOV) } },
