@@ -72,14 +72,14 @@ unsigned svm_rules_report(const struct svm_check *c,
 }
 
 /* CHOICE: a PDPTE that is not present may hold anything. */
-bool rule_pdptes_broken(const struct svm_check *c)
+bool rule_pdptes_broken(struct memory *memory, uint64_t cr3, unsigned maxphyaddr)
 {
     uint64_t pdpte[4];
     bool broken = false;
-    if (!c->memory)
+    if (!memory)
         return false; /* a VMCB from a file */
-    svm_read_pdptes(c->memory, VMCB_GET(c->page, CR3), pdpte);
+    svm_read_pdptes(memory, cr3, pdpte);
     for (unsigned i = 0; i < 4; i++)
-        broken |= walk_pdpte_reserved(pdpte[i], c->model->maxphyaddr);
+        broken |= walk_pdpte_reserved(pdpte[i], maxphyaddr);
     return broken;
 }

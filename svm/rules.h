@@ -156,12 +156,13 @@ RULE(g_pat)
     return c->np && ((pat & UINT64_C(0xf8f8f8f8f8f8f8f8)) | lone_bit1);
 }
 
-bool rule_pdptes_broken(const struct svm_check *c);
+bool rule_pdptes_broken(struct memory *memory, uint64_t cr3, unsigned maxphyaddr);
 RULE(pdpte)
 {
     bool pae = (VMCB_GET(c->page, CR0) & CR0_PG) && (VMCB_GET(c->page, CR4) & CR4_PAE) &&
                !(VMCB_GET(c->page, EFER) & EFER_LME);
-    return EMU_UNLIKELY(pae) && !c->np && rule_pdptes_broken(c);
+    return EMU_UNLIKELY(pae) && !c->np &&
+           rule_pdptes_broken(c->memory, VMCB_GET(c->page, CR3), c->model->maxphyaddr);
 }
 
 RULE(sss_needs_np)
@@ -249,10 +250,12 @@ EMU_INLINE bool rule_any_shadow(const struct svm_check *c)
     return rule_s_cet_mbz(c) | (rule_cet(c) != 0);
 }
 
-/* Does any rule fail? Inline: made at each world switch. */
-EMU_INLINE bool svm_rules_broken(const struct svm_check *c)
+/* Does any rule fail? Inline: made at each world switch. By value, and nobody takes its address: so it needs no memory, and what
+ * is constant stays so. */
+EMU_INLINE bool svm_rules_broken(const struct svm_check check)
 {
     enum { GUEST, BOTH };
+    const struct svm_check *c = &check;
     bool broken = false;
 #define SVM_RULE(name, scope, field, text, section) \
     if (scope == BOTH || !c->host)                  \

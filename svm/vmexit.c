@@ -88,22 +88,32 @@ static void shut_down(void *self, const struct svm_invalid *invalid)
                    invalid->rule, invalid->field, (unsigned long long)invalid->value);
 }
 
+EMU_INLINE struct svm_check host_check(const struct vcpu *cpu, const uint8_t *page, bool shadow)
+{
+    return (struct svm_check){ .page = page,
+                               .model = &cpu->svm->model,
+                               .memory = cpu->memory,
+                               .host = true,
+                               .shadow = shadow };
+}
+
+EMU_COLD static enum step refuse_host(struct vcpu *cpu, const uint8_t *page, bool shadow)
+{
+    const struct svm_check check = host_check(cpu, page, shadow);
+    cpu->stop.reason = PACIFICA_STOP_NONE;
+    (void)svm_rules_report(&check, shut_down, cpu);
+    return STEP_STOP;
+}
+
 /* CHOICE: the hidden parts of the segment registers come from the host save page and not from the host's GDT. */
 enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
 {
     struct cpu_regs *regs = &cpu->regs;
     const uint8_t *page = hsave->ptr;
-    struct svm_check check = { .page = page,
-                               .model = &cpu->svm->model,
-                               .memory = cpu->memory,
-                               .host = true,
-                               .shadow = cpu->svm->shadow };
+    bool shadow = cpu->svm->shadow;
     svm_leave_guest(cpu->svm);
-    if (EMU_UNLIKELY(svm_rules_broken(&check))) {
-        cpu->stop.reason = PACIFICA_STOP_NONE;
-        (void)svm_rules_report(&check, shut_down, cpu);
-        return STEP_STOP;
-    }
+    if (EMU_UNLIKELY(svm_rules_broken(host_check(cpu, page, shadow))))
+        return refuse_host(cpu, page, shadow);
 
     svm_load_world(cpu, page);
     cpu_set_rflags(cpu, cpu->rflags & ~(uint64_t)FLAG_VM);

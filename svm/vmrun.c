@@ -258,13 +258,26 @@ static void report_invalid(void *self, const struct svm_invalid *invalid)
                     (unsigned long long)invalid->value, invalid->section);
 }
 
+/* `page`: the VMCB as VMRUN takes it. */
+EMU_INLINE struct svm_check guest_check(const struct vcpu *cpu, const uint8_t *page, bool np)
+{
+    return (struct svm_check){ .page = page,
+                               .model = &cpu->svm->model,
+                               .memory = cpu->memory,
+                               .host_cr0 = cpu->regs.cr0,
+                               .u_cet = cpu->shadow.u_cet,
+                               .whole = cpu->svm->clean.whole,
+                               .np = np };
+}
+
 /* VMEXIT_INVALID. The save area stays as it is, and so do CR2 and DR6, which would be the guest's.
  * CHOICE: the manual leaves EXITINFO1, EXITINFO2 and EXITINTINFO open; they are cleared. */
-EMU_COLD static enum step refuse(struct vcpu *cpu, const struct svm_check *check,
+EMU_COLD static enum step refuse(struct vcpu *cpu, const uint8_t *page, bool np,
                                  const struct svm_page *vmcb, const struct svm_page *hsave)
 {
     struct svm_state *svm = cpu->svm;
-    (void)svm_rules_report(check, report_invalid, cpu);
+    const struct svm_check check = guest_check(cpu, page, np);
+    (void)svm_rules_report(&check, report_invalid, cpu);
     svm->last_eventinj = VMCB_GET(vmcb->ptr, EVENTINJ);
     probe_entry(cpu);
     svm->exits++;
@@ -294,17 +307,10 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
 
     bool np = (VMCB_GET(page, NESTED_CONTROL) & NESTED_NP_ENABLE) &&
               (svm->model.features & SVM_FEATURE_NP);
-    struct svm_check check = { .page = page,
-                               .model = &svm->model,
-                               .memory = cpu->memory,
-                               .host_cr0 = cpu->regs.cr0,
-                               .u_cet = cpu->shadow.u_cet,
-                               .whole = svm->clean.whole,
-                               .np = np };
     svm->last_nested = np;
     note_guest(svm, page);
-    if (EMU_UNLIKELY(svm_rules_broken(&check)))
-        return refuse(cpu, &check, vmcb, hsave);
+    if (EMU_UNLIKELY(svm_rules_broken(guest_check(cpu, page, np))))
+        return refuse(cpu, page, np, vmcb, hsave);
 
     svm->host_if = cpu->rflags & FLAG_IF;
     load_control(cpu, page, np);
