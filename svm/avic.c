@@ -3,6 +3,7 @@
  * CHOICE: VMRUN takes TPR from the backing page and V_TPR from the VMCB as they are; whoever runs the guest keeps them alike.
  * CHOICE: PPR is computed from TPR and ISR each time the page is looked at; what the page says of it is not believed. */
 #include "svm/avic_priv.h"
+#include "svm/vintr.h"
 #include "svm/vmcb.h"
 
 #define PAGE_MASK UINT64_C(0xfff)
@@ -76,6 +77,29 @@ int svm_avic_acknowledge(struct vcpu *cpu)
         flip(cpu, SLOT_ISR, vector);
     svm_avic_evaluate(cpu);
     return (int)vector;
+}
+
+#define LVT_MASKED (1u << 16)
+#define LVT_TYPE_SHIFT 8
+#define LVT_TYPE_INTR 0u
+#define LVT_TYPE_NMI 4u
+
+/* APM vol 2, 15.39, 16.4.4 "Performance Monitor Counter Interrupts". CHOICE: message types but INTR and NMI, and vectors below
+ * 16, interrupt nobody: the manual asks not to use them. */
+void svm_avic_perf(struct vcpu *cpu)
+{
+    uint64_t page = cpu->svm->avic.backing_spa;
+    uint32_t lvt = svm_avic_get(cpu, page, SLOT_LVT_PERF), type = lvt >> LVT_TYPE_SHIFT & 7;
+    uint8_t vector = (uint8_t)lvt;
+    if (lvt & LVT_MASKED)
+        return;
+    if (type == LVT_TYPE_NMI)
+        svm_raise_vnmi(cpu);
+    if (type != LVT_TYPE_INTR || vector < 16)
+        return;
+    if (!(svm_avic_get(cpu, page, SLOT_IRR + vector / 32u) >> vector % 32 & 1))
+        flip(cpu, SLOT_IRR, vector);
+    svm_avic_evaluate(cpu);
 }
 
 void svm_avic_load(struct vcpu *cpu, const uint8_t *vmcb)

@@ -21,6 +21,9 @@ void svm_avic_doorbell(struct vcpu *cpu);
 /* The interrupt is taken: from IRR to ISR. Returns its vector, or -1 when it has gone from the page meanwhile. */
 int svm_avic_acknowledge(struct vcpu *cpu);
 
+/* A performance counter of the guest's has overflowed: the LVT entry in the page says what becomes of it. */
+void svm_avic_perf(struct vcpu *cpu);
+
 /* MOV to CR8 and its kin: V_TPR and the page, whatever V_INTR_MASKING says. */
 void svm_avic_set_tpr(struct vcpu *cpu, uint8_t tpr);
 

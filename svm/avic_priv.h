@@ -24,6 +24,7 @@ enum avic_slot {
     SLOT_ICR_HIGH = 0x31,
     SLOT_LVT = 0x32, /* timer, thermal, performance, LINT0, LINT1, error */
     SLOT_LVT_TIMER = 0x32,
+    SLOT_LVT_PERF = 0x34,
     SLOT_LVT_LINT0 = 0x35,
     SLOT_LVT_LINT1 = 0x36,
     SLOT_LVT_ERROR = 0x37,

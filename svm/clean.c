@@ -27,11 +27,12 @@ EMU_INLINE void copy_groups(uint8_t *restrict to, const uint8_t *restrict from, 
 #undef VMCB_FIELD
 }
 
-/* The fields without a clean bit: VMRUN reads them always. */
+/* The fields without a clean bit: VMRUN reads them always. Those of performance counters it takes from memory itself. */
 EMU_INLINE void copy_uncovered(uint8_t *restrict to, const uint8_t *restrict from)
 {
 #define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    if (VMCB_CLEAN_##clean == VMCB_CLEAN_NONE && loads(VMCB_USE_##use))    \
+    if (VMCB_CLEAN_##clean == VMCB_CLEAN_NONE && loads(VMCB_USE_##use) &&  \
+        VMCB_USE_##use != VMCB_USE_PMC)                                    \
         memcpy(to + (offset), from + (offset), (bytes));
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
@@ -62,6 +63,8 @@ EMU_INLINE void copy_left(uint8_t *restrict to, const uint8_t *restrict from, bo
 #define MOVE_SWITCH(row, name, home, how)
 #define MOVE_MOVED(row, name, home, how)
 #define MOVE_SHADOW(row, name, home, how)
+#define MOVE_LBR(row, name, home, how)
+#define MOVE_PMC(row, name, home, how)
 #define MOVE_OFF(row, name, home, how)
 #define MOVE_CRX MOVE_KEPT
 #define MOVE_DRX MOVE_KEPT
@@ -230,7 +233,7 @@ void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb)
     struct svm_clean *cache = &cpu->svm->clean;
     if (EMU_UNLIKELY(cache->spa != cpu->svm->vmcb_spa))
         return; /* interrupted by SMM */
-    copy_left(cache->page, vmcb, cpu->svm->lbr, cpu->svm->shadow);
+    copy_left(cache->page, vmcb, cpu->svm->swaps & VIRT_LBR_ENABLE, cpu->svm->shadow);
     keep_regs(cache, cpu);
     memcpy(cache->intercept, cpu->svm->intercept, sizeof(cache->intercept));
     cache->valid = true;

@@ -1,40 +1,43 @@
 /* LBR virtualization. The host's values use the fields of the host save page that lie where a VMCB has the guest's, as all of
- * the host's state does. */
+ * the host's state does. CHOICE: bits of DBGCTL that the processor does not have are dropped; the manual has no rule that
+ * refuses them. */
 #include "svm/lbr.h"
 
-static void store(const struct vcpu *cpu, uint8_t *page)
-{
-    VMCB_SET(page, DBGCTL, cpu->msr.debugctl);
-    VMCB_SET(page, BR_FROM, cpu->msr.last_branch[0]);
-    VMCB_SET(page, BR_TO, cpu->msr.last_branch[1]);
-    VMCB_SET(page, LASTEXCPFROM, cpu->msr.last_branch[2]);
-    VMCB_SET(page, LASTEXCPTO, cpu->msr.last_branch[3]);
-}
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    MOVE_##use(name, home, how)
+#define MOVE_ENTRY SVM_NOT_MOVED
+#define MOVE_EXIT SVM_NOT_MOVED
+#define MOVE_SWITCH SVM_NOT_MOVED
+#define MOVE_WORLD SVM_NOT_MOVED
+#define MOVE_GUEST SVM_NOT_MOVED
+#define MOVE_SHADOW SVM_NOT_MOVED
+#define MOVE_MOVED SVM_NOT_MOVED
+#define MOVE_PMC SVM_NOT_MOVED
+#define MOVE_OFF SVM_NOT_MOVED
 
-/* CHOICE: bits of DBGCTL that the processor does not have are dropped; the manual has no rule that refuses them. */
+#define MOVE_LBR SVM_LOAD_ROW
 static void load(struct vcpu *cpu, const uint8_t *page)
 {
-    cpu->msr.debugctl = VMCB_GET(page, DBGCTL) & (DEBUGCTL_LBR | DEBUGCTL_BTF);
-    cpu->msr.last_branch[0] = VMCB_GET(page, BR_FROM);
-    cpu->msr.last_branch[1] = VMCB_GET(page, BR_TO);
-    cpu->msr.last_branch[2] = VMCB_GET(page, LASTEXCPFROM);
-    cpu->msr.last_branch[3] = VMCB_GET(page, LASTEXCPTO);
+#include "svm/vmcb_fields.def"
 }
+#undef MOVE_LBR
 
-static void store_in(struct vcpu *cpu, const struct svm_page *page)
+#define MOVE_LBR SVM_STORE_ROW
+static void store(struct vcpu *cpu, const struct svm_page *to)
 {
-    store(cpu, page->ptr);
-    svm_page_written(cpu, page, VMCB_AT_DBGCTL, VMCB_AT_LASTEXCPTO + VMCB_BYTES_LASTEXCPTO);
+    uint8_t *page = to->ptr;
+#include "svm/vmcb_fields.def"
+    svm_page_written(cpu, to, VMCB_AT_DBGCTL, VMCB_AT_LASTEXCPTO + VMCB_BYTES_LASTEXCPTO);
 }
 
 void svm_lbr_enter(struct vcpu *cpu, const uint8_t *vmcb, const struct svm_page *hsave)
 {
-    store_in(cpu, hsave);
+    store(cpu, hsave);
     load(cpu, vmcb);
 }
 
 void svm_lbr_leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave)
 {
-    store_in(cpu, vmcb);
+    store(cpu, vmcb);
     load(cpu, hsave->ptr);
 }

@@ -17,7 +17,7 @@ void svm_suspend(struct vcpu *cpu)
                                   .v_ign_tpr = svm->v_ign_tpr,
                                   .host_if = svm->host_if,
                                   .tlbi = svm->tlbi,
-                                  .lbr = svm->lbr,
+                                  .swaps = svm->swaps,
                                   .shadow = svm->shadow,
                                   .vmload = svm->vmload,
                                   .v_tpr = svm->v_tpr,
@@ -54,7 +54,7 @@ void svm_resume(struct vcpu *cpu)
     svm->v_ign_tpr = from->v_ign_tpr;
     svm->host_if = from->host_if;
     svm->tlbi = from->tlbi;
-    svm->lbr = from->lbr;
+    svm->swaps = from->swaps;
     svm->shadow = from->shadow;
     svm->vmload = from->vmload;
     svm->v_tpr = from->v_tpr;

@@ -24,6 +24,7 @@
 #define SVM_FEATURE_VMCB_CLEAN (1u << 5)
 #define SVM_FEATURE_FLUSH_BY_ASID (1u << 6)
 #define SVM_FEATURE_DECODE_ASSISTS (1u << 7)
+#define SVM_FEATURE_PMC (1u << 8)
 #define SVM_FEATURE_PAUSE_FILTER (1u << 10)
 #define SVM_FEATURE_PAUSE_THRESHOLD (1u << 12)
 #define SVM_FEATURE_AVIC (1u << 13)
@@ -46,7 +47,7 @@
      SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |              \
      SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |        \
      SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC | SVM_FEATURE_VIRT_VMLOAD | \
-     SVM_FEATURE_ADDR_CHK | SVM_FEATURE_TLBICTL)
+     SVM_FEATURE_ADDR_CHK | SVM_FEATURE_TLBICTL | SVM_FEATURE_PMC)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model, less the extended APIC; the owner of
  * the vCPU may replace it before the first instruction. Reset keeps it. */
@@ -93,8 +94,8 @@ enum svm_vmload {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, lbr, shadow;
-    uint8_t vmload, v_tpr, v_intr_prio, v_intr_vector;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, shadow;
+    uint8_t swaps, vmload, v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid, bus_locks;
     uint32_t v_ctl;
@@ -122,9 +123,10 @@ struct svm_state {
     bool v_irq, v_ign_tpr;
     bool tlbi;      /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
     uint8_t vmload; /* enum svm_vmload */
-    bool lbr;       /* the control-transfer MSRs are the guest's, the host's are in its save page */
-    bool shadow;    /* the same of S_CET, SSP and ISST_ADDR; otherwise the host's are 0 */
-    uint8_t v_tpr;  /* 4 bits: CR8 as the guest sees it when v_intr_masking */
+    uint8_t
+        swaps; /* VIRT_LBR_ENABLE, VIRT_PMC_ENABLE: these registers are the guest's, not the host's */
+    bool shadow;   /* the same of S_CET, SSP and ISST_ADDR; otherwise the host's are 0 */
+    uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
     uint32_t
         v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */

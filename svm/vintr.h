@@ -32,6 +32,15 @@ static inline bool svm_vnmi_open(const struct svm_state *svm)
            !svm_vgif_closed(svm);
 }
 
+/* The processor itself makes a virtual NMI pending; without V_NMI_ENABLE nothing happens. */
+static inline void svm_raise_vnmi(struct vcpu *cpu)
+{
+    if (!(cpu->svm->v_ctl & VINTR_NMI_ENABLE))
+        return;
+    cpu->svm->v_ctl |= VINTR_NMI;
+    cpu_attention(cpu);
+}
+
 /* A virtual NMI is recognized: before its gate is looked up. */
 static inline void svm_take_vnmi(struct svm_state *svm)
 {

@@ -33,6 +33,8 @@ enum vmcb_use {
     VMCB_USE_GUEST,
     VMCB_USE_SHADOW,
     VMCB_USE_MOVED,
+    VMCB_USE_LBR,
+    VMCB_USE_PMC,
     VMCB_USE_OFF
 };
 
@@ -92,7 +94,7 @@ extern const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT];
 static inline bool vmcb_use_switches(enum vmcb_use use)
 {
     return use == VMCB_USE_SWITCH || use == VMCB_USE_WORLD || use == VMCB_USE_GUEST ||
-           use == VMCB_USE_SHADOW;
+           use == VMCB_USE_SHADOW || use == VMCB_USE_LBR || use == VMCB_USE_PMC;
 }
 
 /* A field's value, zero-extended; 0 for fields wider than 8 bytes. `page` has VMCB_PAGE_BYTES bytes. */
@@ -143,7 +145,8 @@ EMU_INLINE void vmcb_store(uint8_t *page, unsigned offset, unsigned bytes, uint6
 #define NESTED_DEFINED (NESTED_OPTIONS | NESTED_TLBI_ENABLE)
 #define VIRT_LBR_ENABLE (UINT64_C(1) << 0)
 #define VIRT_VMLOAD_ENABLE (UINT64_C(1) << 1)
-#define VIRT_DEFINED UINT64_C(0x0f) /* also IBS, PMC */
+#define VIRT_PMC_ENABLE (UINT64_C(1) << 3)
+#define VIRT_DEFINED UINT64_C(0x0f) /* also IBS */
 #define EVENTINJ_EV (UINT64_C(1) << 11)
 #define EVENTINJ_V (UINT64_C(1) << 31)
 #define TLB_CONTROL_FLUSH_ALL 1u

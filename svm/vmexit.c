@@ -4,6 +4,7 @@
 
 #include "svm/avic.h"
 #include "svm/lbr.h"
+#include "svm/pmc.h"
 #include "svm/rules.h"
 #include "svm/shadow.h"
 #include "svm/vintr.h"
@@ -65,7 +66,7 @@ void svm_leave_guest(struct svm_state *svm)
     svm->v_intr_masking = false;
     svm->tsc_offset = 0;
     svm->nested_paging = false;
-    svm->lbr = false;
+    svm->swaps = 0;
     svm->shadow = false;
     svm->vmload = SVM_VMLOAD_PHYSICAL;
     svm->inject.valid = false;
@@ -143,10 +144,22 @@ EMU_COLD static void save_bus_locks(struct vcpu *cpu, const struct svm_page *vmc
     svm_page_written(cpu, vmcb, VMCB_AT_BUS_LOCK_COUNTER, VMCB_AT_BUS_LOCK_COUNTER + 8);
 }
 
+EMU_COLD static void swap_back(struct vcpu *cpu, const struct svm_page *vmcb,
+                               const struct svm_page *hsave)
+{
+    uint8_t swaps = cpu->svm->swaps;
+    if (swaps & VIRT_LBR_ENABLE)
+        svm_lbr_leave(cpu, vmcb, hsave);
+    if (swaps & VIRT_PMC_ENABLE)
+        svm_pmc_leave(cpu, vmcb, hsave);
+}
+
 static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
                        const struct exit *exit)
 {
     struct svm_state *svm = cpu->svm;
+    if (EMU_UNLIKELY(svm->swaps))
+        swap_back(cpu, vmcb, hsave);
     save_guest(cpu, vmcb->ptr);
     save_control(cpu, vmcb->ptr);
     if (EMU_UNLIKELY(svm->shadow | svm_shadow_used(cpu, vmcb->ptr)))
@@ -160,8 +173,6 @@ static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const stru
                      svm->model.features & SVM_FEATURE_SPEC_CTRL
                          ? VMCB_AT_SPEC_CTRL + VMCB_BYTES_SPEC_CTRL
                          : VMCB_AT_DBGCTL);
-    if (EMU_UNLIKELY(svm->lbr))
-        svm_lbr_leave(cpu, vmcb, hsave);
     if (EMU_UNLIKELY(svm->intercept[5] & INTERCEPT_5_BUSLOCK))
         save_bus_locks(cpu, vmcb);
     if (EMU_UNLIKELY(svm->clean.in_use))

@@ -2,6 +2,7 @@
 #include "svm/avic.h"
 #include "svm/lbr.h"
 #include "svm/pause.h"
+#include "svm/pmc.h"
 #include "svm/rules.h"
 #include "svm/shadow.h"
 #include "svm/vintr.h"
@@ -112,6 +113,7 @@ static uint64_t nested_offered(const struct svm_state *svm)
 static uint64_t virt_offered(const struct svm_state *svm)
 {
     return bit_if(svm, SVM_FEATURE_LBRV, VIRT_LBR_ENABLE) |
+           bit_if(svm, SVM_FEATURE_PMC, VIRT_PMC_ENABLE) |
            bit_if(svm, SVM_FEATURE_VIRT_VMLOAD, VIRT_VMLOAD_ENABLE);
 }
 
@@ -136,7 +138,7 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
         tell_absent(cpu, no_vintr, no_nested, no_virt);
     nested &= ~no_nested;
     virt &= ~no_virt;
-    svm->lbr = virt & VIRT_LBR_ENABLE;
+    svm->swaps = (uint8_t)(virt & (VIRT_LBR_ENABLE | VIRT_PMC_ENABLE));
     /* The host's registers are still in place. */
     if (virt & VIRT_VMLOAD_ENABLE)
         svm->vmload = svm->nested_paging && cpu_long64(cpu) ? SVM_VMLOAD_VIRTUAL : SVM_VMLOAD_EXITS;
@@ -290,6 +292,17 @@ EMU_COLD static enum step refuse(struct vcpu *cpu, const uint8_t *page, bool np,
     return step;
 }
 
+/* `page`: what VMRUN takes, some of it perhaps from the cache of clean fields. */
+EMU_COLD static void swap(struct vcpu *cpu, const uint8_t *page, const uint8_t *memory,
+                          const struct svm_page *hsave)
+{
+    uint8_t swaps = cpu->svm->swaps;
+    if (swaps & VIRT_LBR_ENABLE)
+        svm_lbr_enter(cpu, page, hsave);
+    if (swaps & VIRT_PMC_ENABLE)
+        svm_pmc_enter(cpu, memory, hsave);
+}
+
 static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
                        uint64_t next_rip)
 {
@@ -315,8 +328,8 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     svm->host_if = cpu->rflags & FLAG_IF;
     load_control(cpu, page, np);
     load_guest(cpu, page);
-    if (EMU_UNLIKELY(svm->lbr))
-        svm_lbr_enter(cpu, page, hsave);
+    if (EMU_UNLIKELY(svm->swaps))
+        swap(cpu, page, vmcb->ptr, hsave);
     if (EMU_UNLIKELY(svm_shadow_used(cpu, page)))
         svm_shadow_enter(cpu, page, hsave);
     if (svm->model.features & SVM_FEATURE_SPEC_CTRL)

@@ -34,6 +34,8 @@ void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
 #define MOVE_SWITCH SVM_NOT_MOVED
 #define MOVE_MOVED SVM_NOT_MOVED
 #define MOVE_SHADOW SVM_NOT_MOVED
+#define MOVE_LBR SVM_NOT_MOVED
+#define MOVE_PMC SVM_NOT_MOVED
 #define MOVE_OFF SVM_NOT_MOVED
 
 #define MOVE_GUEST SVM_NOT_MOVED

@@ -2,6 +2,7 @@
 #ifndef SVM_WORLD_H
 #define SVM_WORLD_H
 
+#include "emu/cpu/count.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
@@ -62,6 +63,10 @@ void svm_load_guest(struct vcpu *cpu, const uint8_t *page);
 #define SVM_LOAD_RIP(cpu, value) (value)
 #define SVM_LOAD_DR6(cpu, value) (((value)&DR6_WRITABLE) | DR6_FIXED)
 #define SVM_LOAD_DR7(cpu, value) (((value)&DR7_WRITABLE) | DR7_FIXED)
+#define SVM_LOAD_DBGCTL(cpu, value) ((value) & (DEBUGCTL_LBR | DEBUGCTL_BTF))
+#define SVM_LOAD_PERF_CTL(cpu, value) ((value)&PERF_CTL_VALID)
+#define SVM_LOAD_PERF_CTR(cpu, value) ((value)&PERF_CTR_VALID)
+#define SVM_LOAD_IRPERF(cpu, value) ((value)-count_clock_base((cpu), PERF_IRPERF))
 
 #define SVM_CR0_DEFINED                                                                         \
     (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \

@@ -230,6 +230,7 @@ static const struct {
     NEEDS(X2AVIC, AVIC),
     NEEDS(X2AVIC, X2APIC),
     NEEDS(EXT_LVT_AVIC, AVIC),
+    NEEDS(PMC_VIRT, PERFCTR_CORE),
     NEEDS(SVM, MSR),
     NEEDS(SKINIT, SVM),
 #undef NEEDS

@@ -51,7 +51,6 @@ enum msr_kind {
 #define HWCR_MON_MWAIT_DIS (1u << 9)
 #define HWCR_MON_MWAIT_USER_EN (1u << 10)
 #define HWCR_MC_STATUS_WR_EN (1u << 18)
-#define HWCR_IRPERF_EN (1u << 30)
 #define HWCR_SMM_PGCFG_LOCK (1ull << 33)
 #define HWCR_CPUID_USER_DIS (1ull << 35)
 

@@ -2,21 +2,17 @@
 #include "emu/cpu/perf.h"
 
 #include "emu/cpu/cpuid.h"
-#include "emu/cpu/msr.h"
-#include "svm/svm.h"
+#include "svm/pmc.h"
 
 /* PERF_CTLn. APM vol 2, figure 13-11 "Core Performance Event-Select Register". */
 #define CTL_USR (1u << 16)
 #define CTL_OS (1u << 17)
 #define CTL_EDGE (1u << 18)
-#define CTL_INT (1u << 20)
 #define CTL_EN (1u << 22)
 #define CTL_INV (1u << 23)
 #define CTL_MASK_SHIFT 24
 #define CTL_GUEST (UINT64_C(1) << 40)
 #define CTL_HOST (UINT64_C(1) << 41)
-
-#define COUNTER_MASK ((UINT64_C(1) << PERF_BITS) - 1)
 
 /* Events by their numbers in the processor manuals of families 17h and 19h. */
 enum perf_event {
@@ -25,12 +21,6 @@ enum perf_event {
     EVENT_BRANCHES = 0x0c2, /* with exceptions and interrupts */
     EVENT_TAKEN = 0x0c4
 };
-
-/* A string instruction is one, however often it iterates. */
-static uint64_t retired(const struct vcpu *cpu)
-{
-    return cpu_insns(cpu) - cpu->iterations;
-}
 
 unsigned perf_count(const struct vcpu *cpu)
 {
@@ -67,17 +57,6 @@ static bool counts(const struct vcpu *cpu, unsigned n, enum perf_event event)
     return counts_events(control) && qualifies(cpu, control) && event_of(control) == event;
 }
 
-static void add(struct vcpu *cpu, unsigned n, uint64_t events)
-{
-    uint64_t sum = cpu->msr.perf_ctr[n] + events;
-    cpu->msr.perf_ctr[n] = sum & COUNTER_MASK;
-    if (sum > COUNTER_MASK && (cpu->msr.perf_ctl[n] & CTL_INT) && cpu->intc &&
-        cpu->intc->perf_overflow) {
-        cpu->intc->perf_overflow(cpu->intc_self);
-        cpu_attention(cpu);
-    }
-}
-
 /* Who counts what from now on. */
 static void choose(struct vcpu *cpu)
 {
@@ -102,13 +81,6 @@ static void choose(struct vcpu *cpu)
     perf->active |= perf->branches; /* the level counts for them too */
 }
 
-static void add_to(struct vcpu *cpu, uint8_t counters, uint64_t events)
-{
-    for (unsigned n = 0; counters >> n; n++)
-        if (counters >> n & 1)
-            add(cpu, n, events);
-}
-
 void perf_reset(struct vcpu *cpu)
 {
     cpu->perf = (struct cpu_perf){ 0 };
@@ -120,9 +92,8 @@ void perf_reset(struct vcpu *cpu)
 
 void perf_settle(struct vcpu *cpu)
 {
-    uint64_t clocks = cpu_insns(cpu) - cpu->perf.since;
-    add_to(cpu, cpu->perf.clocks, clocks);
-    add_to(cpu, cpu->perf.insns, clocks - (cpu->iterations - cpu->perf.iterations));
+    if (EMU_UNLIKELY(count_settle(cpu)))
+        svm_pmc_overflow(cpu);
     choose(cpu);
 }
 
@@ -131,8 +102,8 @@ uint64_t perf_distance(const struct vcpu *cpu)
     uint64_t distance = UINT64_MAX;
     unsigned counting = cpu->perf.insns | cpu->perf.clocks;
     for (unsigned n = 0; counting >> n; n++) {
-        uint64_t left = COUNTER_MASK + 1 - cpu->msr.perf_ctr[n];
-        if ((counting >> n & 1) && (cpu->msr.perf_ctl[n] & CTL_INT) && left < distance)
+        uint64_t left = PERF_CTR_VALID + 1 - cpu->msr.perf_ctr[n];
+        if ((counting >> n & 1) && (cpu->msr.perf_ctl[n] & PERF_CTL_INT) && left < distance)
             distance = left;
     }
     return distance;
@@ -140,9 +111,9 @@ uint64_t perf_distance(const struct vcpu *cpu)
 
 void perf_branch(struct vcpu *cpu, bool taken)
 {
-    add_to(cpu, cpu->perf.all_branches, 1);
-    if (taken)
-        add_to(cpu, cpu->perf.taken_branches, 1);
+    unsigned counters = cpu->perf.all_branches | (taken ? cpu->perf.taken_branches : 0u);
+    if (EMU_UNLIKELY(count_add(cpu, counters, 1)))
+        svm_pmc_overflow(cpu);
 }
 
 /* --- the registers --- */
@@ -157,7 +128,7 @@ uint64_t perf_counter(struct vcpu *cpu, unsigned n)
 void perf_set_counter(struct vcpu *cpu, unsigned n, uint64_t value)
 {
     perf_settle(cpu);
-    cpu->msr.perf_ctr[n] = value & COUNTER_MASK;
+    cpu->msr.perf_ctr[n] = value & PERF_CTR_VALID;
 }
 
 void perf_set_control(struct vcpu *cpu, unsigned n, uint64_t value)
@@ -167,9 +138,6 @@ void perf_set_control(struct vcpu *cpu, unsigned n, uint64_t value)
     choose(cpu);
 }
 
-/* CHOICE: MPERF and APERF count one for an instruction or an iteration of a string instruction, nothing while the processor
- * waits: it runs at its nominal frequency. What is stored is the distance from that number, or from the number of
- * instructions; of IRPERF while it stands still the value. */
 static uint64_t *clock_word(struct vcpu *cpu, enum perf_clock which)
 {
     return which == PERF_MPERF   ? &cpu->msr.mperf
@@ -177,26 +145,22 @@ static uint64_t *clock_word(struct vcpu *cpu, enum perf_clock which)
                                  : &cpu->msr.irperf;
 }
 
-static uint64_t clock_base(const struct vcpu *cpu, enum perf_clock which)
-{
-    if (which != PERF_IRPERF)
-        return cpu_insns(cpu);
-    return cpu->msr.hwcr & HWCR_IRPERF_EN ? retired(cpu) : 0;
-}
-
 uint64_t perf_clock(struct vcpu *cpu, enum perf_clock which)
 {
-    return *clock_word(cpu, which) + clock_base(cpu, which);
+    return *clock_word(cpu, which) + count_clock_base(cpu, which);
 }
 
 void perf_set_clock(struct vcpu *cpu, enum perf_clock which, uint64_t value)
 {
-    *clock_word(cpu, which) = value - clock_base(cpu, which);
+    *clock_word(cpu, which) = value - count_clock_base(cpu, which);
 }
 
 void perf_enable_irperf(struct vcpu *cpu, bool enable)
 {
-    bool enabled = cpu->msr.hwcr & HWCR_IRPERF_EN;
-    if (enable != enabled)
-        cpu->msr.irperf += enable ? -retired(cpu) : retired(cpu);
+    uint64_t value = perf_clock(cpu, PERF_IRPERF);
+    if (enable)
+        cpu->msr.hwcr |= HWCR_IRPERF_EN;
+    else
+        cpu->msr.hwcr &= ~(uint64_t)HWCR_IRPERF_EN;
+    perf_set_clock(cpu, PERF_IRPERF, value);
 }

@@ -7,10 +7,8 @@
 #ifndef EMU_CPU_PERF_H
 #define EMU_CPU_PERF_H
 
+#include "emu/cpu/count.h"
 #include "emu/cpu/raise.h"
-
-#define PERF_COUNTERS 6u /* without the extension the first four */
-#define PERF_BITS 48u
 
 /* How many counters the model has. */
 unsigned perf_count(const struct vcpu *cpu);
@@ -32,13 +30,10 @@ uint64_t perf_distance(const struct vcpu *cpu);
 /* A branch instruction retired, or an exception or interrupt was delivered (taken). Only while cpu->perf.branches. */
 void perf_branch(struct vcpu *cpu, bool taken);
 
-/* Clocks that were not spent waiting, as MPERF and APERF count them, and instructions as IRPERF does. `which`: PERF_MPERF
- * and so on. */
-enum perf_clock { PERF_MPERF, PERF_APERF, PERF_IRPERF };
+/* MPERF, APERF, IRPERF. */
 uint64_t perf_clock(struct vcpu *cpu, enum perf_clock which);
-
 void perf_set_clock(struct vcpu *cpu, enum perf_clock which, uint64_t value);
-/* IRPERF counts while HWCR.IRPerfEn is 1: to be called with the new state before HWCR changes. */
+/* IRPERF counts while HWCR.IRPerfEn is 1, which this sets or clears. */
 void perf_enable_irperf(struct vcpu *cpu, bool enable);
 
 #endif

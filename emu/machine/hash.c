@@ -165,7 +165,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
                    (uint64_t)guest->host_if << 4 | (uint64_t)guest->cpl << 5 |
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
-                   (uint64_t)guest->asid << 32 | (uint64_t)guest->lbr << 48 |
+                   (uint64_t)guest->asid << 32 | (uint64_t)guest->swaps << 56 |
                    (uint64_t)guest->vmload << 49 | (uint64_t)guest->shadow << 51);
     mix(mixer, guest->v_ctl);
     for (int i = 0; i < 6; i++)
@@ -221,7 +221,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)svm->v_ign_tpr << 5 | (uint64_t)svm->host_if << 6 |
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
-                   (uint64_t)svm->asid << 32 | (uint64_t)svm->lbr << 48 |
+                   (uint64_t)svm->asid << 32 | (uint64_t)svm->swaps << 56 |
                    (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50 |
                    (uint64_t)svm->shadow << 52);
     mix(mixer, svm->v_ctl);

@@ -47,7 +47,7 @@ START_TEST(lbr_registers_are_exchanged)
         ck_assert_uint_eq(*lbr_register(w->cpu, i), lbr_rows[i].host);
         ck_assert_uint_eq(vmcb_load(w->vmcb, lbr_rows[i].at, 8), i == 0 ? 3 : 0x5550 + i);
     }
-    ck_assert(!w->cpu->svm->lbr);
+    ck_assert(!w->cpu->svm->swaps);
     world_free(w);
 }
 END_TEST
@@ -126,9 +126,9 @@ START_TEST(lbr_survives_smm)
     struct world *w = lbr_world(VIRT_LBR_ENABLE);
     world_enter(w);
     svm_suspend(w->cpu);
-    ck_assert(!w->cpu->svm->lbr);
+    ck_assert(!w->cpu->svm->swaps);
     svm_resume(w->cpu);
-    ck_assert(w->cpu->svm->lbr);
+    ck_assert(w->cpu->svm->swaps & VIRT_LBR_ENABLE);
     world_exit(w, VMEXIT_HLT);
     ck_assert_uint_eq(w->cpu->msr.debugctl, DEBUGCTL_LBR);
     world_free(w);

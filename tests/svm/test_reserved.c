@@ -17,7 +17,7 @@ static void expect_ignored(enum vmcb_field field, uint64_t mask)
     ck_assert_mem_eq(svm->intercept, other->intercept, sizeof(svm->intercept));
     ck_assert_uint_eq(svm->v_ctl, other->v_ctl);
     ck_assert_int_eq(svm->nested_paging, other->nested_paging);
-    ck_assert_int_eq(svm->lbr, other->lbr);
+    ck_assert_int_eq(svm->swaps, other->swaps);
     ck_assert_uint_eq(svm->asid, other->asid);
     world_exit(w, VMEXIT_HLT);
     world_exit(plain, VMEXIT_HLT);

@@ -1,0 +1,102 @@
+/* PMC virtualization.
+ *
+ * CHOICE: what becomes of the host's registers the manual says for encrypted guests only (tables B-3 and B-4, "Swap Type"), and all
+ * guests are treated alike here: IRPERF goes to the host save page and comes back (type A), PERF_CTL and PERF_CTR are not
+ * saved and are 0 behind #VMEXIT (type C). */
+#include "svm/pmc.h"
+
+#include "svm/avic.h"
+#include "svm/vintr.h"
+
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
+    MOVE_##use(name, home, how)
+#define MOVE_ENTRY SVM_NOT_MOVED
+#define MOVE_EXIT SVM_NOT_MOVED
+#define MOVE_SWITCH SVM_NOT_MOVED
+#define MOVE_WORLD SVM_NOT_MOVED
+#define MOVE_GUEST SVM_NOT_MOVED
+#define MOVE_SHADOW SVM_NOT_MOVED
+#define MOVE_MOVED SVM_NOT_MOVED
+#define MOVE_LBR SVM_NOT_MOVED
+#define MOVE_OFF SVM_NOT_MOVED
+
+#define MOVE_PMC SVM_LOAD_ROW
+static void load(struct vcpu *cpu, const uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
+    count_anew(cpu);
+}
+#undef MOVE_PMC
+
+#define MOVE_PMC(name, home, how) STORE_##how(name, home, how)
+#define STORE_PERF_CTL SVM_STORE_ROW
+#define STORE_PERF_CTR SVM_STORE_ROW
+#define STORE_IRPERF(name, home, how) \
+    VMCB_SET(page, name, cpu->home + count_clock_base(cpu, PERF_IRPERF));
+static void store(struct vcpu *cpu, uint8_t *page)
+{
+#include "svm/vmcb_fields.def"
+}
+
+/* What was done so far counts for those whose counters are still in place. */
+static void settle(struct vcpu *cpu)
+{
+    if (count_settle(cpu))
+        svm_pmc_overflow(cpu);
+}
+
+static void irperf_written(struct vcpu *cpu, const struct svm_page *page)
+{
+    svm_page_written(cpu, page, VMCB_AT_INSTR_RETIRED_CTR,
+                     VMCB_AT_INSTR_RETIRED_CTR + VMCB_BYTES_INSTR_RETIRED_CTR);
+}
+
+void svm_pmc_enter(struct vcpu *cpu, const uint8_t *vmcb, const struct svm_page *hsave)
+{
+    uint8_t *page = hsave->ptr;
+    settle(cpu);
+    STORE_IRPERF(INSTR_RETIRED_CTR, msr.irperf, IRPERF)
+    irperf_written(cpu, hsave);
+    load(cpu, vmcb);
+}
+
+void svm_pmc_leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave)
+{
+    const uint8_t *page = hsave->ptr;
+    settle(cpu);
+    store(cpu, vmcb->ptr);
+    svm_page_written(cpu, vmcb, VMCB_AT_PERF_CTL0, VMCB_AT_PERF_CTR5 + VMCB_BYTES_PERF_CTR5);
+    irperf_written(cpu, vmcb);
+    memset(cpu->msr.perf_ctl, 0, sizeof(cpu->msr.perf_ctl));
+    memset(cpu->msr.perf_ctr, 0, sizeof(cpu->msr.perf_ctr));
+    SVM_LOAD_ROW(INSTR_RETIRED_CTR, msr.irperf, IRPERF)
+    count_anew(cpu);
+}
+
+/* --- overflow --- */
+
+static void interrupt_guest(struct vcpu *cpu)
+{
+    if (cpu->svm->avic.on)
+        svm_avic_perf(cpu);
+    else
+        svm_raise_vnmi(cpu);
+}
+
+static void interrupt_host(struct vcpu *cpu)
+{
+    if (!cpu->intc || !cpu->intc->perf_overflow)
+        return;
+    cpu->intc->perf_overflow(cpu->intc_self);
+    cpu_attention(cpu);
+}
+
+/* CHOICE: the counters of a guest that SMM has interrupted count on, and what overflows there interrupts nobody. */
+void svm_pmc_overflow(struct vcpu *cpu)
+{
+    const struct svm_state *svm = cpu->svm;
+    if (svm->guest && (svm->swaps & VIRT_PMC_ENABLE))
+        interrupt_guest(cpu);
+    else if (!svm->suspended.valid || !(svm->suspended.swaps & VIRT_PMC_ENABLE))
+        interrupt_host(cpu);
+}
