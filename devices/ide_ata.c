@@ -237,8 +237,8 @@ static void diagnostic(struct ide_channel *ch)
     ch->device = 0;
     for (unsigned i = 0; i < IDE_DRIVES; i++)
         ide_reset_drive(ch, &ch->drive[i], false);
-    if (ch->drive[0].kind != IDE_NONE)
-        ide_interrupt(ch, &ch->drive[0]);
+    ch->drive[0].intrq = ch->drive[0].kind != IDE_NONE;
+    ide_update_irq(ch);
 }
 
 /* ATA 6.2: the logical geometry; 8.17 of ATA/ATAPI-5 "INITIALIZE DEVICE PARAMETERS". */
