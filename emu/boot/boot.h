@@ -64,6 +64,9 @@ enum pacifica_status boot_load(struct memory *memory, const struct boot_source *
 /* Give a CPU that was just reset the state in which the image starts. */
 void boot_enter(struct vcpu *cpu, const struct boot_entry *entry);
 
+/* Give any processor of a machine that starts without firmware what firmware leaves in it: its MTRRs. */
+void boot_processor(struct vcpu *cpu, unsigned address_bits);
+
 const char *boot_protocol_name(enum boot_protocol protocol);
 
 #endif

@@ -1,4 +1,5 @@
 /* The plan of what goes where: all checks come before the first byte is written. */
+#include "emu/boot/bios_area.h"
 #include "emu/boot/boot_priv.h"
 
 #include <inttypes.h>
@@ -178,7 +179,8 @@ enum pacifica_status boot_plan_modules(struct boot_plan *plan)
 }
 
 /* Boot code asks the BIOS data area how much memory lies below 640 KiB and where the extended area starts (Xen's
- * trampoline does). There is no firmware to fill them in, so the loader does; all other fields are 0. */
+ * trampoline does). There is no firmware to fill them in, so the loader does; all other fields are 0. The
+ * ACPI tables' FACS is there, too. */
 void boot_plan_bios_data(struct boot_plan *plan)
 {
     const struct boot_part bda = {
@@ -188,12 +190,20 @@ void boot_plan_bios_data(struct boot_plan *plan)
         .spa = EBDA, .mem_bytes = 1, .bytes = plan->ebda, .file_bytes = 1
     };
 
+    const struct boot_part facs = { .spa = BIOS_AREA_FACS,
+                                    .mem_bytes = ACPI_FACS_BYTES,
+                                    .bytes = plan->facs,
+                                    .file_bytes = ACPI_FACS_BYTES };
+
+    acpi_facs(plan->facs);
     boot_put(plan->bda + BDA_BASE_KIB, plan->base_kib, 2);
     if (in_ram(plan, EBDA, 1)) {
         boot_put(plan->bda + BDA_EBDA_SEGMENT, EBDA >> 4, 2);
         plan->ebda[0] = 1; /* its size in KiB */
         if (!overlap(plan, EBDA, 1))
             boot_plan_add(plan, &ebda);
+        if (plan->source->rsdp_spa && !overlap(plan, BIOS_AREA_FACS, ACPI_FACS_BYTES))
+            boot_plan_add(plan, &facs);
     }
     if (in_ram(plan, BDA, BOOT_BDA_BYTES) && !overlap(plan, BDA, BOOT_BDA_BYTES))
         boot_plan_add(plan, &bda);

@@ -1,5 +1,5 @@
 /* PVH: an ELF image with a XEN_ELFNOTE_PHYS32_ENTRY note. Source: Xen's xen/include/public/arch-x86/hvm/start_info.h
- * and docs/misc/pvh.pandoc; version 1 of hvm_start_info, without an RSDP. */
+ * and docs/misc/pvh.pandoc; version 1 of hvm_start_info. */
 #include "emu/boot/boot_priv.h"
 
 #define START_MAGIC 0x336ec578u
@@ -46,6 +46,7 @@ void pvh_info(const struct boot_plan *plan, struct boot_info *info, struct boot_
     if (plan->source->module_count)
         boot_put(head + 16, modules, 8);
     boot_put(head + 24, cmdline, 8);
+    boot_put(head + 32, plan->source->rsdp_spa, 8);
     boot_put(head + 40, info->spa + memmap, 8);
     boot_put(head + 48, regions, 4);
     for (unsigned i = 0; i < regions; i++) {

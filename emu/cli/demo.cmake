@@ -7,7 +7,8 @@ if(TARGET rom-demo)
 endif()
 add_custom_command(
     OUTPUT ${demo_c}
-    COMMAND ${CMAKE_COMMAND} -DIN=${demo_elf} -DOUT=${demo_c} -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
+    COMMAND ${CMAKE_COMMAND} -DIN=${demo_elf} -DOUT=${demo_c} -DHEADER=emu/cli/session.h -DNAME=cli_demo
+            -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
     DEPENDS ${demo_elf} ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
     COMMENT "Embedding the demonstration hypervisor"
     VERBATIM)

@@ -1,5 +1,5 @@
-# Write a file's bytes as a C array:  cmake -DIN=file -DOUT=file.c -P embed.cmake
-# IN may be empty: then the array is, too.
+# Write a file's bytes as a C function:  cmake -DIN=file -DOUT=file.c -DHEADER=header -DNAME=function -P embed.cmake
+# HEADER declares `struct pacifica_bytes function(void)`. IN may be empty: then there are no bytes.
 set(bytes "0")
 set(size 0)
 if(IN)
@@ -11,13 +11,13 @@ if(IN)
            "\\1\n" bytes "${bytes}")
 endif()
 file(WRITE ${OUT} "/* Made by emu/cli/embed.cmake. */
-#include \"emu/cli/session.h\"
+#include \"${HEADER}\"
 
-static const unsigned char demo[] = {
+static const unsigned char content[] = {
 ${bytes}};
 
-struct pacifica_bytes cli_demo(void)
+struct pacifica_bytes ${NAME}(void)
 {
-    return (struct pacifica_bytes){.data = demo, .size = ${size}};
+    return (struct pacifica_bytes){.data = content, .size = ${size}};
 }
 ")

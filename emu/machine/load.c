@@ -2,8 +2,21 @@
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
+#include "emu/boot/bios_area.h"
 #include "emu/boot/boot.h"
 #include "emu/boot/firmware.h"
+
+/* Tables for software that starts without firmware. They stay when another kernel is loaded. */
+static enum pacifica_status add_bios_area(struct pacifica_machine *machine,
+                                          struct pacifica_diag *diag)
+{
+    const struct bios_area_config config = { .cpus = machine->cpu_count };
+    if (machine->bios_area)
+        return PACIFICA_OK;
+    enum pacifica_status status = bios_area_map(machine->memory, &config, diag);
+    machine->bios_area = status == PACIFICA_OK;
+    return status;
+}
 
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag)
 {
@@ -27,11 +40,17 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                                         .kernel_name = kernel->name ? kernel->name : "kernel",
                                         .cmdline = kernel->cmdline,
                                         .modules = module,
-                                        .module_count = kernel->module_count };
-    enum pacifica_status status = boot_load(machine->memory, &source, &entry, diag);
+                                        .module_count = kernel->module_count,
+                                        .rsdp_spa = BIOS_AREA_RSDP };
+    enum pacifica_status status = add_bios_area(machine, diag);
     if (status == PACIFICA_OK)
-        boot_enter(machine->cpu[0], &entry);
-    return status;
+        status = boot_load(machine->memory, &source, &entry, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        boot_processor(machine->cpu[i], machine->model.address_bits);
+    boot_enter(machine->cpu[0], &entry);
+    return PACIFICA_OK;
 }
 
 enum pacifica_status pacifica_machine_load_firmware(struct pacifica_machine *machine,

@@ -214,6 +214,33 @@ static inline void image_build_multiboot2(struct image *image)
     image_multiboot2_end(image, IMAGE_DATA, at);
 }
 
+/* A Linux bzImage: one setup sector more, IMAGE_LINUX_BYTES of code. */
+#define IMAGE_LINUX_CODE 0x600
+#define IMAGE_LINUX_BYTES 0x1000
+#define IMAGE_LINUX_INIT 0x8000
+
+static inline void image_build_linux(struct image *image)
+{
+    memset(image, 0, sizeof(*image));
+    image_put(image, 0x1f1, 2, 1); /* setup sectors behind the first */
+    image_put(image, 0x1f4, IMAGE_LINUX_BYTES / 16, 4);
+    image_put(image, 0x1fe, 0xaa55, 2);
+    image_put(image, 0x200, 0x66eb, 2); /* the header ends at 268h */
+    memcpy(image->bytes + 0x202, "HdrS", 4);
+    image_put(image, 0x206, 0x20f, 2);
+    image_put(image, 0x211, 1, 1); /* loaded high */
+    image_put(image, 0x214, 0x100000, 4);
+    image_put(image, 0x22c, 0x7fffffff, 4);
+    image_put(image, 0x230, 0x200000, 4);
+    image_put(image, 0x234, 1, 1); /* relocatable */
+    image_put(image, 0x236, 1, 2); /* 64-bit entry */
+    image_put(image, 0x238, 255, 4);
+    image_put(image, 0x258, 0x400000, 8);
+    image_put(image, 0x260, IMAGE_LINUX_INIT, 4);
+    for (size_t i = 0; i < IMAGE_LINUX_BYTES; i++)
+        image_put(image, IMAGE_LINUX_CODE + i, image_byte(0, i), 1);
+}
+
 static inline void image_build_pvh(struct image *image)
 {
     struct image_elf elf = image_small();

@@ -39,7 +39,7 @@ START_TEST(boot_refusals_say_what_the_file_is)
         { 4, 0, "\x7f\x45\x4c\x46", 4, PACIFICA_EFORMAT, "ELF header is malformed" },
         { 1000, 0, "\x1f\x8b", 2, PACIFICA_EFORMAT, "gzip" },
         { 0x205, 0x1fe, "\x55\xaa\0\0HdrS", 7, PACIFICA_EFORMAT, "no known kind" },
-        { 0x206, 0x1fe, "\x55\xaa\0\0HdrS", 8, PACIFICA_EUNSUPPORTED, "bzImage: not emulated yet" },
+        { 0x206, 0x1fe, "\x55\xaa\0\0HdrS", 8, PACIFICA_EFORMAT, "setup header" },
         { 0x10000, 0xfff0, "\xea", 1, PACIFICA_EFORMAT, "this is firmware, not a kernel" },
         { 0x10000, 0xfff0, "\xe9", 1, PACIFICA_EFORMAT, "firmware" },
         { 0x10000, 0xfff0, "\x0f\x20\xc0", 3, PACIFICA_EFORMAT, "firmware" },

@@ -29,6 +29,7 @@ START_TEST(pvh_start_info)
     image_build_pvh(l.image);
     l.source.modules = module;
     l.source.module_count = 2;
+    l.source.rsdp_spa = 0xf0000;
     load_ok(&l, BOOT_PVH);
     uint64_t info = l.entry.ebx;
     ck_assert_uint_lt(info, 0x9f000);
@@ -37,7 +38,7 @@ START_TEST(pvh_start_info)
     ck_assert_uint_eq(rd(&l, info + 8, 4), 0);
     ck_assert_uint_eq(rd(&l, info + 12, 4), 2);
     text_at(&l, rd(&l, info + 24, 8), "one two=3");
-    ck_assert_uint_eq(rd(&l, info + 32, 8), 0); /* no RSDP */
+    ck_assert_uint_eq(rd(&l, info + 32, 8), 0xf0000); /* RSDP */
     ck_assert_uint_eq(rd(&l, info + 48, 4), 4);
     ck_assert_uint_eq(rd(&l, info + 52, 4), 0);
     uint64_t list = rd(&l, info + 16, 8);

@@ -42,6 +42,15 @@ static void check_information(struct memory *memory, const struct boot_entry *en
         require(phys_read(memory, info, 4) == 0x336ec578);
         require(phys_read(memory, phys_read(memory, modules, 8), 4) == 0x75646f6d);
         require(is_ram(memory, phys_read(memory, info + 40, 8), 24 * 4));
+    } else if (entry->protocol == BOOT_LINUX) {
+        uint64_t zero_page = entry->esi;
+        require(is_ram(memory, zero_page, 0x1000) &&
+                phys_read(memory, zero_page + 0x1fe, 2) == 0xaa55);
+        require(is_ram(memory, phys_read(memory, zero_page + 0x228, 4), 13));
+        require(phys_read(memory, zero_page + 0x218, 4) == entry->initrd);
+        require(phys_read(memory, entry->initrd, 4) == 0x75646f6d);
+        require(is_ram(memory, entry->gdt, entry->gdt_limit + 1));
+        require(!entry->long_mode || is_ram(memory, entry->cr3, 6 * 0x1000));
     } else {
         require(entry->eax == 0x36d76289 && info % 8 == 0);
         require(is_ram(memory, info, phys_read(memory, info, 4)));
@@ -52,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t module_bytes[] = "module";
     const struct boot_module module[] = {
-        { module_bytes, sizeof(module_bytes), "module", "first module" },
+        { module_bytes, sizeof(module_bytes), "module", "module" },
         { module_bytes, 0, "empty", NULL },
     };
     const struct boot_source source = { .kernel = data,

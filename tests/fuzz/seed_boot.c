@@ -64,6 +64,7 @@ int main(int argc, char **argv)
                  { "multiboot2", image_build_multiboot2 },
                  { "multiboot2-tags", build_multiboot2_tags },
                  { "pvh", image_build_pvh },
+                 { "linux", image_build_linux },
                  { "pvh-multiboot2", build_everything } };
     if (argc != 2)
         return 2;
