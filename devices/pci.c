@@ -25,7 +25,7 @@ struct pci_device *pci_bus_device(const struct pci_bus *pci, uint8_t devfn)
 
 unsigned pci_free_slot(const struct pci_bus *pci, unsigned slot)
 {
-    while (slot < 32 && pci->function[pci_devfn(slot, 0)])
+    while (slot < PCI_SLOTS && pci->function[pci_devfn(slot, 0)])
         slot++;
     return slot;
 }

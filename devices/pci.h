@@ -21,6 +21,7 @@ struct pci_device;
 #define PCI_IDE 0x09         /* 1.1 */
 #define PCI_POWER 0x0b       /* 1.3, PIIX4 */
 #define PCI_FIRST_SLOT 2
+#define PCI_SLOTS 32
 
 /* --- configuration space, PCI 6.1 to 6.2 ----------------------------------------------------- */
 
@@ -61,8 +62,8 @@ static inline uint8_t pci_devfn(unsigned slot, unsigned function)
 /* What does not change of a function. */
 struct pci_identity {
     uint16_t vendor, device;
-    uint16_t subsystem_vendor, subsystem;
-    uint32_t class_code; /* class << 16 | subclass << 8 | interface */
+    uint16_t subsystem_vendor, subsystem; /* both 0: as all devices of QEMU have them */
+    uint32_t class_code;                  /* class << 16 | subclass << 8 | interface */
     uint8_t revision;
     uint8_t pin;        /* 1 to 4: INTA# to INTD#; 0: no interrupt */
     bool multifunction; /* for function 0 of a slot with others */
@@ -172,7 +173,7 @@ void pci_bus_set_neighbour(struct pci_bus *pci, const struct pci_neighbour *neig
 /* Connect PIRQA# to PIRQD#. Pin p of slot s drives number (p - 1 + s - 1) modulo 4, as on boards with a 440FX. */
 void pci_bus_set_pirqs(struct pci_bus *pci, const struct irq_line line[PCI_PIRQS]);
 
-/* The first slot from `slot` on that is free, or 32. */
+/* The first slot from `slot` on that is free, or PCI_SLOTS. */
 unsigned pci_free_slot(const struct pci_bus *pci, unsigned slot);
 
 /* The function at a place, or NULL. */

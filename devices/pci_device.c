@@ -8,6 +8,9 @@
 #include <assert.h>
 #include <string.h>
 
+#define SUBSYSTEM_VENDOR 0x1af4
+#define SUBSYSTEM 0x1100
+
 #define BAR_IO 1u
 #define BAR_64 4u
 #define BAR_PREFETCHABLE 8u
@@ -58,8 +61,9 @@ void pci_init(struct pci_device *dev, const struct pci_identity *identity,
     pci_put16(dev, PCI_DEVICE, identity->device);
     pci_put32(dev, PCI_REVISION, identity->revision | identity->class_code << 8);
     dev->config[PCI_HEADER_TYPE] = identity->multifunction ? 0x80 : 0;
-    pci_put16(dev, PCI_SUBSYSTEM_VENDOR, identity->subsystem_vendor);
-    pci_put16(dev, PCI_SUBSYSTEM, identity->subsystem);
+    bool given = identity->subsystem_vendor || identity->subsystem;
+    pci_put16(dev, PCI_SUBSYSTEM_VENDOR, given ? identity->subsystem_vendor : SUBSYSTEM_VENDOR);
+    pci_put16(dev, PCI_SUBSYSTEM, given ? identity->subsystem : SUBSYSTEM);
     dev->config[PCI_INTERRUPT_PIN] = identity->pin;
     dev->writable[PCI_COMMAND] = (uint8_t)COMMAND_WRITABLE;
     dev->writable[PCI_COMMAND + 1] = (uint8_t)(COMMAND_WRITABLE >> 8);

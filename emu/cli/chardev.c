@@ -166,7 +166,7 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
     else if (strcmp(name, "pc-testdev") == 0)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_PC_TESTDEV };
     else if (strcmp(name, "pci-testdev") == 0)
-        return option_not_yet(parse, name);
+        device = (struct cli_device){ .kind = PACIFICA_DEVICE_PCI_TESTDEV };
     else
         return option_bad(parse, name, "no device of this machine ('?' lists them)");
     while (rest) {

@@ -5,9 +5,11 @@
 #include "devices/ferr.h"
 #include "devices/fw_cfg.h"
 #include "devices/i8042.h"
+#include "devices/hpet.h"
 #include "devices/i440fx.h"
 #include "devices/ioapic.h"
 #include "devices/pc_testdev.h"
+#include "devices/pci_testdev.h"
 #include "devices/piix3.h"
 #include "devices/piix4_pm.h"
 #include "devices/reset_ports.h"
@@ -205,17 +207,23 @@ static bool add_keyboard_controller(struct pacifica_machine *machine)
 static bool add_standard(struct pacifica_machine *machine)
 {
     struct bus *bus = machine->bus;
+    const struct hpet_wires hpet_wires = { .irq0 = gsi(machine, PIT_IRQ),
+                                           .irq8 = gsi(machine, RTC_IRQ),
+                                           .route = gsi(machine, HPET_ROUTE) };
+    struct hpet *hpet = hpet_add(bus, &hpet_wires);
+    if (!hpet)
+        return false;
     const struct rtc_config rtc = { .epoch = RTC_EPOCH,
                                     .ram_bytes = memory_ram_bytes(machine->memory),
                                     .high_bytes = memory_high_bytes(machine->memory),
                                     .cpus = machine->cpu_count,
-                                    .irq = gsi(machine, RTC_IRQ) };
+                                    .irq = hpet_clock_line(hpet) };
     machine->pci = pci_bus_add(bus);
     if (!machine->pci || !add_interrupt_controllers(machine) || !add_chipset(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
-    return machine->uart && machine->ferr && pit_add(bus, gsi(machine, PIT_IRQ)) &&
+    return machine->uart && machine->ferr && pit_add(bus, hpet_pit_line(hpet)) &&
            post_port_add(bus) && rtc_add(bus, &rtc) && add_keyboard_controller(machine) &&
            apm_add(bus, piix4_pm_apm, machine->pm);
 }
@@ -247,6 +255,10 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
     if (device->kind == PACIFICA_DEVICE_DEBUG_EXIT) {
         added =
             debug_exit_add(machine->bus, device->port, device->port_count, exit_written, machine);
+    } else if (device->kind == PACIFICA_DEVICE_PCI_TESTDEV) {
+        if (!pci_testdev_add(machine->bus, machine->pci))
+            return diag_set(diag, PACIFICA_EUSAGE, "pci-testdev", NULL, "no free PCI slot");
+        return PACIFICA_OK;
     } else if (device->kind == PACIFICA_DEVICE_PC_TESTDEV) {
         name = "pc-testdev";
         port = PC_TESTDEV_LATCH_PORT;

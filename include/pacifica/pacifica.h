@@ -80,7 +80,8 @@ struct pacifica_bytes {
 enum pacifica_device_kind {
     PACIFICA_DEVICE_DEBUG_EXIT, /* isa-debug-exit: a write of v ends the run with STOP_EXIT */
     PACIFICA_DEVICE_DEBUGCON,   /* isa-debugcon: bytes written go to `output` */
-    PACIFICA_DEVICE_PC_TESTDEV /* pc-testdev: lines of interrupt controllers and memory to play with */
+    PACIFICA_DEVICE_PC_TESTDEV, /* pc-testdev: lines of interrupt controllers and memory to play with */
+    PACIFICA_DEVICE_PCI_TESTDEV /* pci-testdev: registers behind PCI base address registers */
 };
 
 /* A device that a PC does not have by itself. */

@@ -89,8 +89,7 @@ class Options(CliTest):
         for option, value in (("vga", "std"), ("display", "sdl"), ("monitor", "stdio"),
                               ("monitor", "unix:x"), ("serial", "unix:x"), ("serial", "tcp:h:1"),
                               ("serial", "pty"), ("debugcon", "pty"), ("net", "user"),
-                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio"),
-                              ("device", "pci-testdev")):
+                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio")):
             self.refused(f"pacifica: -{option}: {value}: not there yet", f"-{option}", value)
         self.refused("pacifica: -chardev: socket: not there yet", "-chardev", "socket,id=a")
         self.refused("pacifica: -serial: a second serial line: not there yet",
@@ -274,6 +273,14 @@ class Machine(CliTest):
         self.assertEqual(self.boot(images.exit_with(0), "-device", "pc-testdev").status, 1)
         self.refused("pacifica: -device: 'iobase=0xe8' is no property of this device",
                      "-device", "pc-testdev,iobase=0xe8")
+
+    def test_pci_testdev(self):
+        code = b"\x66\xba\xf8\x0c\xb8\0\x10\0\x80\xef"   # mov dx, cf8; mov eax, 80001000; out dx, eax
+        code += b"\x66\xba\xfc\x0c\x66\xed\x24\x7f"        # mov dx, cfc; in ax, dx; and al, 7f
+        code += b"\x66\xba\xf4\0\xee\xf4"                   # mov dx, f4; out dx, al; hlt
+        self.assertEqual(self.boot(code, "-device", "pci-testdev").status, 0x36 << 1 | 1)
+        self.assertEqual(self.boot(code).status, 0x7f << 1 | 1)
+        self.refused("pacifica: -device: 'addr=4' is no property of this device", "-device", "pci-testdev,addr=4")
 
     def test_seed_decides_what_rdrand_gives(self):
         code = b"\x0f\xc7\xf0" + b"\x66\xba\xf4\0\x24\x7f\xee\xf4"  # rdrand eax; mov dx, f4; and al, 7f; out dx, al
