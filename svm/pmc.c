@@ -54,10 +54,13 @@ static void irperf_written(struct vcpu *cpu, const struct svm_page *page)
 void svm_pmc_enter(struct vcpu *cpu, const uint8_t *vmcb, const struct svm_page *hsave)
 {
     uint8_t *page = hsave->ptr;
+    unsigned itself = cpu->msr.hwcr & HWCR_IRPERF_EN ? 1 : 0; /* VMRUN retires in the host */
     settle(cpu);
+    cpu->msr.irperf += itself;
     STORE_IRPERF(INSTR_RETIRED_CTR, msr.irperf, IRPERF)
     irperf_written(cpu, hsave);
     load(cpu, vmcb);
+    cpu->msr.irperf -= itself;
 }
 
 void svm_pmc_leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave)
