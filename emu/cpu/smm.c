@@ -160,14 +160,14 @@ bool smm_io_is_fresh(const struct vcpu *cpu)
     return cpu->io_trap.valid && steps(cpu) - cpu->io_trap.steps <= 1;
 }
 
-/* Use what was noted, if it is fresh. The causes of a #DB that are due are told with it. */
+/* Use what was noted, if it is fresh. Breakpoints that the access has matched are told with it, and RFLAGS.TF. */
 static bool take_io(struct vcpu *cpu)
 {
     struct cpu_io_trap *io = &cpu->io_trap;
     bool fresh = smm_io_is_fresh(cpu);
     io->valid = false;
     if (fresh)
-        io->dword |= (cpu->traps & 0xf) << IO_B_SHIFT | (cpu->traps & DR6_BS ? IO_TF : 0);
+        io->dword |= (cpu->traps & 0xf) << IO_B_SHIFT | (cpu->rflags & FLAG_TF ? IO_TF : 0);
     return fresh;
 }
 
@@ -409,8 +409,9 @@ static void load_special(struct vcpu *cpu, const uint8_t *area)
         cpu->r[REG_RDI] = get(area, SAVE_IO_RDI);
         return;
     }
+    bool step = (io & IO_TF) && !(cpu->msr.debugctl & DEBUGCTL_BTF); /* it is no branch */
     if (io & IO_VAL)
-        cpu->traps |= (io >> IO_B_SHIFT & 0xf) | (io & IO_TF ? DR6_BS : 0);
+        cpu->traps |= (io >> IO_B_SHIFT & 0xf) | (step ? DR6_BS : 0);
     cpu->regs.halted = area[SAVE_HALT_RESTART] != 0;
 }
 

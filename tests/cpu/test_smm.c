@@ -533,6 +533,7 @@ WITH_KIT(traps_of_the_port_access_come_after_rsm)
     for (unsigned restart = 0; restart <= 1; restart++) {
         kit_mode(k, MODE_LONG64, 0);
         cpu->ports = &trap_ops;
+        cpu->rflags |= FLAG_TF;
         ck_assert_int_eq(EXEC(k, "\xe6\xb2"), STEP_LEAVE);
         cpu->traps = DR6_BS | 4;
         take_smi(k);
@@ -541,6 +542,27 @@ WITH_KIT(traps_of_the_port_access_come_after_rsm)
         set_field(k, 0xfec8, 1, restart);
         rsm(k);
         ck_assert_uint_eq(cpu->traps, restart ? 0 : DR6_BS | 4);
+        cpu->traps = 0;
+    }
+}
+
+/* The dword tells RFLAGS.TF, whether it stands for a single step behind the access or, with DebugCtl.BTF, for none. APM vol 2,
+ * 10.3.8 "I/O Instruction Restart". */
+WITH_KIT(trap_flag_of_the_port_access_is_told_with_btf_too)
+{
+    struct vcpu *cpu = k->cpu;
+    for (unsigned i = 0; i < 4; i++) {
+        bool tf = i & 1, btf = i & 2;
+        kit_mode(k, MODE_LONG64, 0);
+        cpu->ports = &trap_ops;
+        cpu->rflags |= tf ? FLAG_TF : 0;
+        cpu->msr.debugctl = btf ? DEBUGCTL_BTF : 0;
+        ck_assert_int_eq(EXEC(k, "\xe6\xb2"), STEP_LEAVE);
+        cpu->traps = tf && !btf ? DR6_BS : 0;
+        take_smi(k);
+        ck_assert_uint_eq(field(k, 0xfec0, 4) >> 11 & 1, tf);
+        rsm(k);
+        ck_assert_uint_eq(cpu->traps, tf && !btf ? DR6_BS : 0);
         cpu->traps = 0;
     }
 }
@@ -604,6 +626,7 @@ int main(void)
         in_that_pulls_smi_is_told,
         rep_outs_is_restarted_at_its_element,
         traps_of_the_port_access_come_after_rsm,
+        trap_flag_of_the_port_access_is_told_with_btf_too,
         other_traps_come_after_rsm_too,
         port_access_that_is_past_is_not_told,
     };

@@ -254,9 +254,30 @@ WITH_KIT(smi_intercept_tells_the_traps_that_are_due)
     cpu->ports = &trap_ops;
     ck_assert_int_eq(EXEC(k, "\xe6\xb2"), STEP_LEAVE);
     cpu->traps = DR6_BS | 0xa; /* single step, breakpoints 1 and 3 */
+    cpu->rflags |= FLAG_TF;
     ck_assert_int_eq(event_boundary(cpu), STEP_VMEXIT);
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_SMI);
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1) >> 43 & 0x1f, 0xa << 1 | 1);
+}
+
+/* TF is the value of the flag, not a trap: with DebugCtl.BTF there is none. APM vol 2, figure 15-3.
+ * rows: exit 3.8.9 */
+WITH_KIT(smi_intercept_tells_the_trap_flag)
+{
+    struct vcpu *cpu = k->cpu;
+    for (unsigned tf = 0; tf < 2; tf++) {
+        kit_mode(k, MODE_LONG64, 0);
+        kit_guest(k);
+        kit_intercept(k, INTERCEPT_SMI);
+        cpu->ports = &trap_ops;
+        cpu->msr.debugctl = DEBUGCTL_BTF;
+        cpu->rflags |= tf ? FLAG_TF : 0;
+        ck_assert_int_eq(EXEC(k, "\xe6\xb2"), STEP_LEAVE);
+        ck_assert_int_eq(event_boundary(cpu), STEP_VMEXIT);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1) >> 43 & 0x1f, tf);
+        cpu->pins.smi = false;
+        cpu->svm->gif = true;
+    }
 }
 
 /* rows: svmop 17.3 */
@@ -411,6 +432,7 @@ int main(void)
         rsm_intercept_comes_before_ud,
         smi_intercept_leaves_the_smi_pending,
         smi_intercept_tells_the_port_access,
+        smi_intercept_tells_the_trap_flag,
         smi_intercept_tells_the_traps_that_are_due,
         smi_intercept_is_ignored_with_smm_lock,
         smi_in_a_guest_returns_to_it,
