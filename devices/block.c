@@ -11,7 +11,6 @@
 #define CLUSTER_SECTORS 8u
 #define GROUP_CLUSTERS 512u /* 2 MiB of disk */
 #define GROUP_SECTORS ((uint64_t)GROUP_CLUSTERS * CLUSTER_SECTORS)
-#define SECTORS_MOST (UINT64_C(1) << 36) /* 32 TiB: the table of groups has a bound */
 
 struct cluster {
     uint8_t written; /* a bit for each sector */
@@ -35,7 +34,7 @@ struct block *block_new(const struct block_config *config)
 {
     uint64_t sectors = config->size_bytes / BLOCK_SECTOR + (config->size_bytes % BLOCK_SECTOR != 0);
     bool through = config->through && !config->read_only;
-    if (sectors > SECTORS_MOST ||
+    if (config->size_bytes > BLOCK_BYTES_MOST ||
         (through && (!config->source.write || config->size_bytes % BLOCK_SECTOR)))
         return NULL;
     struct block *block = calloc(1, sizeof(*block));

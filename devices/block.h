@@ -5,6 +5,7 @@
 #include "devices/bus.h"
 
 #define BLOCK_SECTOR 512u
+#define BLOCK_BYTES_MOST (UINT64_C(32) << 40) /* so that the tables behind a disk have a bound */
 #define BLOCK_SERIAL 20u /* characters of a serial number; fewer are padded by who shows them */
 
 struct block;

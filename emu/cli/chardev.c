@@ -1,4 +1,5 @@
 /* Handlers of the options about character devices and the devices that use them. */
+#include "emu/cli/drives.h"
 #include "emu/cli/options_priv.h"
 
 #include "emu/base/diag.h"
@@ -155,6 +156,9 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
         o->action = CLI_DEVICE_LIST;
         return PACIFICA_OK;
     }
+    enum pacifica_status taken;
+    if (drive_device_option(parse, name, rest, &taken))
+        return taken;
     if (strcmp(name, "isa-debug-exit") == 0)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
                                       .port = DEBUG_EXIT_PORT,
@@ -210,5 +214,6 @@ enum pacifica_status options_check(struct parse *parse)
         if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
-    return check_images(parse);
+    enum pacifica_status status = check_images(parse);
+    return status == PACIFICA_OK ? drives_check(parse) : status;
 }

@@ -9,6 +9,7 @@
 #define CLI_DEVICES 8
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
+#define CLI_DRIVES 16
 #define CLI_INFO 8
 #define CLI_TEXT 256
 
@@ -44,6 +45,26 @@ struct cli_fw_cfg {
     const char *path, *string; /* one of them */
 };
 
+/* A drive of -drive and its short forms. */
+struct cli_drive {
+    const char *path; /* NULL: a CD-ROM drive without a disc */
+    const char *id, *serial;
+    const char *format; /* as it was given; NULL: it was not */
+    enum pacifica_disk_interface interface;
+    unsigned index;
+    bool placed; /* index counts */
+    bool unused; /* if=none, and no -device has taken it */
+    bool cdrom, read_only, through;
+};
+
+/* A disk of -device, which names its drive. bus and unit are -1 if they were not given. */
+struct cli_drive_device {
+    const char *drive, *serial;
+    enum pacifica_disk_interface interface;
+    bool cdrom;
+    int bus, unit;
+};
+
 /* What a run is to do instead of running. */
 enum cli_action {
     CLI_RUN,
@@ -70,6 +91,11 @@ struct cli_options {
     unsigned device_count;
     struct cli_fw_cfg fw_cfg[CLI_FW_CFG];
     unsigned fw_cfg_count;
+    struct cli_drive drive[CLI_DRIVES];
+    unsigned drive_count;
+    struct cli_drive_device drive_device[CLI_DRIVES];
+    unsigned drive_device_count;
+    bool snapshot; /* of all drives */
     struct cli_chardev chardev[CLI_CHARDEVS];
     unsigned chardev_count;
     struct cli_chardev serial;

@@ -84,6 +84,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     const struct cli_options *o = session->options;
     struct pacifica_device device[CLI_DEVICES + 1];
     struct pacifica_fw_cfg fw_cfg[CLI_FW_CFG];
+    struct pacifica_disk disk[CLI_DRIVES];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
     struct cli_chardev serial = serial_chardev(o);
     options.ram_bytes = o->ram_bytes;
@@ -94,6 +95,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     options.devices = device;
     options.fw_cfg = fw_cfg;
     options.fw_cfg_count = o->fw_cfg_count;
+    options.disks = disk;
+    options.disk_count = o->drive_count;
     for (unsigned i = 0; i < o->fw_cfg_count; i++) {
         const char *string = o->fw_cfg[i].string;
         fw_cfg[i].name = o->fw_cfg[i].name;
@@ -104,6 +107,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     enum pacifica_status status = open_chardev(&session->serial, &serial, diag);
     if (status == PACIFICA_OK)
         status = make_devices(session, device, &options.device_count, diag);
+    for (unsigned i = 0; status == PACIFICA_OK && i < o->drive_count; i++)
+        status = disk_open(&session->disk[i], &o->drive[i], &disk[i], diag);
     if (status != PACIFICA_OK)
         return status;
     if (session->serial.stream)
@@ -214,6 +219,9 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
     enum pacifica_status status = output_close(&session->serial, diag);
     for (unsigned i = 0; i < session->options->device_count; i++)
         if (output_close(&session->debugcon[i], diag) != PACIFICA_OK)
+            status = PACIFICA_EIO;
+    for (unsigned i = 0; i < session->options->drive_count; i++)
+        if (disk_close(&session->disk[i], diag) != PACIFICA_OK)
             status = PACIFICA_EIO;
     if (output_close(&session->log, diag) != PACIFICA_OK)
         status = PACIFICA_EIO;

@@ -2,6 +2,7 @@
 #ifndef EMU_CLI_SESSION_H
 #define EMU_CLI_SESSION_H
 
+#include "emu/cli/disk.h"
 #include "emu/cli/files.h"
 #include "emu/cli/options.h"
 
@@ -21,6 +22,7 @@ struct session {
     struct pacifica_bytes kernel, rom[CLI_ROMS], module[CLI_MODULES], fw_cfg[CLI_FW_CFG];
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
     struct output_file serial, debugcon[CLI_DEVICES], log, trace;
+    struct disk_file disk[CLI_DRIVES];
     struct pacifica_machine *machine;
     struct pacifica_trace *log_client, *trace_client;
     struct pacifica_exit_stats *stats;

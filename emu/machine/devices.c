@@ -26,6 +26,7 @@
 #define PIT_PIN 2 /* of the IOAPIC */
 #define GSI_WIRES 64
 #define RTC_IRQ 8
+#define IDE_IRQ 14 /* and 15 */
 #define FERR_IRQ 13
 #define RTC_EPOCH \
     946684800 /* CHOICE: every run begins at the start of 2000, so that two runs are equal */
@@ -293,7 +294,9 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
         if (status != PACIFICA_OK)
             return status;
     }
-    return add_fw_cfg(machine, options, diag);
+    const struct irq_line ide[IDE_CHANNELS] = { gsi(machine, IDE_IRQ), gsi(machine, IDE_IRQ + 1) };
+    enum pacifica_status status = machine_add_disks(machine, options, ide, diag);
+    return status == PACIFICA_OK ? add_fw_cfg(machine, options, diag) : status;
 }
 
 void machine_reset_devices(struct pacifica_machine *machine)
@@ -303,4 +306,5 @@ void machine_reset_devices(struct pacifica_machine *machine)
     apics_firmware_init(machine->apics);
     piix3_firmware_init(machine->piix3);
     piix4_pm_firmware_init(machine->pm);
+    ide_firmware_init(machine->ide);
 }

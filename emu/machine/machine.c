@@ -134,6 +134,7 @@ void pacifica_machine_free(struct pacifica_machine *machine)
     }
     machine->clock.now = clock_zero; /* devices may look at it once more */
     bus_free(machine->bus);
+    machine_free_disks(machine);
     if (machine->memory)
         memory_free(machine->memory);
     free(machine);

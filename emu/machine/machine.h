@@ -10,6 +10,7 @@
 #include <pacifica/pacifica.h>
 
 #include "devices/bus.h"
+#include "devices/ide.h"
 #include "devices/lapic.h"
 #include "devices/pci.h"
 #include "devices/pic.h"
@@ -20,6 +21,7 @@
 #include "emu/cpu/run.h"
 
 #define MACHINE_DEVICES 8 /* devices of pacifica_options */
+#define MACHINE_DISKS 16  /* and disks */
 #define MACHINE_GSIS 24   /* global system interrupts: the inputs of the I/O APIC */
 
 /* Owner of everything below. The order of the members is the order of making; freeing goes back. */
@@ -39,6 +41,8 @@ struct pacifica_machine {
     struct uart *uart;
     struct i8042 *kbc;
     struct ferr *ferr;
+    struct ide *ide;
+    struct block *block[MACHINE_DISKS]; /* behind the disks; the bus borrows them */
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
 
@@ -70,6 +74,13 @@ static inline struct vcpu *machine_current(const struct pacifica_machine *machin
 enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
                                          const struct pacifica_options *options,
                                          struct pacifica_diag *diag);
+
+/* disks.c: add what the options say of disks, and the controllers behind which they are. */
+enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
+                                       const struct pacifica_options *options,
+                                       const struct irq_line irq[IDE_CHANNELS],
+                                       struct pacifica_diag *diag);
+void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
 
 /* devices.c: FERR# of a vCPU rises. */
 void machine_ferr(void *self, unsigned cpu);

@@ -98,6 +98,29 @@ struct pacifica_fw_cfg {
     struct pacifica_bytes content;
 };
 
+enum pacifica_disk_interface {
+    PACIFICA_DISK_IDE /* a drive at one of the two channels */
+};
+
+/* A disk or a disc, and the bytes that it holds. The functions are called on the thread that runs the machine, with `size` more
+ * than 0 and all of it inside the image; they move all of it or return false, which becomes the device's error. They
+ * may not call back into the machine. */
+struct pacifica_disk {
+    enum pacifica_disk_interface interface;
+    bool cdrom;     /* a CD-ROM drive; size_bytes 0: without a disc */
+    unsigned index; /* IDE: 0 and 1 on the first channel, 2 and 3 on the second */
+    bool read_only; /* what the guest writes is refused, as on a CD */
+    bool
+        write_through; /* it goes to `write`; else it stays in memory, and the image is never written */
+    const char *serial; /* serial number, at most 20 characters; NULL: one of our own */
+    uint64_t
+        size_bytes; /* more than 0; with write_through a multiple of 512, else filled up to that with zeros */
+    bool (*read)(void *self, uint64_t offset, void *to, size_t size);
+    bool (*write)(void *self, uint64_t offset, const void *from, size_t size); /* write_through */
+    bool (*flush)(void *self); /* what was written is safe from now on; may be NULL */
+    void *self;
+};
+
 /* Events after which pacifica_machine_run() returns STOP_WATCH, for options.stop_on. A triple fault of
  * the host and a feature that is not emulated stop the machine in any case. */
 #define PACIFICA_STOP_ON_VMEXIT_INVALID 0x1u /* a VMRUN failed its consistency checks */
@@ -108,7 +131,7 @@ struct pacifica_fw_cfg {
 #define PACIFICA_SEED_DEFAULT UINT64_C(0x7061636966696361)
 
 /* What a machine is made of. Start from PACIFICA_OPTIONS_INIT. Everything that pointers here lead to must
- * live as long as the machine, except the arrays `devices` and `fw_cfg` and the texts. */
+ * live as long as the machine, except the arrays `devices`, `fw_cfg` and `disks` and the texts. */
 struct pacifica_options {
     uint64_t ram_bytes;            /* a multiple of 4 KiB, 1 MiB to 1 TiB */
     const char *cpu;               /* model[,+feature][,-feature]... as `-cpu` takes it */
@@ -117,6 +140,8 @@ struct pacifica_options {
     size_t device_count;
     const struct pacifica_fw_cfg *fw_cfg;
     size_t fw_cfg_count;
+    const struct pacifica_disk *disks; /* at most 16 */
+    size_t disk_count;
     uint32_t stop_on; /* PACIFICA_STOP_ON_... joined by | */
     uint32_t cpus;    /* processors, 1 to PACIFICA_CPUS_MOST */
     uint64_t seed;    /* of the random numbers that RDRAND and RDSEED give */

@@ -1,0 +1,85 @@
+/* The disks of a machine. */
+#include "emu/machine/machine.h"
+
+#include "emu/base/diag.h"
+
+#include <inttypes.h>
+
+#define IDE_SLOT 1 /* PIIX3's, function 1 */
+#define IDE_FUNCTION 1
+
+static enum pacifica_status make_block(const struct pacifica_disk *disk, struct block **block,
+                                       struct pacifica_diag *diag)
+{
+    const struct block_config config = {
+        .source = { .read = disk->read,
+                    .write = disk->write,
+                    .flush = disk->flush,
+                    .self = disk->self },
+        .size_bytes = disk->size_bytes,
+        .read_only = disk->read_only || disk->cdrom,
+        .through = disk->write_through,
+        .serial = disk->serial,
+    };
+    if (disk->cdrom && disk->size_bytes == 0)
+        return PACIFICA_OK;
+    if (disk->size_bytes == 0)
+        return diag_set(diag, PACIFICA_EFORMAT, "disk", NULL, "the image is empty");
+    if (disk->size_bytes > BLOCK_BYTES_MOST)
+        return diag_set(diag, PACIFICA_EFORMAT, "disk", NULL, "larger than %" PRIu64 " GiB",
+                        BLOCK_BYTES_MOST >> 30);
+    if (!disk->read || (disk->write_through && !config.read_only && !disk->write))
+        return diag_set(diag, PACIFICA_EUSAGE, "disk", NULL, "no function reads or writes it");
+    if (disk->write_through && !config.read_only && disk->size_bytes % BLOCK_SECTOR)
+        return diag_set(diag, PACIFICA_EFORMAT, "disk", "without writing through it can be used",
+                        "%" PRIu64 " bytes are no whole sectors", disk->size_bytes);
+    *block = block_new(&config);
+    if (!*block)
+        return diag_set(diag, PACIFICA_ENOMEM, "disk", NULL, "no memory for a disk");
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status place_ide(struct ide_config *config, const struct pacifica_disk *disk,
+                                      struct block *block, struct pacifica_diag *diag)
+{
+    if (disk->index >= IDE_CHANNELS * IDE_DRIVES)
+        return diag_set(diag, PACIFICA_EUSAGE, "disk", NULL, "there is no IDE drive %u (0 to 3)",
+                        disk->index);
+    struct ide_drive_config *drive =
+        &config->drive[disk->index / IDE_DRIVES][disk->index % IDE_DRIVES];
+    if (drive->kind != IDE_NONE)
+        return diag_set(diag, PACIFICA_EUSAGE, "disk", NULL, "IDE drive %u is there twice",
+                        disk->index);
+    drive->kind = disk->cdrom ? IDE_CDROM : IDE_DISK;
+    drive->block = block;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
+                                       const struct pacifica_options *options,
+                                       const struct irq_line irq[IDE_CHANNELS],
+                                       struct pacifica_diag *diag)
+{
+    struct ide_config ide = { .pci = machine->pci,
+                              .devfn = pci_devfn(IDE_SLOT, IDE_FUNCTION),
+                              .irq = { irq[0], irq[1] } };
+    if (options->disk_count > MACHINE_DISKS)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d disks", MACHINE_DISKS);
+    for (size_t i = 0; i < options->disk_count; i++) {
+        enum pacifica_status status = make_block(&options->disks[i], &machine->block[i], diag);
+        if (status == PACIFICA_OK)
+            status = place_ide(&ide, &options->disks[i], machine->block[i], diag);
+        if (status != PACIFICA_OK)
+            return status;
+    }
+    machine->ide = ide_add(machine->bus, &ide);
+    if (!machine->ide)
+        return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for IDE");
+    return PACIFICA_OK;
+}
+
+void machine_free_disks(struct pacifica_machine *machine)
+{
+    for (unsigned i = 0; i < MACHINE_DISKS; i++)
+        block_free(machine->block[i]);
+}
