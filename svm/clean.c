@@ -233,7 +233,8 @@ void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb)
     struct svm_clean *cache = &cpu->svm->clean;
     if (EMU_UNLIKELY(cache->spa != cpu->svm->vmcb_spa))
         return; /* interrupted by SMM */
-    copy_left(cache->page, vmcb, cpu->svm->swaps & VIRT_LBR_ENABLE, cpu->svm->shadow);
+    uint8_t swaps = cpu->svm->swaps;
+    copy_left(cache->page, vmcb, swaps & VIRT_LBR_ENABLE, swaps & SVM_SWAP_SHADOW);
     keep_regs(cache, cpu);
     memcpy(cache->intercept, cpu->svm->intercept, sizeof(cache->intercept));
     cache->valid = true;

@@ -67,6 +67,8 @@ static void add_fault_bits(struct words *words, uint64_t code)
 
 static const char *access_verb(uint64_t code)
 {
+    if (code & PF_SS)
+        return code & PF_RW ? "shadow stack write to" : "shadow stack read of";
     return code & PF_ID ? "fetch from" : code & PF_RW ? "write to" : "read of";
 }
 
@@ -92,6 +94,16 @@ static void add_move(struct words *words, uint64_t code, uint64_t info1)
         words_add(words, "MOV %s, %s%u", gpr, bank, number);
 }
 
+/* APM vol 2, 8.2.20 "#CP-Control-Protection Exception (Vector 21)". */
+static void add_control_protection(struct words *words, uint64_t code)
+{
+    static const char *const causes[] = { NULL, "near RET", "far RET or IRET",
+                                          NULL, "RSTORSSP", "SETSSBSY" };
+    words_add(words, ", error code 0x%" PRIx64, code);
+    if (code < sizeof(causes) / sizeof(causes[0]) && causes[code])
+        words_add(words, " (%s)", causes[code]);
+}
+
 static void add_exception(struct words *words, uint64_t code, uint64_t info1, uint64_t info2)
 {
     words_add(words, "%s", svm_exit_meaning(code));
@@ -101,12 +113,12 @@ static void add_exception(struct words *words, uint64_t code, uint64_t info1, ui
                   access_verb(info1), info2);
         add_fault_bits(words, info1);
         break;
+    case EXC_CP: add_control_protection(words, info1); break;
     case EXC_TS:
     case EXC_NP:
     case EXC_SS:
     case EXC_GP:
     case EXC_AC:
-    case 21: /* #CP */
     case EXC_SX: words_add(words, ", error code 0x%" PRIx64, info1); break;
     default: break;
     }
@@ -116,6 +128,8 @@ static void add_npf(struct words *words, uint64_t info1, uint64_t info2)
 {
     words_add(words, "%s gpa 0x%" PRIx64 ": ", access_verb(info1), info2);
     add_fault_bits(words, info1);
+    if (info1 & NPF_SSS)
+        words_add(words, ", supervisor shadow stack page");
     if (info1 & NPF_TABLE)
         words_add(words, ", guest page table");
     if (info1 & NPF_FINAL)

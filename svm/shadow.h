@@ -15,7 +15,8 @@ EMU_INLINE uint64_t svm_shadow_used(const struct vcpu *cpu, const uint8_t *page)
 /* VMRUN where they are used: the host's go to the host save page, the guest's are loaded. Nothing if the model has none. */
 EMU_COLD void svm_shadow_enter(struct vcpu *cpu, const uint8_t *vmcb, const struct svm_page *hsave);
 
-/* #VMEXIT where they are used, or were at VMRUN: the other way round. The caller tells who writes to the VMCB. */
-EMU_COLD void svm_shadow_leave(struct vcpu *cpu, uint8_t *vmcb, const struct svm_page *hsave);
+/* #VMEXIT where they are used, or were at VMRUN: the other way round. */
+EMU_COLD void svm_shadow_leave(struct vcpu *cpu, const struct svm_page *vmcb,
+                               const struct svm_page *hsave);
 
 #endif

@@ -18,7 +18,6 @@ void svm_suspend(struct vcpu *cpu)
                                   .host_if = svm->host_if,
                                   .tlbi = svm->tlbi,
                                   .swaps = svm->swaps,
-                                  .shadow = svm->shadow,
                                   .vmload = svm->vmload,
                                   .v_tpr = svm->v_tpr,
                                   .v_intr_prio = svm->v_intr_prio,
@@ -55,7 +54,6 @@ void svm_resume(struct vcpu *cpu)
     svm->host_if = from->host_if;
     svm->tlbi = from->tlbi;
     svm->swaps = from->swaps;
-    svm->shadow = from->shadow;
     svm->vmload = from->vmload;
     svm->v_tpr = from->v_tpr;
     svm->v_intr_prio = from->v_intr_prio;

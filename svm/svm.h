@@ -41,13 +41,13 @@
 #define SVM_FEATURE_ADDR_CHK (1u << 28)
 #define SVM_FEATURE_BUS_LOCK (1u << 29)
 #define SVM_FEATURE_IDLE_HLT (1u << 30)
-#define SVM_FEATURES_OFFERED                                                                      \
-    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID |    \
-     SVM_FEATURE_DECODE_ASSISTS | SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD |        \
-     SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |              \
-     SVM_FEATURE_GMET | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT | SVM_FEATURE_BUS_LOCK |        \
-     SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC | SVM_FEATURE_VIRT_VMLOAD | \
-     SVM_FEATURE_ADDR_CHK | SVM_FEATURE_TLBICTL | SVM_FEATURE_PMC)
+#define SVM_FEATURES_OFFERED                                                                   \
+    (SVM_FEATURE_NP | SVM_FEATURE_NRIPS | SVM_FEATURE_VMCB_CLEAN | SVM_FEATURE_FLUSH_BY_ASID | \
+     SVM_FEATURE_DECODE_ASSISTS | SVM_FEATURE_PAUSE_FILTER | SVM_FEATURE_PAUSE_THRESHOLD |     \
+     SVM_FEATURE_VGIF | SVM_FEATURE_VNMI | SVM_FEATURE_IDLE_HLT | SVM_FEATURE_LBRV |           \
+     SVM_FEATURE_GMET | SVM_FEATURE_SSS | SVM_FEATURE_SPEC_CTRL | SVM_FEATURE_ROGPT |          \
+     SVM_FEATURE_BUS_LOCK | SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC | SVM_FEATURE_EXT_LVT_AVIC | \
+     SVM_FEATURE_VIRT_VMLOAD | SVM_FEATURE_ADDR_CHK | SVM_FEATURE_TLBICTL | SVM_FEATURE_PMC)
 
 /* What VMRUN must know of the processor model. svm_new() sets the widest model, less the extended APIC; the owner of
  * the vCPU may replace it before the first instruction. Reset keeps it. */
@@ -94,7 +94,7 @@ enum svm_vmload {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi, shadow;
+    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi;
     uint8_t swaps, vmload, v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
     uint16_t asid, bus_locks;
@@ -113,6 +113,9 @@ struct svm_pause {
     uint64_t last_ns;
 };
 
+/* Of svm_state.swaps: S_CET, SSP and ISST_ADDR, svm/shadow.h. */
+#define SVM_SWAP_SHADOW 0x80u
+
 /* One per vCPU. Plain, because event delivery, the fetch path and the trace read it. Invariant: guest is
  * false => every intercept word is 0, so that svm_intercepts() is one bit test everywhere. */
 struct svm_state {
@@ -123,9 +126,8 @@ struct svm_state {
     bool v_irq, v_ign_tpr;
     bool tlbi;      /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
     uint8_t vmload; /* enum svm_vmload */
-    uint8_t
-        swaps; /* VIRT_LBR_ENABLE, VIRT_PMC_ENABLE: these registers are the guest's, not the host's */
-    bool shadow;   /* the same of S_CET, SSP and ISST_ADDR; otherwise the host's are 0 */
+    /* VIRT_LBR_ENABLE, VIRT_PMC_ENABLE, SVM_SWAP_SHADOW: these registers are the guest's, not the host's. */
+    uint8_t swaps;
     uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
     uint8_t v_intr_prio, v_intr_vector;
     uint32_t

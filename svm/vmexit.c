@@ -67,7 +67,6 @@ void svm_leave_guest(struct svm_state *svm)
     svm->tsc_offset = 0;
     svm->nested_paging = false;
     svm->swaps = 0;
-    svm->shadow = false;
     svm->vmload = SVM_VMLOAD_PHYSICAL;
     svm->inject.valid = false;
     if (EMU_UNLIKELY(svm->avic.on))
@@ -111,7 +110,7 @@ enum step svm_load_host(struct vcpu *cpu, const struct svm_page *hsave)
 {
     struct cpu_regs *regs = &cpu->regs;
     const uint8_t *page = hsave->ptr;
-    bool shadow = cpu->svm->shadow;
+    bool shadow = cpu->svm->swaps & SVM_SWAP_SHADOW;
     svm_leave_guest(cpu->svm);
     if (EMU_UNLIKELY(svm_rules_broken(host_check(cpu, page, shadow))))
         return refuse_host(cpu, page, shadow);
@@ -152,18 +151,17 @@ EMU_COLD static void swap_back(struct vcpu *cpu, const struct svm_page *vmcb,
         svm_lbr_leave(cpu, vmcb, hsave);
     if (swaps & VIRT_PMC_ENABLE)
         svm_pmc_leave(cpu, vmcb, hsave);
+    svm_shadow_leave(cpu, vmcb, hsave);
 }
 
 static enum step leave(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
                        const struct exit *exit)
 {
     struct svm_state *svm = cpu->svm;
-    if (EMU_UNLIKELY(svm->swaps))
+    if (EMU_UNLIKELY(svm->swaps | svm_shadow_used(cpu, vmcb->ptr)))
         swap_back(cpu, vmcb, hsave);
     save_guest(cpu, vmcb->ptr);
     save_control(cpu, vmcb->ptr);
-    if (EMU_UNLIKELY(svm->shadow | svm_shadow_used(cpu, vmcb->ptr)))
-        svm_shadow_leave(cpu, vmcb->ptr, hsave);
     svm_write_exit(svm, vmcb->ptr, exit->code, exit->info1, exit->info2,
                    vmcb_event_word(&cpu->delivering));
     save_assists(svm, vmcb->ptr, exit->nrip);

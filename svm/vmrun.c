@@ -106,6 +106,7 @@ static uint64_t bit_if(const struct svm_state *svm, uint32_t feature, uint64_t b
 static uint64_t nested_offered(const struct svm_state *svm)
 {
     return bit_if(svm, SVM_FEATURE_GMET, NESTED_GMET_ENABLE) |
+           bit_if(svm, SVM_FEATURE_SSS, NESTED_SSS_ENABLE) |
            bit_if(svm, SVM_FEATURE_ROGPT, NESTED_ROGPT_ENABLE) |
            bit_if(svm, SVM_FEATURE_TLBICTL, NESTED_TLBI_ENABLE);
 }
@@ -127,6 +128,16 @@ EMU_COLD static void tell_absent(struct vcpu *cpu, uint64_t vintr, uint64_t nest
         vmcb_fields[VMCB_VIRT_ENABLE].name);
 }
 
+/* Pages are marked by NX, which the host must have: APM vol 2, 15.25.14 "Supervisor Shadow Stacks", "Enabling SSS". */
+static bool sss_works(struct vcpu *cpu)
+{
+    const struct walk_regime *host = &cpu->svm->host_regime;
+    bool works = host->nxe && host->mode >= WALK_PAE;
+    if (!works)
+        cpu_guest_error(cpu, "VMRUN ignores SSS_CHECK_ENABLE: the host needs CR4.PAE and EFER.NXE");
+    return works;
+}
+
 /* The enables that few guests have, behind one test. */
 EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_t no_vintr)
 {
@@ -144,6 +155,7 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
         svm->vmload = svm->nested_paging && cpu_long64(cpu) ? SVM_VMLOAD_VIRTUAL : SVM_VMLOAD_EXITS;
     svm->host_regime.gmet = nested & NESTED_GMET_ENABLE;
     svm->host_regime.rogpt = nested & NESTED_ROGPT_ENABLE;
+    svm->host_regime.sss = (nested & NESTED_SSS_ENABLE) && sss_works(cpu);
     if (svm->v_ctl & VINTR_AVIC_ENABLE)
         svm_avic_load(cpu, vmcb);
 }
@@ -301,6 +313,7 @@ EMU_COLD static void swap(struct vcpu *cpu, const uint8_t *page, const uint8_t *
         svm_lbr_enter(cpu, page, hsave);
     if (swaps & VIRT_PMC_ENABLE)
         svm_pmc_enter(cpu, memory, hsave);
+    svm_shadow_enter(cpu, page, hsave);
 }
 
 static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const struct svm_page *hsave,
@@ -328,10 +341,8 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     svm->host_if = cpu->rflags & FLAG_IF;
     load_control(cpu, page, np);
     load_guest(cpu, page);
-    if (EMU_UNLIKELY(svm->swaps))
+    if (EMU_UNLIKELY(svm->swaps | svm_shadow_used(cpu, page)))
         swap(cpu, page, vmcb->ptr, hsave);
-    if (EMU_UNLIKELY(svm_shadow_used(cpu, page)))
-        svm_shadow_enter(cpu, page, hsave);
     if (svm->model.features & SVM_FEATURE_SPEC_CTRL)
         svm->spec_ctrl = VMCB_GET(page, SPEC_CTRL) & svm->model.spec_ctrl_valid;
     svm->guest = true;

@@ -194,7 +194,9 @@ static struct access fault_access(uint64_t info1, bool fetch)
 {
     if (fetch || (info1 & PF_ID))
         return (struct access){ .kind = ACCESS_EXEC };
-    return (struct access){ .kind = info1 & PF_RW ? ACCESS_WRITE : ACCESS_READ };
+    return (struct access){ .kind = info1 & PF_RW ? ACCESS_WRITE : ACCESS_READ,
+                            .shadow_stack = info1 & PF_SS,
+                            .supervisor = (info1 & (PF_SS | PF_US)) == PF_SS };
 }
 
 /* Walk again, without effects: in both dimensions from the linear address that the access recorded, or else the nested one
@@ -209,8 +211,13 @@ static bool fault_walk(const struct probe_event *event, const uint8_t *vmcb, boo
         regime.cpl = 3;
     if (!both)
         regime.mode = WALK_NONE;
-    struct walk_result found =
-        walk_explain(cpu->memory, &regime, both ? cpu->raised.cr2 : event->c, access, log);
+    uint64_t la = both ? cpu->raised.cr2 : event->c;
+    struct walk_result found = walk_explain(cpu->memory, &regime, la, access, log);
+    /* US need not tell whose shadow stack it is, but a page of the guest's is only one level's. */
+    if (found.status == WALK_FAULT && access.shadow_stack) {
+        access.supervisor = !access.supervisor;
+        found = walk_explain(cpu->memory, &regime, la, access, log);
+    }
     return found.status == WALK_NPF && found.gpa == event->c;
 }
 

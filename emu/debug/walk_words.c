@@ -75,10 +75,20 @@ void walk_entry_words(char *text, size_t size, const struct walk_regime *regime,
                        info_page_name(info_entry_bytes(regime->mode, step->level)));
 }
 
+/* What keeps a page from being one for supervisor shadow stacks. APM vol 2, 15.25.14 "Supervisor Shadow Stacks". */
+static const char *denied_sss(uint64_t entry, bool leaf)
+{
+    if (!leaf)
+        return entry & ENTRY_W ? NULL : "W";
+    if (entry & ENTRY_U)
+        return "U";
+    return entry & ENTRY_NX ? NULL : "NX";
+}
+
 /* The right that an entry denies to an access; NULL: none. */
 static const char *denied(const struct walk_regime *nested, uint64_t entry, uint64_t info1)
 {
-    if (!(entry & ENTRY_U) && !nested->gmet)
+    if (!(entry & ENTRY_U) && !nested->gmet && !(info1 & NPF_SSS))
         return "U";
     if ((info1 & PF_RW) && !(entry & ENTRY_W))
         return "W";
@@ -111,10 +121,14 @@ int walk_stop_words(char *text, size_t size, const struct walk_regime *nested,
         (void)snprintf(text, size, "reserved 0x%" PRIx64, reserved);
         return (int)log->count - 1;
     }
+    bool sss = nested->sss && (info1 & (PF_SS | PF_US)) == PF_SS;
     for (unsigned i = first; i < log->count; i++) {
+        uint64_t entry = log->step[i].entry;
         /* PDPTEs of legacy PAE have no rights. */
         bool rights = nested->mode != WALK_PAE || log->step[i].level != 3;
-        const char *right = rights ? denied(nested, log->step[i].entry, info1) : NULL;
+        const char *right = !rights ? NULL
+                            : sss   ? denied_sss(entry, i + 1 == log->count)
+                                    : denied(nested, entry, info1);
         if (right) {
             (void)snprintf(text, size, "%s", right);
             return (int)i;

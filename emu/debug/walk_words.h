@@ -21,7 +21,7 @@ void walk_entry_words(char *text, size_t size, const struct walk_regime *regime,
                       const struct walk_step *step);
 
 /* Which entry of a walk stopped a nested page fault with this EXITINFO1, and by which bit: "P", "W", "U", "NX" or
- * "reserved 0x...". Returns the index of the step, or -1: none did. */
+ * "reserved 0x...". For a supervisor shadow stack that may be U = 1 or NX = 0 of a leaf. Returns the index of the step, or -1: none did. */
 int walk_stop_words(char *text, size_t size, const struct walk_regime *nested,
                     const struct walk_log *log, uint64_t info1);
 

@@ -137,7 +137,7 @@ static void mix_nested(const struct mixer *mixer, const struct walk_regime *regi
 {
     mix(mixer, (uint64_t)regime->mode | (uint64_t)regime->nxe << 8 | (uint64_t)regime->smep << 9 |
                    (uint64_t)regime->pse << 10 | (uint64_t)regime->gmet << 11 |
-                   (uint64_t)regime->rogpt << 12);
+                   (uint64_t)regime->rogpt << 12 | (uint64_t)regime->sss << 13);
     mix(mixer, regime->apic_gpa);
 }
 
@@ -166,7 +166,7 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
                    (uint64_t)guest->asid << 32 | (uint64_t)guest->swaps << 56 |
-                   (uint64_t)guest->vmload << 49 | (uint64_t)guest->shadow << 51);
+                   (uint64_t)guest->vmload << 49);
     mix(mixer, guest->v_ctl);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
@@ -222,8 +222,7 @@ static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
                    (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
                    (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
                    (uint64_t)svm->asid << 32 | (uint64_t)svm->swaps << 56 |
-                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50 |
-                   (uint64_t)svm->shadow << 52);
+                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50);
     mix(mixer, svm->v_ctl);
     mix_pause(mixer, svm);
     for (int i = 0; i < 6; i++)

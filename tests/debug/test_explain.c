@@ -445,6 +445,66 @@ START_TEST(walk_under_the_guest_mode_execute_trap)
 }
 END_TEST
 
+/* The guest's page 400000h is a shadow stack of its user or supervisor. */
+static void nest_shadow_stack(bool user, uint64_t nested_leaf)
+{
+    nest(true);
+    bench.cpu.svm->host_regime.sss = true;
+    *entry(G_CR3 + 0x3000, 0x400000, 1) = user ? 0x50065 : 0x50061;
+    map(N_CR3, 0x50000, 0x50000);
+    *entry(N_CR3 + 0x3000, 0x50000, 1) = nested_leaf;
+    attach("svm", PACIFICA_TRACE_TEXT);
+}
+
+#define ENTRY_NX UINT64_C(0x8000000000000000)
+
+/* What the page lacks to be one for supervisor shadow stacks, and what one lacks for others. APM vol 2, 15.25.14. */
+START_TEST(walk_under_the_supervisor_shadow_stack_check)
+{
+    static const struct {
+        bool user;
+        uint64_t leaf, info1;
+        const char *stop;
+    } row[] = {
+        { false, 0x50063, PF_SS | PF_P | PF_RW, "level PTE spa 0x13280 entry 0x50063 stop NX:" },
+        { false, ENTRY_NX | 0x50067, PF_SS | PF_P, "entry 0x8000000000050067 stop U:" },
+        { false, ENTRY_NX | 0x50062, PF_SS, "entry 0x8000000000050062 stop P:" },
+        { true, 0x50065, PF_SS | PF_US | PF_P | PF_RW, "entry 0x50065 stop W:" },
+        { true, 0x50063, PF_SS | PF_US | PF_P, "entry 0x50063 stop U:" },
+        { true, ENTRY_NX | 0x50061, NPF_SSS | PF_SS | PF_US | PF_P | PF_RW,
+          "entry 0x8000000000050061 stop W:" },
+        { true, ENTRY_NX | 0x50061, NPF_SSS | PF_US | PF_P | PF_ID,
+          "entry 0x8000000000050061 stop NX:" },
+    };
+    nest_shadow_stack(row[_i].user, row[_i].leaf);
+    npf(0x400010, NPF_FINAL | row[_i].info1, 0x50010);
+    has(row[_i].stop);
+    ck_assert_uint_eq(count(" stop "), 1);
+    ck_assert_uint_eq(count("tables guest"), 4);
+}
+END_TEST
+
+START_TEST(walk_names_the_table_above_a_supervisor_shadow_stack)
+{
+    nest_shadow_stack(false, ENTRY_NX | 0x50061);
+    *entry(N_CR3 + 0x2000, 0x50000, 2) &= ~UINT64_C(2);
+    leave(VMEXIT_NPF, NPF_FINAL | PF_SS | PF_P | PF_RW, 0x50010);
+    has("level PDE spa 0x12000 entry 0x13025 stop W:");
+    ck_assert_uint_eq(count(" stop "), 1);
+}
+END_TEST
+
+/* Without the check US is 1 whoever pushes: the guest's tables tell whose shadow stack it is. */
+START_TEST(walk_to_a_shadow_stack_without_the_check)
+{
+    nest_shadow_stack(_i, 0x50065);
+    bench.cpu.svm->host_regime.sss = false;
+    npf(0x400010, NPF_FINAL | PF_SS | PF_US | PF_P | PF_RW, 0x50010);
+    has("entry 0x50065 stop W:");
+    ck_assert_uint_eq(count("tables guest"), 4);
+}
+END_TEST
+
 START_TEST(walk_without_a_linear_address_is_the_nested_one)
 {
     nest(true);
@@ -577,6 +637,9 @@ int main(void)
     tcase_add_test(tc, walk_of_both_dimensions);
     tcase_add_loop_test(tc, walk_names_the_bit_that_stopped_it, 0, 7);
     tcase_add_test(tc, walk_under_the_guest_mode_execute_trap);
+    tcase_add_loop_test(tc, walk_under_the_supervisor_shadow_stack_check, 0, 7);
+    tcase_add_test(tc, walk_names_the_table_above_a_supervisor_shadow_stack);
+    tcase_add_loop_test(tc, walk_to_a_shadow_stack_without_the_check, 0, 2);
     tcase_add_test(tc, walk_without_a_linear_address_is_the_nested_one);
     tcase_add_test(tc, walk_of_a_guest_physical_address);
     tcase_add_test(tc, walk_of_a_guest_table_that_is_read_only);

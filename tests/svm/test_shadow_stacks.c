@@ -277,6 +277,64 @@ START_TEST(clean_bits_let_no_reserved_bit_through)
 }
 END_TEST
 
+/* --- the supervisor shadow stack check --- */
+
+static void enter_nested(struct world *w, uint64_t control)
+{
+    VMCB_SET(w->vmcb, NESTED_CONTROL, NESTED_NP_ENABLE | control);
+    VMCB_SET(w->vmcb, N_CR3, 0x70000);
+    world_enter(w);
+}
+
+/* rows: svmop 4.22, vmcb 5.5 */
+START_TEST(sss_is_an_enable_of_nested_paging)
+{
+    struct world *w = world_new();
+    for (unsigned clean = 0; clean < 2; clean++) {
+        VMCB_SET(w->vmcb, CLEAN_BITS, clean ? 0xffffffffu : 0);
+        for (unsigned n = 0; n < 3; n++) {
+            enter_nested(w, NESTED_SSS_ENABLE);
+            ck_assert(w->cpu->svm->host_regime.sss);
+            world_exit(w, VMEXIT_HLT);
+        }
+        VMCB_SET(w->vmcb, CLEAN_BITS, clean ? ~(uint32_t)VMCB_CLEAN_NP : 0);
+        enter_nested(w, 0);
+        ck_assert(!w->cpu->svm->host_regime.sss);
+        world_exit(w, VMEXIT_HLT);
+    }
+    ck_assert_uint_eq(w->errors, 0);
+    w->cpu->svm->model.features &= ~SVM_FEATURE_SSS;
+    VMCB_SET(w->vmcb, CLEAN_BITS, 0);
+    enter_nested(w, NESTED_SSS_ENABLE);
+    ck_assert(!w->cpu->svm->host_regime.sss);
+    ck_assert_uint_eq(w->errors, 1);
+    world_free(w);
+}
+END_TEST
+
+/* A host without NX bits is no reason to refuse: nothing is checked. APM vol 2, 15.25.14, "Enabling SSS". */
+START_TEST(sss_needs_nx_of_the_host)
+{
+    static const struct {
+        uint64_t efer, cr4;
+        bool works;
+    } rows[] = { { EFER_LONG, CR4_PAE, true },
+                 { EFER_LONG & ~(uint64_t)EFER_NXE, CR4_PAE, false },
+                 { EFER_SVME | EFER_NXE, CR4_PAE, true },
+                 { EFER_SVME, CR4_PAE, false },
+                 { EFER_SVME | EFER_NXE, 0, false } };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *w = world_new();
+        w->cpu->regs.efer = rows[i].efer;
+        w->cpu->regs.cr4 = rows[i].cr4;
+        enter_nested(w, NESTED_SSS_ENABLE);
+        ck_assert_msg(w->cpu->svm->host_regime.sss == rows[i].works, "%u", i);
+        ck_assert_uint_eq(w->errors, rows[i].works ? 0 : 1);
+        world_free(w);
+    }
+}
+END_TEST
+
 /* --- SMM --- */
 
 /* The guest goes on with its own, and #VMEXIT finds the host's where VMRUN has put them. */
@@ -287,7 +345,7 @@ START_TEST(guests_that_smm_interrupts)
     set_page(w->vmcb, 2, GUEST_SSP, GUEST_ISST);
     world_enter(w);
     svm_suspend(w->cpu);
-    ck_assert(!w->cpu->svm->shadow);
+    ck_assert(!w->cpu->svm->swaps);
     svm_resume(w->cpu);
     world_exit(w, VMEXIT_HLT);
     expect_registers(w->cpu, 1, HOST_SSP, HOST_ISST);
@@ -310,6 +368,8 @@ int main(void)
     tcase_add_test(tc, clean_guests_with_shadow_stacks);
     tcase_add_test(tc, clean_guests_without_them);
     tcase_add_test(tc, clean_bits_let_no_reserved_bit_through);
+    tcase_add_test(tc, sss_is_an_enable_of_nested_paging);
+    tcase_add_test(tc, sss_needs_nx_of_the_host);
     tcase_add_test(tc, guests_that_smm_interrupts);
     suite_add_tcase(suite, tc);
     return world_run_suite(suite);
