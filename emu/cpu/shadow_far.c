@@ -194,8 +194,7 @@ enum step shadow_return_look(struct vcpu *cpu, struct shadow_return *ret, const 
     enum step step = on ? leave_stack(cpu, ret, cs, cpl, rip, iret) : STEP_NEXT;
     if (step != STEP_NEXT || cpl != 3 || from == 3)
         return step;
-    /* To level 3. SSP is 0 where that has no shadow stack, as after the manual's task switch. */
-    ret->ssp = 0;
+    /* To level 3. SSP becomes 0 where that has no shadow stack, as in the manual's task switch. */
     if (!cs || !shadow_level_enabled(cpu, 3))
         return STEP_NEXT;
     ret->set = true;

@@ -361,6 +361,18 @@ WITH_KIT(ret_compares_cs_and_lip)
     }
 }
 
+/* PL3_SSP has no part in it. */
+WITH_KIT(ret_within_level_3_takes_ssp_from_the_frame)
+{
+    shadow_long(k, MODE_LONG64, 3, true, true);
+    put_return(k, CODE64_3 | 3, TARGET, false, 0);
+    k->cpu->shadow.ssp = USER_TOP - 24;
+    shadow_put_frame(k, USER_TOP, CODE64_3 | 3, TARGET, USER_TOP + 0x40);
+    ck_assert_int_eq(EXEC(k, RETFQ), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->shadow.ssp, USER_TOP + 0x40);
+    ck_assert_uint_eq(k->cpu->shadow.pl_ssp[3], 0x1234);
+}
+
 WITH_KIT(ret_wants_an_aligned_ssp)
 {
     shadow_long(k, MODE_LONG64, 0, false, true);
@@ -567,9 +579,10 @@ CHECK_MAIN("shadow_far", call_pushes_cs_lip_and_ssp, call_at_level_3_uses_the_us
            call_from_level_1_pushes_on_the_new_stack, gate_to_the_same_level_keeps_the_stack,
            call_checks_the_token, call_faults_on_the_token_as_a_supervisor_that_writes,
            call_leaves_the_token_idle_if_the_frame_faults, ret_compares_cs_and_lip,
-           ret_wants_an_aligned_ssp, ret_checks_the_code_segment_first,
-           ret_reads_with_shadow_stack_rights, ret_asks_nobody_where_shadow_stacks_are_off,
-           ret_leaves_a_token_above_the_frame_busy, ret_to_32_bit_code_needs_a_low_ssp,
-           ret_to_level_3_takes_pl3_ssp_and_frees_the_token, ret_leaves_other_tokens_alone,
-           ret_reads_the_token_with_the_rights_of_a_write, ret_to_level_3_checks_pl3_ssp,
-           ret_to_level_1_compares_the_frame, call_and_ret_between_levels_fit_together)
+           ret_within_level_3_takes_ssp_from_the_frame, ret_wants_an_aligned_ssp,
+           ret_checks_the_code_segment_first, ret_reads_with_shadow_stack_rights,
+           ret_asks_nobody_where_shadow_stacks_are_off, ret_leaves_a_token_above_the_frame_busy,
+           ret_to_32_bit_code_needs_a_low_ssp, ret_to_level_3_takes_pl3_ssp_and_frees_the_token,
+           ret_leaves_other_tokens_alone, ret_reads_the_token_with_the_rights_of_a_write,
+           ret_to_level_3_checks_pl3_ssp, ret_to_level_1_compares_the_frame,
+           call_and_ret_between_levels_fit_together)

@@ -210,6 +210,8 @@ WITH_KIT(token_of_the_new_task_is_checked)
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         setup(k, 0, 0);
         kit_put(k, NEW_TSS + TSS_SSP_AT, 4, rows[i].ssp);
+        if (rows[i].ssp & 7)
+            shadow_page32(k, PAGE_PL0, 0); /* the alignment comes first */
         kit_put(k, PL0_TOKEN, 8, rows[i].token);
         enum step step = EXEC(k, CALL_TASK32);
         ck_assert(switched(k));
@@ -310,6 +312,8 @@ WITH_KIT(iret_to_level_3_takes_pl3_ssp)
     for (unsigned user = 0; user < 2; user++) {
         setup_iret(k, 3);
         k->cpu->shadow.u_cet = user;
+        if (!user)
+            k->cpu->shadow.pl_ssp[3] |= 3; /* which nobody looks at */
         ck_assert_int_eq(EXEC(k, IRETD), STEP_JUMP);
         ck_assert_uint_eq(k->cpu->regs.cpl, 3);
         ck_assert_uint_eq(k->cpu->shadow.ssp, user ? USER_TOP + 0x20 : 0);
