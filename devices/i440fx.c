@@ -18,6 +18,9 @@
 #define SMRAM_LOCK 0x10u
 #define SMRAM_ENABLE 0x08u
 #define SMRAM_BASE 0x02u /* bits 2:0: A0000h-BFFFFh, the only choice */
+/* Which bits can be written: without the lock, and with it. */
+#define SMRAM_UNLOCKED (SMRAM_OPEN | SMRAM_CLOSED | SMRAM_LOCK | SMRAM_ENABLE)
+#define SMRAM_LOCKED (SMRAM_CLOSED | SMRAM_ENABLE)
 #define SMRAM_SPA 0xa0000u
 #define SMRAM_BYTES 0x20000u
 
@@ -65,7 +68,7 @@ static void i440fx_written(void *self, unsigned offset, unsigned size)
     (void)offset, (void)size;
     if (bridge->pci.config[SMRAM] & SMRAM_LOCK) {
         bridge->pci.config[SMRAM] &= (uint8_t)~SMRAM_OPEN;
-        bridge->pci.writable[SMRAM] = SMRAM_CLOSED | SMRAM_ENABLE;
+        bridge->pci.writable[SMRAM] = SMRAM_LOCKED;
     }
     route(bridge);
 }
@@ -73,7 +76,7 @@ static void i440fx_written(void *self, unsigned offset, unsigned size)
 static void i440fx_reset(void *self)
 {
     struct i440fx *bridge = self;
-    bridge->pci.writable[SMRAM] = SMRAM_OPEN | SMRAM_CLOSED | SMRAM_LOCK | SMRAM_ENABLE;
+    bridge->pci.writable[SMRAM] = SMRAM_UNLOCKED;
     route(bridge);
 }
 
@@ -103,5 +106,6 @@ struct i440fx *i440fx_add(struct bus *bus, struct pci_bus *pci)
     for (unsigned pam = PAM0 + 1; pam <= PAM_LAST; pam++)
         dev->writable[pam] = 0x33;
     dev->config[SMRAM] = SMRAM_BASE;
+    dev->writable[SMRAM] = SMRAM_UNLOCKED;
     return pci_add(pci, dev, PCI_HOST_BRIDGE) ? bridge : NULL;
 }
