@@ -228,7 +228,114 @@ START_TEST(bus_port_accesses_are_told_to_probes)
 }
 END_TEST
 
-CHECK_MAIN("bus", bus_unclaimed_port_reads_all_ones, bus_device_without_callbacks_reads_all_ones,
+/* --- windows ------------------------------------------------------------------------------------ */
+
+static uint64_t window_read(void *self, uint64_t offset, unsigned size)
+{
+    return dev_mmio_read(self, offset, size);
+}
+
+static void window_write(void *self, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct probe_dev *dev = self;
+    dev->writes++;
+    dev->at = offset;
+    dev->size = size;
+    dev->value = value;
+}
+
+static struct bus_window window_to(struct probe_dev *dev, bool ports, uint64_t bytes)
+{
+    return (struct bus_window){ .read = window_read,
+                                .write = window_write,
+                                .self = dev,
+                                .bytes = bytes,
+                                .ports = ports,
+                                .port_size = 2 };
+}
+
+START_TEST(windows_move_and_hide)
+{
+    struct kit kit;
+    struct probe_dev dev = { .give = 0x1234 };
+    struct bus_window ports = window_to(&dev, true, 8), memory = window_to(&dev, false, 16);
+    kit_open(&kit);
+    ck_assert(bus_add_window(kit.bus, &ports) && bus_add_window(kit.bus, &memory));
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x800, 2), 0xffff);
+    bus_move_window(kit.bus, &ports, true, 0x800);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x806, 2), 0x1234);
+    ck_assert_uint_eq(dev.at, 6);
+    bus_port_ops.write(kit.bus, 0x804, 4, 0x55667788); /* wider than it takes: two */
+    ck_assert_uint_eq(dev.writes, 2);
+    ck_assert_uint_eq(dev.value, 0x5566);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x807, 2), 0xff34); /* over its end */
+    bus_move_window(kit.bus, &ports, true, 0x900);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x806, 2), 0xffff);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x900, 2), 0x1234);
+    bus_move_window(kit.bus, &ports, false, 0);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0x900, 2), 0xffff);
+    bus_move_window(kit.bus, &memory, true, 0xf0000000);
+    ck_assert_uint_eq(bus_mmio_ops.read(kit.bus, 0xf0000008, 8), 0x1234);
+    ck_assert_uint_eq(bus_mmio_ops.read(kit.bus, 0xf000000c, 8), UINT64_MAX);
+    bus_mmio_ops.write(kit.bus, 0xf0000001, 1, 9);
+    ck_assert_uint_eq(dev.at, 1);
+    kit_close(&kit);
+}
+END_TEST
+
+START_TEST(windows_without_callbacks_and_at_the_last_port)
+{
+    struct kit kit;
+    struct bus_window window = { .bytes = 0x10000, .ports = true, .port_size = 4 };
+    kit_open(&kit);
+    ck_assert(bus_add_window(kit.bus, &window));
+    bus_move_window(kit.bus, &window, true, 0xfff0);
+    ck_assert_uint_eq(bus_port_ops.read(kit.bus, 0xfffc, 4), UINT32_MAX);
+    bus_port_ops.write(kit.bus, 0xfffe, 4, 1);
+    bus_move_window(kit.bus, &window, true, UINT64_MAX - 3);
+    ck_assert_uint_eq(kit_in(&kit, 0xfffc), 0xff);
+    bus_move_window(kit.bus, &window, true, 0);
+    bus_move_window(kit.bus, &window, false, 0);
+    kit_close(&kit);
+}
+END_TEST
+
+START_TEST(windows_yield_to_devices_and_to_earlier_ones)
+{
+    struct kit kit;
+    struct probe_dev dev[2] = { { .give = 1 }, { .give = 2 } };
+    struct bus_window window[2] = { window_to(&dev[0], true, 4), window_to(&dev[1], true, 8) };
+    kit_open(&kit);
+    struct probe_dev *fixed = bus_add(kit.bus, &class_word); /* 100h-103h */
+    fixed->give = 3;
+    ck_assert(bus_add_window(kit.bus, &window[0]) && bus_add_window(kit.bus, &window[1]));
+    bus_move_window(kit.bus, &window[1], true, 0x102);
+    bus_move_window(kit.bus, &window[0], true, 0x104);
+    ck_assert_uint_eq(kit_in(&kit, 0x103), 3);
+    ck_assert_uint_eq(kit_in(&kit, 0x104), 1);
+    ck_assert_uint_eq(kit_in(&kit, 0x108), 2);
+    bus_move_window(kit.bus, &window[0], false, 0);
+    ck_assert_uint_eq(kit_in(&kit, 0x104), 2);
+    kit_close(&kit);
+}
+END_TEST
+
+START_TEST(full_bus_takes_no_window)
+{
+    struct kit kit;
+    struct bus_window window[200] = { 0 };
+    unsigned added = 0;
+    kit_open(&kit);
+    while (added < 200 && bus_add_window(kit.bus, &window[added]))
+        added++;
+    ck_assert_uint_eq(added, 128);
+    kit_close(&kit);
+}
+END_TEST
+
+CHECK_MAIN("bus", windows_move_and_hide, windows_without_callbacks_and_at_the_last_port,
+           windows_yield_to_devices_and_to_earlier_ones, full_bus_takes_no_window,
+           bus_unclaimed_port_reads_all_ones, bus_device_without_callbacks_reads_all_ones,
            bus_access_up_to_the_device_width_is_one, bus_wider_access_is_split_low_part_first,
            bus_access_over_the_edge_of_a_device_is_split, bus_last_port_is_the_end,
            bus_taken_ports_are_refused_whole, bus_full_bus_refuses,
