@@ -5,7 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "emu/cpu/state.h"
+
 enum walk_mode { WALK_NONE, WALK_32, WALK_PAE, WALK_4LEVEL, WALK_5LEVEL };
+
+/* How the control registers have linear addresses translated. APM vol 2, 5.1 "Page Translation Overview". */
+static inline enum walk_mode walk_mode_of(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+    if (!(cr0 & CR0_PG))
+        return WALK_NONE;
+    if (!(cr4 & CR4_PAE))
+        return WALK_32;
+    if (!(efer & EFER_LMA))
+        return WALK_PAE;
+    return cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
+}
 
 /* Invariant: nested is NULL or points to a regime whose own nested is NULL. */
 struct walk_regime {

@@ -6,40 +6,35 @@
 
 #include <inttypes.h>
 
-struct exit_row {
-    uint64_t code;
-    const char *name, *meaning;
-};
-
-static const struct exit_row exit_rows[] = {
+const struct svm_exit_row svm_exit_rows[] = {
 #define VMEXIT_CODE(code, name, what) { code, "VMEXIT_" #name, what },
 #define VMEXIT_NEGATIVE(code, name, what) { code, "VMEXIT_" #name, what },
 #include "svm/exit_codes.def"
 #undef VMEXIT_CODE
 #undef VMEXIT_NEGATIVE
 };
-#define EXIT_ROWS (sizeof(exit_rows) / sizeof(exit_rows[0]))
+const unsigned svm_exit_count = sizeof(svm_exit_rows) / sizeof(svm_exit_rows[0]);
 
 /* The table starts with the codes from 0 without a gap. */
-static const struct exit_row *exit_row(uint64_t code)
+static const struct svm_exit_row *exit_row(uint64_t code)
 {
-    if (code < EXIT_ROWS && exit_rows[code].code == code)
-        return &exit_rows[code];
-    for (size_t i = 0; i < EXIT_ROWS; i++)
-        if (exit_rows[i].code == code)
-            return &exit_rows[i];
+    if (code < svm_exit_count && svm_exit_rows[code].code == code)
+        return &svm_exit_rows[code];
+    for (unsigned i = 0; i < svm_exit_count; i++)
+        if (svm_exit_rows[i].code == code)
+            return &svm_exit_rows[i];
     return NULL;
 }
 
 const char *svm_exit_name(uint64_t code)
 {
-    const struct exit_row *row = exit_row(code);
+    const struct svm_exit_row *row = exit_row(code);
     return row ? row->name : NULL;
 }
 
 const char *svm_exit_meaning(uint64_t code)
 {
-    const struct exit_row *row = exit_row(code);
+    const struct svm_exit_row *row = exit_row(code);
     return row ? row->meaning : NULL;
 }
 

@@ -20,6 +20,14 @@ int svm_describe_intercept(char *text, unsigned size, unsigned intercept);
 /* The intercept bit behind an exit code. false: no bit asks for this exit (VMEXIT_NPF, VMEXIT_INVALID, ...). */
 bool svm_exit_intercept(uint64_t code, unsigned *intercept);
 
+/* svm/exit_codes.def as an array, in the order of codes with the negative ones last. */
+struct svm_exit_row {
+    uint64_t code;
+    const char *name, *meaning; /* "VMEXIT_NPF", "nested page fault" */
+};
+extern const struct svm_exit_row svm_exit_rows[];
+extern const unsigned svm_exit_count;
+
 /* One exit code for the reference. All strings static. */
 struct svm_exit_info {
     uint64_t code;
@@ -29,7 +37,7 @@ struct svm_exit_info {
     const char *section;       /* of APM vol 2 */
 };
 
-/* Exit code number `n` of the table, in the order of codes with the negative ones last; false behind the last. */
+/* Exit code number `n` of the table; false behind the last. */
 bool svm_exit_info(unsigned n, struct svm_exit_info *info);
 
 /* Does the saved RIP stand at the instruction that caused the exit? `svm` has made it. */

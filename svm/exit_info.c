@@ -16,14 +16,6 @@ static const struct info_row {
 #undef EXIT_INFO
 };
 
-static const uint64_t codes[] = {
-#define VMEXIT_CODE(code, name, what) code,
-#define VMEXIT_NEGATIVE(code, name, what) code,
-#include "svm/exit_codes.def"
-#undef VMEXIT_CODE
-#undef VMEXIT_NEGATIVE
-};
-
 static const struct info_row *find(uint64_t code)
 {
     for (size_t i = 0; i < sizeof(info_rows) / sizeof(info_rows[0]); i++)
@@ -49,12 +41,13 @@ bool svm_exit_info(unsigned n, struct svm_exit_info *info)
         [EVENT] = "at the instruction that would run next",
         [NONE] = "no guest state is saved",
     };
-    if (n >= sizeof(codes) / sizeof(codes[0]))
+    if (n >= svm_exit_count)
         return false;
-    const struct info_row *row = find(codes[n]);
-    *info = (struct svm_exit_info){ .code = codes[n],
-                                    .name = svm_exit_name(codes[n]),
-                                    .meaning = svm_exit_meaning(codes[n]),
+    const struct svm_exit_row *exit = &svm_exit_rows[n];
+    const struct info_row *row = find(exit->code);
+    *info = (struct svm_exit_info){ .code = exit->code,
+                                    .name = exit->name,
+                                    .meaning = exit->meaning,
                                     .kind = row ? kinds[row->kind] : "",
                                     .info1 = row ? row->info1 : "",
                                     .info2 = row ? row->info2 : "",

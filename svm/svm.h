@@ -94,15 +94,10 @@ enum svm_vmload {
 /* What makes a vCPU a guest, while it is in SMM: SMI leaves guest mode, RSM goes back to it. APM vol 2, 15.22.3. */
 struct svm_suspended {
     bool valid;
-    bool nested_paging, v_intr_masking, v_irq, v_ign_tpr, host_if, tlbi;
-    uint8_t swaps, vmload, v_tpr, v_intr_prio, v_intr_vector;
     uint8_t cpl; /* a field of its own in a guest */
-    uint16_t asid, bus_locks;
-    uint32_t v_ctl;
-    uint32_t intercept[6];
-    uint64_t vmcb_spa, iopm_spa, msrpm_spa, tsc_offset, n_cr3, g_pat, host_pat, host_cr0, spec_ctrl;
-    struct walk_regime host_regime;
-    struct svm_avic avic;
+#define SVM_GUEST(type, member, array) type member array;
+#include "svm/guest.def"
+#undef SVM_GUEST
 };
 
 /* The filter of the PAUSE intercept (svm/pause.h); without meaning while PAUSE is not intercepted. */
@@ -121,30 +116,9 @@ struct svm_pause {
 struct svm_state {
     bool guest; /* between VMRUN and #VMEXIT */
     bool gif;
-    bool nested_paging;
-    bool v_intr_masking;
-    bool v_irq, v_ign_tpr;
-    bool tlbi;      /* the guest may use INVLPGB and TLBSYNC: TlbiCtl, VMCB 090h[7] */
-    uint8_t vmload; /* enum svm_vmload */
-    /* VIRT_LBR_ENABLE, VIRT_PMC_ENABLE, SVM_SWAP_SHADOW: these registers are the guest's, not the host's. */
-    uint8_t swaps;
-    uint8_t v_tpr; /* 4 bits: CR8 as the guest sees it when v_intr_masking */
-    uint8_t v_intr_prio, v_intr_vector;
-    uint32_t
-        v_ctl; /* virtual GIF and NMI, as at 060h of the VMCB, as far as enabled: svm/vintr.h; 0 outside guests */
-    bool host_if; /* host RFLAGS.IF: masks INTR when v_intr_masking */
-    uint16_t asid;
-    uint32_t intercept[6];
-    uint64_t vmcb_spa, iopm_spa, msrpm_spa;
-    uint64_t tsc_offset;
-    uint64_t n_cr3;
-    uint64_t g_pat; /* the PAT MSR of a guest with nested paging; cpu->msr.pat stays the host's */
-    uint16_t bus_locks; /* how many more a guest may make whose bus locks are intercepted */
-    uint64_t
-        spec_ctrl; /* the guest's own SPEC_CTRL, where it is virtualized; cpu->msr.spec_ctrl is the host's */
-    uint64_t host_pat;              /* cpu->msr.pat at VMRUN */
-    uint64_t host_cr0;              /* CR0 at VMRUN: hCR0.CD */
-    struct walk_regime host_regime; /* walks N_CR3 with the host's CR0, CR4, EFER */
+#define SVM_GUEST(type, member, array) type member array;
+#include "svm/guest.def"
+#undef SVM_GUEST
     uint64_t vmruns, exits;
     struct event inject; /* EVENTINJ of the last VMRUN, until event_boundary() delivers it */
     uint64_t
@@ -155,7 +129,6 @@ struct svm_state {
     struct svm_suspended suspended;
     struct svm_clean clean;
     struct svm_pause pause;
-    struct svm_avic avic;
     struct svm_launch launch;
 
     struct svm_invalid
@@ -218,6 +191,9 @@ void svm_set_insn_bytes(struct vcpu *cpu, const uint8_t *bytes, unsigned count);
  * with GIF 1. The registers are the caller's work. */
 void svm_suspend(struct vcpu *cpu);
 void svm_resume(struct vcpu *cpu);
+
+/* The members of svm/guest.def. */
+void svm_copy_guest(const struct svm_state *svm, struct svm_suspended *to);
 
 /* INIT: guest mode and a suspended guest end without a #VMEXIT; GIF becomes 1. */
 void svm_abandon(struct svm_state *svm);

@@ -23,11 +23,6 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
 {
     const struct cpu_regs *host = &cpu->regs;
     struct svm_state *svm = cpu->svm;
-    enum walk_mode mode = WALK_32;
-    if (host->efer & EFER_LMA)
-        mode = host->cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
-    else if (host->cr4 & CR4_PAE)
-        mode = WALK_PAE;
     svm->host_pat = cpu->msr.pat;
     svm->host_cr0 = host->cr0;
     if (svm->clean.whole) { /* nothing else has changed since the last VMRUN */
@@ -37,7 +32,7 @@ static void load_nested(struct vcpu *cpu, const uint8_t *vmcb)
     }
     svm->n_cr3 = VMCB_GET(vmcb, N_CR3);
     svm->g_pat = VMCB_GET(vmcb, G_PAT);
-    svm->host_regime = (struct walk_regime){ .mode = mode,
+    svm->host_regime = (struct walk_regime){ .mode = walk_mode_of(host->cr0, host->cr4, host->efer),
                                              .root = svm->n_cr3,
                                              .nxe = host->efer & EFER_NXE,
                                              .smep = host->cr4 & CR4_SMEP,

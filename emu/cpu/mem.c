@@ -23,17 +23,6 @@ bool mem_alignment_checked(const struct vcpu *cpu)
     return cpu->regs.cpl == 3 && (cpu->regs.cr0 & CR0_AM) && (cpu->rflags & FLAG_AC);
 }
 
-static enum walk_mode regime_mode(const struct cpu_regs *regs)
-{
-    if (!(regs->cr0 & CR0_PG))
-        return WALK_NONE;
-    if (!(regs->cr4 & CR4_PAE))
-        return WALK_32;
-    if (!(regs->efer & EFER_LMA))
-        return WALK_PAE;
-    return regs->cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
-}
-
 static void regime_rebuild(struct vcpu *cpu)
 {
     const struct cpu_regs *regs = &cpu->regs;
@@ -41,7 +30,7 @@ static void regime_rebuild(struct vcpu *cpu)
     struct walk_regime *regime = cpu->regime;
 
     *regime = (struct walk_regime){
-        .mode = regime_mode(regs),
+        .mode = walk_mode_of(regs->cr0, regs->cr4, regs->efer),
         .root = regs->cr3,
         .wp = regs->cr0 & CR0_WP,
         .nxe = regs->efer & EFER_NXE,

@@ -22,23 +22,12 @@ static const uint8_t *vmcb_page(const struct vcpu *cpu)
 
 /* --- the guest as the VMCB has it ---------------------------------------------------------- */
 
-static enum walk_mode saved_mode(const uint8_t *vmcb)
-{
-    uint64_t cr4 = VMCB_GET(vmcb, CR4);
-    if (!(VMCB_GET(vmcb, CR0) & CR0_PG))
-        return WALK_NONE;
-    if (!(cr4 & CR4_PAE))
-        return WALK_32;
-    if (!(VMCB_GET(vmcb, EFER) & EFER_LMA))
-        return WALK_PAE;
-    return cr4 & CR4_LA57 ? WALK_5LEVEL : WALK_4LEVEL;
-}
-
 /* The guest's regime with every right of the supervisor: what a report reads, whoever may use it. */
 static struct walk_regime saved_regime(const struct vcpu *cpu, const uint8_t *vmcb)
 {
     const struct svm_state *svm = cpu->svm;
-    return (struct walk_regime){ .mode = saved_mode(vmcb),
+    return (struct walk_regime){ .mode = walk_mode_of(VMCB_GET(vmcb, CR0), VMCB_GET(vmcb, CR4),
+                                                      VMCB_GET(vmcb, EFER)),
                                  .root = VMCB_GET(vmcb, CR3),
                                  .nxe = VMCB_GET(vmcb, EFER) & EFER_NXE,
                                  .pse = VMCB_GET(vmcb, CR4) & CR4_PSE,

@@ -2,22 +2,12 @@
 #include "emu/debug/trace_priv.h"
 
 #include "emu/cpu/run.h"
+#include "svm/describe.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
 #include <string.h>
 #include <strings.h>
-
-static const struct {
-    const char *name;
-    uint64_t code;
-} exit_names[] = {
-#define VMEXIT_CODE(code, name, what) { #name, code },
-#define VMEXIT_NEGATIVE(code, name, what) { #name, VMEXIT_##name },
-#include "svm/exit_codes.def"
-#undef VMEXIT_CODE
-#undef VMEXIT_NEGATIVE
-};
 
 bool trace_exit_names(const char *word, uint64_t *value)
 {
@@ -27,9 +17,9 @@ bool trace_exit_names(const char *word, uint64_t *value)
     }
     if (strncasecmp(word, "VMEXIT_", 7) == 0)
         word += 7;
-    for (size_t i = 0; i < sizeof(exit_names) / sizeof(exit_names[0]); i++) {
-        if (strcasecmp(word, exit_names[i].name) == 0) {
-            *value = exit_names[i].code;
+    for (unsigned i = 0; i < svm_exit_count; i++) {
+        if (strcasecmp(word, svm_exit_rows[i].name + 7) == 0) {
+            *value = svm_exit_rows[i].code;
             return true;
         }
     }

@@ -154,20 +154,16 @@ static void mix_avic(const struct mixer *mixer, const struct svm_avic *avic)
     mix(mixer, avic->physical_spa);
 }
 
-/* A guest that SMM has interrupted. */
-static void mix_suspended(const struct mixer *mixer, const struct svm_suspended *guest)
+static void mix_guest(const struct mixer *mixer, const struct svm_suspended *guest)
 {
-    mix(mixer, guest->valid);
-    if (!guest->valid)
-        return;
     mix(mixer, guest->nested_paging | (uint64_t)guest->v_intr_masking << 1 |
                    (uint64_t)guest->v_irq << 2 | (uint64_t)guest->v_ign_tpr << 3 |
                    (uint64_t)guest->host_if << 4 | (uint64_t)guest->cpl << 5 |
                    (uint64_t)guest->tlbi << 7 | (uint64_t)guest->v_tpr << 8 |
                    (uint64_t)guest->v_intr_prio << 16 | (uint64_t)guest->v_intr_vector << 24 |
-                   (uint64_t)guest->asid << 32 | (uint64_t)guest->swaps << 56 |
-                   (uint64_t)guest->vmload << 49);
-    mix(mixer, guest->v_ctl);
+                   (uint64_t)guest->asid << 32 | (uint64_t)guest->vmload << 48 |
+                   (uint64_t)guest->swaps << 56);
+    mix(mixer, guest->v_ctl | (uint64_t)guest->bus_locks << 32);
     for (int i = 0; i < 6; i++)
         mix(mixer, guest->intercept[i]);
     mix(mixer, guest->vmcb_spa);
@@ -178,7 +174,6 @@ static void mix_suspended(const struct mixer *mixer, const struct svm_suspended 
     mix(mixer, guest->g_pat);
     mix(mixer, guest->host_pat);
     mix(mixer, guest->spec_ctrl);
-    mix(mixer, guest->bus_locks);
     if (guest->nested_paging)
         mix_nested(mixer, &guest->host_regime);
     mix_avic(mixer, &guest->avic);
@@ -216,35 +211,20 @@ static void mix_clean(const struct mixer *mixer, const struct svm_clean *clean)
 
 static void mix_svm(const struct mixer *mixer, const struct svm_state *svm)
 {
-    mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->nested_paging << 2 |
-                   (uint64_t)svm->v_intr_masking << 3 | (uint64_t)svm->v_irq << 4 |
-                   (uint64_t)svm->v_ign_tpr << 5 | (uint64_t)svm->host_if << 6 |
-                   (uint64_t)(svm->guest && svm->tlbi) << 7 | (uint64_t)svm->v_tpr << 8 |
-                   (uint64_t)svm->v_intr_prio << 16 | (uint64_t)svm->v_intr_vector << 24 |
-                   (uint64_t)svm->asid << 32 | (uint64_t)svm->swaps << 56 |
-                   (uint64_t)svm->launch.done << 49 | (uint64_t)svm->vmload << 50);
-    mix(mixer, svm->v_ctl);
+    struct svm_suspended now = { .valid = false };
+    svm_copy_guest(svm, &now);
+    now.tlbi &= svm->guest;
+    mix(mixer, svm->guest | (uint64_t)svm->gif << 1 | (uint64_t)svm->launch.done << 2 |
+                   (uint64_t)svm->suspended.valid << 3);
+    mix_guest(mixer, &now);
+    if (svm->suspended.valid) /* a guest that SMM has interrupted */
+        mix_guest(mixer, &svm->suspended);
     mix_pause(mixer, svm);
-    for (int i = 0; i < 6; i++)
-        mix(mixer, svm->intercept[i]);
-    mix(mixer, svm->vmcb_spa);
-    mix(mixer, svm->iopm_spa);
-    mix(mixer, svm->msrpm_spa);
-    mix(mixer, svm->tsc_offset);
-    mix(mixer, svm->n_cr3);
-    mix(mixer, svm->g_pat);
-    mix(mixer, svm->host_pat);
-    mix(mixer, svm->spec_ctrl);
-    mix(mixer, svm->bus_locks);
     mix(mixer, svm->vmruns);
     mix(mixer, svm->exits);
     mix_event(mixer, &svm->inject);
     if (svm->inject.valid)
         mix(mixer, svm->inject_next_rip);
-    if (svm->nested_paging)
-        mix_nested(mixer, &svm->host_regime);
-    mix_avic(mixer, &svm->avic);
-    mix_suspended(mixer, &svm->suspended);
     mix_clean(mixer, &svm->clean);
 }
 
