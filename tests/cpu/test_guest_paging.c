@@ -278,7 +278,8 @@ static void paged_real_mode(struct kit *k)
     VMCB_SET(k->vmcb, INTERCEPT_EXCP, 1u << EXC_PF);
 }
 
-/* Real-mode addresses and delivery, each through the tables. */
+/* Real-mode addresses and delivery, each through the tables.
+ * rows: svmop 16.1 */
 WITH_KIT(paged_real_mode_translates)
 {
     paged_real_mode(k);
@@ -298,6 +299,7 @@ WITH_KIT(paged_real_mode_translates)
     ck_assert_uint_eq(kit_get(k, 0x411ffc, 2), 0x1000);
 }
 
+/* rows: svmop 16.1 */
 WITH_KIT(paged_real_mode_faults_to_the_hypervisor)
 {
     paged_real_mode(k);
@@ -311,7 +313,8 @@ WITH_KIT(paged_real_mode_faults_to_the_hypervisor)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), 0x30008);
 }
 
-/* Only VMRUN makes the combination; with long mode enabled not even that. */
+/* Only VMRUN makes the combination; with long mode enabled not even that.
+ * rows: svmop 16.1 */
 WITH_KIT(paged_real_mode_cannot_be_made_by_mov_cr0)
 {
     paged_real_mode(k);
@@ -330,10 +333,145 @@ WITH_KIT(paged_real_mode_cannot_be_made_by_mov_cr0)
     ck_assert_uint_eq(k->cpu->regs.cr0, CR0_ET);
 }
 
+/* Everything else is as in real mode: exceptions bring no error code, far JMP and IRET load selectors as numbers, at CPL 0. The
+ * manual leaves open what an unintercepted #PF does; here it is like any other exception.
+ * rows: svmop 16.1 */
+WITH_KIT(paged_real_mode_has_the_control_transfers_of_real_mode)
+{
+    static const struct {
+        const char *bytes;
+        unsigned len, vector; /* 0: none */
+        uint16_t cs;
+        uint32_t ip;
+    } rows[] = {
+        { "\xea\x50\x00\x00\x20", 5, 0, 0x2000, 0x50 },    /* JMP 2000:0050 */
+        { "\x9a\x50\x00\x00\x20", 5, 0, 0x2000, 0x50 },    /* CALL 2000:0050 */
+        { "\xcf", 1, 0, 0x2000, 0x50 },                    /* IRET */
+        { "\xcb", 1, 0, 0x2000, 0x50 },                    /* RETF */
+        { "\xa1\xff\xff", 3, EXC_GP, 0x2000, 4 * EXC_GP }, /* MOV AX, [FFFFh] */
+        { "\xa2\x08\x00", 3, EXC_PF, 0x2000, 4 * EXC_PF }, /* with DS at the hole */
+        { "\x0f\x0b", 2, EXC_UD, 0x2000, 4 * EXC_UD },     /* UD2 */
+        { "\x0f\x00\xc0", 3, EXC_UD, 0x2000, 4 * EXC_UD }, /* SLDT AX: not in real mode */
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        paged_real_mode(k);
+        VMCB_SET(k->vmcb, INTERCEPT_EXCP, 0);
+        code(k, 0x410100, rows[i].bytes, rows[i].len);
+        for (unsigned v = 0; v < 32; v++)
+            kit_put(k, 0x400000 + 4 * v, 4, 0x20000000 | 4 * v);
+        enter(k);
+        k->cpu->r[REG_RSP] = 0x2000;
+        kit_put(k, 0x412000, 4, 0x20000050);
+        kit_put(k, 0x412004, 2, 2);
+        if (rows[i].vector == EXC_PF)
+            k->cpu->regs.seg[SEG_DS].base = 0x30000;
+        ck_assert_int_eq(run(k, 1), PACIFICA_STOP_LIMIT_INSNS);
+        ck_assert(svm_guest(k->cpu));
+        ck_assert_int_eq(k->cpu->mode, MODE_REAL);
+        ck_assert_uint_eq(k->cpu->regs.cpl, 0);
+        ck_assert_msg(k->cpu->regs.seg[SEG_CS].selector == rows[i].cs &&
+                          cpu_rip(k->cpu) == rows[i].ip,
+                      "row %u: %x:%llx", i, k->cpu->regs.seg[SEG_CS].selector,
+                      (unsigned long long)cpu_rip(k->cpu));
+        ck_assert_uint_eq(k->cpu->regs.seg[SEG_CS].base, 0x20000);
+        if (rows[i].vector) { /* FLAGS, CS, IP and no more */
+            ck_assert_uint_eq(k->cpu->r[REG_RSP], 0x2000 - 6);
+            ck_assert_uint_eq(kit_get(k, 0x412000 - 6, 2), 0x100);
+        }
+        leave(k);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CPL), 0);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CR0) & (CR0_PE | CR0_PG), CR0_PG);
+    }
+}
+
+/* Without nested paging CR3 of the VMCB is system physical, and the guest's CR0, CR4 and EFER say how it is walked; with CR0.PG = 0
+ * an address is system physical itself. No walk is nested, so that no exit is one by a nested page fault.
+ * rows: svmop 15.6.1 */
+WITH_KIT(without_nested_paging_the_guest_walks_its_cr3_itself)
+{
+    uint64_t value;
+    kit_put(k, LA, 8, 0x11);
+    kit_put(k, LA + 0x1000, 8, 0x99);
+    kit_page(k, 3, (LA + 0x1000) | 1); /* read-only, supervisor */
+    kit_guest(k);
+    leave(k);
+    VMCB_SET(k->vmcb, N_CR3, N_PML4); /* of no interest, nor is what G_PAT holds */
+    VMCB_SET(k->vmcb, G_PAT, UINT64_MAX);
+    for (unsigned wp = 0; wp < 2; wp++) {
+        VMCB_SET(k->vmcb, CR0, CR0_PG | CR0_PE | CR0_ET | (wp ? CR0_WP : 0));
+        VMCB_SET(k->vmcb, TLB_CONTROL, TLB_CONTROL_FLUSH_ASID);
+        enter(k);
+        ck_assert_uint_eq(load(k, LA), 0x99);
+        enum step step = mem_store_la(k->cpu, LA, 8, 0x99);
+        if (wp)
+            kit_raised(k, step, EXC_PF, PF_P | PF_RW);
+        else
+            ck_assert_int_eq(step, STEP_NEXT);
+        leave(k);
+    }
+    kit_put(k, PT_SPA + 8 * 3, 8,
+            (LA + 0x1000) | 1 | 1ull << 63); /* NX, with and without EFER.NXE */
+    for (unsigned nxe = 0; nxe < 2; nxe++) {
+        VMCB_SET(k->vmcb, EFER, EFER_SVME | EFER_LME | EFER_LMA | (nxe ? EFER_NXE : 0));
+        enter(k);
+        enum step step = mem_load_la(k->cpu, LA, 8, &value);
+        if (nxe)
+            ck_assert_int_eq(step, STEP_NEXT);
+        else
+            kit_raised(k, step, EXC_PF, PF_P | PF_RSV);
+        leave(k);
+    }
+    VMCB_SET(k->vmcb, EFER, EFER_SVME);
+    VMCB_SET(k->vmcb, CR0, CR0_PE | CR0_ET);
+    enter(k);
+    ck_assert_uint_eq(load(k, LA), 0x11);
+    kit_put(k, LA, 8, 0x12);
+    ck_assert_uint_eq(load(k, LA), 0x12);
+    ck_assert_int_eq(mem_load_la(k->cpu, 0xfff00000, 8, &value), STEP_NEXT); /* nothing is there */
+}
+
+/* What the hypervisor keeps shadow tables by: each of these exits before it acts; the #PF of a stale table, too.
+ * rows: svmop 15.6.1 */
+WITH_KIT(shadow_paging_has_its_intercepts)
+{
+    static const struct {
+        const char *bytes;
+        unsigned len, intercept;
+        uint64_t code;
+    } rows[] = {
+        { "\x0f\x22\xd8", 3, INTERCEPT_CR0_WRITE + 3, VMEXIT_CR0_WRITE + 3 },
+        { "\x0f\x20\xd8", 3, INTERCEPT_CR0_READ + 3, VMEXIT_CR0_READ + 3 },
+        { "\x0f\x22\xc0", 3, INTERCEPT_CR0_WRITE, VMEXIT_CR0_WRITE },
+        { "\x0f\x22\xe0", 3, INTERCEPT_CR0_WRITE + 4, VMEXIT_CR0_WRITE + 4 },
+        { "\x0f\x01\x3b", 3, INTERCEPT_INVLPG, VMEXIT_INVLPG },
+        { "\x8b\x03", 2, INTERCEPT_EXCP0 + EXC_PF, VMEXIT_EXCP0 + EXC_PF },
+    };
+    kit_page(k, 3, 0);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        code(k, CODE_SPA, rows[i].bytes, rows[i].len);
+        kit_guest(k);
+        kit_intercept(k, rows[i].intercept);
+        const struct cpu_regs regs = k->cpu->regs;
+        k->cpu->r[REG_RBX] = LA;
+        k->cpu->r[REG_RAX] = i == 2 ? regs.cr0 ^ CR0_WP : i == 3 ? regs.cr4 ^ CR4_PGE : 0x5000;
+        ck_assert_int_eq(run(k, 1), PACIFICA_STOP_LIMIT_INSNS);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), rows[i].code);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CR0), regs.cr0);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CR3), regs.cr3);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CR4), regs.cr4);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, CR2), regs.cr2);
+    }
+}
+
 CHECK_MAIN("cpu/guest_paging", guest_fault_stays_in_the_guest,
            nested_fault_leaves_the_guest_and_cr2, guest_registers_leave_the_nested_walk_alone,
            guest_physical_addresses_have_no_canonical_form, cr2_holds_the_linear_address,
            world_switches_flush_nothing, edited_vmcb_needs_a_flush,
            task_switch_flushes_like_mov_cr3, pdptes_are_looked_at_by_walks,
            upper_halves_stay_when_long_mode_is_left, paged_real_mode_translates,
-           paged_real_mode_faults_to_the_hypervisor, paged_real_mode_cannot_be_made_by_mov_cr0)
+           paged_real_mode_faults_to_the_hypervisor, paged_real_mode_cannot_be_made_by_mov_cr0,
+           paged_real_mode_has_the_control_transfers_of_real_mode,
+           without_nested_paging_the_guest_walks_its_cr3_itself, shadow_paging_has_its_intercepts)
