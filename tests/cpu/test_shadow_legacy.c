@@ -63,8 +63,10 @@ WITH_KIT(gate_takes_pl0_ssp_below_4_gib)
     shadow_prot32(k, 3, true, true);
     modes_gate(k, CALL32, SYS_CALL, 3, CODE32, TARGET, 0);
     k->cpu->shadow.pl_ssp[0] = 1ull << 32 | PL0_TOKEN;
+    kit_put(k, PL0_TOKEN, 8, 1ull << 32 | PL0_TOKEN); /* the token would be right */
     kit_raised(k, EXEC(k, CALL_CALL32), EXC_GP, 0);
-    ck_assert_uint_eq(shadow_get(k, PL0_TOKEN), PL0_TOKEN);
+    ck_assert_uint_eq(shadow_get(k, PL0_TOKEN), 1ull << 32 | PL0_TOKEN);
+    kit_put(k, PL0_TOKEN, 8, PL0_TOKEN);
     k->cpu->shadow.pl_ssp[0] = PL0_TOKEN;
     ck_assert_int_eq(EXEC(k, CALL_CALL32), STEP_JUMP);
     ck_assert_uint_eq(k->cpu->shadow.ssp, PL0_TOKEN);
