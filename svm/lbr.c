@@ -3,30 +3,17 @@
  * refuses them. */
 #include "svm/lbr.h"
 
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    MOVE_##use(name, home, how)
-#define MOVE_ENTRY SVM_NOT_MOVED
-#define MOVE_EXIT SVM_NOT_MOVED
-#define MOVE_SWITCH SVM_NOT_MOVED
-#define MOVE_WORLD SVM_NOT_MOVED
-#define MOVE_GUEST SVM_NOT_MOVED
-#define MOVE_SHADOW SVM_NOT_MOVED
-#define MOVE_MOVED SVM_NOT_MOVED
-#define MOVE_PMC SVM_NOT_MOVED
-#define MOVE_OFF SVM_NOT_MOVED
-
 #define MOVE_LBR SVM_LOAD_ROW
 static void load(struct vcpu *cpu, const uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
-#undef MOVE_LBR
 
 #define MOVE_LBR SVM_STORE_ROW
 static void store(struct vcpu *cpu, const struct svm_page *to)
 {
     uint8_t *page = to->ptr;
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
     svm_page_written(cpu, to, VMCB_AT_DBGCTL, VMCB_AT_LASTEXCPTO + VMCB_BYTES_LASTEXCPTO);
 }
 

@@ -8,25 +8,12 @@
 #include "svm/avic.h"
 #include "svm/vintr.h"
 
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    MOVE_##use(name, home, how)
-#define MOVE_ENTRY SVM_NOT_MOVED
-#define MOVE_EXIT SVM_NOT_MOVED
-#define MOVE_SWITCH SVM_NOT_MOVED
-#define MOVE_WORLD SVM_NOT_MOVED
-#define MOVE_GUEST SVM_NOT_MOVED
-#define MOVE_SHADOW SVM_NOT_MOVED
-#define MOVE_MOVED SVM_NOT_MOVED
-#define MOVE_LBR SVM_NOT_MOVED
-#define MOVE_OFF SVM_NOT_MOVED
-
 #define MOVE_PMC SVM_LOAD_ROW
 static void load(struct vcpu *cpu, const uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
     count_anew(cpu);
 }
-#undef MOVE_PMC
 
 #define MOVE_PMC(name, home, how) STORE_##how(name, home, how)
 #define STORE_PERF_CTL SVM_STORE_ROW
@@ -35,7 +22,7 @@ static void load(struct vcpu *cpu, const uint8_t *page)
     VMCB_SET(page, name, cpu->home + count_clock_base(cpu, PERF_IRPERF));
 static void store(struct vcpu *cpu, uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
 
 /* What was done so far counts for those whose counters are still in place. */

@@ -1,29 +1,16 @@
 /* The registers of shadow stacks at a world switch: the rows of svm/vmcb_fields.def with use SHADOW. */
 #include "svm/shadow.h"
 
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    MOVE_##use(name, home, how)
-#define MOVE_ENTRY SVM_NOT_MOVED
-#define MOVE_EXIT SVM_NOT_MOVED
-#define MOVE_SWITCH SVM_NOT_MOVED
-#define MOVE_WORLD SVM_NOT_MOVED
-#define MOVE_GUEST SVM_NOT_MOVED
-#define MOVE_MOVED SVM_NOT_MOVED
-#define MOVE_LBR SVM_NOT_MOVED
-#define MOVE_PMC SVM_NOT_MOVED
-#define MOVE_OFF SVM_NOT_MOVED
-
 #define MOVE_SHADOW SVM_STORE_ROW
 static void store(const struct vcpu *cpu, uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
-#undef MOVE_SHADOW
 
 #define MOVE_SHADOW SVM_LOAD_ROW
 static void load(struct vcpu *cpu, const uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
 
 static void store_in(struct vcpu *cpu, const struct svm_page *page)

@@ -2,29 +2,16 @@
  * APM vol 2, 15.5.2 "VMSAVE and VMLOAD Instructions". */
 #include "svm/world.h"
 
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    MOVE_##use(name, home, how)
-#define MOVE_ENTRY SVM_NOT_MOVED
-#define MOVE_EXIT SVM_NOT_MOVED
-#define MOVE_SWITCH SVM_NOT_MOVED
-#define MOVE_WORLD SVM_NOT_MOVED
-#define MOVE_GUEST SVM_NOT_MOVED
-#define MOVE_SHADOW SVM_NOT_MOVED
-#define MOVE_LBR SVM_NOT_MOVED
-#define MOVE_PMC SVM_NOT_MOVED
-#define MOVE_OFF SVM_NOT_MOVED
-
 #define MOVE_MOVED SVM_LOAD_ROW
 static void load(struct vcpu *cpu, const uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
-#undef MOVE_MOVED
 
 #define MOVE_MOVED SVM_STORE_ROW
 static void save(const struct vcpu *cpu, uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
 
 void svm_vmload(struct vcpu *cpu, uint64_t vmcb_spa)

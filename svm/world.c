@@ -27,18 +27,6 @@ void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
 
 /* --- the rows of svm/vmcb_fields.def; MOVE_<use> says what becomes of one --- */
 
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    MOVE_##use(name, home, how)
-#define MOVE_ENTRY SVM_NOT_MOVED
-#define MOVE_EXIT SVM_NOT_MOVED
-#define MOVE_SWITCH SVM_NOT_MOVED
-#define MOVE_MOVED SVM_NOT_MOVED
-#define MOVE_SHADOW SVM_NOT_MOVED
-#define MOVE_LBR SVM_NOT_MOVED
-#define MOVE_PMC SVM_NOT_MOVED
-#define MOVE_OFF SVM_NOT_MOVED
-
-#define MOVE_GUEST SVM_NOT_MOVED
 #define MOVE_WORLD(name, home, how) STORE_##how(name, home, how)
 #define STORE_U16 SVM_STORE_ROW
 #define STORE_U32 SVM_STORE_ROW
@@ -53,36 +41,31 @@ void svm_read_pdptes(struct memory *memory, uint64_t cr3, uint64_t pdpte[4])
 void svm_store_world(const struct vcpu *restrict cpu, uint8_t *restrict page, uint64_t rflags,
                      uint64_t rip)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
 
-#undef MOVE_WORLD
 #define MOVE_WORLD SVM_LOAD_ROW
 
 void svm_load_world(struct vcpu *cpu, const uint8_t *page)
 {
     struct cpu_regs *regs = &cpu->regs;
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
     cpu->flags_kind = FLAGS_MATERIAL;
     regs->efer &= ~(uint64_t)EFER_LMA;
     if ((regs->efer & EFER_LME) && (regs->cr0 & CR0_PG))
         regs->efer |= EFER_LMA;
 }
 
-#undef MOVE_WORLD
-#undef MOVE_GUEST
-#define MOVE_WORLD SVM_NOT_MOVED
 #define MOVE_GUEST SVM_STORE_ROW
 
 void svm_store_guest(const struct vcpu *cpu, uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }
 
-#undef MOVE_GUEST
 #define MOVE_GUEST SVM_LOAD_ROW
 
 void svm_load_guest(struct vcpu *cpu, const uint8_t *page)
 {
-#include "svm/vmcb_fields.def"
+#include "svm/vmcb_rows.h"
 }

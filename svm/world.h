@@ -72,7 +72,7 @@ void svm_load_guest(struct vcpu *cpu, const uint8_t *page);
     (uint64_t)(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | \
                CR0_CD | CR0_PG)
 
-/* Rows of the uses that an expansion does not move. */
+/* Rows that an expansion does not move; see svm/vmcb_rows.h. */
 #define SVM_NOT_MOVED(name, home, how)
 #define SVM_LOAD_ROW(name, home, how) cpu->home = SVM_LOAD_##how(cpu, VMCB_GET(page, name));
 #define SVM_STORE_ROW(name, home, how) VMCB_SET(page, name, cpu->home);
