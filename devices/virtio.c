@@ -1,0 +1,164 @@
+/* The life of a virtio device: status, features, reset, and when it works. VIRTIO 2.1 to 2.4, 3.1.
+ *
+ * CHOICE: a device looks at its queues a microsecond after it was notified; so a driver that notifies and then waits in a
+ * loop finds the answer soon, and no access to a register takes long.
+ * CHOICE: notifications that come before DRIVER_OK count when it does: drivers of old send them so. */
+#include "devices/virtio_priv.h"
+
+#include <string.h>
+
+#define NOTIFY_NS 1000u
+#define FEATURES_OF_ALL (VIRTIO_ANY_LAYOUT | VIRTIO_INDIRECT | VIRTIO_EVENT_IDX | VIRTIO_VERSION_1)
+
+void virtio_again(struct virtio *virtio, uint64_t delay_ns)
+{
+    struct vclock *clock = bus_clock(virtio->bus);
+    if (!virtio->work.queued)
+        clock_arm(clock, &virtio->work, clock_now_ns(clock) + delay_ns);
+}
+
+static void work(void *self, uint64_t now_ns)
+{
+    struct virtio *virtio = self;
+    (void)now_ns;
+    if ((virtio->status & STATUS_DRIVER_OK) && !virtio->broken)
+        virtio->class->work(virtio);
+}
+
+void virtio_notify(struct virtio *virtio, unsigned queue)
+{
+    if (queue < virtio->class->queues && (virtio->status & STATUS_DRIVER_OK) && !virtio->broken)
+        virtio_again(virtio, NOTIFY_NS);
+}
+
+void virtio_break(struct virtio *virtio, const char *text)
+{
+    if (virtio->broken)
+        return;
+    bus_tell(virtio->bus, PROBE_GUEST_ERROR, text);
+    virtio->broken = true;
+    if (!virtio_has(virtio, VIRTIO_VERSION_1)) /* drivers of old know no such thing */
+        return;
+    virtio->status |= STATUS_NEEDS_RESET;
+    if (virtio->status & STATUS_DRIVER_OK)
+        virtio_interrupt(virtio, ISR_CONFIG);
+}
+
+void virtio_init(struct virtio *virtio, struct bus *bus, const struct virtio_class *class,
+                 uint64_t features)
+{
+    virtio->bus = bus;
+    virtio->class = class;
+    virtio->features = features | FEATURES_OF_ALL;
+    virtio->work = (struct deadline){ .fire = work, .self = virtio };
+    for (unsigned i = 0; i < VIRTIO_QUEUES_MOST; i++)
+        virtio_queue_reset(&virtio->queue[i]);
+}
+
+/* --- reset ----------------------------------------------------------------------------------------- */
+
+void virtio_reset(struct virtio *virtio)
+{
+    clock_cancel(bus_clock(virtio->bus), &virtio->work);
+    virtio->status = virtio->isr = 0;
+    virtio->broken = false;
+    virtio->queue_select = 0;
+    virtio->feature_select = virtio->driver_feature_select = 0;
+    virtio->driver_features = 0;
+    for (unsigned i = 0; i < VIRTIO_QUEUES_MOST; i++)
+        virtio_queue_reset(&virtio->queue[i]);
+    if (virtio->class->reset)
+        virtio->class->reset(virtio);
+    pci_set_intx(&virtio->pci, false);
+}
+
+void virtio_fini(struct virtio *virtio)
+{
+    clock_cancel(bus_clock(virtio->bus), &virtio->work);
+}
+
+/* --- what the driver writes -------------------------------------------------------------------------- */
+
+/* VIRTIO 2.1, 2.2, 3.1.1: FEATURES_OK stays away if the driver takes what it was not offered, or uses the new interface
+ * for a device of old. */
+void virtio_set_status(struct virtio *virtio, uint8_t status, bool legacy)
+{
+    uint8_t before = virtio->status;
+    if (status == 0) {
+        virtio_reset(virtio);
+        return;
+    }
+    if ((status & STATUS_FEATURES_OK) && !(before & STATUS_FEATURES_OK) &&
+        ((virtio->driver_features & ~virtio->features) ||
+         (!legacy && !virtio_has(virtio, VIRTIO_VERSION_1))))
+        status &= (uint8_t)~STATUS_FEATURES_OK;
+    virtio->status = (uint8_t)((status & ~STATUS_NEEDS_RESET) | (before & STATUS_NEEDS_RESET));
+    if ((status & STATUS_DRIVER_OK) && !(before & STATUS_DRIVER_OK))
+        virtio_notify(virtio, 0);
+}
+
+/* Features are settled with FEATURES_OK, and by drivers of old with DRIVER_OK. */
+void virtio_set_features(struct virtio *virtio, unsigned half, uint32_t value)
+{
+    if (half > 1 || (virtio->status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)))
+        return;
+    uint64_t mask = UINT64_C(0xffffffff) << 32 * half;
+    virtio->driver_features = (virtio->driver_features & ~mask) | (uint64_t)value << 32 * half;
+}
+
+void virtio_config(struct virtio *virtio, uint8_t to[VIRTIO_CONFIG_BYTES])
+{
+    memset(to, 0, VIRTIO_CONFIG_BYTES);
+    if (virtio->class->config)
+        virtio->class->config(virtio, to);
+}
+
+/* VIRTIO 4.1.4.5: reading takes the interrupt back. */
+uint8_t virtio_read_isr(struct virtio *virtio)
+{
+    uint8_t isr = virtio->isr;
+    virtio->isr = 0;
+    pci_set_intx(&virtio->pci, false);
+    return isr;
+}
+
+void virtio_interrupt(struct virtio *virtio, uint8_t isr)
+{
+    virtio->isr |= isr;
+    pci_set_intx(&virtio->pci, true);
+}
+
+struct virtio_queue *virtio_selected(struct virtio *virtio)
+{
+    return virtio->queue_select < virtio->class->queues ? &virtio->queue[virtio->queue_select]
+                                                        : NULL;
+}
+
+/* --- the state hash ------------------------------------------------------------------------------------ */
+
+void virtio_request_mix(const struct virtio_request *request, const struct dev_mixer *mixer)
+{
+    dev_mix(mixer, request->head | (uint64_t)request->queue << 16 | (uint64_t)request->out << 32 |
+                       (uint64_t)request->in << 48);
+    for (unsigned i = 0; i < request->out + request->in; i++) {
+        dev_mix(mixer, request->segment[i].gpa);
+        dev_mix(mixer, request->segment[i].bytes);
+    }
+}
+
+void virtio_mix(const struct virtio *virtio, const struct dev_mixer *mixer)
+{
+    dev_mix(mixer, virtio->status | virtio->isr << 8 | (uint64_t)virtio->broken << 16 |
+                       (uint64_t)virtio->queue_select << 32);
+    dev_mix(mixer, virtio->feature_select | (uint64_t)virtio->driver_feature_select << 32);
+    dev_mix(mixer, virtio->driver_features);
+    dev_mix(mixer, virtio->work.queued ? virtio->work.when_ns : CLOCK_NEVER);
+    for (unsigned i = 0; i < virtio->class->queues; i++) {
+        const struct virtio_queue *queue = &virtio->queue[i];
+        dev_mix(mixer, queue->size | (uint64_t)queue->enabled << 16 |
+                           (uint64_t)queue->next_avail << 32 | (uint64_t)queue->next_used << 48);
+        dev_mix(mixer, queue->table);
+        dev_mix(mixer, queue->avail);
+        dev_mix(mixer, queue->used);
+    }
+}
