@@ -147,7 +147,7 @@ static void change_one(struct reader *in, struct pacifica_machine *machine)
 /* --- all of it ----------------------------------------------------------------------------------------------- */
 
 /* What modes_make() does, by bits of its third byte. */
-enum { SMM_CODE = 1, VMRUN_FIRST = 2, WAIT_SIPI = 4, INNER_CODE = 0x10 };
+enum { SMM_CODE = 1, VMRUN_FIRST = 2, WAIT_SIPI = 4, INNER_CODE = 0x10, SHADOW_STACKS = 0xe0 };
 
 static void make_code(struct reader *in, struct pacifica_machine *machine, enum begin outer,
                       enum begin inner, unsigned how, bool vectors)
@@ -188,19 +188,26 @@ static void make(struct reader *in, struct pacifica_machine *machine, bool vecto
     unsigned begins = read8(in);
     enum begin outer = begins % BEGIN_COUNT, inner;
     unsigned changes = read8(in), how = read8(in);
+    bool shadow = (how & SHADOW_STACKS) == SHADOW_STACKS;
     struct vcpu *cpu = machine->cpu[0];
     changes = changes < 0x60 ? 0 : changes < 0xc0 ? changes % 4 : changes % 16;
     inner = how & (VMRUN_FIRST | INNER_CODE) ? read8(in) % BEGIN_COUNT : outer;
     modes_make_tables(in, machine, outer);
+    if (shadow)
+        modes_make_shadow(machine);
     /* The guest's state is made in the first CPU, which then gets its own. */
     set_mode(cpu, inner, how & VMRUN_FIRST ? (unsigned)read_bytes(in, 2) : 0);
     cpu->r[REG_RIP] += INNER_AT;
     cpu->r[REG_RSP] -= 0x400;
+    if (shadow)
+        modes_set_shadow(cpu);
     if (vectors)
         modes_fp_control(in, cpu);
     modes_make_guest(in, machine, outer);
     for (unsigned i = 0; i < machine->cpu_count; i++) {
         set_cpu(in, machine->cpu[i], outer, how & WAIT_SIPI);
+        if (shadow)
+            modes_set_shadow(machine->cpu[i]);
         if (!vectors)
             continue;
         modes_fp_control(in, machine->cpu[i]);

@@ -101,6 +101,10 @@ void modes_make_tables(struct reader *in, struct pacifica_machine *machine, enum
  * (modes_svm.c). */
 void modes_make_guest(struct reader *in, struct pacifica_machine *machine, enum begin host);
 
+/* Shadow stacks in memory, and a CPU that uses them (modes_shadow.c). */
+void modes_make_shadow(struct pacifica_machine *machine);
+void modes_set_shadow(struct vcpu *cpu);
+
 /* Write at most `count` pieces of code of `bits` 16, 32 or 64 into `room` bytes, and a jump back to the start (modes_code.c). */
 struct modes_code {
     unsigned bits, count, room;

@@ -116,6 +116,12 @@ static const char *const patterns[] = {
     "b036e643b0Be640b000e640b0Be640b000e640", "b0b2e643b0Be642b000e642b001e661b000e661b001e661", "b016e643b0Be640", "b0bae643b0Be642b000e642b0Be661",
     "b0d2e643e440e440", "Ob8B000000660f3882mr", "Tba1005Tb80300TefTba1105ec", "Tba1005Tb80500TefTba1105ec", "Tba1005Tb81900TefTba1105ececec",
     "Tba0420b001ee", "Tba0420b000ee", "Ob906080000Ob8DO31d20f30", "fbUc70425l0fff010000Uc70425l30BB0400", "fbb0Be692f4",
+    /* shadow stacks: their instructions, MSRs, stores to them and to the same memory at 2 MiB */
+    "f30f1ec8o", "f3480f1ec8o", "f30faee8o", "Ob801000000f30faee8", "f30f01ea", "f8f30f01ea", "f30f01m5", "f30f01e8", "f30faem6",
+    "0f38f6mr", "660f38f5mr", "U0f38f60425W0600", "Uf30f012c25W0600", "Uf30fae3425f8250600", "Uc70425W2600D", "f30f01e8Uf30fae3425f8290600",
+    "Ob9a0060000O31d2Ob803000000f30", "Ob9a0060000O31d2Ob8Z0f30", "Ob9a2060000O31d2Ob803000000f30", "Ob9a2060000O31d2Ob8Z0f30",
+    "Ob9a4060000O31d2Ob8f82306000f30", "Ob9a4060000O31d2Ob8W06000f30", "Ob9a7060000O31d2Ob8W06000f30", "Ob9a8060000O31d2Ob8W06000f30",
+    "Ob9a7060000f32", "0f20e0O0fbaf8170f22e0", "0f20e0O0fbae8170f22e0",
 };
 /* clang-format on */
 #define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))

@@ -72,6 +72,9 @@ static void set_state(const struct vcpu *cpu, uint8_t *vmcb)
     VMCB_SET(vmcb, RFLAGS, cpu->rflags & ~(uint64_t)FLAG_TF);
     VMCB_SET(vmcb, RIP, cpu->r[REG_RIP]);
     VMCB_SET(vmcb, RSP, cpu->r[REG_RSP]);
+    VMCB_SET(vmcb, S_CET, cpu->shadow.s_cet);
+    VMCB_SET(vmcb, SSP, cpu->shadow.ssp);
+    VMCB_SET(vmcb, ISST_ADDR, cpu->shadow.isst);
 }
 
 void modes_make_guest(struct reader *in, struct pacifica_machine *machine, enum begin host)
