@@ -255,15 +255,17 @@ WITH_KIT(hlt_intercept_is_tested_when_hlt_executes)
 
 /* --- instructions of SVM --- */
 
-/* rows: svmop 1.9 */
+/* Also its exit code is that of VMMCALL, and without that intercept it is #UD.
+ * rows: svmop 1.9, exit 1.4.4 */
 WITH_KIT(vmgexit_is_vmmcall_where_nothing_is_encrypted)
 {
     static const char *const bytes[] = { "\xf3\x0f\x01\xd9", "\xf2\x0f\x01\xd9" };
-    for (unsigned i = 0; i < 2; i++) {
-        kit_mode(k, MODE_LONG64, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        kit_mode(k, MODE_LONG64, i & 2 ? 3 : 0);
         kit_guest(k);
+        kit_raised(k, kit_exec(k, bytes[i & 1], 4), EXC_UD, NO_CODE);
         kit_intercept(k, INTERCEPT_VMMCALL);
-        kit_exited(k, kit_exec(k, bytes[i], 4), VMEXIT_VMMCALL, 0, 0, CODE_SPA + 4);
+        kit_exited(k, kit_exec(k, bytes[i & 1], 4), VMEXIT_VMMCALL, 0, 0, CODE_SPA + 4);
     }
 }
 
