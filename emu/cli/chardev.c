@@ -171,6 +171,8 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_PC_TESTDEV };
     else if (strcmp(name, "pci-testdev") == 0)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_PCI_TESTDEV };
+    else if (strcmp(name, "virtio-rng-pci") == 0 || strcmp(name, "virtio-rng") == 0)
+        device = (struct cli_device){ .kind = PACIFICA_DEVICE_VIRTIO_RNG };
     else
         return option_bad(parse, name, "no device of this machine ('?' lists them)");
     while (rest) {

@@ -36,11 +36,12 @@ static enum pacifica_status drive_interface(struct parse *parse, struct cli_driv
 {
     if (strcmp(text, "ide") == 0)
         drive->interface = PACIFICA_DISK_IDE;
+    else if (strcmp(text, "virtio") == 0)
+        drive->interface = PACIFICA_DISK_VIRTIO;
     else if (strcmp(text, "none") == 0)
         drive->unused = true;
-    else if (strcmp(text, "virtio") == 0 || strcmp(text, "pflash") == 0 ||
-             strcmp(text, "scsi") == 0 || strcmp(text, "floppy") == 0 || strcmp(text, "sd") == 0 ||
-             strcmp(text, "mtd") == 0)
+    else if (strcmp(text, "pflash") == 0 || strcmp(text, "scsi") == 0 ||
+             strcmp(text, "floppy") == 0 || strcmp(text, "sd") == 0 || strcmp(text, "mtd") == 0)
         return option_not_yet(parse, part);
     else
         return option_bad(parse, part, "no interface of a drive");
@@ -175,6 +176,8 @@ static const struct drive_device {
 } drive_devices[] = {
     { "ide-hd", PACIFICA_DISK_IDE, false },
     { "ide-cd", PACIFICA_DISK_IDE, true },
+    { "virtio-blk-pci", PACIFICA_DISK_VIRTIO, false },
+    { "virtio-blk", PACIFICA_DISK_VIRTIO, false },
 };
 
 /* bus=ide.0 or ide.1, unit=0 or 1: a place as index= counts them. */

@@ -24,6 +24,8 @@ static int answer(enum cli_action action)
     case CLI_DEVICE_LIST:
         (void)printf("isa-debug-exit  iobase=PORT (0x501), iosize=1..4 (2): a write ends the run\n"
                      "isa-debugcon    iobase=PORT (0xe9), chardev=ID: bytes written go there\n"
+                     "virtio-blk-pci  drive=ID: a disk\n"
+                     "virtio-rng-pci  random numbers, which -seed determines\n"
                      "ide-hd, ide-cd  drive=ID, bus=ide.0|ide.1, unit=0|1: a disk, a CD-ROM drive\n"
                      "pc-testdev      interrupt lines, I/O and memory for tests\n"
                      "pci-testdev     registers behind PCI base address registers, for tests\n");

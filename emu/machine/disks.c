@@ -1,12 +1,15 @@
 /* The disks of a machine. */
 #include "emu/machine/machine.h"
 
+#include "devices/virtio_blk.h"
+#include "devices/virtio_rng.h"
 #include "emu/base/diag.h"
 
 #include <inttypes.h>
 
 #define IDE_SLOT 1 /* PIIX3's, function 1 */
 #define IDE_FUNCTION 1
+#define FIRST_SLOT 3 /* CHOICE: for virtio: slot 2 is the display's, also where there is none */
 
 static enum pacifica_status make_block(const struct pacifica_disk *disk, struct block **block,
                                        struct pacifica_diag *diag)
@@ -55,6 +58,42 @@ static enum pacifica_status place_ide(struct ide_config *config, const struct pa
     return PACIFICA_OK;
 }
 
+/* The next free slot's first function. */
+static enum pacifica_status free_place(const struct pacifica_machine *machine, uint8_t *devfn,
+                                       struct pacifica_diag *diag)
+{
+    unsigned slot = pci_free_slot(machine->pci, FIRST_SLOT);
+    if (slot > 31)
+        return diag_set(diag, PACIFICA_EUSAGE, "virtio", NULL, "no free PCI slot");
+    *devfn = pci_devfn(slot, 0);
+    return PACIFICA_OK;
+}
+
+static enum pacifica_status add_virtio(struct pacifica_machine *machine,
+                                       const struct pacifica_disk *disk, struct block *block,
+                                       struct pacifica_diag *diag)
+{
+    uint8_t devfn = 0;
+    if (disk->cdrom)
+        return diag_set(diag, PACIFICA_EUSAGE, "disk", "IDE has CD-ROM drives",
+                        "a CD-ROM drive behind virtio");
+    enum pacifica_status status = free_place(machine, &devfn, diag);
+    if (status == PACIFICA_OK && !virtio_blk_add(machine->bus, machine->pci, devfn, block))
+        status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for virtio-blk");
+    return status;
+}
+
+/* Not the numbers that RDRAND gives. */
+enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t seed,
+                                     struct pacifica_diag *diag)
+{
+    uint8_t devfn = 0;
+    enum pacifica_status status = free_place(machine, &devfn, diag);
+    if (status == PACIFICA_OK && !virtio_rng_add(machine->bus, machine->pci, devfn, ~seed * devfn))
+        status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for virtio-rng");
+    return status;
+}
+
 enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
                                        const struct pacifica_options *options,
                                        const struct irq_line irq[IDE_CHANNELS],
@@ -67,7 +106,9 @@ enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d disks", MACHINE_DISKS);
     for (size_t i = 0; i < options->disk_count; i++) {
         enum pacifica_status status = make_block(&options->disks[i], &machine->block[i], diag);
-        if (status == PACIFICA_OK)
+        if (status == PACIFICA_OK && options->disks[i].interface == PACIFICA_DISK_VIRTIO)
+            status = add_virtio(machine, &options->disks[i], machine->block[i], diag);
+        else if (status == PACIFICA_OK)
             status = place_ide(&ide, &options->disks[i], machine->block[i], diag);
         if (status != PACIFICA_OK)
             return status;

@@ -80,6 +80,8 @@ enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
                                        const struct pacifica_options *options,
                                        const struct irq_line irq[IDE_CHANNELS],
                                        struct pacifica_diag *diag);
+enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t seed,
+                                     struct pacifica_diag *diag);
 void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
 
 /* devices.c: FERR# of a vCPU rises. */

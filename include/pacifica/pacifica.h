@@ -81,7 +81,8 @@ enum pacifica_device_kind {
     PACIFICA_DEVICE_DEBUG_EXIT, /* isa-debug-exit: a write of v ends the run with STOP_EXIT */
     PACIFICA_DEVICE_DEBUGCON,   /* isa-debugcon: bytes written go to `output` */
     PACIFICA_DEVICE_PC_TESTDEV, /* pc-testdev: lines of interrupt controllers and memory to play with */
-    PACIFICA_DEVICE_PCI_TESTDEV /* pci-testdev: registers behind PCI base address registers */
+    PACIFICA_DEVICE_PCI_TESTDEV, /* pci-testdev: registers behind PCI base address registers */
+    PACIFICA_DEVICE_VIRTIO_RNG   /* virtio-rng: random numbers that `seed` determines */
 };
 
 /* A device that a PC does not have by itself. */
@@ -99,7 +100,8 @@ struct pacifica_fw_cfg {
 };
 
 enum pacifica_disk_interface {
-    PACIFICA_DISK_IDE /* a drive at one of the two channels */
+    PACIFICA_DISK_IDE,   /* a drive at one of the two channels */
+    PACIFICA_DISK_VIRTIO /* virtio-blk, in the next free PCI slot; no CD-ROM */
 };
 
 /* A disk or a disc, and the bytes that it holds. The functions are called on the thread that runs the machine, with `size` more
