@@ -246,10 +246,11 @@ static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
     return PACIFICA_OK;
 }
 
-static enum pacifica_status add_device(struct pacifica_machine *machine, size_t index,
-                                       const struct pacifica_device *device,
+static enum pacifica_status add_device(struct pacifica_machine *machine,
+                                       const struct pacifica_options *options, size_t index,
                                        struct pacifica_diag *diag)
 {
+    const struct pacifica_device *device = &options->devices[index];
     const char *name = "isa-debug-exit";
     unsigned port = device->port;
     bool added;
@@ -260,6 +261,8 @@ static enum pacifica_status add_device(struct pacifica_machine *machine, size_t 
         if (!pci_testdev_add(machine->bus, machine->pci))
             return diag_set(diag, PACIFICA_EUSAGE, "pci-testdev", NULL, "no free PCI slot");
         return PACIFICA_OK;
+    } else if (device->kind == PACIFICA_DEVICE_VIRTIO_RNG) {
+        return machine_add_rng(machine, options->seed, diag);
     } else if (device->kind == PACIFICA_DEVICE_PC_TESTDEV) {
         name = "pc-testdev";
         port = PC_TESTDEV_LATCH_PORT;
@@ -290,7 +293,7 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
         const struct pacifica_device *device = &options->devices[index];
         if ((device->kind == PACIFICA_DEVICE_PC_TESTDEV) != (i >= options->device_count))
             continue;
-        enum pacifica_status status = add_device(machine, index, device, diag);
+        enum pacifica_status status = add_device(machine, options, index, diag);
         if (status != PACIFICA_OK)
             return status;
     }
