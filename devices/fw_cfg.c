@@ -15,7 +15,8 @@ enum fw_cfg_key {
     KEY_CPUS = 0x05,
     KEY_MAX_CPUS = 0x0f,
     KEY_DIRECTORY = 0x19,
-    KEY_FIRST_FILE = 0x20
+    KEY_FIRST_FILE = 0x20,
+    KEY_IRQ0_OVERRIDE = 0x8002 /* is the timer input 2 of the I/O APIC? SeaBIOS makes an MP table */
 };
 #define ID_TRADITIONAL 1u
 #define ID_DMA 2u
@@ -85,6 +86,7 @@ static uint8_t item_byte(const struct fw_cfg *fw, uint64_t at)
     case KEY_RAM_SIZE: return number_byte(fw->ram_bytes, 8, at);
     case KEY_CPUS:
     case KEY_MAX_CPUS: return number_byte(fw->cpus, 2, at);
+    case KEY_IRQ0_OVERRIDE: return number_byte(1, 4, at);
     case KEY_DIRECTORY: return at < sizeof(fw->directory) ? fw->directory[at] : 0;
     default: return 0;
     }

@@ -236,6 +236,7 @@ static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
     struct fw_cfg *fw = fw_cfg_add(machine->bus, options->ram_bytes, (uint16_t)options->cpus);
     if (!fw)
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for fw_cfg");
+    machine->fw_cfg = fw;
     for (size_t i = 0; i < options->fw_cfg_count; i++) {
         const struct pacifica_fw_cfg *file = &options->fw_cfg[i];
         enum pacifica_status status = fw_cfg_add_file(fw, file->name ? file->name : "",

@@ -6,18 +6,6 @@
 #include "emu/boot/boot.h"
 #include "emu/boot/firmware.h"
 
-/* Tables for software that starts without firmware. They stay when another kernel is loaded. */
-static enum pacifica_status add_bios_area(struct pacifica_machine *machine,
-                                          struct pacifica_diag *diag)
-{
-    const struct bios_area_config config = { .cpus = machine->cpu_count };
-    if (machine->bios_area)
-        return PACIFICA_OK;
-    enum pacifica_status status = bios_area_map(machine->memory, &config, diag);
-    machine->bios_area = status == PACIFICA_OK;
-    return status;
-}
-
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag)
 {
     const struct pacifica_kernel *kernel = &machine->kernel;
@@ -42,7 +30,7 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                                         .modules = module,
                                         .module_count = kernel->module_count,
                                         .rsdp_spa = BIOS_AREA_RSDP };
-    enum pacifica_status status = add_bios_area(machine, diag);
+    enum pacifica_status status = machine_add_bios_area(machine, diag);
     if (status == PACIFICA_OK)
         status = boot_load(machine->memory, &source, &entry, diag);
     if (status != PACIFICA_OK)
@@ -66,6 +54,10 @@ enum pacifica_status pacifica_machine_load_firmware(struct pacifica_machine *mac
                                             .at_top = firmware->load_at == PACIFICA_FIRMWARE_TOP,
                                             .spa = firmware->load_at };
     enum pacifica_status status = firmware_map(machine->memory, &source, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    if (!machine->firmware)
+        status = machine_add_firmware_tables(machine, diag);
     if (status != PACIFICA_OK)
         return status;
     machine->firmware = true;

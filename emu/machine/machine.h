@@ -41,6 +41,7 @@ struct pacifica_machine {
     struct uart *uart;
     struct i8042 *kbc;
     struct ferr *ferr;
+    struct fw_cfg *fw_cfg;
     struct ide *ide;
     struct block *block[MACHINE_DISKS]; /* behind the disks; the bus borrows them */
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
@@ -93,6 +94,14 @@ void machine_reset_devices(struct pacifica_machine *machine);
 /* load.c: what starts after a reset. Place machine->kernel in memory and set the CPU to its entry, or leave it at the reset
  * vector for firmware. Statuses: pacifica_machine_load_kernel(). */
 enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacifica_diag *diag);
+
+/* tables.c: the tables of kernels that start without firmware; made once. */
+enum pacifica_status machine_add_bios_area(struct pacifica_machine *machine,
+                                           struct pacifica_diag *diag);
+
+/* tables.c: files in fw_cfg from which firmware makes such tables; to be called once. */
+enum pacifica_status machine_add_firmware_tables(struct pacifica_machine *machine,
+                                                 struct pacifica_diag *diag);
 
 /* hash.c: all that the state hash is made of but RAM and ROM, word by word. */
 void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
