@@ -3,8 +3,8 @@
  *
  * Time is counted in ticks of the main counter; while it stands, nothing moves. A comparator acts at the tick that
  * equals it (2.3.9.2), so one that is set to a time gone by waits for the counter to come round.
- * CHOICE: an edge is a line that falls and rises and stays high until the next one, as the PIT's does: so the edge
- * survives until the PIC is asked.
+ * CHOICE: an edge at IRQ 0 or IRQ 8 is a line that falls and rises and stays high until the next one, as the PIT's does:
+ * so the edge survives until the PIC is asked. At the IOAPIC's input, which others share, it is a pulse.
  * CHOICE: accesses of other than four or eight aligned bytes are answered for reading and ignored for writing; the
  * specification leaves them open. */
 #include "devices/hpet.h"
@@ -36,7 +36,7 @@ struct hpet_timer {
     uint32_t config;
     uint64_t comparator, period;
     uint64_t seen; /* matches of ticks up to this one have had their effect */
-    bool high;     /* it asserts its line */
+    bool high;     /* it asserts the line that it has replaced */
 };
 
 struct hpet {
@@ -100,6 +100,18 @@ static void drive(const struct irq_line *line, bool *was, bool level)
     irq_set(line, level);
 }
 
+/* Does a timer have the line of the PIT or the clock? */
+static bool is_replacing(const struct hpet *hpet, unsigned index)
+{
+    return (hpet->config & CONFIG_LEGACY) && index < 2;
+}
+
+static bool is_routed(const struct hpet *hpet, unsigned index)
+{
+    unsigned to = (hpet->timer[index].config & TIMER_ROUTE) >> TIMER_ROUTE_SHIFT;
+    return to == HPET_ROUTE && !is_replacing(hpet, index);
+}
+
 static bool timer_asserts(const struct hpet *hpet, unsigned index)
 {
     const struct hpet_timer *timer = &hpet->timer[index];
@@ -111,10 +123,8 @@ static bool timer_asserts(const struct hpet *hpet, unsigned index)
 static void update_lines(struct hpet *hpet)
 {
     bool legacy = hpet->config & CONFIG_LEGACY, route = false;
-    for (unsigned i = legacy ? 2 : 0; i < HPET_TIMERS; i++) {
-        unsigned to = (hpet->timer[i].config & TIMER_ROUTE) >> TIMER_ROUTE_SHIFT;
-        route = route || (to == HPET_ROUTE && timer_asserts(hpet, i));
-    }
+    for (unsigned i = 0; i < HPET_TIMERS; i++)
+        route = route || (is_routed(hpet, i) && timer_asserts(hpet, i));
     drive(&hpet->wires.irq0, &hpet->irq0, legacy ? timer_asserts(hpet, 0) : hpet->pit);
     drive(&hpet->wires.irq8, &hpet->irq8, legacy ? timer_asserts(hpet, 1) : hpet->rtc);
     drive(&hpet->wires.route, &hpet->route, route);
@@ -128,7 +138,9 @@ static void timer_matched(struct hpet *hpet, unsigned index)
     } else if (timer->config & TIMER_ENABLE) {
         timer->high = false;
         update_lines(hpet);
-        timer->high = true;
+        timer->high = is_replacing(hpet, index);
+        if (is_routed(hpet, index))
+            drive(&hpet->wires.route, &hpet->route, true);
     }
     update_lines(hpet);
 }
@@ -207,7 +219,8 @@ static void write_config(struct hpet *hpet, uint32_t value, uint64_t ns)
     hpet->config = value & (CONFIG_ENABLE | CONFIG_LEGACY);
     hpet->counter = now;
     hpet->since = ns / HPET_PERIOD_NS;
-    if (!(hpet->config & CONFIG_ENABLE)) /* the lines fall; what is pending is forgotten */
+    if (hpet->config !=
+        (CONFIG_ENABLE | CONFIG_LEGACY)) /* their lines fall: what is pending is forgotten */
         for (unsigned i = 0; i < HPET_TIMERS; i++)
             hpet->timer[i].high = false;
     update_lines(hpet);

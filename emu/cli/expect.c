@@ -196,9 +196,12 @@ static enum pacifica_status keyword_append(struct reader *reader, char *value)
 
 static enum pacifica_status keyword_device(struct reader *reader, char *value)
 {
-    if (strcmp(value, "pc-testdev") != 0)
-        return wrong(reader, "no device (pc-testdev)", value);
-    reader->e->pc_testdev = true;
+    if (strcmp(value, "pc-testdev") == 0)
+        reader->e->pc_testdev = true;
+    else if (strcmp(value, "pci-testdev") == 0)
+        reader->e->pci_testdev = true;
+    else
+        return wrong(reader, "no device (pc-testdev, pci-testdev)", value);
     return PACIFICA_OK;
 }
 
