@@ -10,22 +10,44 @@
 
 #define RESET_VECTOR UINT64_C(0xfffffff0)
 #define PATH_BYTES 512
+#define VGA_BIOS "vgabios-stdvga.bin"
 
 /* Where Debian's packages seabios and qemu-system-data have firmware. */
 static const char *const folders[] = { "/usr/share/seabios", "/usr/share/qemu" };
+
+/* Read `name` from the first folder that has it; *found tells whether one has. */
+static enum pacifica_status read_from_folders(const char *name, struct pacifica_bytes *image,
+                                              bool *found, struct pacifica_diag *diag)
+{
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char path[PATH_BYTES];
+        int length = snprintf(path, sizeof(path), "%s/%s", folders[i], name);
+        *found = length > 0 && length < PATH_BYTES && access(path, R_OK) == 0;
+        if (*found)
+            return file_read(path, FILE_FIRMWARE_MOST, image, diag);
+    }
+    return PACIFICA_OK;
+}
+
+enum pacifica_status firmware_read_vga(struct pacifica_bytes *image, struct pacifica_diag *diag)
+{
+    bool found;
+    *image = (struct pacifica_bytes){ 0 };
+    return read_from_folders(VGA_BIOS, image, &found, diag);
+}
 
 enum pacifica_status firmware_read(const struct cli_rom *rom, struct pacifica_bytes *image,
                                    struct pacifica_diag *diag)
 {
     bool search =
         rom->search && rom->path[0] && !strchr(rom->path, '/') && access(rom->path, R_OK) != 0;
-    for (size_t i = 0; search && i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char path[PATH_BYTES];
-        int length = snprintf(path, sizeof(path), "%s/%s", folders[i], rom->path);
-        if (length > 0 && length < PATH_BYTES && access(path, R_OK) == 0)
-            return file_read(path, FILE_FIRMWARE_MOST, image, diag);
-    }
-    enum pacifica_status status = file_read(rom->path, FILE_FIRMWARE_MOST, image, diag);
+    bool found = false;
+    enum pacifica_status status = PACIFICA_OK;
+    if (search)
+        status = read_from_folders(rom->path, image, &found, diag);
+    if (found)
+        return status;
+    status = file_read(rom->path, FILE_FIRMWARE_MOST, image, diag);
     if (status == PACIFICA_EIO && search && diag)
         (void)snprintf(diag->hint, sizeof(diag->hint),
                        "not in %s or %s either; Debian's package seabios has bios.bin", folders[0],

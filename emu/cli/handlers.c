@@ -3,6 +3,7 @@
 
 #include "emu/base/diag.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -250,6 +251,38 @@ enum pacifica_status option_state_hash(struct parse *parse, const char *value)
 {
     (void)value;
     parse->options->state_hash = true;
+    return PACIFICA_OK;
+}
+
+/* --- the screen --------------------------------------------------------------------------- */
+
+enum pacifica_status option_vga(struct parse *parse, const char *value)
+{
+    if (strcmp(value, "std") == 0)
+        parse->options->vga = VGA_STD;
+    else if (strcmp(value, "none") == 0)
+        parse->options->vga = VGA_NONE;
+    else
+        return option_bad(parse, value, "no display adapter here: std or none");
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_screendump_at(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    struct cli_screendump dump = { .at = CLI_AT_END };
+    const char *rest = strchr(value, ':');
+    char when[24];
+    if (!rest || !rest[1] || rest - value >= (ptrdiff_t)sizeof(when))
+        return option_bad(parse, value, "not a number of steps or 'end', a colon and a file");
+    memcpy(when, value, (size_t)(rest - value));
+    when[rest - value] = '\0';
+    if (strcmp(when, "end") != 0 && (!word_number(when, &dump.at) || dump.at == CLI_AT_END))
+        return option_bad(parse, when, "no number of steps and not 'end'");
+    if (o->screendump_count == CLI_SCREENDUMPS)
+        return option_bad(parse, value, "one picture too many (8)");
+    dump.path = rest + 1;
+    o->screendump[o->screendump_count++] = dump;
     return PACIFICA_OK;
 }
 

@@ -10,6 +10,8 @@
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
 #define CLI_DRIVES 16
+#define CLI_SCREENDUMPS 8
+#define CLI_AT_END UINT64_MAX
 #define CLI_INFO 8
 #define CLI_TEXT 256
 
@@ -65,6 +67,12 @@ struct cli_drive_device {
     int bus, unit;
 };
 
+/* A picture of the screen that is to be saved after so many steps, or CLI_AT_END. */
+struct cli_screendump {
+    uint64_t at;
+    const char *path;
+};
+
 /* What a run is to do instead of running. */
 enum cli_action {
     CLI_RUN,
@@ -96,6 +104,9 @@ struct cli_options {
     struct cli_drive_device drive_device[CLI_DRIVES];
     unsigned drive_device_count;
     bool snapshot; /* of all drives */
+    enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
+    struct cli_screendump screendump[CLI_SCREENDUMPS];
+    unsigned screendump_count;
     struct cli_chardev chardev[CLI_CHARDEVS];
     unsigned chardev_count;
     struct cli_chardev serial;

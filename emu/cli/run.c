@@ -1,5 +1,6 @@
 /* Running the machine and telling how it ended. */
 #include "emu/cli/console.h"
+#include "emu/cli/screen.h"
 #include "emu/cli/session.h"
 #include "emu/cli/watchdog.h"
 
@@ -46,6 +47,39 @@ static bool goes_on(struct session *session, struct console *console,
     }
 }
 
+/* Save the pictures whose time has come; `steps` is CLI_AT_END at the end. */
+static void save_screens(struct session *session, uint64_t steps)
+{
+    const struct cli_options *o = session->options;
+    for (unsigned i = 0; i < o->screendump_count; i++) {
+        const struct cli_screendump *dump = &o->screendump[i];
+        struct pacifica_diag diag = { 0 };
+        enum pacifica_status status = PACIFICA_OK;
+        if (session->screendump_done[i] || dump->at > steps)
+            continue;
+        session->screendump_done[i] = true;
+        if (steps == CLI_AT_END && dump->at != CLI_AT_END)
+            status = diag_set(&diag, PACIFICA_ERANGE, dump->path, "'end:' instead of a number",
+                              "not saved: the run ended before step %" PRIu64, dump->at);
+        else
+            status = screen_save(session->machine, dump->path, &diag);
+        if (status == PACIFICA_OK)
+            continue;
+        cli_complain(&diag);
+        session->screendump_failed = true;
+    }
+}
+
+/* The end of the next slice: output, input and pictures wait for it. */
+static uint64_t next_end(const struct cli_options *o, uint64_t steps)
+{
+    uint64_t end = o->max_steps - steps < SLICE_STEPS ? o->max_steps : steps + SLICE_STEPS;
+    for (unsigned i = 0; i < o->screendump_count; i++)
+        if (o->screendump[i].at > steps && o->screendump[i].at < end)
+            end = o->screendump[i].at;
+    return end;
+}
+
 /* Run slice by slice until something ends the run. How it is sliced changes nothing the guest can see. */
 static void run_slices(struct session *session, struct watchdog *watchdog,
                        struct pacifica_result *result)
@@ -58,13 +92,15 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
     *result = (struct pacifica_result){ 0 };
     if (reads_input(session))
         console_begin(&console);
+    save_screens(session, 0);
     do {
-        uint64_t left = o->max_steps - result->steps;
         console_feed(&console, session->machine);
-        limits.max_steps = result->steps + (left < SLICE_STEPS ? left : SLICE_STEPS);
+        limits.max_steps = next_end(o, result->steps);
         pacifica_machine_run(session->machine, &limits, result);
         session_flush(session);
+        save_screens(session, result->steps);
     } while (goes_on(session, &console, watchdog, result));
+    save_screens(session, CLI_AT_END);
     console_end(&console);
 }
 
@@ -169,5 +205,5 @@ int session_run(struct session *session, int *signal)
     tell_end(session, &watchdog, &result);
     tell_info(session);
     tell_numbers(session, &result);
-    return status_of(session, &watchdog, &result);
+    return session->screendump_failed ? CLI_STATUS_USAGE : status_of(session, &watchdog, &result);
 }

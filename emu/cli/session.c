@@ -33,6 +33,11 @@ static struct cli_chardev serial_chardev(const struct cli_options *options)
     return (struct cli_chardev){ .kind = silent ? CHARDEV_NULL : CHARDEV_STDIO };
 }
 
+static bool has_vga(const struct cli_options *options)
+{
+    return options->vga == VGA_STD || (options->vga == VGA_DEFAULT && !options->nodefaults);
+}
+
 /* --- the machine -------------------------------------------------------------------------- */
 
 static enum pacifica_status read_files(struct session *session, struct pacifica_diag *diag)
@@ -48,6 +53,8 @@ static enum pacifica_status read_files(struct session *session, struct pacifica_
     for (unsigned i = 0; status == PACIFICA_OK && i < o->fw_cfg_count; i++)
         if (o->fw_cfg[i].path)
             status = file_read(o->fw_cfg[i].path, FILE_IMAGE_MOST, &session->fw_cfg[i], diag);
+    if (status == PACIFICA_OK && o->rom_count && has_vga(o))
+        status = firmware_read_vga(&session->vga_bios, diag);
     return status;
 }
 
@@ -97,6 +104,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     options.fw_cfg_count = o->fw_cfg_count;
     options.disks = disk;
     options.disk_count = o->drive_count;
+    options.vga = has_vga(o) ? PACIFICA_VGA_STD : PACIFICA_VGA_NONE;
+    options.vga_bios = session->vga_bios;
     for (unsigned i = 0; i < o->fw_cfg_count; i++) {
         const char *string = o->fw_cfg[i].string;
         fw_cfg[i].name = o->fw_cfg[i].name;
@@ -228,6 +237,7 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
     if (output_close(&session->trace, diag) != PACIFICA_OK)
         status = PACIFICA_EIO;
     file_free(&session->kernel);
+    file_free(&session->vga_bios);
     for (unsigned i = 0; i < session->options->rom_count; i++)
         file_free(&session->rom[i]);
     for (unsigned i = 0; i < session->options->module_count; i++)

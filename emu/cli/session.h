@@ -19,13 +19,14 @@ enum cli_status {
 /* Invariant: all zero, or filled by session_begin(); session_end() takes any state between. */
 struct session {
     const struct cli_options *options;
-    struct pacifica_bytes kernel, rom[CLI_ROMS], module[CLI_MODULES], fw_cfg[CLI_FW_CFG];
+    struct pacifica_bytes kernel, rom[CLI_ROMS], module[CLI_MODULES], fw_cfg[CLI_FW_CFG], vga_bios;
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
     struct output_file serial, debugcon[CLI_DEVICES], log, trace;
     struct disk_file disk[CLI_DRIVES];
     struct pacifica_machine *machine;
     struct pacifica_trace *log_client, *trace_client;
     struct pacifica_exit_stats *stats;
+    bool screendump_done[CLI_SCREENDUMPS], screendump_failed;
 };
 
 /* Read the files, make the machine, load the kernel, attach the traces. Statuses as those of the library;

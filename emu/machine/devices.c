@@ -15,6 +15,7 @@
 #include "devices/reset_ports.h"
 #include "devices/rtc.h"
 #include "devices/testports.h"
+#include "devices/vga.h"
 #include "emu/base/diag.h"
 #include "svm/avic.h"
 
@@ -279,6 +280,21 @@ static enum pacifica_status add_device(struct pacifica_machine *machine,
     return PACIFICA_OK;
 }
 
+/* It comes before all devices that get the next free slot, as on QEMU. */
+static enum pacifica_status add_vga(struct pacifica_machine *machine,
+                                    const struct pacifica_options *options,
+                                    struct pacifica_diag *diag)
+{
+    if (options->vga == PACIFICA_VGA_NONE)
+        return PACIFICA_OK;
+    if (options->vga_bios.size > VGA_ROM_MOST)
+        return diag_set(diag, PACIFICA_ERANGE, "vga_bios", NULL, "has more than 64 KiB");
+    machine->vga =
+        vga_add(machine->bus, machine->pci, options->vga_bios.data, options->vga_bios.size);
+    return machine->vga ? PACIFICA_OK
+                        : diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the VGA");
+}
+
 enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
                                          const struct pacifica_options *options,
                                          struct pacifica_diag *diag)
@@ -288,18 +304,21 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the devices");
     if (options->device_count > MACHINE_DEVICES)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d devices", MACHINE_DEVICES);
+    enum pacifica_status status = add_vga(machine, options, diag);
+    if (status != PACIFICA_OK)
+        return status;
     /* pc-testdev comes last: it takes what ports the others leave. */
     for (size_t i = 0; i < 2 * options->device_count; i++) {
         size_t index = i % options->device_count;
         const struct pacifica_device *device = &options->devices[index];
         if ((device->kind == PACIFICA_DEVICE_PC_TESTDEV) != (i >= options->device_count))
             continue;
-        enum pacifica_status status = add_device(machine, options, index, diag);
+        status = add_device(machine, options, index, diag);
         if (status != PACIFICA_OK)
             return status;
     }
     const struct irq_line ide[IDE_CHANNELS] = { gsi(machine, IDE_IRQ), gsi(machine, IDE_IRQ + 1) };
-    enum pacifica_status status = machine_add_disks(machine, options, ide, diag);
+    status = machine_add_disks(machine, options, ide, diag);
     return status == PACIFICA_OK ? add_fw_cfg(machine, options, diag) : status;
 }
 

@@ -2,6 +2,7 @@
 #include "emu/machine/machine.h"
 
 #include "devices/i8042.h"
+#include "devices/vga.h"
 #include "emu/base/diag.h"
 #include "svm/svm.h"
 
@@ -188,6 +189,31 @@ void pacifica_machine_mouse(struct pacifica_machine *machine, int dx, int dy, in
                             unsigned buttons)
 {
     i8042_mouse(machine->kbc, dx, dy, dz, (uint8_t)buttons);
+}
+
+enum pacifica_status pacifica_machine_screen(const struct pacifica_machine *machine,
+                                             struct pacifica_screen *screen)
+{
+    *screen = (struct pacifica_screen){ 0 };
+    if (!machine->vga)
+        return PACIFICA_EUNSUPPORTED;
+    struct vga_size pixels = vga_size(machine->vga), cells = vga_text_size(machine->vga);
+    *screen = (struct pacifica_screen){ pixels.width, pixels.height, cells.width, cells.height };
+    return PACIFICA_OK;
+}
+
+void pacifica_machine_draw(const struct pacifica_machine *machine,
+                           const struct pacifica_screen *screen, uint32_t *pixels)
+{
+    vga_draw(machine->vga, (struct vga_size){ screen->width, screen->height }, pixels);
+}
+
+void pacifica_machine_text(const struct pacifica_machine *machine,
+                           const struct pacifica_screen *screen, uint16_t *cells)
+{
+    for (unsigned row = 0; row < screen->rows; row++)
+        for (unsigned column = 0; column < screen->columns; column++)
+            *cells++ = vga_text_cell(machine->vga, column, row);
 }
 
 bool pacifica_machine_wants_input(const struct pacifica_machine *machine)

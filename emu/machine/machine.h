@@ -40,6 +40,7 @@ struct pacifica_machine {
     struct ioapic *ioapic;
     struct uart *uart;
     struct i8042 *kbc;
+    struct vga *vga; /* NULL: there is none */
     struct ferr *ferr;
     struct fw_cfg *fw_cfg;
     struct ide *ide;

@@ -123,6 +123,11 @@ struct pacifica_disk {
     void *self;
 };
 
+enum pacifica_vga {
+    PACIFICA_VGA_NONE,
+    PACIFICA_VGA_STD /* a VGA with the DISPI interface of Bochs and QEMU */
+};
+
 /* Events after which pacifica_machine_run() returns STOP_WATCH, for options.stop_on. A triple fault of
  * the host and a feature that is not emulated stop the machine in any case. */
 #define PACIFICA_STOP_ON_VMEXIT_INVALID 0x1u /* a VMRUN failed its consistency checks */
@@ -144,9 +149,11 @@ struct pacifica_options {
     size_t fw_cfg_count;
     const struct pacifica_disk *disks; /* at most 16 */
     size_t disk_count;
-    uint32_t stop_on; /* PACIFICA_STOP_ON_... joined by | */
-    uint32_t cpus;    /* processors, 1 to PACIFICA_CPUS_MOST */
-    uint64_t seed;    /* of the random numbers that RDRAND and RDSEED give */
+    enum pacifica_vga vga;
+    struct pacifica_bytes vga_bios; /* its ROM, at most 64 KiB; empty: it has none. Copied */
+    uint32_t stop_on;               /* PACIFICA_STOP_ON_... joined by | */
+    uint32_t cpus;                  /* processors, 1 to PACIFICA_CPUS_MOST */
+    uint64_t seed;                  /* of the random numbers that RDRAND and RDSEED give */
 };
 #define PACIFICA_OPTIONS_INIT                                     \
     ((struct pacifica_options){ .ram_bytes = UINT64_C(512) << 20, \
@@ -277,6 +284,26 @@ PACIFICA_API void pacifica_machine_key(struct pacifica_machine *machine, unsigne
  * Not while the machine runs. */
 PACIFICA_API void pacifica_machine_mouse(struct pacifica_machine *machine, int dx, int dy, int dz,
                                          unsigned buttons);
+
+/* What a screen shows: pixels, and in text modes characters too (else columns and rows are 0). */
+struct pacifica_screen {
+    unsigned width, height; /* at most 4096 each */
+    unsigned columns, rows;
+};
+
+/* Tell the size of the picture as it is now.
+ * Returns PACIFICA_OK; PACIFICA_EUNSUPPORTED: the machine has no VGA. Not while the machine runs, as the next two. */
+PACIFICA_API enum pacifica_status pacifica_machine_screen(const struct pacifica_machine *machine,
+                                                          struct pacifica_screen *screen);
+
+/* Draw it into rows of screen->width pixels 00RRGGBBh. *screen is what pacifica_machine_screen() said, and the machine has
+ * not run since. */
+PACIFICA_API void pacifica_machine_draw(const struct pacifica_machine *machine,
+                                        const struct pacifica_screen *screen, uint32_t *pixels);
+
+/* The cells of a text screen, row by row: bits 7:0 the character, bits 15:8 its attribute. Conditions as above. */
+PACIFICA_API void pacifica_machine_text(const struct pacifica_machine *machine,
+                                        const struct pacifica_screen *screen, uint16_t *cells);
 
 /* Raise a signal of a processor. It is recognised when the architecture lets it: NMI, SMI and INIT stay pending until then.
  * cpu  index of the processor, from 0

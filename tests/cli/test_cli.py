@@ -79,14 +79,14 @@ class Options(CliTest):
                 self.assertIn(word, result.out)
 
     def test_options_that_are_not_there_yet(self):
-        for option in ("drive", "cdrom", "hda", "gdb"):
+        for option in ("gdb",):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
             self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
         for option in ("s", "S", "realtime"):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}")
 
     def test_values_that_are_not_there_yet(self):
-        for option, value in (("vga", "std"), ("display", "sdl"), ("monitor", "stdio"),
+        for option, value in (("display", "sdl"), ("monitor", "stdio"),
                               ("monitor", "unix:x"), ("serial", "unix:x"), ("serial", "tcp:h:1"),
                               ("serial", "pty"), ("debugcon", "pty"), ("net", "user"),
                               ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio")):
@@ -278,9 +278,46 @@ class Machine(CliTest):
         code = b"\x66\xba\xf8\x0c\xb8\0\x10\0\x80\xef"   # mov dx, cf8; mov eax, 80001000; out dx, eax
         code += b"\x66\xba\xfc\x0c\x66\xed\x24\x7f"        # mov dx, cfc; in ax, dx; and al, 7f
         code += b"\x66\xba\xf4\0\xee\xf4"                   # mov dx, f4; out dx, al; hlt
-        self.assertEqual(self.boot(code, "-device", "pci-testdev").status, 0x36 << 1 | 1)
-        self.assertEqual(self.boot(code).status, 0x7f << 1 | 1)
+        self.assertEqual(self.boot(code, "-vga", "none", "-device", "pci-testdev").status, 0x36 << 1 | 1)
+        self.assertEqual(self.boot(code, "-vga", "none").status, 0x7f << 1 | 1)
+        self.assertEqual(self.boot(code).status, 0x34 << 1 | 1) # the VGA comes first
         self.refused("pacifica: -device: 'addr=4' is no property of this device", "-device", "pci-testdev,addr=4")
+
+    def test_screen(self):
+        code = b"\xc7\x05\0\x80\x0b\0A\x1f\xdb\x1e"         # mov dword [b8000], 1edb1f41
+        code += b"\xc7\x05\xa0\x80\x0b\0 \x07B\x07"          # and at the next line
+        code += images.exit_with(0)
+        text, picture = self.path("screen.txt"), self.path("screen.png")
+        self.assertEqual(self.boot(code, "-screendump-at", f"end:{text}",
+                                   "-screendump-at", f"end:{picture}").status, 1)
+        with open(text, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "A\u2588\n B\n" + 23 * "\n")
+        with open(picture, "rb") as f:
+            self.assertEqual(f.read(24), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\xd0\0\0\x01\x90")
+        result = self.boot(code, "-screendump-at", f"1:{text}")
+        self.assertEqual(result.status, 1)
+        with open(text, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "A\u2588" + 25 * "\n")
+
+    def test_screen_that_cannot_be_saved(self):
+        code, text = images.exit_with(0), self.path("screen.txt")
+        for arguments, line in ((("-screendump-at", "end:/no/such/f.png"), "/no/such/f.png: "),
+                                (("-screendump-at", "end:/no/such/f.txt"), "/no/such/f.txt: "),
+                                (("-screendump-at", f"1000000:{text}"),
+                                 f"{text}: not saved: the run ended before step 1000000"),
+                                (("-screendump-at", f"end:{text}", "-vga", "none"),
+                                 f"{text}: there is no screen (-vga std adds one)"),
+                                (("-screendump-at", f"end:{text}", "-nodefaults"),
+                                 f"{text}: there is no screen (-vga std adds one)")):
+            result = self.boot(code, *arguments)
+            self.assertEqual((result.status, len(result.lines)), (2, 1), arguments)
+            self.assertIn("pacifica: " + line, result.err)
+        for value in ("x:f", "end", "end:", ":f", "-1:f", "18446744073709551615:f"):
+            result = run("-screendump-at", value)
+            self.assertEqual((result.status, len(result.lines)), (2, 1), value)
+        result = run("-vga", "cirrus")
+        self.assertEqual((result.status, result.err),
+                         (2, "pacifica: -vga: 'cirrus' is no display adapter here: std or none\n"))
 
     def test_seed_decides_what_rdrand_gives(self):
         code = b"\x0f\xc7\xf0" + b"\x66\xba\xf4\0\x24\x7f\xee\xf4"  # rdrand eax; mov dx, f4; and al, 7f; out dx, al
