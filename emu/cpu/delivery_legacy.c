@@ -47,7 +47,8 @@ enum step delivery_legacy(struct vcpu *cpu, struct delivery *d)
     build_frame(cpu, d, inner, &frame);
     step = stack_reserve(cpu, &stack, &frame);
     if (step == STEP_NEXT)
-        step = shadow_entry_check(cpu, &shadow, &d->cs.seg, d->cpl, 0, d->return_rip);
+        step = shadow_entry_check(cpu, &shadow, &d->cs.seg, d->cpl, 0,
+                                  frame.slot == 2 ? (uint16_t)d->return_rip : d->return_rip);
     if (step == STEP_NEXT)
         step = descriptor_mark(cpu, &d->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && inner)

@@ -67,7 +67,8 @@ enum step shadow_frame_check(struct vcpu *cpu, const struct shadow_entry *entry)
 }
 
 /* A level 3 that is left keeps its SSP in PL3_SSP, and nothing is pushed. APM vol 2, 18.6.2 "Handling CS, LIP and SSP on
- * Privilege Transitions". */
+ * Privilege Transitions". CHOICE: LIP is made of the bytes of rIP that the program stack holds, so that a return of the same
+ * size finds it equal. */
 enum step shadow_entry_look(struct vcpu *cpu, struct shadow_entry *entry, const struct segment *cs,
                             unsigned cpl, unsigned ist, uint64_t return_rip)
 {

@@ -39,8 +39,8 @@ static inline bool shadow_far_active(const struct vcpu *cpu)
     return EMU_UNLIKELY(cpu->regs.cr4 & CR4_CET);
 }
 
-/* May the frame be pushed: into the code segment `cs`, at level `cpl`, with RIP `return_rip` to come back to? `ist`: the
- * interrupt stack of the gate, 0 if there is none. What fails: #GP(0) by the token, #PF by the pages. */
+/* May the frame be pushed: into the code segment `cs`, at level `cpl`, with RIP `return_rip` to come back to, as the program
+ * stack has it? `ist`: the interrupt stack of the gate, 0 if there is none. What fails: #GP(0) by the token, #PF by the pages. */
 EMU_MUST_USE enum step shadow_entry_look(struct vcpu *cpu, struct shadow_entry *entry,
                                          const struct segment *cs, unsigned cpl, unsigned ist,
                                          uint64_t return_rip);

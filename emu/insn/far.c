@@ -74,7 +74,7 @@ enum step far_enter(struct vcpu *cpu, const struct insn *in, struct descriptor *
     enum step step = call ? reserve_return(cpu, in, size, &push) : STEP_NEXT;
     if (step == STEP_NEXT)
         step = call ? shadow_entry_check(cpu, &shadow, &cs->seg, cpu->regs.cpl, 0,
-                                         cpu_rip(cpu) + in->len)
+                                         (cpu_rip(cpu) + in->len) & size_mask(size))
                     : shadow_jmp_check(cpu, &cs->seg);
     if (step == STEP_NEXT)
         step = descriptor_mark(cpu, cs, TYPE_ACCESSED);

@@ -122,7 +122,8 @@ static enum step call_inner(struct vcpu *cpu, const struct insn *in, struct call
     if (step == STEP_NEXT)
         step = stack_reserve(cpu, &stack, &frame);
     if (step == STEP_NEXT)
-        step = shadow_entry_check(cpu, &shadow, &gate->cs.seg, cpl, 0, cpu_rip(cpu) + in->len);
+        step = shadow_entry_check(cpu, &shadow, &gate->cs.seg, cpl, 0,
+                                  (cpu_rip(cpu) + in->len) & size_mask(gate->slot));
     if (step == STEP_NEXT)
         step = descriptor_mark(cpu, &gate->cs, TYPE_ACCESSED);
     if (step == STEP_NEXT && !long_mode)

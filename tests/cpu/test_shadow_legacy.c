@@ -49,6 +49,45 @@ WITH_KIT(ret_compares_the_linear_address)
     }
 }
 
+/* A return address of 16 bits is one in LIP, too. */
+WITH_KIT(sixteen_bit_calls_and_gates_fit_their_returns)
+{
+    const uint64_t ip = (CODE_SPA + 6) & 0xffff;
+    shadow_prot32(k, 0, true, true);
+    k->cpu->r[REG_RIP] = CODE_SPA;
+    ck_assert_int_eq(EXEC(k, "\x66\x9a\x34\x12\x18\x00"), STEP_JUMP);
+    shadow_expect_frame(k, SUPER_TOP, CODE32, ip, SUPER_TOP);
+    ck_assert_int_eq(EXEC(k, "\x66\xcb"), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], ip);
+
+    shadow_prot32(k, 0, true, true);
+    modes_gate(k, CALL16, SYS_CALL16, 3, CODE32, TARGET, 0);
+    ck_assert_int_eq(EXEC(k, "\x9a\x00\x00\x00\x00\x50\x01"), STEP_JUMP);
+    shadow_expect_frame(k, SUPER_TOP, CODE32, ip + 1, SUPER_TOP);
+
+    shadow_prot32(k, 0, true, true);
+    k->cpu->r[REG_RIP] = CODE_SPA + 6;
+    kit_gate32(k, VECTOR, CODE32, TARGET, SYS_INT16, 0);
+    modes_delivered(k, modes_intr(k, VECTOR), VECTOR, 0);
+    shadow_expect_frame(k, SUPER_TOP, CODE32, ip, SUPER_TOP);
+    ck_assert_int_eq(EXEC(k, "\x66\xcf"), STEP_JUMP);
+    ck_assert_uint_eq(k->cpu->r[REG_RIP], ip);
+}
+
+/* The same between levels: only 2 to 0 and 1 to 0 push. */
+WITH_KIT(sixteen_bit_gate_to_an_inner_level)
+{
+    shadow_prot32(k, 0, true, true);
+    kit_load_segment(k, SEG_CS, CODE32_1 | 1);
+    kit_load_segment(k, SEG_SS, DATA1 | 1);
+    k->cpu->regs.cpl = 1;
+    cpu_update_mode(k->cpu);
+    modes_gate(k, CALL16, SYS_CALL16, 3, CODE32, TARGET, 0);
+    ck_assert_int_eq(EXEC(k, "\x9a\x00\x00\x00\x00\x50\x01"), STEP_JUMP);
+    shadow_expect_frame(k, PL0_TOKEN, CODE32_1 | 1, (CODE_SPA + 7) & 0xffff, SUPER_TOP);
+    ck_assert_uint_eq(shadow_get(k, PL0_TOKEN), PL0_TOKEN | 1);
+}
+
 WITH_KIT(popped_ssp_lies_below_4_gib)
 {
     shadow_prot32(k, 0, true, true);
@@ -223,7 +262,8 @@ WITH_KIT(fast_calls_that_fault_change_no_ssp)
 }
 
 CHECK_MAIN("shadow_legacy", call_and_ret_use_32_bits_of_ssp_and_lip,
-           ret_compares_the_linear_address, popped_ssp_lies_below_4_gib,
+           ret_compares_the_linear_address, sixteen_bit_calls_and_gates_fit_their_returns,
+           sixteen_bit_gate_to_an_inner_level, popped_ssp_lies_below_4_gib,
            gate_takes_pl0_ssp_below_4_gib, without_paging_there_are_no_shadow_stacks,
            interrupts_nest_and_return, iret_at_the_same_level_frees_no_token,
            delivery_faults_on_the_shadow_stack, interrupt_from_v86_saves_no_ssp,
