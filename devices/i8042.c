@@ -29,6 +29,8 @@
 #define MODE_TRANSLATE 0x40
 #define MODE_RESET (MODE_KEYBOARD_IRQ | MODE_MOUSE_IRQ | MODE_SYSTEM)
 
+#define MODE_FIRMWARE (MODE_KEYBOARD_IRQ | MODE_SYSTEM | MODE_MOUSE_OFF | MODE_TRANSLATE)
+
 #define OUTPUT_NO_RESET 0x01 /* 0: the processor is reset */
 #define OUTPUT_A20 0x02
 #define OUTPUT_KEYBOARD_IRQ 0x10
@@ -282,6 +284,12 @@ static void kbc_reset(void *self)
     kbc->was_command = true;
     ps2_keyboard_reset(&kbc->keyboard);
     ps2_mouse_reset(&kbc->mouse);
+    update(kbc);
+}
+
+void i8042_firmware_init(struct i8042 *kbc)
+{
+    kbc->ram[0] = MODE_FIRMWARE;
     update(kbc);
 }
 

@@ -14,6 +14,9 @@ struct i8042_config {
 /* Add it; NULL without memory or if its ports are taken. */
 struct i8042 *i8042_add(struct bus *bus, const struct i8042_config *config);
 
+/* What a PC's firmware leaves: scan codes are translated, the mouse is off. */
+void i8042_firmware_init(struct i8042 *kbc);
+
 /* What is done to the keyboard and the mouse; see ps2_keyboard_key() and ps2_mouse_move(). */
 void i8042_key(struct i8042 *kbc, unsigned usage, bool down);
 void i8042_mouse(struct i8042 *kbc, int dx, int dy, int dz, uint8_t buttons);

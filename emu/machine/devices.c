@@ -328,6 +328,7 @@ void machine_reset_devices(struct pacifica_machine *machine)
     pic_firmware_init(machine->pic);
     apics_firmware_init(machine->apics);
     piix3_firmware_init(machine->piix3);
+    i8042_firmware_init(machine->kbc);
     piix4_pm_firmware_init(machine->pm);
     ide_firmware_init(machine->ide);
 }

@@ -116,6 +116,14 @@ START_TEST(commands_that_answer)
 }
 END_TEST
 
+START_TEST(firmware_leaves_translation_on_and_the_mouse_off)
+{
+    i8042_firmware_init(b.kbc);
+    command(0x20);
+    ck_assert_int_eq(next(), 0x65);
+}
+END_TEST
+
 START_TEST(unknown_commands_are_told)
 {
     command(0xb0);
@@ -574,6 +582,7 @@ int main(void)
                                    mouse_shows_its_wheel_to_those_who_ask,
                                    mouse_wraps,
                                    mouse_keeps_what_has_no_room,
+                                   firmware_leaves_translation_on_and_the_mouse_off,
                                    mix_sees_every_change,
                                    reset_forgets };
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
