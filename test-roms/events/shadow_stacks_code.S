@@ -85,7 +85,7 @@ s_call_end:
     ud2
 far_target:
     rdsspq %r8
-    lret
+    lretl
 
     code s_call_bad
     lcall *far_pointer_bad
@@ -93,7 +93,7 @@ far_target:
 far_target_bad:
     incl (%rsp)
 s_call_bad_end:
-    lret
+    lretl
 
     code s_int
     int $0x40
@@ -159,7 +159,7 @@ s_user_call_end:
 2:  ret
 far_target_user:
     rdsspq %r8
-    lret
+    lretl
 
     code s_user_ret
     enter_user 1f

@@ -218,35 +218,62 @@ WITH_KIT(delivery_writes_no_shadow_stack_if_the_program_stack_faults)
     kit_put(k, TSS_SPA + 4, 8, RSP0_TOP);
 }
 
+/* A guest at level 3 with shadow stacks. */
+static void guest(struct kit *k)
+{
+    kit_mode(k, MODE_LONG64, 3);
+    kit_guest(k);
+    shadow_contents(k);
+    for (unsigned page = 0; page < SHADOW_PAGES; page++)
+        kit_page(k, page, SHADOW_LA(page) | PTE_SUPER);
+    shadow_registers(k, true, true);
+    k->cpu->regs.seg[SEG_TR] =
+        (struct segment){ .selector = TSS, .attr = 0x08b, .limit = 0x2067, .base = TSS_SPA };
+}
+
+static void expect_interrupted(struct kit *k, uint64_t code)
+{
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), code);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), 1ull << 31 | VECTOR);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, CPL), 3);
+    ck_assert_uint_eq(kit_get(k, RSP0_TOP - 8, 8), 0); /* no frame */
+}
+
 /* EXITINTINFO has the event that was delivered, EXITINFO the fault of its shadow stack. */
 WITH_KIT(intercepted_fault_tells_the_interrupted_delivery)
 {
-    const uint64_t intr = 1ull << 31 | VECTOR;
-    for (unsigned page_fault = 0; page_fault < 2; page_fault++) {
-        kit_mode(k, MODE_LONG64, 3);
-        kit_guest(k);
-        kit_intercept(k, INTERCEPT_EXCP0 + (page_fault ? EXC_PF : EXC_GP));
-        shadow_contents(k);
-        for (unsigned page = 0; page < SHADOW_PAGES; page++)
-            kit_page(k, page, SHADOW_LA(page) | PTE_SUPER);
-        shadow_registers(k, true, true);
-        k->cpu->regs.seg[SEG_TR] =
-            (struct segment){ .selector = TSS, .attr = 0x08b, .limit = 0x2067, .base = TSS_SPA };
-        if (page_fault)
-            kit_page(k, PAGE_PL0, 0);
-        else
-            kit_put(k, PL0_TOKEN, 8, 0);
-        enum step step = modes_intr(k, VECTOR);
-        ck_assert_int_eq(step, STEP_VMEXIT);
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE),
-                          VMEXIT_EXCP0 + (page_fault ? EXC_PF : EXC_GP));
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), page_fault ? PF_RW | PF_SS : 1);
-        if (page_fault)
-            ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), PL0_TOKEN);
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), intr);
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), CODE_SPA);
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, CPL), 3);
-    }
+    guest(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_GP);
+    kit_put(k, PL0_TOKEN, 8, 0);
+    ck_assert_int_eq(modes_intr(k, VECTOR), STEP_VMEXIT);
+    expect_interrupted(k, VMEXIT_EXCP0 + EXC_GP);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), 1);
+
+    guest(k);
+    kit_intercept(k, INTERCEPT_EXCP0 + EXC_PF);
+    kit_page(k, PAGE_PL0, 0);
+    ck_assert_int_eq(modes_intr(k, VECTOR), STEP_VMEXIT);
+    expect_interrupted(k, VMEXIT_EXCP0 + EXC_PF);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), PF_RW | PF_SS);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), PL0_TOKEN);
+}
+
+WITH_KIT(nested_page_fault_of_the_token_tells_the_interrupted_delivery)
+{
+    guest(k);
+    k->cpu->svm->nested_paging = true;
+    k->cpu->svm->host_regime = (struct walk_regime){ .mode = WALK_4LEVEL,
+                                                     .root = PML4_SPA,
+                                                     .nxe = true,
+                                                     .wp = true,
+                                                     .cpl = 3,
+                                                     .maxphyaddr = CPU_MAXPHYADDR };
+    kit_page(k, PAGE_PL0, 0x80000000 | PTE_SUPER); /* no such guest physical address */
+    cpu_update_mode(k->cpu);
+    ck_assert_int_eq(modes_intr(k, VECTOR), STEP_VMEXIT);
+    expect_interrupted(k, VMEXIT_NPF);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), 0x80000ff8);
 }
 
 /* --- IRET --- */
@@ -419,6 +446,7 @@ CHECK_MAIN("shadow_events", interrupt_at_the_same_level_pushes_on_the_current_st
            control_protection_and_a_bad_token_are_a_double_fault,
            delivery_writes_no_shadow_stack_if_the_program_stack_faults,
            intercepted_fault_tells_the_interrupted_delivery,
+           nested_page_fault_of_the_token_tells_the_interrupted_delivery,
            iret_at_the_same_level_compares_the_frame, iret_leaves_an_interrupt_shadow_stack,
            iret_that_stays_on_its_stack_looks_for_no_token,
            iret_to_level_3_takes_pl3_ssp_and_frees_the_token, iret_to_level_3_verifies_no_address,
