@@ -162,8 +162,9 @@ static enum step check_ssp(struct vcpu *cpu, const struct segment *cs, uint64_t 
     return legal ? STEP_NEXT : shadow_stack_violation(cpu, CP_FAR_RET);
 }
 
-/* The current stack, which is on: its frame, unless it was entered from level 3, and above it the token, if the stack is left.
- * CHOICE: IRET of long mode at the same level has left an interrupt shadow stack if the SSP that it finds is not the one
+/* The current stack, which is on: its frame, unless level 3 is returned to, and above it the token, if the stack is left.
+ * CHOICE: where there is no frame the token is at SSP, as in the manual's task switch (12.3.2); 18.6.5 has SSP + 24 always.
+ * IRET of long mode at the same level has left an interrupt shadow stack if the SSP that it finds is not the one
  * above the frame; the manual tells of inter-privilege returns only (18.6.5). A token that is not right stays, without a
  * fault. */
 static enum step leave_stack(struct vcpu *cpu, struct shadow_return *ret, const struct segment *cs,
