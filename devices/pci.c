@@ -7,14 +7,13 @@
 #define CONFIG_DATA 0xcfc
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_BITS 0x80fffffcu
-#define FUNCTIONS 256
 
 struct pci_bus {
     uint32_t address;
     struct pci_neighbour neighbour;
     struct irq_line pirq[PCI_PIRQS];
     uint8_t driven[PCI_PIRQS]; /* how many functions drive each */
-    struct pci_device *function[FUNCTIONS];
+    struct pci_device *function[PCI_FUNCTIONS];
     struct bus *bus;
 };
 
@@ -46,7 +45,7 @@ bool pci_bus_attach(struct pci_bus *pci, struct pci_device *dev, uint8_t devfn)
 /* At most 256 functions share a wire, and none of slot 0 does. */
 void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level)
 {
-    unsigned wire = (pin - 1 + (devfn >> 3) + PCI_PIRQS - 1) % PCI_PIRQS;
+    unsigned wire = pci_pirq(devfn, pin);
     unsigned before = pci->driven[wire];
     pci->driven[wire] = (uint8_t)(level ? before + 1 : before - 1);
     if (!before != !pci->driven[wire])
@@ -120,7 +119,7 @@ static void pci_reset(void *self)
 {
     struct pci_bus *pci = self;
     pci->address = 0;
-    for (unsigned i = 0; i < FUNCTIONS; i++)
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
         if (pci->function[i])
             pci_device_reset(pci->function[i]);
 }
@@ -129,7 +128,7 @@ static void pci_mix(const void *self, const struct dev_mixer *mixer)
 {
     const struct pci_bus *pci = self;
     dev_mix(mixer, pci->address);
-    for (unsigned i = 0; i < FUNCTIONS; i++)
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
         if (pci->function[i])
             pci_device_mix(pci->function[i], mixer);
 }

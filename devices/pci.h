@@ -179,6 +179,10 @@ unsigned pci_free_slot(const struct pci_bus *pci, unsigned slot);
 /* The function at a place, or NULL. */
 struct pci_device *pci_bus_device(const struct pci_bus *pci, uint8_t devfn);
 
+/* What a PC's firmware leaves: all BARs have a place and are enabled, and interrupt lines hold the IRQ of their PIRQ
+ * (-1: none). Where the BARs are is the same in each run. */
+void pci_firmware_init(struct pci_bus *pci, const int irq[PCI_PIRQS]);
+
 /* A configuration access of 1, 2 or 4 bytes inside one doubleword, as the data port makes it. */
 uint32_t pci_config_read(struct pci_bus *pci, uint8_t devfn, unsigned offset, unsigned size);
 void pci_config_write(struct pci_bus *pci, uint8_t devfn, unsigned offset, unsigned size,

@@ -71,7 +71,7 @@ void pci_init(struct pci_device *dev, const struct pci_identity *identity,
     dev->writable[PCI_INTERRUPT_LINE] = 0xff;
 }
 
-static unsigned bar_offset(unsigned index)
+unsigned pci_bar_offset(unsigned index)
 {
     return index == PCI_BAR_OF_ROM ? PCI_ROM_BAR : PCI_BAR0 + 4 * index;
 }
@@ -80,7 +80,7 @@ void pci_add_bar(struct pci_device *dev, unsigned index, const struct pci_bar_co
 {
     struct pci_bar *bar = &dev->bar[index];
     uint64_t mask = ~(config->bytes - 1);
-    unsigned offset = bar_offset(index);
+    unsigned offset = pci_bar_offset(index);
     assert(index < PCI_BARS && config->bytes && (config->bytes & (config->bytes - 1)) == 0);
     assert((config->kind == PCI_BAR_ROM) == (index == PCI_BAR_OF_ROM));
     bar->kind = config->kind;
@@ -131,9 +131,9 @@ static bool bar_place(const struct pci_device *dev, unsigned index, uint64_t *ba
     uint64_t last = bar->kind == PCI_BAR_MEM64 ? UINT64_MAX
                     : bar->kind == PCI_BAR_IO  ? 0xffff
                                                : UINT32_MAX;
-    uint64_t place = pci_get32(dev, bar_offset(index));
+    uint64_t place = pci_get32(dev, pci_bar_offset(index));
     if (bar->kind == PCI_BAR_MEM64)
-        place |= (uint64_t)pci_get32(dev, bar_offset(index) + 4) << 32;
+        place |= (uint64_t)pci_get32(dev, pci_bar_offset(index) + 4) << 32;
     if (bar->kind == PCI_BAR_ROM && !(place & ROM_ENABLE))
         return false;
     place &= ~(bar->window.bytes - 1);
@@ -222,20 +222,30 @@ void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer)
 
 /* --- bus mastering --------------------------------------------------------------------------------- */
 
-static bool may_master(const struct pci_device *dev, const struct memory *memory, uint64_t spa,
-                       size_t len)
+/* A device sees memory as a processor outside SMM does: what the host bridge keeps for SMM is not there for it.
+ * CHOICE: so it is with SMM_ADDR and SMM_MASK. */
+static bool device_copy(struct pci_device *dev, uint64_t spa, void *to, const void *from,
+                        size_t len)
 {
-    return (pci_command(dev) & PCI_COMMAND_MASTER) && memory && memory_device_may(memory, spa, len);
+    struct memory *memory = bus_memory(pci_bus_bus(dev->bus));
+    if (!memory || !(pci_command(dev) & PCI_COMMAND_MASTER) || !memory_device_may(memory, spa, len))
+        return false;
+    const struct memory_view processor = *memory_get_view(memory);
+    struct memory_view device = processor;
+    device.smm = device.ignores_a20 = false;
+    memory_set_view(memory, &device);
+    bool good =
+        to ? phys_read_block(memory, spa, to, len) : phys_write_block(memory, spa, from, len);
+    memory_set_view(memory, &processor);
+    return good;
 }
 
 bool pci_dma_read(struct pci_device *dev, uint64_t spa, void *to, size_t len)
 {
-    struct memory *memory = bus_memory(pci_bus_bus(dev->bus));
-    return may_master(dev, memory, spa, len) && phys_read_block(memory, spa, to, len);
+    return device_copy(dev, spa, to, NULL, len);
 }
 
 bool pci_dma_write(struct pci_device *dev, uint64_t spa, const void *from, size_t len)
 {
-    struct memory *memory = bus_memory(pci_bus_bus(dev->bus));
-    return may_master(dev, memory, spa, len) && phys_write_block(memory, spa, from, len);
+    return device_copy(dev, spa, NULL, from, len);
 }

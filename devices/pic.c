@@ -276,6 +276,7 @@ static void pic_reset(void *self)
 
 void pic_firmware_init(struct pic *pic)
 {
+    pic->chip[1].elcr = 0x0c;
     static const uint8_t base[2] = { 0x08, 0x70 };
     for (unsigned i = 0; i < 2; i++) {
         write_command(&pic->chip[i], ICW1_INIT | ICW1_IC4);

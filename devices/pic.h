@@ -24,7 +24,8 @@ int pic_vector(const struct pic *pic);
 /* The processor's interrupt acknowledge cycle: the vector; a spurious one (7) if the request went away. */
 int pic_acknowledge(struct pic *pic);
 
-/* What a PC's firmware leaves: vectors 08h and 70h, everything masked but the cascade.
+/* What a PC's firmware leaves: vectors 08h and 70h, everything masked but the cascade, IRQ 10 and 11 level-triggered for
+ * PCI.
  * CHOICE: the timer's input is masked too, so that an image which only sets IF is not hit by vector 8. */
 void pic_firmware_init(struct pic *pic);
 

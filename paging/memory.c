@@ -279,6 +279,11 @@ void memory_set_view(struct memory *memory, const struct memory_view *view)
     memory_plain_update(memory);
 }
 
+const struct memory_view *memory_get_view(const struct memory *memory)
+{
+    return &memory->view;
+}
+
 void memory_set_a20(struct memory *memory, bool open)
 {
     if (memory->a20_closed == !open)

@@ -71,6 +71,7 @@ struct memory_view {
  * processor's own and stay: fast entries and fetch pages of SMM are kept apart by walk_regime.smm; after a change of
  * the other members the caller withdraws its own with paging_remapped(). */
 void memory_set_view(struct memory *memory, const struct memory_view *view);
+const struct memory_view *memory_get_view(const struct memory *memory);
 
 /* The A20 line: closed, bit 20 of every physical address counts as 0, in table walks too; guest physical addresses
  * are none. Open after memory_new(). CHOICE: accesses of devices are masked too. */

@@ -324,10 +324,14 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
 
 void machine_reset_devices(struct pacifica_machine *machine)
 {
+    int irq[PCI_PIRQS];
     bus_reset(machine->bus);
     pic_firmware_init(machine->pic);
     apics_firmware_init(machine->apics);
     piix3_firmware_init(machine->piix3);
+    for (unsigned i = 0; i < PCI_PIRQS; i++)
+        irq[i] = piix3_routed(machine->piix3, i);
+    pci_firmware_init(machine->pci, irq);
     i8042_firmware_init(machine->kbc);
     piix4_pm_firmware_init(machine->pm);
     ide_firmware_init(machine->ide);

@@ -59,7 +59,8 @@ static enum pacifica_stop run(struct pacifica_machine *machine,
     if (machine->ended != PACIFICA_STOP_NONE)
         return machine->ended;
     enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
-    if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED)
+    if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED ||
+        stop == PACIFICA_STOP_POWER_OFF)
         machine->ended = stop;
     if (stop == PACIFICA_STOP_REQUEST)
         machine->stop_request = false;

@@ -492,6 +492,11 @@ class Ends(CliTest):
         result = self.boot(images.RESET, "-no-reboot")
         self.assertEqual((result.status, result.err), (0, ""))
 
+    def test_power_off_ends_with_0(self):
+        code = b"\x66\xba\x04\x06\x66\xb8\0\x20\x66\xef\xf4"  # mov dx, 604; mov ax, 2000; out dx, ax; hlt
+        result = self.boot(code)
+        self.assertEqual((result.status, result.err), (0, ""))
+
     def test_reset_runs_the_image_again(self):
         result = self.boot(images.out8(images.COM1, 0x2a) + images.RESET, "-max-insns", "2000")
         self.assertEqual(result.status, 4)

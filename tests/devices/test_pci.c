@@ -487,6 +487,24 @@ START_TEST(dma_reaches_ram_alone)
 }
 END_TEST
 
+START_TEST(dma_sees_no_smram)
+{
+    struct pci_kit p;
+    struct thing *t = open_thing(&p);
+    const struct memory_view smm = { .smm = true };
+    uint32_t value = 5;
+    config_out(&p, SLOT4, 0x04, 2, PCI_COMMAND_MASTER);
+    ck_assert(memory_map_hole(p.memory, 0xa0000, 0x20000, HOLE_SMM_READ_RAM | HOLE_SMM_WRITE_RAM));
+    memory_set_view(p.memory, &smm); /* the processor is in SMM */
+    phys_write(p.memory, 0xa0000, 4, 0x12345678);
+    ck_assert(!pci_dma_read(&t->pci, 0xa0000, &value, 4));
+    ck_assert(!pci_dma_write(&t->pci, 0xa0000, &value, 4));
+    ck_assert_uint_eq(phys_read(p.memory, 0xa0000, 4), 0x12345678); /* and is still there */
+    ck_assert(pci_dma_write(&t->pci, 0x9fffc, &value, 4));
+    pci_kit_close(&p);
+}
+END_TEST
+
 START_TEST(reset_gives_configuration_space_back)
 {
     struct pci_kit p;
@@ -553,12 +571,78 @@ START_TEST(random_configuration_is_harmless)
 }
 END_TEST
 
-CHECK_MAIN("pci", address_takes_doublewords_only, header_reads_in_all_widths, nobody_reads_all_ones,
-           identity_is_read_only, capabilities_are_a_list, write_hook_hears_what_was_written,
-           bits_that_writing_1_clears, a_place_is_given_once, bars_tell_their_size,
-           io_bar_answers_where_command_lets_it, memory_bars_answer_where_command_lets_them,
-           rom_has_a_switch_of_its_own, bar_at_either_end_answers_nowhere, ram_wins_over_bars,
-           bars_that_meet, pins_turn_with_the_slot, pin_shows_in_status_and_obeys_command,
-           functions_share_a_wire, dma_needs_bus_master, dma_reaches_ram_alone,
-           reset_gives_configuration_space_back, hash_sees_address_configuration_and_pins,
-           random_configuration_is_harmless)
+/* --- what firmware does -------------------------------------------------------------------------------- */
+
+START_TEST(firmware_places_everything_once)
+{
+    static const int irq[PCI_PIRQS] = { 10, -1, 11, 9 };
+    struct pci_kit p;
+    struct {
+        uint64_t base, bytes;
+    } seen[64];
+    unsigned count = 0;
+    open_thing(&p);
+    for (unsigned slot = 5; slot < 12; slot++)
+        add_thing_at(&p, pci_devfn(slot, 0));
+    pci_firmware_init(p.pci, irq);
+    for (unsigned slot = 4; slot < 12; slot++)
+        for (unsigned i = 0; i < 3; i++) {
+            const struct pci_device *dev = pci_bus_device(p.pci, pci_devfn(slot, 0));
+            uint64_t base, bytes = dev->bar[i].window.bytes;
+            ck_assert(pci_bar_base(dev, i, &base));
+            ck_assert_uint_eq(base % bytes, 0);
+            ck_assert_uint_ge(base, i ? 0xe0000000 : 0xc000);
+            ck_assert_uint_le(base + bytes, i ? 0xfec00000 : 0x10000);
+            for (unsigned n = 0; n < count; n++)
+                ck_assert(base + bytes <= seen[n].base || seen[n].base + seen[n].bytes <= base);
+            seen[count].base = base;
+            seen[count++].bytes = bytes;
+        }
+    ck_assert_uint_eq(config_in(&p, SLOT4, 0x3c, 1), 9); /* PIRQD */
+    ck_assert_uint_eq(config_in(&p, 0x28, 0x3c, 1), 10);
+    ck_assert_uint_eq(config_in(&p, 0x30, 0x3c, 1), 0); /* goes nowhere */
+    ck_assert_uint_eq(config_in(&p, SLOT4, 0x04, 2), 3);
+    ck_assert_uint_eq(config_in(&p, SLOT4, 0x30, 4) & 1, 0); /* ROMs stay shut */
+    pci_kit_close(&p);
+}
+END_TEST
+
+START_TEST(firmware_leaves_out_what_has_no_room)
+{
+    static const int irq[PCI_PIRQS] = { 10, 10, 11, 11 };
+    static const struct pci_identity identity = { .vendor = 1 };
+    struct pci_kit p;
+    struct pci_device dev[3];
+    uint64_t base;
+    pci_kit_open(&p);
+    memset(dev, 0, sizeof(dev));
+    for (unsigned i = 0; i < 3; i++) {
+        pci_init(&dev[i], &identity, NULL, NULL);
+        pci_add_bar(&dev[i], 0,
+                    &(struct pci_bar_config){ .kind = PCI_BAR_MEM64,
+                                              .bytes = i < 2 ? UINT64_C(1) << 28 : 4096 });
+        pci_add_bar(&dev[i], 5,
+                    &(struct pci_bar_config){ .kind = PCI_BAR_MEM, .bytes = UINT64_C(1) << 31 });
+        ck_assert(pci_add(p.pci, &dev[i], pci_devfn(8 + i, 0)));
+    }
+    pci_firmware_init(p.pci, irq);
+    ck_assert(pci_bar_base(&dev[0], 0, &base));
+    ck_assert_uint_eq(base, 0xe0000000);
+    ck_assert(!pci_bar_base(&dev[1], 0, &base));
+    ck_assert(pci_bar_base(&dev[2], 0, &base));
+    ck_assert_uint_eq(base, 0xf0000000);
+    ck_assert(!pci_bar_base(&dev[0], 5, &base));
+    pci_kit_close(&p);
+}
+END_TEST
+
+CHECK_MAIN("pci", firmware_places_everything_once, firmware_leaves_out_what_has_no_room,
+           dma_sees_no_smram, address_takes_doublewords_only, header_reads_in_all_widths,
+           nobody_reads_all_ones, identity_is_read_only, capabilities_are_a_list,
+           write_hook_hears_what_was_written, bits_that_writing_1_clears, a_place_is_given_once,
+           bars_tell_their_size, io_bar_answers_where_command_lets_it,
+           memory_bars_answer_where_command_lets_them, rom_has_a_switch_of_its_own,
+           bar_at_either_end_answers_nowhere, ram_wins_over_bars, bars_that_meet,
+           pins_turn_with_the_slot, pin_shows_in_status_and_obeys_command, functions_share_a_wire,
+           dma_needs_bus_master, dma_reaches_ram_alone, reset_gives_configuration_space_back,
+           hash_sees_address_configuration_and_pins, random_configuration_is_harmless)
