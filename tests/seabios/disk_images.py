@@ -47,14 +47,14 @@ def directory_record(name, sector, size, flags):
 
 def cd(contents=b"file on the CD\n"):
     """An ISO 9660 image with one file, FILE.TXT, that starts by El Torito. Its sector 20 begins with "CD"."""
-    file_at = 22
+    file_at = 23
     sectors = file_at + (len(contents) + CD_SECTOR - 1) // CD_SECTOR
     image = bytearray(sectors * CD_SECTOR)
 
     def put(sector, data):
         image[sector * CD_SECTOR:sector * CD_SECTOR + len(data)] = data
 
-    root = directory_record(b"\0", 21, CD_SECTOR, 2)
+    root = directory_record(b"\0", 22, CD_SECTOR, 2)
     volume = bytearray(CD_SECTOR)
     volume[0:7] = b"\1CD001\1"
     volume[8:72] = b" " * 64
@@ -62,17 +62,18 @@ def cd(contents=b"file on the CD\n"):
     volume[120:124] = volume[124:128] = both(1, 2)
     volume[128:132] = both(CD_SECTOR, 2)
     volume[132:140] = both(10, 4)  # bytes of the path table
-    volume[140:144] = (19).to_bytes(4, "little")
-    volume[148:152] = (19).to_bytes(4, "big")
+    volume[140:144] = (21).to_bytes(4, "little")
+    volume[148:152] = (21).to_bytes(4, "big")
     volume[156:156 + len(root)] = root
     volume[190:813] = b" " * 623
     volume[881] = 1
     put(16, volume)
-    put(17, b"\0CD001\1EL TORITO SPECIFICATION".ljust(0x47, b"\0") + (20 - 2).to_bytes(4, "little"))
-    put(18, boot_catalog())
-    put(19, b"\1\0" + (21).to_bytes(4, "little") + (1).to_bytes(2, "little") + b"\0\0")
+    put(17, b"\0CD001\1EL TORITO SPECIFICATION".ljust(0x47, b"\0") + (19).to_bytes(4, "little"))
+    put(18, b"\xffCD001\1")
+    put(19, boot_catalog())
+    put(21, b"\1\0" + (22).to_bytes(4, "little") + (1).to_bytes(2, "little") + b"\0\0")
     put(20, b"CD")
-    put(21, root + directory_record(b"\1", 21, CD_SECTOR, 2) +
+    put(22, root + directory_record(b"\1", 22, CD_SECTOR, 2) +
         directory_record(b"FILE.TXT;1", file_at, len(contents), 0))
     put(file_at, contents)
     return bytes(image) + boot_code(20, False).ljust(CD_SECTOR, b"\0"), sectors
@@ -89,6 +90,6 @@ def boot_catalog():
 def bootable_cd():
     image, code_at = cd()
     image = bytearray(image)
-    place = 18 * CD_SECTOR + 32 + 8
+    place = 19 * CD_SECTOR + 32 + 8
     image[place:place + 4] = code_at.to_bytes(4, "little")
     return bytes(image)
