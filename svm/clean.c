@@ -30,9 +30,9 @@ EMU_INLINE void copy_groups(uint8_t *restrict to, const uint8_t *restrict from, 
 /* The fields without a clean bit: VMRUN reads them always. Those of performance counters it takes from memory itself. */
 EMU_INLINE void copy_uncovered(uint8_t *restrict to, const uint8_t *restrict from)
 {
-#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how) \
-    if (VMCB_CLEAN_##clean == VMCB_CLEAN_NONE && loads(VMCB_USE_##use) &&  \
-        VMCB_USE_##use != VMCB_USE_PMC)                                    \
+#define VMCB_FIELD(area, name, offset, bytes, show, use, clean, home, how)      \
+    if (VMCB_CLEAN_##clean == VMCB_CLEAN_NONE && loads(VMCB_USE_##use) &&       \
+        VMCB_USE_##use != VMCB_USE_PMC && VMCB_USE_##use != VMCB_USE_PMC_WORLD) \
         memcpy(to + (offset), from + (offset), (bytes));
 #include "svm/vmcb_fields.def"
 #undef VMCB_FIELD
@@ -65,6 +65,7 @@ EMU_INLINE void copy_left(uint8_t *restrict to, const uint8_t *restrict from, bo
 #define MOVE_SHADOW(row, name, home, how)
 #define MOVE_LBR(row, name, home, how)
 #define MOVE_PMC(row, name, home, how)
+#define MOVE_PMC_WORLD(row, name, home, how)
 #define MOVE_OFF(row, name, home, how)
 #define MOVE_CRX MOVE_KEPT
 #define MOVE_DRX MOVE_KEPT

@@ -25,7 +25,8 @@ struct svm_state *svm_new(void)
                                      .maxphyaddr = 48,
                                      .linear_bits = 57,
                                      .page_1gb = true,
-                                     .shadow_stacks = true };
+                                     .shadow_stacks = true,
+                                     .perfmon_v2 = true };
     svm_reset(svm);
     return svm;
 }

@@ -35,6 +35,7 @@ enum vmcb_use {
     VMCB_USE_MOVED,
     VMCB_USE_LBR,
     VMCB_USE_PMC,
+    VMCB_USE_PMC_WORLD,
     VMCB_USE_OFF
 };
 
@@ -94,7 +95,8 @@ extern const struct vmcb_field_info vmcb_fields[VMCB_FIELD_COUNT];
 static inline bool vmcb_use_switches(enum vmcb_use use)
 {
     return use == VMCB_USE_SWITCH || use == VMCB_USE_WORLD || use == VMCB_USE_GUEST ||
-           use == VMCB_USE_SHADOW || use == VMCB_USE_LBR || use == VMCB_USE_PMC;
+           use == VMCB_USE_SHADOW || use == VMCB_USE_LBR || use == VMCB_USE_PMC ||
+           use == VMCB_USE_PMC_WORLD;
 }
 
 /* A field's value, zero-extended; 0 for fields wider than 8 bytes. `page` has VMCB_PAGE_BYTES bytes. */

@@ -24,6 +24,9 @@
 #ifndef MOVE_PMC
 #define MOVE_PMC(name, home, how)
 #endif
+#ifndef MOVE_PMC_WORLD
+#define MOVE_PMC_WORLD(name, home, how)
+#endif
 #ifndef MOVE_MOVED
 #define MOVE_MOVED(name, home, how)
 #endif
@@ -44,5 +47,6 @@
 #undef MOVE_SHADOW
 #undef MOVE_LBR
 #undef MOVE_PMC
+#undef MOVE_PMC_WORLD
 #undef MOVE_MOVED
 #undef MOVE_OFF

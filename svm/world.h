@@ -66,6 +66,10 @@ void svm_load_guest(struct vcpu *cpu, const uint8_t *page);
 #define SVM_LOAD_DBGCTL(cpu, value) ((value) & (DEBUGCTL_LBR | DEBUGCTL_BTF))
 #define SVM_LOAD_PERF_CTL(cpu, value) ((value)&PERF_CTL_VALID)
 #define SVM_LOAD_PERF_CTR(cpu, value) ((value)&PERF_CTR_VALID)
+#define SVM_LOAD_PERF_STATUS(cpu, value) \
+    ((cpu)->svm->model.perfmon_v2 ? (value)&PERF_STATUS_VALID : 0)
+#define SVM_LOAD_PERF_GLOBAL(cpu, value) \
+    ((cpu)->svm->model.perfmon_v2 ? (value)&PERF_GLOBAL_CTL_VALID : PERF_GLOBAL_CTL_RESET)
 #define SVM_LOAD_IRPERF(cpu, value) ((value)-count_clock_base((cpu), PERF_IRPERF))
 
 #define SVM_CR0_DEFINED                                                                         \

@@ -5,7 +5,10 @@ static bool add(struct vcpu *cpu, unsigned n, uint64_t events)
 {
     uint64_t sum = cpu->msr.perf_ctr[n] + events;
     cpu->msr.perf_ctr[n] = sum & PERF_CTR_VALID;
-    return sum > PERF_CTR_VALID && (cpu->msr.perf_ctl[n] & PERF_CTL_INT);
+    if (EMU_LIKELY(sum <= PERF_CTR_VALID))
+        return false;
+    cpu->msr.perf_global_status |= UINT64_C(1) << n;
+    return cpu->msr.perf_ctl[n] & PERF_CTL_INT;
 }
 
 bool count_add(struct vcpu *cpu, unsigned counters, uint64_t events)

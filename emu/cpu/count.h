@@ -12,6 +12,12 @@
 #define PERF_CTL_VALID UINT64_C(0x0000030fffd7ffff) /* figure 13-11; reserved bits read 0 */
 #define PERF_CTL_INT (1u << 20)
 
+/* PERF_GLOBAL_CTL and STATUS. Bit n: of counter n. CHOICE: RESET enables all: software that does not know the registers counts. */
+#define PERF_GLOBAL_CTL_VALID UINT64_C(0x3f)
+#define PERF_GLOBAL_CTL_RESET PERF_GLOBAL_CTL_VALID
+#define PERF_STATUS_FROZEN (UINT64_C(1) << 59)
+#define PERF_STATUS_VALID (UINT64_C(0x3f) | PERF_STATUS_FROZEN)
+
 #define HWCR_IRPERF_EN (1u << 30)
 
 /* Clocks that were not spent waiting, as MPERF and APERF count them, and instructions as IRPERF does. */

@@ -2,6 +2,7 @@
 #include "emu/cpu/cpuid.h"
 
 #include "emu/cpu/msr.h"
+#include "emu/cpu/perf.h"
 #include "emu/cpu/xstate.h"
 #include "svm/svm.h"
 
@@ -338,7 +339,11 @@ static void extended_leaf(const struct vcpu *cpu, uint32_t leaf, uint32_t sub, u
     case 0x8000001d: leaf_cache_topology(cpu, sub, out); break;
     case 0x8000001e: leaf_ids(cpu, out); break;
     case 0x80000026: leaf_extended_topology(cpu, sub, out); break;
-    default: add_features(cpu->model, leaf, out); break; /* 7, 21h, 22h */
+    case 0x80000022:
+        add_features(cpu->model, leaf, out);
+        out[CPUID_EBX] = cpu_has(cpu, CPU_FEATURE_PERFMON_V2) ? PERF_COUNTERS : 0;
+        break;
+    default: add_features(cpu->model, leaf, out); break; /* 7, 21h */
     }
 }
 

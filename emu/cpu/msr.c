@@ -306,6 +306,7 @@ enum step msr_read(struct vcpu *cpu, uint32_t number, uint64_t *value)
     case MSR_EFER: *value = cpu->regs.efer; break;
     case MSR_PATCH_LEVEL: *value = cpu->model->patch_level; break;
     case MSR_PERF: *value = read_perf(cpu, number); break;
+    case MSR_PERF_GLOBAL: *value = perf_global(cpu, (enum perf_global)(number & 3)); break;
     case MSR_PERF_CLOCK:
     case MSR_PERF_CLOCK_RO: *value = read_perf_clock(cpu, perf_clock_of(number)); break;
     case MSR_SEGMENT_BASE: *value = cpu->regs.seg[SEG_FS + (number - 0xc0000100)].base; break;
@@ -497,6 +498,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     case MSR_PERF_CLOCK_RO:
     case MSR_READONLY: return false;
     case MSR_PERF: write_perf(cpu, row, number, value); return true;
+    case MSR_PERF_GLOBAL: perf_set_global(cpu, (enum perf_global)(number & 3), value); return true;
     case MSR_PERF_CLOCK: perf_set_clock(cpu, perf_clock_of(number), value); return true;
     case MSR_TSC: move_tsc(cpu, value - tsc_unscaled(cpu)); return true;
     case MSR_TSC_ADJUST: move_tsc(cpu, value - cpu->msr.tsc_adjust); return true;

@@ -26,6 +26,7 @@ enum msr_kind {
     MSR_XSS,
     MSR_RECORD,
     MSR_PERF,
+    MSR_PERF_GLOBAL,
     MSR_PERF_CLOCK,
     MSR_PERF_CLOCK_RO,
     MSR_EFER,

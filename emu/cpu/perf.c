@@ -27,6 +27,13 @@ unsigned perf_count(const struct vcpu *cpu)
     return cpu_has(cpu, CPU_FEATURE_PERFCTR_CORE) ? PERF_COUNTERS : 4;
 }
 
+/* APM vol 2, figure 13-12 "Performance Counter Global Control", 13-13 "Performance Counter Global Status Register". */
+static bool enabled_globally(const struct vcpu *cpu, unsigned n)
+{
+    return (cpu->msr.perf_global_ctl >> n & 1) &&
+           !(cpu->msr.perf_global_status & PERF_STATUS_FROZEN);
+}
+
 static unsigned event_of(uint64_t control)
 {
     return (unsigned)(control & 0xff) | (unsigned)(control >> 32 & 0xf) << 8;
@@ -65,7 +72,7 @@ static void choose(struct vcpu *cpu)
     for (unsigned n = 0; n < PERF_COUNTERS; n++) {
         uint64_t control = cpu->msr.perf_ctl[n];
         unsigned event = event_of(control);
-        if (!counts_events(control))
+        if (!counts_events(control) || !enabled_globally(cpu, n))
             continue;
         perf->active |= event == EVENT_INSNS || event == EVENT_CLOCKS;
         perf->branches |= event == EVENT_BRANCHES || event == EVENT_TAKEN;
@@ -86,6 +93,8 @@ void perf_reset(struct vcpu *cpu)
     cpu->perf = (struct cpu_perf){ 0 };
     for (unsigned n = 0; n < PERF_COUNTERS; n++)
         cpu->msr.perf_ctl[n] = cpu->msr.perf_ctr[n] = 0;
+    cpu->msr.perf_global_ctl = PERF_GLOBAL_CTL_RESET;
+    cpu->msr.perf_global_status = 0;
     for (unsigned which = PERF_MPERF; which <= PERF_IRPERF; which++)
         perf_set_clock(cpu, (enum perf_clock)which, 0);
 }
@@ -135,6 +144,28 @@ void perf_set_control(struct vcpu *cpu, unsigned n, uint64_t value)
 {
     perf_settle(cpu);
     cpu->msr.perf_ctl[n] = value;
+    choose(cpu);
+}
+
+/* CHOICE: a write to the status register is ignored, and the two that clear and set its bits read 0; the bit of the LBR stack,
+ * which does not exist, cannot be set. */
+uint64_t perf_global(struct vcpu *cpu, enum perf_global which)
+{
+    perf_settle(cpu);
+    return which == PERF_GLOBAL_STATUS ? cpu->msr.perf_global_status
+           : which == PERF_GLOBAL_CTL  ? cpu->msr.perf_global_ctl
+                                       : 0;
+}
+
+void perf_set_global(struct vcpu *cpu, enum perf_global which, uint64_t value)
+{
+    perf_settle(cpu);
+    switch (which) {
+    case PERF_GLOBAL_STATUS: break;
+    case PERF_GLOBAL_CTL: cpu->msr.perf_global_ctl = value & PERF_GLOBAL_CTL_VALID; break;
+    case PERF_GLOBAL_CLEAR: cpu->msr.perf_global_status &= ~value; break;
+    case PERF_GLOBAL_SET: cpu->msr.perf_global_status |= value & PERF_STATUS_VALID; break;
+    }
     choose(cpu);
 }
 

@@ -18,7 +18,12 @@ uint64_t perf_counter(struct vcpu *cpu, unsigned n);
 void perf_set_counter(struct vcpu *cpu, unsigned n, uint64_t value);
 void perf_set_control(struct vcpu *cpu, unsigned n, uint64_t value);
 
-/* RESET: the registers are 0 and nothing counts. */
+/* PERF_GLOBAL_STATUS, CTL, STATUS_CLR, STATUS_SET, in the order of their numbers: a write takes effect at once. */
+enum perf_global { PERF_GLOBAL_STATUS, PERF_GLOBAL_CTL, PERF_GLOBAL_CLEAR, PERF_GLOBAL_SET };
+uint64_t perf_global(struct vcpu *cpu, enum perf_global which);
+void perf_set_global(struct vcpu *cpu, enum perf_global which, uint64_t value);
+
+/* RESET: nothing counts. */
 void perf_reset(struct vcpu *cpu);
 
 /* Settle who gets what has retired since the last time, and see who counts from now on. Counters that overflow ask for

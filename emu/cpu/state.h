@@ -318,6 +318,7 @@ struct cpu_msrs {
     uint64_t virt_spec_ctrl, prefetch_ctl, cstate_cfg;
     uint64_t mcg_ctl, mc_bank[40];     /* ten banks of CTL, STATUS, ADDR, MISC */
     uint64_t perf_ctl[6], perf_ctr[6]; /* the counters as they were at perf.since */
+    uint64_t perf_global_ctl, perf_global_status;
     uint64_t mperf, aperf, irperf;     /* less the instructions: perf_clock() */
     uint64_t last_branch[4];           /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
     uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;

@@ -9,6 +9,8 @@
 #define VMCB_PERF_CTL(n) (0x4e0u + 16 * (n))
 #define VMCB_PERF_CTR(n) (0x4e8u + 16 * (n))
 #define VMCB_INSTR_RETIRED 0x5c0
+#define VMCB_GLOBAL_STATUS 0x5c8
+#define VMCB_GLOBAL_CTL 0x5d0
 
 #define CTL(n) (0xc0010200u + 2 * (n))
 #define CTR(n) (0xc0010201u + 2 * (n))
@@ -18,6 +20,8 @@
 #define EN (UINT64_C(1) << 22)
 #define COUNTER_BITS UINT64_C(0xffffffffffff)
 #define PERF_VECTOR 0x53
+#define MSR_GLOBAL_STATUS 0xc0000300u
+#define MSR_GLOBAL_CTL 0xc0000301u
 #define MSR_IRPERF 0xc00000e9u
 #define MSR_HWCR 0xc0010015u
 #define HWCR_IRPERF_EN (UINT64_C(1) << 30)
@@ -41,6 +45,7 @@ static void fresh(const char *code, unsigned n, uint64_t control, uint64_t value
 {
     kit_guest(&g, code);
     svm_set(&g, VMCB_VIRT_EXT, VIRT_PMC);
+    svm_set(&g, VMCB_GLOBAL_CTL, 0x3f);
     svm_set(&g, VMCB_PERF_CTL(n), control);
     svm_set(&g, VMCB_PERF_CTR(n), value);
 }
@@ -101,6 +106,26 @@ static void test_irperf(void)
     wrmsr(MSR_HWCR, hwcr);
 }
 
+/* rows: vmcb 9.3.12, 9.3.13 */
+static void test_global(void)
+{
+    if ((cpuid_checked(0x80000022u, 0).eax & 1) == 0) {
+        tap_skip("no PerfMonV2", "global registers of the guest");
+        return;
+    }
+    wrmsr(MSR_GLOBAL_CTL, 0);
+    fresh(p_nops, 2, INSNS | OS | EN, COUNTER_BITS - 99);
+    svm_run(&g);
+    tap_eq(svm_get(&g, VMCB_GLOBAL_STATUS), 1u << 2,
+           "the global status of the guest has its overflow");
+    tap_ok(rdmsr(MSR_GLOBAL_STATUS) == 0 && rdmsr(MSR_GLOBAL_CTL) == 0x3f,
+           "the host finds its own status, and its control reset");
+    fresh(p_nops, 2, INSNS | OS | EN, 0);
+    svm_set(&g, VMCB_GLOBAL_CTL, 0x3b);
+    svm_run(&g);
+    tap_eq(svm_get(&g, VMCB_PERF_CTR(2)), 0, "the global control of the guest stops its counter");
+}
+
 /* ---- overflow -------------------------------------------------------------------------------------------------- */
 
 static volatile uint32_t taken;
@@ -151,6 +176,7 @@ int rom_main(void)
     test_counting();
     test_use();
     test_irperf();
+    test_global();
     test_overflow();
     tap_done();
 }

@@ -13,6 +13,8 @@
 
 #define CTL(n) (0xc0010200u + 2 * (n))
 #define CTR(n) (0xc0010201u + 2 * (n))
+#define GLOBAL_STATUS 0xc0000300u
+#define GLOBAL_CTL 0xc0000301u
 #define HWCR 0xc0010015u
 #define IRPERF 0xc00000e9u
 
@@ -53,6 +55,7 @@ static void prepare(struct kit *k, uint64_t vintr)
     VMCB_SET(k->vmcb, VIRT_ENABLE, VIRT_PMC_ENABLE);
     VMCB_SET(k->vmcb, VINTR_CONTROL, vintr);
     VMCB_SET(k->vmcb, INTERCEPT_3, 1u << (INTERCEPT_NMI & 31));
+    VMCB_SET(k->vmcb, PERF_CTR_GLOBAL_CTL, 0x3f);
 }
 
 static void enter(struct kit *k)
@@ -106,6 +109,26 @@ WITH_KIT(worlds_do_not_count_for_each_other)
     program_run(k, 3);
     leave(k);
     ck_assert_uint_eq(saved(k, 0), 15);
+}
+
+/* rows: vmcb 9.3.12, 9.3.13 */
+WITH_KIT(global_registers_are_the_guests)
+{
+    PROGRAM(k, "\x90");
+    prepare(k, 0);
+    put(k, 0, INSNS | ON, PERF_CTR_VALID - 2);
+    put(k, 1, INSNS | ON, 0);
+    VMCB_SET(k->vmcb, PERF_CTR_GLOBAL_CTL, 1);
+    set(k, GLOBAL_CTL, 0); /* of the host */
+    enter(k);
+    program_run(k, 10);
+    ck_assert_uint_eq(get(k, GLOBAL_STATUS), 1);
+    leave(k);
+    ck_assert_uint_eq(saved(k, 0), 7);
+    ck_assert_uint_eq(saved(k, 1), 0);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, PERF_CTR_GLOBAL_STS), 1);
+    ck_assert_uint_eq(get(k, GLOBAL_STATUS), 0);
+    ck_assert_uint_eq(get(k, GLOBAL_CTL), 0x3f);
 }
 
 /* What the guest writes is in its VMCB. */
@@ -196,6 +219,7 @@ int main(void)
     TCase *all = tcase_create("pmc_guest");
     tcase_add_test(all, the_guests_counters_count_the_guest);
     tcase_add_test(all, worlds_do_not_count_for_each_other);
+    tcase_add_test(all, global_registers_are_the_guests);
     tcase_add_test(all, wrmsr_of_the_guest_reaches_its_registers);
     tcase_add_test(all, irperf_is_the_guests);
     tcase_add_loop_test(all, overflow_is_a_virtual_nmi_at_its_instruction, 0, 4);

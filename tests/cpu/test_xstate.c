@@ -218,7 +218,7 @@ WITH_KIT(modified_optimization_ends_at_world_switches)
 WITH_KIT(registers_of_absent_features_are_gp)
 {
     static const uint32_t numbers[] = { 0xc0002000, 0xc0002001, 0xc00020ff, 0xc0011030, 0xc001103d,
-                                        0xc0010300, 0xc000010e, 0xc000010f, 0xc0000300 };
+                                        0xc0010300, 0xc000010e, 0xc000010f, 0xc0000304 };
     for (unsigned i = 0; i < TABLE_ROWS(numbers); i++) {
         uint64_t value;
         kit_raised(k, msr_read(k->cpu, numbers[i], &value), EXC_GP, 0);

@@ -18,7 +18,11 @@ static void fill(struct world *w, uint64_t enable)
         vmcb_store(w->vmcb, CTR(n), 8, 0x400 + n);
     }
     w->cpu->msr.irperf = 0x500;
+    w->cpu->msr.perf_global_status = 0x21;
+    w->cpu->msr.perf_global_ctl = 0x12;
     VMCB_SET(w->vmcb, INSTR_RETIRED_CTR, 0x600);
+    VMCB_SET(w->vmcb, PERF_CTR_GLOBAL_STS, 0x0c);
+    VMCB_SET(w->vmcb, PERF_CTR_GLOBAL_CTL, 0x1e);
     VMCB_SET(w->vmcb, VIRT_ENABLE, enable);
 }
 
@@ -29,7 +33,7 @@ static struct world *pmc_world(uint64_t enable)
     return w;
 }
 
-/* rows: vmcb 2.25, 9.3.3, 9.3.11 */
+/* rows: vmcb 2.25, 9.3.3, 9.3.11-9.3.13 */
 START_TEST(registers_of_the_guest_are_loaded_and_saved)
 {
     struct world *w = pmc_world(VIRT_PMC_ENABLE);
@@ -42,25 +46,36 @@ START_TEST(registers_of_the_guest_are_loaded_and_saved)
         w->cpu->msr.perf_ctr[n] = 0x1400 + n;
     }
     ck_assert_uint_eq(w->cpu->msr.irperf, 0x600);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_status, 0x0c);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_ctl, 0x1e);
     w->cpu->msr.irperf = 0x1600;
+    w->cpu->msr.perf_global_status = 0x0d;
+    w->cpu->msr.perf_global_ctl = 0x3e;
     world_exit(w, VMEXIT_HLT);
     for (unsigned n = 0; n < PERF_COUNTERS; n++) {
         ck_assert_uint_eq(vmcb_load(w->vmcb, CTL(n), 8), 0x1300 + n);
         ck_assert_uint_eq(vmcb_load(w->vmcb, CTR(n), 8), 0x1400 + n);
     }
     ck_assert_uint_eq(VMCB_GET(w->vmcb, INSTR_RETIRED_CTR), 0x1600);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, PERF_CTR_GLOBAL_STS), 0x0d);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, PERF_CTR_GLOBAL_CTL), 0x3e);
     world_free(w);
 }
 END_TEST
 
 /* Swap types A and C of tables B-3 and B-4. */
-START_TEST(of_the_hosts_registers_irperf_comes_back_and_the_others_are_reset)
+START_TEST(irperf_and_status_of_the_host_come_back_and_the_others_are_reset)
 {
     struct world *w = pmc_world(VIRT_PMC_ENABLE);
     world_enter(w);
     ck_assert_uint_eq(VMCB_GET(w->hsave, INSTR_RETIRED_CTR), 0x500);
+    ck_assert_uint_eq(VMCB_GET(w->hsave, PERF_CTR_GLOBAL_STS), 0x21);
+    ck_assert_uint_eq(VMCB_GET(w->hsave, PERF_CTR_GLOBAL_CTL), 0);
+    ck_assert_uint_eq(vmcb_load(w->hsave, CTL(0), 8), 0);
     world_exit(w, VMEXIT_HLT);
     ck_assert_uint_eq(w->cpu->msr.irperf, 0x500);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_status, 0x21);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_ctl, 0x3f);
     for (unsigned n = 0; n < PERF_COUNTERS; n++) {
         ck_assert_uint_eq(w->cpu->msr.perf_ctl[n], 0);
         ck_assert_uint_eq(w->cpu->msr.perf_ctr[n], 0);
@@ -122,14 +137,36 @@ START_TEST(last_branches_are_exchanged_beside_them)
 }
 END_TEST
 
+/* Where the global registers do not exist their fields are left alone, and nothing of the guest's is disabled by them. */
+START_TEST(global_registers_need_their_cpuid_bit)
+{
+    struct world *w = pmc_world(VIRT_PMC_ENABLE);
+    w->cpu->svm->model.perfmon_v2 = false;
+    world_enter(w);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_ctl, 0x3f);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_status, 0);
+    w->cpu->msr.perf_global_status = 0x01; /* an overflow */
+    world_exit(w, VMEXIT_HLT);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, PERF_CTR_GLOBAL_STS), 0x0c);
+    ck_assert_uint_eq(VMCB_GET(w->vmcb, PERF_CTR_GLOBAL_CTL), 0x1e);
+    ck_assert_uint_eq(VMCB_GET(w->hsave, PERF_CTR_GLOBAL_STS), 0);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_ctl, 0x3f);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(reserved_bits_are_dropped)
 {
     struct world *w = pmc_world(VIRT_PMC_ENABLE);
+    VMCB_SET(w->vmcb, PERF_CTR_GLOBAL_STS, UINT64_MAX);
+    VMCB_SET(w->vmcb, PERF_CTR_GLOBAL_CTL, UINT64_MAX);
     vmcb_store(w->vmcb, CTL(2), 8, UINT64_MAX);
     vmcb_store(w->vmcb, CTR(2), 8, UINT64_MAX);
     world_enter(w);
     ck_assert_uint_eq(w->cpu->msr.perf_ctl[2], 0x0000030fffd7ffff);
     ck_assert_uint_eq(w->cpu->msr.perf_ctr[2], 0xffffffffffff);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_status, 0x080000000000003f);
+    ck_assert_uint_eq(w->cpu->msr.perf_global_ctl, 0x3f);
     world_free(w);
 }
 END_TEST
@@ -400,10 +437,11 @@ int main(void)
     Suite *suite = suite_create("svm/pmc");
     TCase *all = tcase_create("pmc");
     tcase_add_test(all, registers_of_the_guest_are_loaded_and_saved);
-    tcase_add_test(all, of_the_hosts_registers_irperf_comes_back_and_the_others_are_reset);
+    tcase_add_test(all, irperf_and_status_of_the_host_come_back_and_the_others_are_reset);
     tcase_add_test(all, registers_are_shared_without_the_enable);
     tcase_add_test(all, the_enable_needs_its_cpuid_bit);
     tcase_add_test(all, last_branches_are_exchanged_beside_them);
+    tcase_add_test(all, global_registers_need_their_cpuid_bit);
     tcase_add_test(all, reserved_bits_are_dropped);
     tcase_add_test(all, irperf_that_counts_is_a_value_in_memory);
     tcase_add_test(all, clean_bits_do_not_keep_them);
