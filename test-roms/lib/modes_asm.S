@@ -21,7 +21,7 @@
 #define MSR_GS_BASE_NUMBER 0xc0000101
 #define PIC1_COMMAND 0x20
 #define APIC_EOI_ADDRESS 0xfee000b0
-#define CR0_LEAVE 0x33
+#define CR0_LEAVE 0x10033 /* with WP: CR4.CET needs it */
 
 /* ---- in ---------------------------------------------------------------------------------------- */
     .text
