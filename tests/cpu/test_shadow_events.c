@@ -127,6 +127,9 @@ WITH_KIT(table_faults_as_system_data)
     modes_delivered(k, modes_intr(k, VECTOR), EXC_PF, 0);
     ck_assert_uint_eq(k->cpu->regs.cr2, SHADOW_LA(PAGE_ISST) + 8);
     shadow_long(k, MODE_LONG64, 3, true, true);
+    kit_page(k, PAGE_ISST, SHADOW_LA(PAGE_ISST) | PTE_SUPER);
+    modes_delivered(k, modes_intr(k, VECTOR), VECTOR, 0);
+    shadow_long(k, MODE_LONG64, 3, true, true);
     k->cpu->shadow.isst = NONCANON;
     modes_delivered(k, modes_intr(k, VECTOR), EXC_GP, 1);
 }
