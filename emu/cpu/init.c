@@ -8,8 +8,9 @@
 #include "svm/svm.h"
 
 /* As after RESET, but for what table 14-1 of APM vol 2, 14.1.3 "Processor Initialization State" calls not modified:
- * CR0.CD and NW, the debug registers, x87 and vector state with MXCSR and XCR0, MSRs with the TSC and SMBASE, PKRU, TLBs. CHOICE: an NMI or machine check
- * that was pending is forgotten, and NMIs are open; a pending SMI stays; SSP, which no table has, is as after RESET. */
+ * CR0.CD and NW, the debug registers, x87 and vector state with MXCSR and XCR0, MSRs with the TSC and SMBASE, PKRU. CHOICE: an
+ * NMI or machine check that was pending is forgotten, and NMIs are open; a pending SMI stays; SSP, which no table has, is as
+ * after RESET. */
 static void init_registers(struct vcpu *cpu)
 {
     const struct cpu_regs old = cpu->regs;
@@ -38,9 +39,12 @@ static void init_registers(struct vcpu *cpu)
     cpu->pins.sipi_vector = pins.sipi_vector;
 }
 
+/* CHOICE: the TLB is emptied, as APM vol 2, 5.5.3 "TLB Management" has it of external initialization; table 14-1 says that it is
+ * unchanged. Who relies on the first is right on every processor. */
 void init_processor(struct vcpu *cpu)
 {
     init_registers(cpu);
+    paging_flush_all(cpu->paging);
     svm_abandon(cpu->svm);
     trap_reset(cpu);
     cpu->monitor.armed = cpu->monitor.waiting = false;
