@@ -55,6 +55,19 @@ static void put_control(const struct vcpu *cpu, const struct pacifica_output *ou
     output_put(output, "DR6 %08" PRIx64 "  DR7 %08" PRIx64 "\n", regs->dr[6], regs->dr[7]);
 }
 
+/* Told where they can matter. */
+static void put_shadow_stacks(const struct vcpu *cpu, const struct pacifica_output *output)
+{
+    const struct shadow_stacks *shadow = &cpu->shadow;
+    if (!(cpu->regs.cr4 & CR4_CET))
+        return;
+    output_put(output,
+               "SSP %016" PRIx64 "  U_CET %" PRIx64 "  S_CET %" PRIx64 "  ISST %016" PRIx64 "\n",
+               shadow->ssp, shadow->u_cet, shadow->s_cet, shadow->isst);
+    for (unsigned i = 0; i < 4; i++)
+        output_put(output, "PL%u_SSP %016" PRIx64 "%s", i, shadow->pl_ssp[i], i == 3 ? "\n" : "  ");
+}
+
 static void put_state(const struct vcpu *cpu, const struct pacifica_output *output)
 {
     const struct svm_state *svm = cpu->svm;
@@ -83,6 +96,7 @@ enum pacifica_status info_registers(struct vcpu *cpu, const char *argument,
     put_flags(cpu, output);
     put_segments(cpu, output);
     put_control(cpu, output);
+    put_shadow_stacks(cpu, output);
     put_state(cpu, output);
     return PACIFICA_OK;
 }

@@ -116,6 +116,9 @@ unsigned vmcb_check(const uint8_t *page, const struct svm_model *model,
     unsigned broken = svm_rules_report(&check, put_rule, &copy);
     if (pae && !np)
         output_put(output, "not checked: the PDPTEs at CR3, which are not in the VMCB\n");
+    if (model->shadow_stacks && (VMCB_GET(page, CR4) & CR4_CET) &&
+        (VMCB_GET(page, RFLAGS) & FLAG_VM))
+        output_put(output, "not checked: U_CET with RFLAGS.VM; U_CET is not in the VMCB\n");
     if (np)
         output_put(output, "assumed: the host has CR0.PG set\n");
     return broken;

@@ -74,6 +74,19 @@ WITH_KIT(registers)
     expect("64-bit mode, CPL 0\nhost, GIF 1\n");
 }
 
+WITH_KIT(registers_of_shadow_stacks)
+{
+    tell(k, "registers");
+    ck_assert_ptr_null(strstr(text, "SSP"));
+    k->cpu->regs.cr4 |= CR4_CET;
+    k->cpu->shadow =
+        (struct shadow_stacks){ .ssp = 0x7ff8, .u_cet = 1, .s_cet = 3, .isst = 0x9000 };
+    k->cpu->shadow.pl_ssp[3] = 0x1234;
+    tell(k, "registers");
+    expect("\nSSP 0000000000007ff8  U_CET 1  S_CET 3  ISST 0000000000009000\n");
+    expect("  PL3_SSP 0000000000001234\n64-bit mode");
+}
+
 WITH_KIT(registers_of_a_guest)
 {
     kit_mode(k, MODE_COMPAT32, 3);
@@ -289,7 +302,7 @@ WITH_KIT(items_survive_any_state)
 }
 
 CHECK_MAIN("debug/info", requests_that_make_no_sense, list_names_every_item, registers,
-           registers_of_a_guest, floating_point_and_vectors, tlb_entries_and_counters,
-           mtrrs_and_ranges, mtrrs_that_are_off, walk_of_one_dimension, walk_that_fails,
-           walk_of_two_dimensions, mapped_ranges, mapped_ranges_of_hostile_tables_are_bounded,
-           items_survive_any_state)
+           registers_of_shadow_stacks, registers_of_a_guest, floating_point_and_vectors,
+           tlb_entries_and_counters, mtrrs_and_ranges, mtrrs_that_are_off, walk_of_one_dimension,
+           walk_that_fails, walk_of_two_dimensions, mapped_ranges,
+           mapped_ranges_of_hostile_tables_are_bounded, items_survive_any_state)
