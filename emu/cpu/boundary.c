@@ -202,6 +202,8 @@ static void save_repeat(struct vcpu *cpu)
         cpu->rflags |= FLAG_RF;
 }
 
+/* CHOICE: a #DB trap that was due when SMI or INIT exits is lost, as what loses against a class before it (8.5): the VMCB has no
+ * place for it. Of a port access EXITINFO1 tells its causes. */
 static enum step exit_event(struct vcpu *cpu, uint64_t code)
 {
     save_repeat(cpu);

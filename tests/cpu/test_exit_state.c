@@ -384,6 +384,44 @@ WITH_KIT(mwait_intercepts_are_tested_when_mwait_executes)
     }
 }
 
+/* SMI and INIT exit before the traps of the last instruction, which are not made up for: NMI and interrupts come behind them.
+ * rows: svmop 10.12-10.14, 10.16 */
+WITH_KIT(traps_come_behind_the_exits_of_smi_and_init)
+{
+    static const struct {
+        unsigned intercept;
+        uint64_t code;
+        bool before;
+    } rows[] = { { INTERCEPT_SMI, VMEXIT_SMI, true },
+                 { INTERCEPT_INIT, VMEXIT_INIT, true },
+                 { INTERCEPT_NMI, VMEXIT_NMI, false },
+                 { INTERCEPT_INTR, VMEXIT_INTR, false } };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        kit_mode(k, MODE_LONG64, 0);
+        enter(k, "\x90\x90\x90", 3);
+        kit_idt(k, EXC_DB, 15, 0, 0); /* a trap gate: IF stays */
+        kit_intercept(k, rows[i].intercept);
+        k->cpu->rflags |= FLAG_TF | FLAG_IF;
+        const struct run_limits one = { .max_steps = vcpu_steps(k->cpu) + 1 };
+        ck_assert_int_eq(run_vcpu(k->cpu, &one), PACIFICA_STOP_LIMIT_INSNS);
+        ck_assert_uint_eq(k->cpu->traps, DR6_BS);
+        k->cpu->pins = (struct cpu_pins){ .smi = i == 0, .init = i == 1, .nmi = i == 2 };
+        k->pending = i == 3 ? 0x30 : -1;
+        unsigned before = k->deliveries;
+        run(k);
+        expect_exit(k, rows[i].code, rows[i].before ? CODE_SPA + 1 : HANDLER + 16 * EXC_DB);
+        ck_assert_uint_eq(k->deliveries - before, !rows[i].before);
+        k->cpu->pins = (struct cpu_pins){ 0 };
+        k->pending = -1;
+        reenter(k);
+        kit_intercept(k, INTERCEPT_HLT);
+        ck_assert(!event_pending(k->cpu)); /* no trap is left, whoever has it */
+        ck_assert_int_eq(svm_vmexit(k->cpu, VMEXIT_HLT, 0, 0), STEP_VMEXIT);
+        k->cpu->svm->gif = true;
+    }
+    kit_idt(k, EXC_DB, 14, 0, 0);
+}
+
 CHECK_MAIN("exit_state", breakpoint_on_an_intercepted_instruction_comes_first,
            traps_of_the_last_instruction_come_before_an_intercept,
            general_detect_comes_before_the_intercept_of_the_register,
@@ -391,4 +429,5 @@ CHECK_MAIN("exit_state", breakpoint_on_an_intercepted_instruction_comes_first,
            injected_event_that_cannot_be_delivered_comes_back,
            injected_events_return_to_rip_or_nrip, icebp_is_not_injected,
            redirected_init_in_a_guest_is_an_interceptable_sx,
-           mwait_intercepts_are_tested_when_mwait_executes)
+           mwait_intercepts_are_tested_when_mwait_executes,
+           traps_come_behind_the_exits_of_smi_and_init)
