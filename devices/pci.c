@@ -5,12 +5,14 @@
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
+#define MESSAGES 0xfeeu /* bits 31:20 of their addresses */
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_BITS 0x80fffffcu
 
 struct pci_bus {
     uint32_t address;
     struct pci_neighbour neighbour;
+    struct pci_messages messages;
     struct irq_line pirq[PCI_PIRQS];
     uint8_t driven[PCI_PIRQS]; /* how many functions drive each */
     struct pci_device *function[PCI_FUNCTIONS];
@@ -59,6 +61,22 @@ void pci_bus_set_pirqs(struct pci_bus *pci, const struct irq_line line[PCI_PIRQS
         if (pci->driven[i])
             irq_set(&line[i], true);
     }
+}
+
+void pci_bus_set_messages(struct pci_bus *pci, const struct pci_messages *messages)
+{
+    pci->messages = *messages;
+}
+
+void pci_bus_message(struct pci_device *dev, uint64_t address, uint32_t data)
+{
+    const struct pci_messages *messages = &dev->bus->messages;
+    const uint8_t bytes[4] = { (uint8_t)data, (uint8_t)(data >> 8), (uint8_t)(data >> 16),
+                               (uint8_t)(data >> 24) };
+    if (address >> 20 != MESSAGES)
+        (void)pci_dma_write(dev, address, bytes, sizeof(bytes));
+    else if (messages->send && (pci_command(dev) & PCI_COMMAND_MASTER))
+        messages->send(messages->self, (uint32_t)address, data);
 }
 
 void pci_bus_set_neighbour(struct pci_bus *pci, const struct pci_neighbour *neighbour)

@@ -14,6 +14,7 @@
 
 struct pci_bus;
 struct pci_device;
+struct pci_msix;
 
 /* Where the functions of a PC with a 440FX are; slots from 2 on are free for display, network, disks. */
 #define PCI_HOST_BRIDGE 0x00 /* 0.0, 82441FX */
@@ -118,6 +119,7 @@ struct pci_device {
     struct pci_bar bar[PCI_BARS];
     struct pci_hooks hooks;
     void *self;
+    struct pci_msix *msix; /* NULL: it has none */
 };
 
 /* Fill a zeroed function's header. */
@@ -172,6 +174,13 @@ void pci_bus_set_neighbour(struct pci_bus *pci, const struct pci_neighbour *neig
 
 /* Connect PIRQA# to PIRQD#. Pin p of slot s drives number (p - 1 + s - 1) modulo 4, as on boards with a 440FX. */
 void pci_bus_set_pirqs(struct pci_bus *pci, const struct irq_line line[PCI_PIRQS]);
+
+/* Who delivers interrupt messages: writes of functions to FEE0_0000h-FEEF_FFFFh. */
+struct pci_messages {
+    void (*send)(void *self, uint32_t address, uint32_t data);
+    void *self;
+};
+void pci_bus_set_messages(struct pci_bus *pci, const struct pci_messages *messages);
 
 /* The first slot from `slot` on that is free, or PCI_SLOTS. */
 unsigned pci_free_slot(const struct pci_bus *pci, unsigned slot);

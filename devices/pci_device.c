@@ -3,6 +3,7 @@
  *
  * CHOICE: a BAR of 0, and one whose window ends at the end of its address space, as while software asks for its size,
  * answers nowhere. */
+#include "devices/pci_msix.h"
 #include "devices/pci_priv.h"
 
 #include <assert.h>
@@ -163,7 +164,8 @@ static void move_bars(struct pci_device *dev)
 
 static void update_intx(struct pci_device *dev)
 {
-    bool drive = dev->intx && !(pci_command(dev) & PCI_COMMAND_NO_INTX);
+    bool messages = dev->msix && pci_msix_enabled(dev->msix);
+    bool drive = dev->intx && !messages && !(pci_command(dev) & PCI_COMMAND_NO_INTX);
     if (dev->intx)
         dev->config[PCI_STATUS] |= PCI_STATUS_INTX;
     else
@@ -195,8 +197,9 @@ void pci_device_write(struct pci_device *dev, unsigned offset, unsigned size, ui
         uint8_t *at = &dev->config[offset + i];
         *at = (uint8_t)(((*at & ~mask) | (byte & mask)) & ~(byte & dev->write_clears[offset + i]));
     }
-    if (touches(offset, size, PCI_COMMAND, 2))
-        update_intx(dev);
+    update_intx(dev);
+    if (dev->msix)
+        pci_msix_written(dev->msix);
     if (touches(offset, size, PCI_COMMAND, 2) || touches(offset, size, PCI_BAR0, 24) ||
         touches(offset, size, PCI_ROM_BAR, 4))
         move_bars(dev);
@@ -207,6 +210,8 @@ void pci_device_write(struct pci_device *dev, unsigned offset, unsigned size, ui
 void pci_device_reset(struct pci_device *dev)
 {
     memcpy(dev->config, dev->initial, sizeof(dev->config));
+    if (dev->msix)
+        pci_msix_reset(dev->msix);
     update_intx(dev); /* the device's own reset says whether it still interrupts */
     move_bars(dev);
     if (dev->hooks.reset)
@@ -218,6 +223,8 @@ void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer)
     dev_mix(mixer, dev->devfn | (uint64_t)dev->intx << 8 | (uint64_t)dev->intx_driven << 9);
     for (unsigned at = 0; at < PCI_CONFIG_BYTES; at += 8)
         dev_mix(mixer, pci_get32(dev, at) | (uint64_t)pci_get32(dev, at + 4) << 32);
+    if (dev->msix)
+        pci_msix_mix(dev->msix, mixer);
 }
 
 /* --- bus mastering --------------------------------------------------------------------------------- */

@@ -16,6 +16,9 @@ static inline unsigned pci_pirq(uint8_t devfn, unsigned pin)
     return (pin - 1 + (devfn >> 3) + PCI_PIRQS - 1) % PCI_PIRQS;
 }
 
+/* A function writes a doubleword: an interrupt message, or whatever software has made of it. */
+void pci_bus_message(struct pci_device *dev, uint64_t address, uint32_t data);
+
 /* A function's pin changes. */
 void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level);
 
