@@ -334,6 +334,70 @@ WITH_KIT(bytes_of_16_bit_code_end_at_64_kib)
         }
 }
 
+/* A fetch that faults, at the first byte or at a later one of the instruction, whatever the instruction would access: no bytes, and
+ * the address of the byte that is not there.
+ * rows: vmcb 8.2 */
+WITH_KIT(fetch_faults_bring_no_bytes)
+{
+    for (unsigned back = 0; back < 3; back++)
+        for (unsigned stage = 0; stage < 2; stage++)
+            for (unsigned nxe = 0; nxe < 2; nxe++) {
+                uint64_t next = CODE_PAGE + 0x1000, at = next - back;
+                kit_mode(k, MODE_LONG64, 0);
+                k->cpu->regs.efer &= ~(uint64_t)(nxe ? 0 : EFER_NXE);
+                put_code(k, at, "\x48\x89\x03", 3); /* MOV [RBX], RAX */
+                set_registers(k);
+                k->cpu->r[REG_RIP] = at;
+                enter(k, (enum stage)stage);
+                k->cpu->svm->host_regime.nxe = nxe;
+                set_page(k, (enum stage)stage, 8, 0);
+                set_page(k, (enum stage)stage, 3, 0);
+                run(k, back);
+                for (unsigned n = 3; n <= 8; n++)
+                    set_page(k, (enum stage)stage, n, 7);
+                uint64_t code = stage ? (uint64_t)VMEXIT_NPF : VMEXIT_EXCP14;
+                uint64_t info = stage ? NPF_FINAL | PF_US : 0;
+                ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), code);
+                ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO1), info | (nxe ? PF_ID : 0));
+                ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), next);
+                ck_assert_uint_eq(VMCB_GET(k->vmcb, RIP), at);
+                ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
+                ck_assert_uint_eq(k->vmcb[VMCB_AT_INSN_BYTES], 0xee);
+            }
+}
+
+/* In the delivery of an event they are those at the saved rIP, which the event has interrupted; an exit that is no page fault has
+ * none, also behind a #PF that the guest has handled itself.
+ * rows: vmcb 8.2, exit 4.10 */
+WITH_KIT(bytes_of_deliveries_and_of_other_exits)
+{
+    for (unsigned stage = 0; stage < 2; stage++) {
+        kit_mode(k, MODE_LONG64, 0);
+        put_code(k, CODE_SPA, "\xcd\x21", 2); /* INT 21h */
+        set_registers(k);
+        k->cpu->r[REG_RSP] = HOLE + 0x800;
+        enter(k, (enum stage)stage);
+        set_page(k, (enum stage)stage, 8, 0);
+        run(k, stage);
+        set_page(k, (enum stage)stage, 8, 7);
+        expect_bytes(k, (enum stage)stage, stage, CODE_SPA, CODE_SPA, 15);
+        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), 1ull << 31 | 4u << 8 | 0x21);
+    }
+    kit_mode(k, MODE_LONG64, 0);
+    put_code(k, CODE_SPA, "\x89\x03", 2);
+    set_registers(k);
+    k->cpu->r[REG_RSP] = STACK_TOP;
+    enter(k, GUEST_TABLES);
+    k->cpu->svm->intercept[INTERCEPT_EXCP0 >> 5] = 0;
+    kit_intercept(k, INTERCEPT_HLT);
+    set_page(k, GUEST_TABLES, 8, 0);
+    run(k, 2);
+    set_page(k, GUEST_TABLES, 8, 7);
+    ck_assert_uint_eq(k->delivered.a & 0xff, EXC_PF);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_HLT);
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
+}
+
 /* --- EXITINFO1 --- */
 
 enum mode { MODE_REAL_, MODE_V86_, MODE_PROT16_, MODE_PROT32_, MODE_COMPAT_, MODE_LONG_ };
@@ -461,4 +525,5 @@ CHECK_MAIN("assists", every_data_access_of_64_bit_code_brings_15_bytes,
            implicit_accesses_bring_bytes_too, bytes_end_with_the_page_if_the_next_cannot_be_fetched,
            bytes_of_legacy_code_are_those_behind_cs_base, bytes_wrap_around_4_gib,
            bytes_of_16_bit_code_end_at_64_kib, port_strings_name_their_segment,
-           invlpg_names_the_linear_address, other_invalidations_tell_nothing)
+           invlpg_names_the_linear_address, other_invalidations_tell_nothing,
+           fetch_faults_bring_no_bytes, bytes_of_deliveries_and_of_other_exits)
