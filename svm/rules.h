@@ -211,7 +211,8 @@ RULE(avic_physical_table)
 RULE(avic_max_index)
 {
     uint64_t index = VMCB_GET(c->page, AVIC_PHYSICAL_TABLE) & 0xfff;
-    return rule_avic(c) && index > (rule_x2avic(c) ? 511 : 255);
+    uint64_t x2_limit = c->model->x2avic_ext ? 4095 : 511;
+    return rule_avic(c) && index > (rule_x2avic(c) ? x2_limit : 255);
 }
 
 /* --- shadow stacks --- */

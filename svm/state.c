@@ -26,6 +26,7 @@ struct svm_state *svm_new(void)
                                      .linear_bits = 57,
                                      .page_1gb = true,
                                      .shadow_stacks = true,
+                                     .x2avic_ext = true,
                                      .perfmon_v2 = true };
     svm_reset(svm);
     return svm;

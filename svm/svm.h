@@ -60,6 +60,7 @@ struct svm_model {
     bool page_1gb;
     bool ext_apic;           /* the local APIC has its extended registers */
     bool shadow_stacks;      /* CPUID CET_SS */
+    bool x2avic_ext;         /* CPUID Fn8000_000A ECX[6] */
     bool perfmon_v2;         /* CPUID PerfMonV2 */
     bool clean_bits_ignored; /* -cpu ...,clean-bits=ignore */
 };

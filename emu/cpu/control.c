@@ -24,6 +24,7 @@ struct svm_model control_svm_model(const struct vcpu *cpu)
         .maxphyaddr = cpu->model->address_bits,
         .linear_bits = cpu_has(cpu, CPU_FEATURE_LA57) ? 57 : 48,
         .ext_apic = cpu_has(cpu, CPU_FEATURE_EXTAPIC),
+        .x2avic_ext = cpu_has(cpu, CPU_FEATURE_X2AVIC_EXT),
         .perfmon_v2 = cpu_has(cpu, CPU_FEATURE_PERFMON_V2),
         .shadow_stacks = cpu_has(cpu, CPU_FEATURE_CET_SS),
         .page_1gb = cpu_has(cpu, CPU_FEATURE_PAGE1GB),

@@ -48,6 +48,7 @@ WITH_KIT(no_other_bits_are_advertised)
         { 0x80000007, CPUID_EBX },
         { 0x80000007, CPUID_EDX },
         { 0x80000008, CPUID_EBX },
+        { 0x8000000a, CPUID_ECX },
         { 0x8000000a, CPUID_EDX },
         { 0x80000021, CPUID_EAX },
         { 0x80000022, CPUID_EAX },
@@ -107,7 +108,8 @@ WITH_KIT(new_svm_state_has_the_widest_model)
     const struct svm_model *made = &svm->model, *max = &k->cpu->svm->model;
     uint32_t offered = 0;
     for (int f = 1; f < CPU_FEATURE_COUNT; f++)
-        if (cpu_features[f].leaf == 0x8000000a && cpu_features[f].offered)
+        if (cpu_features[f].leaf == 0x8000000a && cpu_features[f].reg == CPUID_EDX &&
+            cpu_features[f].offered)
             offered |= 1u << cpu_features[f].bit;
     ck_assert_uint_eq(made->features, offered & ~elsewhere);
     ck_assert_uint_eq(made->cr4_valid, max->cr4_valid);

@@ -251,6 +251,28 @@ WITH_AVIC(x2_logical_destination, avic_x2apic)
     incomplete(a, 0x20001, LOGICALLY | 0x61, 2, 0x20);
 }
 
+/* The table of the extension has up to eight pages, one behind the other. */
+/* rows: vmcb 2.34, svmop 18.1 */
+WITH_AVIC(x2_table_beyond_its_first_page, avic_x2apic)
+{
+    a->avic->max_index = 4095;
+    avic_physical(a, 512, VALID | RUNNING | (BACKING + 0x1000) | 0x11);
+    avic_physical(a, 4095, VALID | RUNNING | (BACKING + 0x2000) | 0x12);
+    send_x2(a, UINT64_C(512) << 32 | 0x61);
+    ck_assert(!a->avic->trapped);
+    ck_assert_uint_eq(requested(a, 0x61), 2);
+    send_x2(a, UINT64_C(4095) << 32 | 0x61);
+    ck_assert(!a->avic->trapped);
+    ck_assert_uint_eq(requested(a, 0x61), 4);
+    send_x2(a, UINT64_C(0x00ff8000) << 32 | LOGICALLY | 0x61); /* cluster 255, bit 15 */
+    ck_assert(!a->avic->trapped);
+    ck_assert_uint_eq(requested(a, 0x61), 4);
+    send_x2(a, UINT64_C(4094) << 32 | 0x61);
+    incomplete(a, 4094, 0x61, 2, 4094);
+    send_x2(a, UINT64_C(4096) << 32 | 0x61);
+    incomplete(a, 4096, 0x61, 2, 0);
+}
+
 /* rows: svmop 18.11 */
 WITH_AVIC(x2_self_ipi, avic_x2apic)
 {
@@ -266,4 +288,5 @@ CHECK_MAIN("svm/avic_ipi", only_fixed_and_edge_is_accelerated, vectors_below_16_
            broadcasts_skip_invalid_entries, max_index_is_the_last, directed_at_an_invalid_entry,
            a_backing_page_that_is_no_address, a_target_that_does_not_run, flat_destination,
            cluster_destination, the_entry_tells_the_host_processor, id_255_is_reserved,
-           x2_physical_destination, x2_logical_destination, x2_self_ipi)
+           x2_physical_destination, x2_logical_destination, x2_table_beyond_its_first_page,
+           x2_self_ipi)

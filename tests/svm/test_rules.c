@@ -230,6 +230,7 @@ START_TEST(rule_has_both_sides)
     w->cpu->svm->model.features &=
         ~(SVM_FEATURE_SSS | SVM_FEATURE_VNMI | SVM_FEATURE_AVIC | SVM_FEATURE_X2AVIC);
     w->cpu->svm->model.features |= row->features;
+    w->cpu->svm->model.x2avic_ext = false;
     for (unsigned i = 0; i < 3; i++)
         if (row->changes[i].field || row->changes[i].value) {
             const struct vmcb_field_info *f = &vmcb_fields[row->changes[i].field];
@@ -237,6 +238,34 @@ START_TEST(rule_has_both_sides)
         }
     expect(w, row->what, row->rule);
     world_free(w);
+}
+END_TEST
+
+/* rows: svmop 4.25, vmcb 2.34 */
+/* The extension of x2AVIC has as many processors as the field can name. */
+START_TEST(max_index_of_x2avic_by_its_extension)
+{
+    static const struct {
+        uint64_t enables;
+        unsigned index;
+        bool extended;
+        const char *rule;
+    } indices[] = {
+        { VINTR_AVIC_ENABLE | VINTR_X2AVIC_ENABLE, 512, false, "avic_max_index" },
+        { VINTR_AVIC_ENABLE | VINTR_X2AVIC_ENABLE, 512, true, LOADED },
+        { VINTR_AVIC_ENABLE | VINTR_X2AVIC_ENABLE, 4095, true, LOADED },
+        { VINTR_AVIC_ENABLE, 255, true, LOADED },
+        { VINTR_AVIC_ENABLE, 256, true, "avic_max_index" },
+    };
+    for (unsigned i = 0; i < sizeof(indices) / sizeof(indices[0]); i++) {
+        struct world *w = world_new();
+        w->cpu->svm->model.x2avic_ext = indices[i].extended;
+        VMCB_SET(w->vmcb, NESTED_CONTROL, NESTED_NP_ENABLE);
+        VMCB_SET(w->vmcb, VINTR_CONTROL, indices[i].enables);
+        VMCB_SET(w->vmcb, AVIC_PHYSICAL_TABLE, indices[i].index);
+        expect(w, "MAX_INDEX", indices[i].rule);
+        world_free(w);
+    }
 }
 END_TEST
 
@@ -435,6 +464,7 @@ int main(void)
     Suite *suite = suite_create("svm/rules");
     TCase *tc = tcase_create("rules");
     tcase_add_loop_test(tc, rule_has_both_sides, 0, ROWS);
+    tcase_add_test(tc, max_index_of_x2avic_by_its_extension);
     tcase_add_test(tc, every_rule_is_tested);
     tcase_add_test(tc, eventinj_type_and_vector);
     tcase_add_test(tc, nested_paging_without_host_paging);
