@@ -41,7 +41,7 @@ void virtio_break(struct virtio *virtio, const char *text)
         return;
     virtio->status |= STATUS_NEEDS_RESET;
     if (virtio->status & STATUS_DRIVER_OK)
-        virtio_interrupt(virtio, ISR_CONFIG);
+        virtio_interrupt(virtio, ISR_CONFIG, virtio->config_vector);
 }
 
 void virtio_init(struct virtio *virtio, struct bus *bus, const struct virtio_class *class,
@@ -50,6 +50,7 @@ void virtio_init(struct virtio *virtio, struct bus *bus, const struct virtio_cla
     virtio->bus = bus;
     virtio->class = class;
     virtio->features = features | FEATURES_OF_ALL;
+    virtio->config_vector = PCI_MSIX_NONE;
     virtio->work = (struct deadline){ .fire = work, .self = virtio };
     for (unsigned i = 0; i < VIRTIO_QUEUES_MOST; i++)
         virtio_queue_reset(&virtio->queue[i]);
@@ -65,6 +66,7 @@ void virtio_reset(struct virtio *virtio)
     virtio->queue_select = 0;
     virtio->feature_select = virtio->driver_feature_select = 0;
     virtio->driver_features = 0;
+    virtio->config_vector = PCI_MSIX_NONE;
     for (unsigned i = 0; i < VIRTIO_QUEUES_MOST; i++)
         virtio_queue_reset(&virtio->queue[i]);
     if (virtio->class->reset)
@@ -122,10 +124,22 @@ uint8_t virtio_read_isr(struct virtio *virtio)
     return isr;
 }
 
-void virtio_interrupt(struct virtio *virtio, uint8_t isr)
+/* VIRTIO 4.1.4.5, 4.1.5.3: with MSI-X the ISR register tells of the configuration alone. */
+void virtio_interrupt(struct virtio *virtio, uint8_t isr, uint16_t vector)
 {
-    virtio->isr |= isr;
-    pci_set_intx(&virtio->pci, true);
+    bool messages = pci_msix_enabled(&virtio->msix);
+    if (!messages || isr == ISR_CONFIG)
+        virtio->isr |= isr;
+    if (messages)
+        pci_msix_notify(&virtio->msix, vector);
+    else
+        pci_set_intx(&virtio->pci, true);
+}
+
+/* VIRTIO 4.1.5.1.2: a vector that is not there reads back as none. */
+uint16_t virtio_vector(const struct virtio *virtio, uint64_t value)
+{
+    return value < virtio->msix.count ? (uint16_t)value : PCI_MSIX_NONE;
 }
 
 struct virtio_queue *virtio_selected(struct virtio *virtio)
@@ -152,6 +166,7 @@ void virtio_mix(const struct virtio *virtio, const struct dev_mixer *mixer)
                        (uint64_t)virtio->queue_select << 32);
     dev_mix(mixer, virtio->feature_select | (uint64_t)virtio->driver_feature_select << 32);
     dev_mix(mixer, virtio->driver_features);
+    dev_mix(mixer, virtio->config_vector);
     dev_mix(mixer, virtio->work.queued ? virtio->work.when_ns : CLOCK_NEVER);
     for (unsigned i = 0; i < virtio->class->queues; i++) {
         const struct virtio_queue *queue = &virtio->queue[i];
@@ -160,5 +175,6 @@ void virtio_mix(const struct virtio *virtio, const struct dev_mixer *mixer)
         dev_mix(mixer, queue->table);
         dev_mix(mixer, queue->avail);
         dev_mix(mixer, queue->used);
+        dev_mix(mixer, queue->vector);
     }
 }

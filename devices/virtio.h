@@ -6,7 +6,7 @@
 #ifndef DEVICES_VIRTIO_H
 #define DEVICES_VIRTIO_H
 
-#include "devices/pci.h"
+#include "devices/pci_msix.h"
 
 #define VIRTIO_QUEUES_MOST 4
 #define VIRTIO_QUEUE_SIZE 256
@@ -53,10 +53,13 @@ struct virtio_queue {
     bool enabled;
     uint64_t table, avail, used; /* addresses of its parts */
     uint16_t next_avail, next_used;
+    uint16_t vector; /* of MSI-X, or PCI_MSIX_NONE */
 };
 
 struct virtio {
     struct pci_device pci;
+    struct pci_msix msix;
+    uint16_t config_vector;
     struct bus *bus;
     const struct virtio_class *class;
     struct deadline work;

@@ -1,7 +1,6 @@
 /* virtio over PCI: the function with its capabilities, and the registers in memory that they point to. VIRTIO 4.1. The
  * function is transitional: drivers of before 1.0 find their ports at BAR 0.
  *
- * CHOICE: no MSI-X: interrupts go by INTA#.
  * CHOICE: a queue's size that is no power of two, or larger than ours, is not taken. */
 #include "devices/virtio_priv.h"
 
@@ -15,7 +14,6 @@
 enum part { PART_COMMON, PART_ISR, PART_DEVICE, PART_NOTIFY };
 #define PART_BYTES 0x1000u
 #define NOTIFY_STEP 4u /* bytes between the doorbells of two queues */
-#define NO_VECTOR 0xffffu
 
 /* The capability that reaches the BARs through configuration space. VIRTIO 4.1.4.7. */
 #define ACCESS_CAP 0x84u
@@ -23,6 +21,7 @@ enum part { PART_COMMON, PART_ISR, PART_DEVICE, PART_NOTIFY };
 #define ACCESS_OFFSET (ACCESS_CAP + 8)
 #define ACCESS_LENGTH (ACCESS_CAP + 12)
 #define ACCESS_DATA (ACCESS_CAP + 16)
+#define MSIX_CAP 0x98u
 
 /* --- the common configuration. VIRTIO 4.1.4.3 ---------------------------------------------------------- */
 
@@ -72,7 +71,7 @@ static uint64_t get_queue_field(const struct virtio *virtio, const struct virtio
 {
     switch (field) {
     case QUEUE_SIZE: return queue->size;
-    case QUEUE_VECTOR: return NO_VECTOR;
+    case QUEUE_VECTOR: return queue->vector;
     case QUEUE_ENABLE: return queue->enabled;
     case QUEUE_NOTIFY_OFFSET: return virtio->queue_select;
     case QUEUE_TABLE: return queue->table;
@@ -95,7 +94,7 @@ static uint64_t get_field(struct virtio *virtio, enum field field)
     case FEATURE: return half_of(virtio->features, virtio->feature_select);
     case DRIVER_FEATURE_SELECT: return virtio->driver_feature_select;
     case DRIVER_FEATURE: return half_of(virtio->driver_features, virtio->driver_feature_select);
-    case MSIX_CONFIG: return NO_VECTOR;
+    case MSIX_CONFIG: return virtio->config_vector;
     case QUEUES: return virtio->class->queues;
     case STATUS: return virtio->status;
     case GENERATION: return 0; /* no device changes its configuration */
@@ -133,6 +132,11 @@ static void set_field(struct virtio *virtio, enum field field, uint64_t value)
         break;
     case STATUS: virtio_set_status(virtio, (uint8_t)value, false); break;
     case QUEUE_SELECT: virtio->queue_select = (uint16_t)value; break;
+    case MSIX_CONFIG: virtio->config_vector = virtio_vector(virtio, value); break;
+    case QUEUE_VECTOR: /* that of a working queue, too */
+        if (queue)
+            queue->vector = virtio_vector(virtio, value);
+        break;
     default:
         if (queue)
             set_queue_field(queue, field, value);
@@ -271,6 +275,7 @@ static void add_capabilities(struct virtio *virtio)
     add_capability(virtio, 0x70, 20, 2, MODERN_BAR, PART_NOTIFY * PART_BYTES, PART_BYTES);
     pci_put32(pci, 0x80, NOTIFY_STEP);
     add_capability(virtio, ACCESS_CAP, 20, 5, 0, 0, 0);
+    pci_msix_add(&virtio->msix, pci, MSIX_BAR, MSIX_CAP, virtio->class->queues + 1);
     pci->writable[ACCESS_BAR] = 0xff;
     memset(&pci->writable[ACCESS_OFFSET], 0xff, 12);
 }

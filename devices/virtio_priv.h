@@ -17,8 +17,11 @@
 void virtio_init(struct virtio *virtio, struct bus *bus, const struct virtio_class *class,
                  uint64_t features);
 
-/* virtio.c: set bits of the ISR register. */
-void virtio_interrupt(struct virtio *virtio, uint8_t isr);
+/* virtio.c: a queue or the configuration (ISR_...) wants the driver to look; by this vector, if it uses MSI-X. */
+void virtio_interrupt(struct virtio *virtio, uint8_t isr, uint16_t vector);
+
+/* virtio.c: what a driver writes as a vector, or PCI_MSIX_NONE if that is none of ours. */
+uint16_t virtio_vector(const struct virtio *virtio, uint64_t value);
 
 /* virtio_queue.c */
 void virtio_queue_reset(struct virtio_queue *queue);
@@ -30,6 +33,9 @@ void virtio_notify(struct virtio *virtio, unsigned queue);
 void virtio_config(struct virtio *virtio, uint8_t to[VIRTIO_CONFIG_BYTES]);
 uint8_t virtio_read_isr(struct virtio *virtio);
 struct virtio_queue *virtio_selected(struct virtio *virtio); /* NULL: there is no such queue */
+
+/* Where MSI-X has its table. */
+#define MSIX_BAR 1
 
 /* virtio_legacy.c: the registers at BAR 0. */
 #define LEGACY_BAR 0

@@ -28,7 +28,7 @@ struct table {
 
 void virtio_queue_reset(struct virtio_queue *queue)
 {
-    *queue = (struct virtio_queue){ .size = VIRTIO_QUEUE_SIZE };
+    *queue = (struct virtio_queue){ .size = VIRTIO_QUEUE_SIZE, .vector = PCI_MSIX_NONE };
 }
 
 static bool get16(struct virtio *virtio, uint64_t gpa, uint16_t *value)
@@ -200,7 +200,7 @@ void virtio_push(struct virtio *virtio, const struct virtio_request *request, ui
         return;
     queue->next_used++;
     if (put16(virtio, queue->used + 2, queue->next_used) && wants_interrupt(virtio, queue))
-        virtio_interrupt(virtio, ISR_QUEUE);
+        virtio_interrupt(virtio, ISR_QUEUE, queue->vector);
 }
 
 /* --- data ------------------------------------------------------------------------------------------------ */
