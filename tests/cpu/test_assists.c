@@ -1,5 +1,4 @@
-/* Decode assists: which exits bring instruction bytes, how many and which, and what EXITINFO1 says of an operand. APM vol 2,
- * 15.8 "Decode Assists". */
+/* Decode assists: which exits bring instruction bytes, how many and which. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
 #include "tests/check_main.h"
 #include "tests/cpu/modes.h"
 
@@ -321,7 +320,7 @@ WITH_KIT(bytes_of_16_bit_code_end_at_64_kib)
             k->cpu->r[REG_RBX] = 0;
             enter(k, NESTED_TABLES);
             k->cpu->regs.seg[SEG_DS].base = v86 ? DATA_SPA : HOLE;
-            if (v86) /* the page of DS, within 1 MiB: take all of the first 2 MiB but its code away is not possible */
+            if (v86) /* DS lies within 1 MiB: its page alone is away */
                 kit_put(k, N_PD, 8, 0x86000 | 7);
             for (uint64_t n = 0; v86 && n < 512; n++)
                 kit_put(k, 0x86000 + 8 * n, 8, n == DATA_SPA >> 12 ? 0 : n << 12 | 7);
@@ -398,132 +397,8 @@ WITH_KIT(bytes_of_deliveries_and_of_other_exits)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
 }
 
-/* --- EXITINFO1 --- */
-
-enum mode { MODE_REAL_, MODE_V86_, MODE_PROT16_, MODE_PROT32_, MODE_COMPAT_, MODE_LONG_ };
-
-static void set_mode(struct kit *k, enum mode mode)
-{
-    switch (mode) {
-    case MODE_REAL_: mode_real(k); break;
-    case MODE_V86_: mode_v86(k, 3, false); break;
-    case MODE_PROT16_: mode_prot16(k, 0); break;
-    case MODE_PROT32_: mode_prot32(k, 0); break;
-    case MODE_COMPAT_: kit_mode(k, MODE_COMPAT32, 0); break;
-    case MODE_LONG_: kit_mode(k, MODE_LONG64, 0); break;
-    }
-}
-
-/* The segment of OUTS follows the prefix, except for those that 64-bit mode ignores; INS is always ES. APM vol 2, 15.10.3
- * "(REP) OUTS and INS".
- * rows: exit 3.3.7 */
-WITH_KIT(port_strings_name_their_segment)
-{
-    static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
-    for (unsigned mode = MODE_REAL_; mode <= MODE_LONG_; mode++)
-        for (unsigned p = 0; p < 6; p++)
-            for (unsigned ins = 0; ins < 2; ins++) {
-                const uint8_t bytes[] = { prefixes[p], 0xf3, ins ? 0x6c : 0x6e };
-                set_mode(k, (enum mode)mode);
-                kit_guest(k);
-                kit_load_segment(k, SEG_TR, TSS);
-                kit_intercept(k, INTERCEPT_IOIO_PROT);
-                memset(memory_ptr(k->memory, IOPM_SPA, 0x1000), 0xff, 0x1000);
-                memset(memory_ptr(k->memory, IOPM_SPA + 0x1000, 0x1000), 0xff, 0x1000);
-                k->cpu->r[REG_RCX] = 1;
-                k->cpu->r[REG_RDX] = 0x40;
-                uint64_t rip = k->cpu->r[REG_RIP];
-                ck_assert_int_eq(kit_exec(k, bytes, 3), STEP_VMEXIT);
-                unsigned seg = ins ? 0 : mode == MODE_LONG_ && p < 4 ? 3 : p;
-                uint64_t info = VMCB_GET(k->vmcb, EXITINFO1);
-                ck_assert_msg((info >> 10 & 7) == seg, "mode %u, prefix %u: %llx", mode, p,
-                              (unsigned long long)info);
-                ck_assert_uint_eq(info & 0xffff007f, 0x40u << 16 | 1u << 4 | 3u << 2 | ins);
-                unsigned width = mode == MODE_LONG_                             ? 9
-                                 : mode == MODE_PROT32_ || mode == MODE_COMPAT_ ? 8
-                                                                                : 7;
-                ck_assert_uint_eq(info & 0x380, 1u << width);
-                ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), rip + 3);
-                ck_assert_uint_eq(VMCB_GET(k->vmcb, NRIP), rip + 3);
-            }
-}
-
-/* Offset, cut to the address size; then the base, cut to 32 bits outside 64-bit mode. Nothing is checked: no limit, no
- * canonical form. APM vol 2, 15.8.3 "INVLPG and INVLPGA Intercepts".
- * rows: exit 1.2.20 */
-WITH_KIT(invlpg_names_the_linear_address)
-{
-    static const struct {
-        enum mode mode;
-        const char *bytes;
-        unsigned len;
-        uint64_t la;
-    } rows[] = {
-        /* BX = 89abcdef, RBX = 0123456789abcdef; DS.base = 11110000, FS.base = f1110000 */
-        { MODE_LONG_, "\x0f\x01\x3b", 3, 0x0123456789abcdef },
-        { MODE_LONG_, "\x0f\x01\x7b\x11", 4, 0x0123456789abce00 },
-        { MODE_LONG_, "\x67\x0f\x01\x3b", 4, 0x89abcdef },
-        { MODE_LONG_, "\x3e\x0f\x01\x3b", 4, 0x0123456789abcdef },
-        { MODE_LONG_, "\x64\x0f\x01\x3b", 4, 0x012345687abccdef },
-        { MODE_LONG_, "\x64\x67\x0f\x01\x3b", 5, 0x17abccdef },
-        { MODE_LONG_, "\x0f\x01\x3d\x10\x00\x00\x00", 7, CODE_SPA + 7 + 16 },
-        { MODE_COMPAT_, "\x0f\x01\x3b", 3, 0x9abccdef },
-        { MODE_COMPAT_, "\x64\x0f\x01\x3b", 4, 0x7abccdef }, /* wraps */
-        { MODE_COMPAT_, "\x67\x0f\x01\x3f", 4, 0x1111cdef },
-        { MODE_PROT32_, "\x0f\x01\x7b\xff", 4, 0x9abccdee },
-        { MODE_PROT16_, "\x0f\x01\x3f", 3, 0x1111cdef },
-        { MODE_PROT16_, "\x0f\x01\xbf\x00\x70", 5, 0x11113def }, /* the offset wraps at 64 KiB */
-        { MODE_PROT16_, "\x67\x0f\x01\x3b", 4, 0x9abccdef },
-        { MODE_REAL_, "\x0f\x01\x3f", 3, 0x1111cdef },
-        { MODE_REAL_, "\x64\x67\x0f\x01\x3b", 5, 0x7abccdef },
-    };
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        set_mode(k, rows[i].mode);
-        k->cpu->r[REG_RBX] = 0x0123456789abcdef;
-        kit_guest(k);
-        k->cpu->regs.seg[SEG_DS].base = 0x11110000;
-        k->cpu->regs.seg[SEG_FS].base = 0xf1110000;
-        k->cpu->regs.seg[SEG_DS].limit = 0xfff;
-        k->cpu->r[REG_RBX] = 0x0123456789abcdef;
-        kit_intercept(k, INTERCEPT_INVLPG);
-        ck_assert_int_eq(kit_exec(k, rows[i].bytes, rows[i].len), STEP_VMEXIT);
-        ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITCODE), VMEXIT_INVLPG);
-        ck_assert_msg(VMCB_GET(k->vmcb, EXITINFO1) == rows[i].la, "row %u: %llx", i,
-                      (unsigned long long)VMCB_GET(k->vmcb, EXITINFO1));
-    }
-}
-
-/* INVLPGA and INVLPGB leave their operands in the registers, INVPCID in memory: neither is read, no EXITINFO.
- * rows: exit 1.2.21, 1.3.18, 1.3.20 */
-WITH_KIT(other_invalidations_tell_nothing)
-{
-    static const struct {
-        const char *bytes;
-        unsigned len, intercept;
-        uint64_t code;
-    } rows[] = {
-        { "\x0f\x01\xdf", 3, INTERCEPT_INVLPGA, VMEXIT_INVLPGA },
-        { "\x67\x0f\x01\xdf", 4, INTERCEPT_INVLPGA, VMEXIT_INVLPGA },
-        { "\x66\x0f\x38\x82\x03", 5, INTERCEPT_INVPCID,
-          VMEXIT_INVPCID }, /* type and memory: illegal */
-        { "\x0f\x01\xfe", 3, INTERCEPT_INVLPGB, VMEXIT_INVLPGB },
-        { "\x0f\x01\xfe", 3, INTERCEPT_INVLPGB_ILLEGAL, VMEXIT_INVLPGB_ILLEGAL },
-    };
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        kit_mode(k, MODE_LONG64, 0);
-        kit_guest(k);
-        kit_intercept(k, rows[i].intercept);
-        k->cpu->svm->tlbi = true; /* VMCB 090h, bit 7 */
-        k->cpu->r[REG_RAX] = k->cpu->r[REG_RBX] = NONCANON | 0xfff;
-        k->cpu->r[REG_RCX] = k->cpu->r[REG_RDX] = UINT64_MAX;
-        kit_exited(k, kit_exec(k, rows[i].bytes, rows[i].len), rows[i].code, 0, 0,
-                   CODE_SPA + rows[i].len);
-    }
-}
-
 CHECK_MAIN("assists", every_data_access_of_64_bit_code_brings_15_bytes,
            implicit_accesses_bring_bytes_too, bytes_end_with_the_page_if_the_next_cannot_be_fetched,
            bytes_of_legacy_code_are_those_behind_cs_base, bytes_wrap_around_4_gib,
-           bytes_of_16_bit_code_end_at_64_kib, port_strings_name_their_segment,
-           invlpg_names_the_linear_address, other_invalidations_tell_nothing,
-           fetch_faults_bring_no_bytes, bytes_of_deliveries_and_of_other_exits)
+           bytes_of_16_bit_code_end_at_64_kib, fetch_faults_bring_no_bytes,
+           bytes_of_deliveries_and_of_other_exits)
