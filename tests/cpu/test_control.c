@@ -193,7 +193,7 @@ WITH_KIT(cr4_takes_exactly_the_bits_of_the_model)
 {
     uint64_t valid = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
                      CR4_PCE | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE |
-                     CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+                     CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_CET;
     for (unsigned bit = 0; bit < 64; bit++) {
         kit_mode(k, MODE_LONG64, 0);
         if (bit == 12)

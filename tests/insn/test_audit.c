@@ -417,6 +417,8 @@ static bool may_be_undefined(const struct insn *in, enum cpu_mode mode)
     case ZYDIS_MNEMONIC_SYSCALL: return mode != MODE_LONG64 && real;
     default: break;
     }
+    if (in->isa_set == ZYDIS_ISA_SET_CET) /* without paging */
+        return real || mode == MODE_PROT32 || mode == MODE_PROT16;
     return (in->isa_set == ZYDIS_ISA_SET_SVM || in->isa_set == ZYDIS_ISA_SET_I286PROTECTED) && real;
 }
 
@@ -449,6 +451,7 @@ static void enable_all(struct kit *k, enum cpu_mode mode)
                      ~(uint64_t)(CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_TSD);
     cpu->regs.efer |= control_efer_valid(cpu) & ~(uint64_t)(EFER_LME | EFER_LMA);
     cpu->simd.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_PKRU;
+    cpu->shadow.u_cet = cpu->shadow.s_cet = SHADOW_CET_ENABLE | SHADOW_CET_WRITE;
     cpu->x87.fcw = 0x37f;
     for (unsigned r = 0; r < 16; r++)
         cpu->r[r] = 0x8800;

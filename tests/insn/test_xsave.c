@@ -609,8 +609,9 @@ WITH_RIG(xss_has_the_supervisor_components_of_the_model)
     ck_assert_int_eq(msr_write(&rig->cpu, 0xda0, 0), STEP_NEXT);
     ck_assert_int_eq(msr_read(&rig->cpu, 0xda0, &value), STEP_NEXT);
     ck_assert_uint_eq(value, 0);
-    for (unsigned bit = 0; bit < 64; bit++) /* none yet */
-        ck_assert_int_eq(msr_write(&rig->cpu, 0xda0, 1ull << bit), STEP_RAISED);
+    for (unsigned bit = 0; bit < 64; bit++)
+        ck_assert_int_eq(msr_write(&rig->cpu, 0xda0, 1ull << bit),
+                         bit == 11 || bit == 12 ? STEP_NEXT : STEP_RAISED);
     use_model(rig, "max,-xsaves");
     ck_assert_int_eq(msr_read(&rig->cpu, 0xda0, &value), STEP_RAISED);
 }
@@ -632,17 +633,19 @@ WITH_RIG(cpuid_describes_the_area)
 {
     struct vcpu *cpu = &rig->cpu;
     expect_leaf(rig, 0, XSTATE_ALL, 2440, 2440, 0);
-    expect_leaf(rig, 1, 0xf, 840, 0, 0);
+    expect_leaf(rig, 1, 0xf, 840, 0x1800, 0);
     expect_leaf(rig, 2, 256, 576, 0, 0);
     expect_leaf(rig, 9, 8, 2432, 0, 0); /* as Milan and Genoa have it */
+    expect_leaf(rig, 11, 16, 0, 1, 0);
+    expect_leaf(rig, 12, 24, 0, 1, 0);
     for (uint32_t sub = 3; sub < 70; sub++)
-        if (sub != 9)
+        if (sub != 9 && sub != 11 && sub != 12)
             expect_leaf(rig, sub, 0, 0, 0, 0);
     cpu->simd.xcr0 = 1; /* what is enabled counts in EBX */
     expect_leaf(rig, 0, XSTATE_ALL, 576, 2440, 0);
     cpu->simd.xcr0 = 0x203;
     expect_leaf(rig, 0, XSTATE_ALL, 2440, 2440, 0);
-    expect_leaf(rig, 1, 0xf, 584, 0, 0);
+    expect_leaf(rig, 1, 0xf, 584, 0x1800, 0);
     cpu->simd.xcr0 = 7;
     expect_leaf(rig, 0, XSTATE_ALL, 832, 2440, 0);
     use_model(rig, "max,-xsave");
