@@ -56,7 +56,7 @@ static void set_breakpoint(struct kit *k, uint64_t la, unsigned type)
 }
 
 /* The fault comes before the intercept; RF of the VMCB passes it, and is still there in the intercept's exit.
- * rows: exit 2.2, 4.2, 6.1, svmop 3.38 */
+ * rows: exit 2.2, 4.2, 6.1, svmop 3.36 */
 WITH_KIT(breakpoint_on_an_intercepted_instruction_comes_first)
 {
     ENTER(k, "\x0f\xa2"); /* CPUID */
