@@ -200,8 +200,10 @@ static enum pacifica_status keyword_device(struct reader *reader, char *value)
         reader->e->pc_testdev = true;
     else if (strcmp(value, "pci-testdev") == 0)
         reader->e->pci_testdev = true;
+    else if (strcmp(value, "virtio-rng-pci") == 0)
+        reader->e->virtio_rng = true;
     else
-        return wrong(reader, "no device (pc-testdev, pci-testdev)", value);
+        return wrong(reader, "no device (pc-testdev, pci-testdev, virtio-rng-pci)", value);
     return PACIFICA_OK;
 }
 

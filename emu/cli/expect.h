@@ -28,7 +28,7 @@ struct expectation {
     uint64_t ram_bytes, seed;
     uint32_t cpus;
     const char *cpu, *append;
-    bool pc_testdev, pci_testdev;
+    bool pc_testdev, pci_testdev, virtio_rng;
     uint16_t debugcon[EXPECT_DEBUGCONS];
     unsigned debugcon_count;
     const char *line[EXPECT_LINES]; /* whole lines of the output, in this order */

@@ -55,7 +55,7 @@ static enum pacifica_status make_machine(struct bench *bench, const struct expec
                                          struct pacifica_diag *diag)
 {
     const struct pacifica_output output = { .write = take_output, .self = bench };
-    struct pacifica_device device[EXPECT_DEBUGCONS + 3];
+    struct pacifica_device device[EXPECT_DEBUGCONS + 4];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
     size_t count = 0;
     device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
@@ -65,6 +65,8 @@ static enum pacifica_status make_machine(struct bench *bench, const struct expec
         device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_PC_TESTDEV };
     if (e->pci_testdev)
         device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_PCI_TESTDEV };
+    if (e->virtio_rng)
+        device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_VIRTIO_RNG };
     for (unsigned i = 0; i < e->debugcon_count; i++)
         device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUGCON,
                                                     .port = e->debugcon[i],

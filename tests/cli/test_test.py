@@ -188,7 +188,7 @@ class Expectations(TestCommand):
         self.verdict(images.multiboot(images.print_cmdline() + images.exit_with(0)),
                      "exit 0\nappend \"one two\"\nmemory 8\nsmp 3\nseed 5\ncpu max\nserial rom one two\n")
         self.verdict(images.multiboot(b"\xe6\xe9\xb0\x0a\xe6\xe9" + images.exit_with(0)), "exit 0\ndebugcon 0xe9\n")
-        self.verdict(images.multiboot(images.exit_with(0)), "exit 0\ndevice pc-testdev\ndevice pci-testdev\n")
+        self.verdict(images.multiboot(images.exit_with(0)), "exit 0\ndevice pc-testdev\ndevice pci-testdev\ndevice virtio-rng-pci\n")
         self.verdict(images.multiboot(b"\xb0\x41\xe6\xe9\xb0\x0a\xe6\xe9" + images.exit_with(0)),
                      "exit 0\ndebugcon 0xe9\nserial A\n")
 
@@ -237,7 +237,7 @@ class Expectations(TestCommand):
                 ("exit 0\nsmp 65\n", ":2", "no number, or out of range: '65'"),
                 ("exit 0\nmax-insns 0\n", ":2", "no number, or out of range: '0'"),
                 ("exit 0\nmemory x\n", ":2", "no size: 'x'"),
-                ("exit 0\ndevice foo\n", ":2", "no device (pc-testdev, pci-testdev): 'foo'"),
+                ("exit 0\ndevice foo\n", ":2", "no device (pc-testdev, pci-testdev, virtio-rng-pci): 'foo'"),
                 ("exit 0\ndebugcon 65536\n", ":2", "no number, or out of range: '65536'"),
                 ("exit 0\n" + "debugcon 1\n" * 5, ":6", "one debugcon too many (4): '1'"),
                 ("exit 0\nstart disk\n", ":2", "neither kernel nor firmware: 'disk'"),
