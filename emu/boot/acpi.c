@@ -141,10 +141,13 @@ static uint32_t build_fadt(struct acpi_set *set, const struct acpi_config *confi
     struct table table = table_begin(set, "FACP", 3, 244);
     uint8_t *fadt = set->tables + table.start;
 
-    if (config->facs_spa)
+    if (config->facs_spa) {
         boot_put(fadt + 36, config->facs_spa, 4);
-    else
+        boot_put(fadt + 132, config->facs_spa, 8);
+    } else {
         point(&table, 36, 4, facs);
+        point(&table, 132, 8, facs);
+    }
     point(&table, 40, 4, dsdt);
     boot_put(fadt + 46, SCI_IRQ, 2);
     boot_put(fadt + 48, SMI_COMMAND, 4);

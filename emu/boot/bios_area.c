@@ -2,6 +2,7 @@
 #include "emu/boot/bios_area.h"
 
 #include "emu/boot/acpi.h"
+#include "emu/boot/bios_calls.h"
 #include "emu/boot/boot.h"
 #include "emu/boot/mptable.h"
 #include "emu/boot/smbios.h"
@@ -19,19 +20,22 @@
 #define AT_SMBIOS_TABLES 0x0200u
 #define AT_MP_TABLE 0x1000u
 #define AT_ACPI 0x2000u
+#define AT_RESET 0xfff0u
 #define AT_DATE 0xfff5u
 #define AT_MODEL 0xfffeu
 #define MODEL_AT 0xfcu
 
 _Static_assert(AT_SMBIOS_TABLES + SMBIOS_TABLES_MOST <= AT_MP_TABLE, "room for SMBIOS");
 _Static_assert(AT_MP_TABLE + MPTABLE_MOST <= AT_ACPI, "room for the MP table");
-_Static_assert(AT_ACPI + ACPI_TABLES_MOST <= AT_DATE, "room for ACPI");
+_Static_assert(AT_ACPI + ACPI_TABLES_MOST <= BIOS_CALLS_OFFSET, "room for ACPI");
+_Static_assert(BIOS_CALLS_OFFSET + BIOS_CALLS_MOST <= AT_RESET, "room for BIOS interrupts");
 
 struct area {
     uint8_t bytes[BIOS_AREA_BYTES];
     struct acpi_set acpi;
     struct smbios_set smbios;
     struct mptable mp;
+    struct bios_calls calls;
 };
 
 static uint64_t low_ram_end(const struct memory *memory)
@@ -77,6 +81,22 @@ static void put_mp_table(struct area *area, unsigned cpus)
     mptable_pointer(BIOS_AREA_SPA + AT_MP_TABLE, area->bytes + AT_MP_POINTER);
 }
 
+/* And a jump at the reset vector, which leads to a reset. */
+static void put_calls(struct area *area, const struct memory *memory)
+{
+    static const uint8_t far_jump = 0xea;
+    struct boot_region map[BOOT_REGIONS_MAX];
+    unsigned regions = boot_memory_map(memory, map);
+    const struct bios_calls *calls = &area->calls;
+    bios_calls_build(map, regions, &area->calls);
+    memcpy(area->bytes + BIOS_CALLS_OFFSET, calls->bytes, calls->len);
+    area->bytes[AT_RESET] = far_jump;
+    area->bytes[AT_RESET + 1] = (uint8_t)calls->reset;
+    area->bytes[AT_RESET + 2] = (uint8_t)(calls->reset >> 8);
+    area->bytes[AT_RESET + 3] = (uint8_t)BIOS_CALLS_SEGMENT;
+    area->bytes[AT_RESET + 4] = (uint8_t)(BIOS_CALLS_SEGMENT >> 8);
+}
+
 enum pacifica_status bios_area_map(struct memory *memory, const struct bios_area_config *config,
                                    struct pacifica_diag *diag)
 {
@@ -87,6 +107,7 @@ enum pacifica_status bios_area_map(struct memory *memory, const struct bios_area
     put_acpi(area, config, low_end);
     put_smbios(area, config, low_end, memory_high_bytes(memory));
     put_mp_table(area, config->cpus);
+    put_calls(area, memory);
     memcpy(area->bytes + AT_DATE, "01/01/00", 8);
     area->bytes[AT_MODEL] = MODEL_AT;
     bool mapped = memory_add_rom(memory, BIOS_AREA_SPA, area->bytes, BIOS_AREA_BYTES);

@@ -27,7 +27,7 @@ struct boot_source {
     const char *cmdline;     /* -append; NULL: empty */
     const struct boot_module *modules;
     size_t module_count; /* at most BOOT_MODULES_MAX */
-    uint64_t rsdp_spa;   /* where the ACPI tables begin; 0: there are none */
+    uint64_t rsdp_spa;   /* in the BIOS area (bios_area.h); 0: there is none */
 };
 
 enum boot_protocol { BOOT_MULTIBOOT1, BOOT_PVH, BOOT_MULTIBOOT2, BOOT_LINUX };

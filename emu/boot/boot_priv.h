@@ -5,10 +5,11 @@
 #include <stdbool.h>
 
 #include "emu/boot/acpi.h"
+#include "emu/boot/bios_calls.h"
 #include "emu/boot/boot.h"
 
 #define BOOT_SEGMENTS_MAX 64
-#define BOOT_PARTS_MAX (BOOT_SEGMENTS_MAX + BOOT_MODULES_MAX + 4)
+#define BOOT_PARTS_MAX (BOOT_SEGMENTS_MAX + BOOT_MODULES_MAX + 5)
 #define BOOT_BDA_BYTES 0x100
 #define BOOT_LOADER_NAME "Pacifica"
 
@@ -28,6 +29,7 @@ struct boot_plan {
     uint32_t base_kib;    /* RAM from 0 that the map gives away: 639 unless RAM is tiny */
     uint64_t low_ram_end; /* of the RAM that starts at 1 MiB */
     uint8_t bda[BOOT_BDA_BYTES], ebda[1], facs[ACPI_FACS_BYTES];
+    uint8_t vectors[BIOS_VECTOR_TABLE_BYTES];
     size_t info_bytes; /* what the protocol needs beyond the usual headers, map and strings */
     uint64_t image_end, image_base; /* of the image's segments */
     unsigned image_parts;           /* the first ones */

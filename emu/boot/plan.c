@@ -9,6 +9,10 @@
 #define PAGE 0x1000ull
 #define MIB1 0x100000ull
 #define BDA 0x400ull
+#define BDA_COM1 0x00
+#define BDA_EQUIPMENT 0x10
+#define COM1_PORT 0x3f8
+#define EQUIPMENT 0x0222 /* a serial port, a screen of 80 columns, an FPU */
 #define BDA_EBDA_SEGMENT 0x0e
 #define BDA_BASE_KIB 0x13
 #define EBDA 0x9fc00ull
@@ -178,6 +182,23 @@ enum pacifica_status boot_plan_modules(struct boot_plan *plan)
     return PACIFICA_OK;
 }
 
+/* The vectors of BIOS interrupts, if their code is there and the image leaves all of the table free. */
+static void add_vectors(struct boot_plan *plan)
+{
+    const struct boot_part table = { .spa = 0,
+                                     .mem_bytes = BIOS_VECTOR_TABLE_BYTES,
+                                     .bytes = plan->vectors,
+                                     .file_bytes = BIOS_VECTOR_TABLE_BYTES };
+    struct boot_region map[BOOT_REGIONS_MAX];
+    unsigned regions = boot_memory_map(plan->memory, map);
+    struct bios_calls calls;
+    if (!plan->source->rsdp_spa || overlap(plan, 0, BIOS_VECTOR_TABLE_BYTES))
+        return;
+    bios_calls_build(map, regions, &calls);
+    bios_calls_vectors(&calls, plan->vectors);
+    boot_plan_add(plan, &table);
+}
+
 /* Boot code asks the BIOS data area how much memory lies below 640 KiB and where the extended area starts (Xen's
  * trampoline does). There is no firmware to fill them in, so the loader does; all other fields are 0. The
  * ACPI tables' FACS is there, too. */
@@ -195,8 +216,13 @@ void boot_plan_bios_data(struct boot_plan *plan)
                                     .bytes = plan->facs,
                                     .file_bytes = ACPI_FACS_BYTES };
 
+    add_vectors(plan);
     acpi_facs(plan->facs);
     boot_put(plan->bda + BDA_BASE_KIB, plan->base_kib, 2);
+    if (plan->source->rsdp_spa) {
+        boot_put(plan->bda + BDA_COM1, COM1_PORT, 2);
+        boot_put(plan->bda + BDA_EQUIPMENT, EQUIPMENT, 2);
+    }
     if (in_ram(plan, EBDA, 1)) {
         boot_put(plan->bda + BDA_EBDA_SEGMENT, EBDA >> 4, 2);
         plan->ebda[0] = 1; /* its size in KiB */

@@ -111,6 +111,7 @@ START_TEST(acpi_fadt)
             ck_assert_uint_eq(boot_get64(fadt + port[i].at + 4), boot_get32(fadt + port[i].old));
         }
         uint32_t facs = boot_get32(fadt + 36);
+        ck_assert_uint_eq(boot_get64(fadt + 132), facs);
         if (facs_spa) {
             ck_assert_uint_eq(facs, facs_spa);
         } else {
