@@ -1,28 +1,11 @@
 /* Random code in guests of every mode, with random intercepts and injected events: whatever the exit is, its fields are those that
  * the manual gives it. APM vol 2, 15.7.1 "State Saved on Exit", 15.7.2, 15.8, appendix C. */
 #include "tests/check_main.h"
-#include "tests/cpu/modes.h"
+#include "tests/cpu/worlds.h"
 #include "tests/random.h"
 
 #define ROUNDS 6000u
 #define HOST_RIP (HANDLER + 0x2000)
-
-enum world { REAL, V86, PROT16, PROT32, PROT32_3, COMPAT, LONG, LONG_3, WORLDS };
-
-static void set_world(struct kit *k, enum world world)
-{
-    kit_tables(k);
-    switch (world) {
-    case REAL: mode_real(k); break;
-    case V86: mode_v86(k, 3, false); break;
-    case PROT16: mode_prot16(k, 0); break;
-    case PROT32: mode_prot32(k, 0); break;
-    case PROT32_3: mode_prot32(k, 3); break;
-    case COMPAT: kit_mode(k, MODE_COMPAT32, 0); break;
-    case LONG: kit_mode(k, MODE_LONG64, 0); break;
-    default: kit_mode(k, MODE_LONG64, 3); break;
-    }
-}
 
 /* --- what the manual says of each code --- */
 

@@ -1,7 +1,7 @@
 /* What stands in the VMCB when a guest meets several things at once: breakpoints and intercepts, injection, redirected INIT,
  * waiting instructions. APM vol 2, 15.7 "Intercept Operation", 15.12, 15.20, 15.21. */
 #include "tests/check_main.h"
-#include "tests/cpu/modes.h"
+#include "tests/cpu/worlds.h"
 
 #include "emu/cpu/debug.h"
 
@@ -167,23 +167,6 @@ WITH_KIT(what_dispatches_through_vectors_1_3_and_4_has_different_intercepts)
 }
 
 /* --- injection --- */
-
-enum world { REAL, V86, PROT16, PROT32, PROT32_3, COMPAT, LONG, LONG_3, WORLDS };
-
-static void set_world(struct kit *k, enum world world)
-{
-    kit_tables(k);
-    switch (world) {
-    case REAL: mode_real(k); break;
-    case V86: mode_v86(k, 3, false); break;
-    case PROT16: mode_prot16(k, 0); break;
-    case PROT32: mode_prot32(k, 0); break;
-    case PROT32_3: mode_prot32(k, 3); break;
-    case COMPAT: kit_mode(k, MODE_COMPAT32, 0); break;
-    case LONG: kit_mode(k, MODE_LONG64, 0); break;
-    default: kit_mode(k, MODE_LONG64, 3); break;
-    }
-}
 
 /* VMRUN with this word in EVENTINJ and nRIP beside it. */
 static void inject(struct kit *k, uint64_t word, uint64_t nrip)
