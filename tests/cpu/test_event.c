@@ -201,7 +201,8 @@ WITH_KIT(intercept_during_delivery_reports_exitintinfo)
     raise_it(k, EXC_GP, 0x18);
     kit_exited(k, event_raised(k->cpu), VMEXIT_EXCP14, PF_RW, PAGED_LA + 0x800 - 8, 0);
     ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINTINFO), INTINFO_CODE(EXC_GP, 0x18));
-    ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 15); /* the access to the stack is one to data */
+    ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT),
+                      15); /* the access to the stack is one to data */
     ck_assert_uint_eq(VMCB_GET(k->vmcb, RSP), STACK_TOP);
     ck_assert(!k->cpu->delivering.valid);
 }
