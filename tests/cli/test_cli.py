@@ -765,6 +765,9 @@ class Vmcbs(CliTest):
         pae = run("vmcb", "check", self.vmcb(offset_4d0=(8, 0x1000)))
         self.assertEqual((pae.status, pae.out), (
             0, "not checked: the PDPTEs at CR3, which are not in the VMCB\nno rule is broken\n"))
+        cet = run("vmcb", "check", self.vmcb(offset_548=(8, 0x800020), offset_558=(8, 0x80010011), offset_570=(8, 0x20002)))
+        self.assertEqual((cet.status, cet.out), (
+            0, "not checked: U_CET with RFLAGS.VM; U_CET is not in the VMCB\nno rule is broken\n"))
         nested = run("vmcb", "check", self.vmcb(offset_090=(1, 1), offset_668=(8, 0x0007040600070406)))
         self.assertEqual((nested.status, nested.out), (0, "assumed: the host has CR0.PG set\nno rule is broken\n"))
 

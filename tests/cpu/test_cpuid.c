@@ -444,6 +444,8 @@ START_TEST(new_features_bring_what_they_need)
         { "max,-fpu", CPU_FEATURE_LM, CPU_FEATURE_MMXEXT },
         { "max,-fxsr", CPU_FEATURE_MMX, CPU_FEATURE_XSAVE },
         { "max,-invlpgb", CPU_FEATURE_SVM, CPU_FEATURE_INVLPGB_NESTED },
+        { "max,-cet-ss", CPU_FEATURE_NPT, CPU_FEATURE_SSS_CHECK },
+        { "max,-npt", CPU_FEATURE_CET_SS, CPU_FEATURE_SSS_CHECK },
         { "max,-ibpb", CPU_FEATURE_IBRS, CPU_FEATURE_SBPB },
         { "epyc-naples,-fpu,+avx2", CPU_FEATURE_FPU, CPU_FEATURE_FMA },
         { "epyc-naples,-sse,+vaes", CPU_FEATURE_AES, CPU_FEATURE_AVX2 },
