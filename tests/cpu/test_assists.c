@@ -1,4 +1,4 @@
-/* Decode assists: which exits bring instruction bytes, how many and which. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
+/* Decode assists: which exits bring instruction bytes, how many and which, and that nothing else has happened. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
 #include "tests/check_main.h"
 #include "tests/cpu/modes.h"
 
@@ -397,8 +397,64 @@ WITH_KIT(bytes_of_deliveries_and_of_other_exits)
     ck_assert_uint_eq(VMCB_GET(k->vmcb, INSN_COUNT), 0);
 }
 
+/* An access that begins in one page and ends in HOLE: no byte of the first is written, no register moves.
+ * rows: exit 6.5 */
+WITH_KIT(access_that_reaches_into_the_hole_writes_nothing)
+{
+    static const struct row rows[] = {
+        ROW(0, "\x48\x89\x03"),                         /* MOV [RBX], RAX */
+        ROW(0, "\xf0\x48\x01\x03"),                     /* LOCK ADD [RBX], RAX */
+        ROW(0, "\x48\x87\x03"),                         /* XCHG [RBX], RAX */
+        ROW(0, "\x0f\x11\x03"),                         /* MOVUPS [RBX], XMM0 */
+        ROW(0, "\xc5\xfc\x11\x03"),                     /* VMOVUPS [RBX], YMM0 */
+        ROW(0, "\xdb\x3b"),                             /* FSTP m80 [RBX] */
+        ROW(0, "\x0f\x01\x03"),                         /* SGDT [RBX] */
+        ROW(0, "\x0f\x01\x0b"),                         /* SIDT [RBX] */
+        ROW(0, "\x48\xa5"),                             /* MOVSQ */
+        ROW(0, "\x48\xab"),                             /* STOSQ */
+        ROW(0, "\x6d"),                                 /* INSD */
+        ROW(0, "\x8f\x03"),                             /* POP [RBX] */
+        ROW(0, "\x0f\xc7\x0b"),                         /* CMPXCHG8B [RBX] */
+        ROW(0, "\xd9\x33"),                             /* FNSTENV [RBX] */
+        ROW(0, "\x48\x0f\xc3\x03"),                     /* MOVNTI [RBX], RAX */
+        ROW(4, "\x48\x8d\x63\x08\x50"),                 /* LEA RSP, [RBX + 8]; PUSH RAX */
+        ROW(4, "\x48\x8d\x63\x08\x9c"),                 /* the same; PUSHF */
+        ROW(4, "\x48\x8d\x63\x08\xe8\x00\x00\x00\x00"), /* the same; CALL */
+        ROW(4, "\x48\x8d\x63\x08\xff\x16"),             /* the same; CALL [RSI] */
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (unsigned stage = 0; stage < 2; stage++) {
+            const uint64_t at = HOLE - 2;
+            kit_mode(k, MODE_LONG64, 0);
+            k->cpu->regs.cr4 |= CR4_OSFXSR | CR4_OSXSAVE;
+            cpu_update_fp(k->cpu);
+            put_code(k, CODE_SPA, rows[i].bytes, rows[i].len);
+            set_registers(k);
+            k->cpu->x87 = (struct cpu_x87){ .fcw = 0x37f, .used = 1 };
+            cpu_update_fp(k->cpu);
+            k->cpu->r[REG_RBX] = k->cpu->r[REG_RDI] = at;
+            k->cpu->r[REG_RSI] = DATA_SPA;
+            kit_put(k, at, 2, 0xcccc);
+            k->answer = 0x12345678;
+            k->reads = 0;
+            enter(k, (enum stage)stage);
+            set_page(k, (enum stage)stage, 8, 0);
+            run(k, i);
+            set_page(k, (enum stage)stage, 8, 7);
+            uint64_t rip = CODE_SPA + rows[i].skip;
+            expect_bytes(k, (enum stage)stage, i, rip, rip, 15);
+            ck_assert_msg(kit_get(k, at, 2) == 0xcccc, "row %u", i);
+            ck_assert_uint_eq(k->cpu->r[REG_RBX], at);
+            ck_assert_uint_eq(k->cpu->r[REG_RDI], at);
+            ck_assert_uint_eq(k->cpu->r[REG_RSI], DATA_SPA);
+            ck_assert_uint_eq(VMCB_GET(k->vmcb, RSP), rows[i].skip ? at + 8 : STACK_TOP);
+            ck_assert_uint_eq(k->reads, 0);
+            ck_assert_uint_eq(VMCB_GET(k->vmcb, EXITINFO2), HOLE);
+        }
+}
+
 CHECK_MAIN("assists", every_data_access_of_64_bit_code_brings_15_bytes,
            implicit_accesses_bring_bytes_too, bytes_end_with_the_page_if_the_next_cannot_be_fetched,
            bytes_of_legacy_code_are_those_behind_cs_base, bytes_wrap_around_4_gib,
            bytes_of_16_bit_code_end_at_64_kib, fetch_faults_bring_no_bytes,
-           bytes_of_deliveries_and_of_other_exits)
+           bytes_of_deliveries_and_of_other_exits, access_that_reaches_into_the_hole_writes_nothing)
