@@ -1,4 +1,5 @@
-/* Decode assists: which exits bring instruction bytes, how many and which, and that nothing else has happened. APM vol 2, 15.8.4 "Nested and Intercepted #PF". */
+/* Decode assists: which exits bring instruction bytes, how many and which, and that nothing else has happened. APM
+ * vol 2, 15.8.4 "Nested and Intercepted #PF". */
 #include "tests/check_main.h"
 #include "tests/cpu/modes.h"
 
