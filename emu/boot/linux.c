@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SECTOR 512u
+#define SYSSIZE_UNIT 16u
 #define MIB1 0x100000ull
 #define PAGE 0x1000u
 
@@ -105,7 +106,10 @@ static enum pacifica_status plan_kernel(struct boot_plan *plan, struct boot_entr
     const uint8_t *image = source->kernel;
     unsigned sectors = image[HDR_SETUP_SECTS] ? image[HDR_SETUP_SECTS] : 4;
     size_t start = (size_t)(sectors + 1) * SECTOR;
-    uint64_t bytes = (uint64_t)boot_get32(image + HDR_SYSSIZE) * 16;
+    uint64_t bytes = (uint64_t)boot_get32(image + HDR_SYSSIZE) * SYSSIZE_UNIT;
+    if (start < source->kernel_len && bytes > source->kernel_len - start &&
+        bytes - (source->kernel_len - start) < SYSSIZE_UNIT)
+        bytes = source->kernel_len - start; /* the size is rounded up, the file need not be */
     bool long_mode = (boot_get16(image + HDR_XLOADFLAGS) & XLF_KERNEL_64) != 0;
     uint64_t least = long_mode ? ENTRY_64 + 1 : 1;
     if (start > source->kernel_len || bytes > source->kernel_len - start || bytes < least)

@@ -260,12 +260,18 @@ START_TEST(linux_every_truncation_is_refused)
     struct load l;
     open_linux(&l, 16 * MIB);
     size_t whole = l.image->len;
-    for (size_t len = 0x206; len < whole; len += len < 0x280 ? 1 : 61) {
+    for (size_t len = 0x206; len <= whole - 16; len += len < 0x280 ? 1 : 61) {
         l.image->len = len;
         load_bad(&l, PACIFICA_EFORMAT, len < 0x264 ? "setup header" : "promises");
     }
-    l.image->len = whole;
-    load_ok(&l, BOOT_LINUX);
+    l.image->len = whole - 16;
+    load_bad(&l, PACIFICA_EFORMAT, "promises");
+    for (l.image->len = whole - 15; l.image->len <= whole;
+         l.image->len++) { /* the size is rounded up */
+        load_ok(&l, BOOT_LINUX);
+        ck_assert_uint_eq(rd(&l, KERNEL + IMAGE_LINUX_BYTES - 16, 1),
+                          image_byte(0, IMAGE_LINUX_BYTES - 16));
+    }
     load_close(&l);
 }
 END_TEST
