@@ -207,6 +207,31 @@ static enum pacifica_status keyword_device(struct reader *reader, char *value)
     return PACIFICA_OK;
 }
 
+static enum pacifica_status keyword_disk(struct reader *reader, char *value)
+{
+    static const struct {
+        const char *name;
+        struct expect_disk disk;
+    } row[] = {
+        { "hda ", { .interface = PACIFICA_DISK_IDE, .index = 0 } },
+        { "hdb ", { .interface = PACIFICA_DISK_IDE, .index = 1 } },
+        { "cdrom ", { .interface = PACIFICA_DISK_IDE, .index = 2, .cdrom = true } },
+        { "virtio ", { .interface = PACIFICA_DISK_VIRTIO } },
+    };
+    struct expectation *e = reader->e;
+    if (e->disk_count == EXPECT_DISKS)
+        return wrong(reader, "one disk too many (4)", value);
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        size_t length = strlen(row[i].name);
+        if (strncmp(value, row[i].name, length) != 0)
+            continue;
+        struct expect_disk *disk = &e->disk[e->disk_count++];
+        *disk = row[i].disk;
+        return take_number32(reader, value + length, 1, UINT32_MAX, &disk->sectors);
+    }
+    return wrong(reader, "no disk (hda, hdb, cdrom or virtio, and its sectors)", value);
+}
+
 static enum pacifica_status keyword_debugcon(struct reader *reader, char *value)
 {
     struct expectation *e = reader->e;
@@ -247,6 +272,7 @@ static const struct keyword {
     { "cpu", keyword_cpu, false, false },
     { "append", keyword_append, false, true },
     { "device", keyword_device, true, false },
+    { "disk", keyword_disk, true, false },
     { "debugcon", keyword_debugcon, true, false },
     { "start", keyword_start, false, false },
 };

@@ -7,10 +7,19 @@
 #define EXPECT_BYTES_MOST 65536u /* of a file */
 #define EXPECT_LINES 256
 #define EXPECT_DEBUGCONS 4
+#define EXPECT_DISKS 4
 #define EXPECT_CPU_BYTES 256
 
 /* How the image of a ROM starts. */
 enum expect_start { EXPECT_BY_NAME, EXPECT_KERNEL, EXPECT_FIRMWARE };
+
+/* A disk whose 32-bit words are their own numbers, from 0 on; what is written to it is forgotten with the machine. */
+struct expect_disk {
+    enum pacifica_disk_interface interface;
+    bool cdrom;
+    unsigned index;
+    uint32_t sectors; /* of 512 bytes, on a CD of 2048 */
+};
 
 /* Invariant: texts point into `words`, which expectation_free() frees; counts stay within the arrays; numbers are what
  * the library takes. */
@@ -29,6 +38,8 @@ struct expectation {
     uint32_t cpus;
     const char *cpu, *append;
     bool pc_testdev, pci_testdev, virtio_rng;
+    struct expect_disk disk[EXPECT_DISKS];
+    unsigned disk_count;
     uint16_t debugcon[EXPECT_DEBUGCONS];
     unsigned debugcon_count;
     const char *line[EXPECT_LINES]; /* whole lines of the output, in this order */

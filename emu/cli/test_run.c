@@ -51,11 +51,33 @@ static bool is_firmware(const struct rom *rom)
     return length < 4 || strcmp(rom->path + length - 4, ".elf") != 0;
 }
 
+/* The bytes of a disk: each word is its own number. */
+static bool read_disk(void *self, uint64_t offset, void *to, size_t size)
+{
+    uint8_t *byte = to;
+    (void)self;
+    for (size_t i = 0; i < size; i++)
+        byte[i] = (uint8_t)((offset + i) / 4 >> 8 * ((offset + i) % 4));
+    return true;
+}
+
+static void make_disks(const struct expectation *e, struct pacifica_disk disk[EXPECT_DISKS])
+{
+    for (unsigned i = 0; i < e->disk_count; i++)
+        disk[i] = (struct pacifica_disk){ .interface = e->disk[i].interface,
+                                          .cdrom = e->disk[i].cdrom,
+                                          .index = e->disk[i].index,
+                                          .size_bytes = (uint64_t)e->disk[i].sectors *
+                                                        (e->disk[i].cdrom ? 2048 : 512),
+                                          .read = read_disk };
+}
+
 static enum pacifica_status make_machine(struct bench *bench, const struct expectation *e,
                                          struct pacifica_diag *diag)
 {
     const struct pacifica_output output = { .write = take_output, .self = bench };
     struct pacifica_device device[EXPECT_DEBUGCONS + 4];
+    struct pacifica_disk disk[EXPECT_DISKS];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
     size_t count = 0;
     device[count++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
@@ -79,6 +101,9 @@ static enum pacifica_status make_machine(struct bench *bench, const struct expec
     options.serial = output;
     options.devices = device;
     options.device_count = count;
+    make_disks(e, disk);
+    options.disks = disk;
+    options.disk_count = e->disk_count;
     return pacifica_machine_new(&options, &bench->machine, diag);
 }
 
