@@ -268,6 +268,42 @@ WITH_SHADOW(rstorssp_wants_a_token_of_its_place_and_mode)
     }
 }
 
+/* A stack that ends at 4 GiB: its token would hold an address of 33 bits. */
+WITH_SHADOW(tokens_of_32_bit_code_hold_32_bits)
+{
+    enum { DIRECTORY = 0x90000, TABLE = 0x91000 };
+    const uint64_t end = 1ull << 32, la = end - 8;
+    kit_put(k, 0x2000 + 8 * 3, 8, DIRECTORY | 7);
+    kit_put(k, DIRECTORY + 8 * 511, 8, TABLE | 7);
+    kit_put(k, TABLE + 8 * 511, 8, SUPERVISOR_LA | SHADOW_PTE);
+    for (unsigned wide = 0; wide < 2; wide++) {
+        shadow_mode(k, wide ? MODE_LONG64 : MODE_COMPAT32, 0);
+        kit_put(k, SUPERVISOR_LA + 0xff8, 8, end | wide);
+        k->cpu->r[REG_RBX] = la;
+        if (wide)
+            ck_assert_int_eq(EXEC(k, RSTORSSP_RBX), STEP_NEXT);
+        else
+            kit_raised(k, EXEC(k, RSTORSSP_RBX), EXC_CP, CP_RSTORSSP);
+    }
+}
+
+/* The address in PL0_SSP, and so the token's, must lie below 4 GiB. */
+WITH_SHADOW(setssbsy_of_32_bit_code_wants_a_stack_below_4_gib)
+{
+    const uint64_t alias = 1ull << 32 | OTHER;
+    kit_put(k, 0x2000 + 8 * 4, 8, 0x3007);
+    for (unsigned wide = 0; wide < 2; wide++) {
+        shadow_mode(k, wide ? MODE_LONG64 : MODE_COMPAT32, 0);
+        k->cpu->shadow.pl_ssp[0] = alias;
+        kit_put(k, OTHER, 8, alias);
+        if (wide)
+            ck_assert_int_eq(EXEC(k, SETSSBSY), STEP_NEXT);
+        else
+            kit_raised(k, EXEC(k, SETSSBSY), EXC_CP, CP_SETSSBSY);
+        ck_assert_uint_eq(kit_get(k, OTHER, 8), alias | wide);
+    }
+}
+
 WITH_SHADOW(rstorssp_operand)
 {
     k->cpu->r[REG_RBX] = OTHER - 4;
@@ -442,7 +478,8 @@ CHECK_MAIN("cpu/shadow_insns", undefined_where_shadow_stacks_are_off, undefined_
            undefined_in_virtual_8086_and_real_mode, privileged_instructions,
            rdssp_reads_or_does_nothing, incssp_pops_words, incssp_touches_both_ends,
            stacks_are_changed_there_and_back, stacks_that_are_not_aligned_have_a_hole,
-           rstorssp_wants_a_token_of_its_place_and_mode, rstorssp_operand,
+           rstorssp_wants_a_token_of_its_place_and_mode, tokens_of_32_bit_code_hold_32_bits,
+           setssbsy_of_32_bit_code_wants_a_stack_below_4_gib, rstorssp_operand,
            saveprevssp_wants_a_token_that_leads_back, saveprevssp_writes_all_or_nothing,
            setssbsy_takes_an_idle_stack, clrssbsy_gives_a_busy_stack_back,
            wrss_writes_the_stack_of_its_level, wruss_writes_the_stacks_of_users)
