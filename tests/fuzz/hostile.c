@@ -18,6 +18,7 @@
 #define CHANGES_MAX 16u
 #define HOST_PML4_SPA 0x52000u /* the host has page tables of its own: a page of 1 GiB */
 #define HOST_PDPT_SPA 0x53000u
+#define SHADOW_SPA 0x3e000u /* two pages of shadow stacks */
 
 /* --- numbers ------------------------------------------------------------------------------------------- */
 
@@ -136,7 +137,10 @@ static const struct vmcb_field_info *control_field(struct reader *in)
         VMCB_BUS_LOCK_COUNTER,
         VMCB_G_PAT,
     };
+    static const uint8_t shadow[] = { VMCB_S_CET, VMCB_SSP, VMCB_ISST_ADDR };
     uint8_t choice = read8(in);
+    if (choice >= 0xba && choice < 0xc0)
+        return &vmcb_fields[shadow[choice % sizeof(shadow)]];
     return &vmcb_fields[choice < 0xc0 ? often[choice % sizeof(often)]
                                       : read8(in) % VMCB_FIELD_COUNT];
 }
@@ -187,10 +191,39 @@ static void make_avic(struct reader *in, struct pacifica_machine *machine, uint6
          UINT64_C(1) << 31 | (how & 0x80 ? UINT64_C(1) << 30 : 0));
 }
 
+/* Shadow stacks in a guest: pages of either level in its tables, and in the nested ones as the supervisor shadow stack check wants
+ * them or not. */
+static void make_shadow(struct reader *in, struct pacifica_machine *machine, uint64_t vmcb)
+{
+    uint8_t how = read8(in);
+    uint8_t *page = memory_ptr(machine->memory, vmcb, 4096);
+    for (uint64_t at = SHADOW_SPA; at < SHADOW_SPA + 0x2000; at += 0x1000) {
+        store(machine, PT_SPA + at / 0x1000 * 8, 8, at | (how & 1 ? 0x45 : 0x41));
+        store(machine, NPT_SPA + at / 0x1000 * 8, 8, at | (how & 2 ? UINT64_C(1) << 63 | 1 : 7));
+    }
+    for (uint64_t at = SHADOW_SPA; at < SHADOW_SPA + 0x1000; at += 8) /* tokens, an ISST */
+        store(machine, at, 8, at | (how & 4 ? 1 : 0));
+    VMCB_SET(page, CR0, VMCB_GET(page, CR0) | CR0_WP);
+    VMCB_SET(page, CR4, VMCB_GET(page, CR4) | CR4_CET);
+    VMCB_SET(page, S_CET, how & 8 ? SHADOW_CET_VALID : SHADOW_CET_ENABLE);
+    VMCB_SET(page, SSP, how & 0x10 ? number(in) : SHADOW_SPA + 0x1800);
+    VMCB_SET(page, ISST_ADDR, how & 0x20 ? number(in) : SHADOW_SPA);
+    if (how & 0x40)
+        VMCB_SET(page, NESTED_CONTROL,
+                 VMCB_GET(page, NESTED_CONTROL) | NESTED_NP_ENABLE | NESTED_SSS_ENABLE);
+    machine->cpu[0]->shadow.u_cet = how & 0x80 ? SHADOW_CET_VALID : 0;
+    for (unsigned n = 0; n < 4; n++)
+        machine->cpu[0]->shadow.pl_ssp[n] = SHADOW_SPA + 0x100 * n;
+}
+
 static void change(struct reader *in, struct pacifica_machine *machine)
 {
     uint8_t what = read8(in);
     uint64_t vmcb = what & 0x80 ? VMCB2_SPA : VMCB_SPA, at;
+    if ((what & 0x78) == 0x78) {
+        make_shadow(in, machine, vmcb);
+        return;
+    }
     switch (what % 12) {
     case 0:
     case 1:
