@@ -1,6 +1,6 @@
 # Two commands for people: `make run` shows a hypervisor at work, `make check` runs every test.
 # Both install what Debian packages are missing, configure, build and act. The work is in tools/.
-.PHONY: run check check-peers check-differential deps build clean
+.PHONY: run check check-peers check-systems check-differential deps build clean
 
 run:
 	@tools/run
@@ -13,6 +13,12 @@ check-peers:
 	@tools/install-packages run peers
 	@tools/build release pacifica roms
 	@tools/check-peers build/release/pacifica build/release/test-roms
+
+# Debian's Linux, Xen and firmware, here and on QEMU, as a table of CPU seconds. A quarter of an hour.
+check-systems:
+	@tools/install-packages run peers systems
+	@tools/build release pacifica
+	@tests/systems/run_systems build/release/pacifica
 
 # Random instructions on this workstation's processor and here, for a long time; `make check` has a bounded run.
 SEED ?= $(shell date +%s)

@@ -1,0 +1,72 @@
+"""Debian packages of the systems: downloaded with apt, unpacked under a folder of their own, never installed."""
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+# A package that only depends on the one of the day, or the package itself.
+KERNEL = {"cloud": "linux-image-cloud-amd64", "full": "linux-image-amd64"}
+
+
+class Unavailable(Exception):
+    """What a system needs cannot be had: it is skipped."""
+
+
+def _apt(*words, folder=None):
+    if not shutil.which("apt-get"):
+        raise Unavailable("needs Debian's apt")
+    done = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unavailable(f"{' '.join(words)}: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout
+
+
+def unpack(package, cache):
+    """The folder in which the package's files lie."""
+    out = Path(cache) / package
+    if out.is_dir():
+        return out
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        _apt("apt-get", "-qq", "download", f"{package}:amd64", folder=work)
+        for file in Path(work).glob("*.deb"):
+            _apt("dpkg-deb", "-x", str(file), str(Path(work) / "root"))
+        (Path(work) / "root").rename(out)
+    return out
+
+
+def kernel(flavour, cache):
+    """The file of Debian's kernel."""
+    text = _apt("apt-cache", "depends", f"{KERNEL[flavour]}:amd64")
+    match = re.search(r"Depends: (linux-image-\d\S*?)(:amd64)?$", text, re.M)
+    if not match:
+        raise Unavailable(f"{KERNEL[flavour]} depends on no kernel")
+    return next((unpack(match.group(1), cache) / "boot").glob("vmlinuz-*"))
+
+
+def busybox(cache):
+    return unpack("busybox-static", cache) / "bin/busybox"
+
+
+def xen(cache):
+    """Debian's Xen, no longer compressed."""
+    folder = unpack("xen-hypervisor-4.17-amd64", cache) / "boot"
+    image = Path(cache) / "xen"
+    if not image.exists():
+        packed = next(folder.glob("xen-*-amd64.gz"))
+        with open(image, "wb") as to:
+            subprocess.run(["gzip", "-dc", packed], stdout=to, check=True)
+    return image
+
+
+def firmware(path, package):
+    if not Path(path).exists():
+        raise Unavailable(f"no {path}: install Debian's package {package}")
+    return path
+
+
+def tool(name, package):
+    if not shutil.which(name):
+        raise Unavailable(f"no {name}: install Debian's package {package}")
+    return name
