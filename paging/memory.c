@@ -188,22 +188,64 @@ bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size
     rom->spa = spa;
     rom->bytes = bytes;
     rom->first_page = memory->page_count;
+    rom->route = ROM_ALONE;
     memcpy(memory_native(memory, rom->first_page), image, bytes);
     memory->page_count += bytes >> PAGE_SHIFT;
     routing_changed(memory);
     return true;
 }
 
+bool memory_route_rom(struct memory *memory, uint64_t spa, enum rom_route route)
+{
+    for (unsigned i = 0; i < memory->rom_count; i++) {
+        struct memory_rom *rom = &memory->roms[i];
+
+        if (rom->spa != spa)
+            continue;
+        if (rom->route != route) {
+            rom->route = route;
+            routing_changed(memory);
+        }
+        return true;
+    }
+    return false;
+}
+
+bool memory_program_rom(struct memory *memory, uint64_t spa, const void *from, size_t len)
+{
+    for (unsigned i = 0; i < memory->rom_count; i++) {
+        const struct memory_rom *rom = &memory->roms[i];
+        uint64_t offset = spa - rom->spa;
+
+        if (offset >= rom->bytes || len > rom->bytes - offset)
+            continue;
+        memcpy(memory_native(memory, rom->first_page) + offset, from, len);
+        while (len > 0) {
+            size_t in_page = (size_t)(offset % PAGE_BYTES), part = PAGE_BYTES - in_page;
+
+            part = part < len ? part : len;
+            memory_written(memory, rom->first_page + (offset >> PAGE_SHIFT), (unsigned)in_page,
+                           (unsigned)part);
+            offset += part;
+            len -= part;
+        }
+        return true;
+    }
+    return false;
+}
+
 /* --- routing --- */
 
-/* The backing page of a ROM at spa, or MEMORY_NONE. */
-static uint64_t rom_page(const struct memory *memory, uint64_t spa)
+/* The backing page of a ROM at spa that is not left to the bus, or MEMORY_NONE. */
+static uint64_t rom_page(const struct memory *memory, uint64_t spa, bool write)
 {
     for (unsigned i = 0; i < memory->rom_count; i++) {
         const struct memory_rom *rom = &memory->roms[i];
 
         if (spa - rom->spa < rom->bytes)
-            return rom->first_page + ((spa - rom->spa) >> PAGE_SHIFT);
+            return rom->route < (write ? ROM_BUS_WRITES : ROM_BUS_ALL)
+                       ? rom->first_page + ((spa - rom->spa) >> PAGE_SHIFT)
+                       : MEMORY_NONE;
     }
     return MEMORY_NONE;
 }
@@ -243,9 +285,9 @@ uint64_t memory_route(const struct memory *memory, uint64_t spa, bool write)
     if (in_tseg(&memory->view, spa))
         return memory->view.smm ? ram_page(memory, spa) : MEMORY_NONE;
     if (spa - MEMORY_HOLE < MEMORY_HOLE_END - MEMORY_HOLE && !hole_is_ram(memory, spa, write))
-        return rom_page(memory, spa);
+        return rom_page(memory, spa, write);
     page = ram_page(memory, spa);
-    return page != MEMORY_NONE ? page : rom_page(memory, spa);
+    return page != MEMORY_NONE ? page : rom_page(memory, spa, write);
 }
 
 bool memory_map_hole(struct memory *memory, uint64_t spa, uint64_t bytes, unsigned map)

@@ -44,6 +44,17 @@ uint64_t memory_resident_kib(const struct memory *memory);
  * last 128 KiB end at 1 MiB, in the hole, and all of it ends at 4 GiB. */
 bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size_t bytes);
 
+/* Who answers accesses to a ROM. Flash memory is a ROM whose writes a device gets from the bus, and whose reads too while
+ * it takes a command. */
+enum rom_route { ROM_ALONE, ROM_BUS_WRITES, ROM_BUS_ALL };
+
+/* Set it for the ROM that begins at spa. Returns false: there is none. */
+bool memory_route_rom(struct memory *memory, uint64_t spa, enum rom_route route);
+
+/* Change what a ROM holds at [spa, spa + len), as its device does. Blocks decoded from it go. Returns false (nothing
+ * changes): not all of that is one ROM. */
+bool memory_program_rom(struct memory *memory, uint64_t spa, const void *from, size_t len);
+
 /* Where accesses to a page of the hole A0000h-FFFFFh go: without a bit to the ROM there, else to the bus; with it to
  * the RAM behind. Reads and writes apart, and apart for processors in SMM: what the PAM and SMRAM registers of a host
  * bridge say. All are 0 after memory_new(). */

@@ -22,6 +22,7 @@
 
 struct memory_rom {
     uint64_t spa, bytes, first_page;
+    enum rom_route route;
 };
 
 #define MEMORY_HOLE_PAGES ((MEMORY_HOLE_END - MEMORY_HOLE) >> PAGE_SHIFT)
@@ -57,6 +58,9 @@ struct memory {
     unsigned rom_count;
     uint64_t slb; /* MEMORY_NO_SLB: none */
 };
+
+/* phys.c: the bytes of one page have changed. */
+void memory_written(struct memory *memory, uint64_t page, unsigned offset, unsigned len);
 
 /* The backing page of an address outside the plain parts, for reads or for writes (a ROM's page too), or MEMORY_NONE. */
 uint64_t memory_route(const struct memory *memory, uint64_t spa, bool write);

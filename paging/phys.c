@@ -124,7 +124,7 @@ static EMU_NOINLINE void write_slowly(struct memory *memory, uint64_t spa, unsig
     phys_write(memory, spa + first, size - first, value >> (first * 8));
 }
 
-/* The bytes of one RAM page have changed. */
+/* The bytes of one page have changed. */
 static void page_written(struct memory *memory, uint64_t page, unsigned offset, unsigned len)
 {
     uint8_t marks = memory->marks[page];
@@ -134,6 +134,11 @@ static void page_written(struct memory *memory, uint64_t page, unsigned offset, 
     memory->marks[page] = marks | PAGE_DIRTY;
     if ((marks & (PAGE_HAS_CODE | PAGE_WATCHED)) && memory->written)
         memory->written(memory->written_self, page, offset, len);
+}
+
+void memory_written(struct memory *memory, uint64_t page, unsigned offset, unsigned len)
+{
+    page_written(memory, page, offset, len);
 }
 
 void phys_write(struct memory *memory, uint64_t spa, unsigned size, uint64_t value)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define DRIVE_IDE_PLACES 4u
+#define DRIVE_FLASH_PLACES 2u
 #define CDROM_INDEX 2u /* where -cdrom has its drive, as on QEMU */
 
 static enum pacifica_status no_memory(struct parse *parse)
@@ -40,8 +41,10 @@ static enum pacifica_status drive_interface(struct parse *parse, struct cli_driv
         drive->interface = PACIFICA_DISK_VIRTIO;
     else if (strcmp(text, "none") == 0)
         drive->unused = true;
-    else if (strcmp(text, "pflash") == 0 || strcmp(text, "scsi") == 0 ||
-             strcmp(text, "floppy") == 0 || strcmp(text, "sd") == 0 || strcmp(text, "mtd") == 0)
+    else if (strcmp(text, "pflash") == 0)
+        drive->interface = PACIFICA_DISK_PFLASH;
+    else if (strcmp(text, "scsi") == 0 || strcmp(text, "floppy") == 0 || strcmp(text, "sd") == 0 ||
+             strcmp(text, "mtd") == 0)
         return option_not_yet(parse, part);
     else
         return option_bad(parse, part, "no interface of a drive");
@@ -77,7 +80,7 @@ static enum pacifica_status drive_property(struct parse *parse, struct cli_drive
         drive->cdrom = strcmp(text, "cdrom") == 0;
         if (!drive->cdrom && strcmp(text, "disk") != 0)
             return option_bad(parse, part, "neither disk nor cdrom");
-    } else if ((text = word_value(part, "index"))) {
+    } else if ((text = word_value(part, "index")) || (text = word_value(part, "unit"))) {
         if (!word_number(text, &number) || number >= CLI_DRIVES)
             return option_bad(parse, part, "no place of a drive");
         drive->index = (unsigned)number;
@@ -158,6 +161,32 @@ enum pacifica_status option_hdd(struct parse *parse, const char *value)
 enum pacifica_status option_cdrom(struct parse *parse, const char *value)
 {
     return add_placed(parse, value, CDROM_INDEX, true);
+}
+
+/* [order=]LETTERS,menu=on|off. `strict` and splash screens are for other firmware. */
+enum pacifica_status option_boot(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    const char *rest = value;
+    for (bool first = true; rest; first = false) {
+        const char *part = words_next(&o->words, &rest);
+        if (!part)
+            return no_memory(parse);
+        const char *order = word_value(part, "order"), *menu = word_value(part, "menu");
+        if (first && !strchr(part, '='))
+            order = part;
+        if (order) {
+            if (!order[0] || strlen(order) > 3 || strspn(order, "acdn") != strlen(order))
+                return option_bad(parse, order, "not up to three of a, c, d and n");
+            o->boot_order = order;
+        } else if (menu) {
+            if (!on_off(menu, &o->boot_menu))
+                return option_bad(parse, part, "neither on nor off");
+        } else if (!word_value(part, "strict")) {
+            return option_bad(parse, part, "no property of booting");
+        }
+    }
+    return PACIFICA_OK;
 }
 
 enum pacifica_status option_snapshot(struct parse *parse, const char *value)
@@ -277,6 +306,33 @@ static enum pacifica_status join(struct parse *parse)
     return PACIFICA_OK;
 }
 
+/* Flash memory in the order of the command line, but for what names its unit. */
+static enum pacifica_status place_flash(struct parse *parse)
+{
+    struct cli_options *o = parse->options;
+    bool taken[DRIVE_FLASH_PLACES] = { false };
+    for (unsigned i = 0; i < 2 * o->drive_count; i++) {
+        struct cli_drive *drive = &o->drive[i % o->drive_count];
+        bool named = i < o->drive_count;
+        if (drive->interface != PACIFICA_DISK_PFLASH || drive->placed != named)
+            continue;
+        if (!named)
+            drive->index = taken[0] ? 1 : 0;
+        if (drive->index >= DRIVE_FLASH_PLACES || taken[drive->index])
+            return diag_set(parse->diag, PACIFICA_EUSAGE, "-drive",
+                            "if=pflash has unit 0 for firmware and unit 1 for its variables",
+                            "no place for flash memory %u", drive->index);
+        taken[drive->index] = drive->placed = true;
+    }
+    if (taken[0] && o->kernel)
+        return diag_set(parse->diag, PACIFICA_EUNSUPPORTED, "-kernel",
+                        "-kernel starts without firmware",
+                        "together with if=pflash: not there yet");
+    return taken[1] && !taken[0] ? diag_set(parse->diag, PACIFICA_EUSAGE, "-drive", NULL,
+                                            "if=pflash,unit=1 without unit 0, which starts")
+                                 : PACIFICA_OK;
+}
+
 /* Give each IDE drive a place: those that name one, and then the others in their order. */
 static enum pacifica_status place(struct parse *parse)
 {
@@ -318,5 +374,7 @@ enum pacifica_status drives_check(struct parse *parse)
                               : drive->path ? drive->path
                                             : "");
     }
+    if (status == PACIFICA_OK)
+        status = place_flash(parse);
     return status == PACIFICA_OK ? place(parse) : status;
 }

@@ -38,6 +38,14 @@ static bool has_vga(const struct cli_options *options)
     return options->vga == VGA_STD || (options->vga == VGA_DEFAULT && !options->nodefaults);
 }
 
+static bool has_flash(const struct cli_options *options)
+{
+    for (unsigned i = 0; i < options->drive_count; i++)
+        if (options->drive[i].interface == PACIFICA_DISK_PFLASH)
+            return true;
+    return false;
+}
+
 /* --- the machine -------------------------------------------------------------------------- */
 
 static enum pacifica_status read_files(struct session *session, struct pacifica_diag *diag)
@@ -53,7 +61,7 @@ static enum pacifica_status read_files(struct session *session, struct pacifica_
     for (unsigned i = 0; status == PACIFICA_OK && i < o->fw_cfg_count; i++)
         if (o->fw_cfg[i].path)
             status = file_read(o->fw_cfg[i].path, FILE_IMAGE_MOST, &session->fw_cfg[i], diag);
-    if (status == PACIFICA_OK && o->rom_count && has_vga(o))
+    if (status == PACIFICA_OK && (o->rom_count || has_flash(o)) && has_vga(o))
         status = firmware_read_vga(&session->vga_bios, diag);
     return status;
 }
@@ -79,7 +87,8 @@ static enum pacifica_status make_devices(struct session *session, struct pacific
         if (file->stream)
             device[*count].output = output_to(file);
     }
-    if (!o->kernel && !o->rom_count && !debug_exit) /* the demonstration ends through it */
+    if (!o->kernel && !o->rom_count && !has_flash(o) &&
+        !debug_exit) /* the demonstration ends through it */
         device[(*count)++] = (struct pacifica_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
                                                        .port = DEMO_EXIT_PORT,
                                                        .port_count = DEMO_EXIT_PORTS };
@@ -104,6 +113,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     options.fw_cfg_count = o->fw_cfg_count;
     options.disks = disk;
     options.disk_count = o->drive_count;
+    options.boot_order = o->boot_order;
+    options.boot_menu = o->boot_menu;
     options.vga = has_vga(o) ? PACIFICA_VGA_STD : PACIFICA_VGA_NONE;
     options.vga_bios = session->vga_bios;
     for (unsigned i = 0; i < o->fw_cfg_count; i++) {
@@ -130,6 +141,8 @@ static enum pacifica_status load_image(struct session *session, struct pacifica_
     const struct cli_options *o = session->options;
     if (o->rom_count)
         return firmware_load(o, session->rom, session->machine, diag);
+    if (has_flash(o) && !o->kernel)
+        return pacifica_machine_reset(session->machine, diag);
     struct pacifica_kernel kernel = { .image = session->kernel,
                                       .name = o->kernel,
                                       .cmdline = o->append };

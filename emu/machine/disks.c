@@ -6,6 +6,7 @@
 #include "emu/base/diag.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define IDE_SLOT 1 /* PIIX3's, function 1 */
 #define IDE_FUNCTION 1
@@ -102,13 +103,17 @@ enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
     struct ide_config ide = { .pci = machine->pci,
                               .devfn = pci_devfn(IDE_SLOT, IDE_FUNCTION),
                               .irq = { irq[0], irq[1] } };
+    const char *order = options->boot_order ? options->boot_order : "";
+    if (strlen(order) > 3 || strspn(order, "acdn") != strlen(order))
+        return diag_set(diag, PACIFICA_EUSAGE, "boot order", NULL,
+                        "'%s' is not up to three of a, c, d and n", order);
     if (options->disk_count > MACHINE_DISKS)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d disks", MACHINE_DISKS);
     for (size_t i = 0; i < options->disk_count; i++) {
         enum pacifica_status status = make_block(&options->disks[i], &machine->block[i], diag);
         if (status == PACIFICA_OK && options->disks[i].interface == PACIFICA_DISK_VIRTIO)
             status = add_virtio(machine, &options->disks[i], machine->block[i], diag);
-        else if (status == PACIFICA_OK)
+        else if (status == PACIFICA_OK && options->disks[i].interface == PACIFICA_DISK_IDE)
             status = place_ide(&ide, &options->disks[i], machine->block[i], diag);
         if (status != PACIFICA_OK)
             return status;

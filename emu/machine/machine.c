@@ -100,6 +100,8 @@ static enum pacifica_status machine_init(struct pacifica_machine *machine,
                         "the workstation gives no %" PRIu64 " MiB of memory",
                         options->ram_bytes >> 20);
     status = machine_add_devices(machine, options, diag);
+    if (status == PACIFICA_OK)
+        status = machine_add_flash(machine, options, diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < machine->cpu_count; i++)
         status = make_cpu(machine, i, diag);
     if (status != PACIFICA_OK)

@@ -86,6 +86,11 @@ enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t 
                                      struct pacifica_diag *diag);
 void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
 
+/* flash.c: put flash memory where the options have some; the machine starts from it then. Behind fw_cfg. */
+enum pacifica_status machine_add_flash(struct pacifica_machine *machine,
+                                       const struct pacifica_options *options,
+                                       struct pacifica_diag *diag);
+
 /* devices.c: FERR# of a vCPU rises. */
 void machine_ferr(void *self, unsigned cpu);
 

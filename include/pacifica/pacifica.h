@@ -101,7 +101,8 @@ struct pacifica_fw_cfg {
 
 enum pacifica_disk_interface {
     PACIFICA_DISK_IDE,   /* a drive at one of the two channels */
-    PACIFICA_DISK_VIRTIO /* virtio-blk, in the next free PCI slot; no CD-ROM */
+    PACIFICA_DISK_VIRTIO, /* virtio-blk, in the next free PCI slot; no CD-ROM */
+    PACIFICA_DISK_PFLASH  /* flash memory with firmware (index 0; it starts) or its variables (1), a multiple of 4 KiB */
 };
 
 /* A disk or a disc, and the bytes that it holds. The functions are called on the thread that runs the machine, with `size` more
@@ -110,7 +111,7 @@ enum pacifica_disk_interface {
 struct pacifica_disk {
     enum pacifica_disk_interface interface;
     bool cdrom;     /* a CD-ROM drive; size_bytes 0: without a disc */
-    unsigned index; /* IDE: 0 and 1 on the first channel, 2 and 3 on the second */
+    unsigned index; /* IDE: 0 and 1 on the first channel, 2 and 3 on the second; PFLASH: 0 or 1 */
     bool read_only; /* what the guest writes is refused, as on a CD */
     bool
         write_through; /* it goes to `write`; else it stays in memory, and the image is never written */
@@ -149,6 +150,8 @@ struct pacifica_options {
     size_t fw_cfg_count;
     const struct pacifica_disk *disks; /* at most 16 */
     size_t disk_count;
+    const char *boot_order; /* what firmware tries: at most three of a (floppy), c (disk), d (CD), n (network); NULL: "cda" */
+    bool boot_menu;         /* firmware offers a menu of them */
     enum pacifica_vga vga;
     struct pacifica_bytes vga_bios; /* its ROM, at most 64 KiB; empty: it has none. Copied */
     uint32_t stop_on;               /* PACIFICA_STOP_ON_... joined by | */

@@ -371,6 +371,28 @@ class Firmware(CliTest):
         self.assertEqual((result.status, result.err), (5, ""))
         self.assertEqual(run("-bios", self.path("rom"), "-no-reboot", *EXIT_DEVICE).status, 0)
 
+    def test_flash_memory(self):
+        code = (b"\x2e\xc6\x06\0\xe0\x10\x2e\xc6\x06\0\xe0\x5a"   # mov byte cs:[e000], 10; 5a: program
+                + b"\x2e\xc6\x06\0\xe0\xff"                            # mov byte cs:[e000], ff: read array
+                + b"\x2e\xa0\0\xe0\xe6\xf4\xf4")                       # mov al, cs:[e000]; out f4, al; hlt
+        rom = bytearray(pathlib.Path(self.rom(b"\xeb\xce")).read_bytes())  # jmp fff0 - 30h
+        rom[-0x40:-0x40 + len(code)] = code
+        firmware = "if=pflash,format=raw,readonly=on,file=" + self.file("code", rom)
+        variables = "if=pflash,format=raw,file=" + self.file("variables", b"\xff" * 8192)
+        for more, kept in ((",unit=1", 0xff), (",snapshot=off", 0x5a)):
+            result = run("-drive", firmware, "-drive", variables + more, *EXIT_DEVICE)
+            self.assertEqual((result.status, result.err), ((0x5a << 1 | 1) & 0xff, ""))
+            self.assertEqual(pathlib.Path(self.path("variables")).read_bytes()[0x1000], kept)
+        self.refused("pacifica: -drive: if=pflash,unit=1 without unit 0, which starts", "-drive", variables + ",unit=1")
+        self.refused("pacifica: -drive: no place for flash memory 2 "
+                     "(if=pflash has unit 0 for firmware and unit 1 for its variables)", "-drive", variables + ",unit=2")
+        self.refused("pacifica: -kernel: together with if=pflash: not there yet (-kernel starts without firmware)",
+                     "-kernel", "x", "-drive", firmware)
+        odd = "if=pflash,format=raw,file=" + self.file("odd", bytes(4608))
+        self.refused("pacifica: flash memory: 4608 bytes are no multiple of 4 KiB", "-drive", odd)
+        self.refused(f"pacifica: {self.path('code')}: a ROM from 0xfffff000 to 0xffffffff would cover RAM or another ROM "
+                     "at 0xfffff000 (place it elsewhere)", "-drive", firmware, "-bios", self.path("code"))
+
     def test_refusals(self):
         good = self.rom(self.exit_code(0))
         odd = self.file("odd", bytes(4095))
