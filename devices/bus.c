@@ -27,6 +27,7 @@ struct bus {
 };
 
 #define FIRST_WINDOW (BUS_DEVICES + 1)
+_Static_assert(FIRST_WINDOW + BUS_WINDOWS <= UINT8_MAX + 1, "an owner is a byte");
 
 struct bus *bus_new(struct memory *memory, struct vclock *clock, struct probes *probes)
 {

@@ -65,15 +65,18 @@ struct piix4_pm {
 
 /* --- the timer --------------------------------------------------------------------------------- */
 
+#define SECOND_NS 1000000000u
+
+/* Firmware reads the timer millions of times: whole seconds apart, the rest needs no more than 64 bits. */
 static uint64_t ns_tick(uint64_t ns)
 {
-    return (uint64_t)((emu_u128)ns * TIMER_HZ / 1000000000u);
+    return ns / SECOND_NS * TIMER_HZ + ns % SECOND_NS * TIMER_HZ / SECOND_NS;
 }
 
 /* The first nanosecond that belongs to `tick`. */
 static uint64_t tick_ns(uint64_t tick)
 {
-    return (uint64_t)(((emu_u128)tick * 1000000000u + TIMER_HZ - 1) / TIMER_HZ);
+    return (uint64_t)(((emu_u128)tick * SECOND_NS + TIMER_HZ - 1) / TIMER_HZ);
 }
 
 static uint16_t status_at(const struct piix4_pm *pm, uint64_t ns)

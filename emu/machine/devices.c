@@ -114,6 +114,16 @@ static void a20_moved(void *self, bool open)
         cpu_attention(cpu);
 }
 
+/* The IOAPIC's input that the PIT shares with the HPET. The PIT's line is high nearly always.
+ * CHOICE: so each rise is an edge there, whatever the other does, as on QEMU. */
+static void set_timer_pin(struct pacifica_machine *machine, bool rises)
+{
+    if (rises)
+        ioapic_set_irq(machine->ioapic, PIT_PIN, false);
+    ioapic_set_irq(machine->ioapic, PIT_PIN,
+                   (machine->gsi_level[PIT_IRQ] | machine->gsi_level[PIT_PIN]) != 0);
+}
+
 /* The line of a global system interrupt. Those of the ISA bus go to both interrupt controllers, at the input of the same
  * number, but for the timer's: it is input 2 of the IOAPIC, as an ACPI interrupt source override says. Several wires may
  * lead to one, which is asserted while any of them is: bits 31:8 of `line` tell them apart. */
@@ -123,12 +133,12 @@ static void gsi_set(void *self, unsigned line, bool level)
     unsigned gsi = line & 0xff;
     uint64_t wire = UINT64_C(1) << (line >> 8);
     uint64_t *asserted = &machine->gsi_level[gsi];
+    bool rises = level && !(*asserted & wire);
     *asserted = level ? *asserted | wire : *asserted & ~wire;
     if (gsi < 16)
         pic_set_irq(machine->pic, gsi, *asserted != 0);
     if (gsi == PIT_IRQ || gsi == PIT_PIN)
-        ioapic_set_irq(machine->ioapic, PIT_PIN,
-                       (machine->gsi_level[PIT_IRQ] | machine->gsi_level[PIT_PIN]) != 0);
+        set_timer_pin(machine, rises);
     else
         ioapic_set_irq(machine->ioapic, gsi, *asserted != 0);
 }
@@ -221,7 +231,7 @@ static bool add_keyboard_controller(struct pacifica_machine *machine)
     return machine->kbc != NULL;
 }
 
-static bool add_standard(struct pacifica_machine *machine)
+static bool add_standard(struct pacifica_machine *machine, const struct pacifica_options *options)
 {
     struct bus *bus = machine->bus;
     const struct hpet_wires hpet_wires = { .irq0 = gsi(machine, PIT_IRQ),
@@ -234,7 +244,8 @@ static bool add_standard(struct pacifica_machine *machine)
                                     .ram_bytes = memory_ram_bytes(machine->memory),
                                     .high_bytes = memory_high_bytes(machine->memory),
                                     .cpus = machine->cpu_count,
-                                    .irq = hpet_clock_line(hpet) };
+                                    .irq = hpet_clock_line(hpet),
+                                    .boot_order = options->boot_order };
     machine->pci = pci_bus_add(bus);
     if (!machine->pci || !add_interrupt_controllers(machine) || !add_chipset(machine))
         return false;
@@ -253,6 +264,7 @@ static enum pacifica_status add_fw_cfg(struct pacifica_machine *machine,
     if (!fw)
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for fw_cfg");
     machine->fw_cfg = fw;
+    fw_cfg_set_boot_menu(fw, options->boot_menu);
     for (size_t i = 0; i < options->fw_cfg_count; i++) {
         const struct pacifica_fw_cfg *file = &options->fw_cfg[i];
         enum pacifica_status status = fw_cfg_add_file(fw, file->name ? file->name : "",
@@ -315,7 +327,7 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
                                          struct pacifica_diag *diag)
 {
     machine->bus = bus_new(machine->memory, &machine->clock, &machine->probes);
-    if (!machine->bus || !add_standard(machine))
+    if (!machine->bus || !add_standard(machine, options))
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the devices");
     if (options->device_count > MACHINE_DEVICES)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "more than %d devices", MACHINE_DEVICES);

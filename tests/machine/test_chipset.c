@@ -150,6 +150,21 @@ START_TEST(hpet_takes_the_timers_input)
 }
 END_TEST
 
+/* The PIT's OUT is high nearly always: what else rises at its input is an edge all the same. */
+START_TEST(timers_share_an_input_by_edges)
+{
+    struct pacifica_machine *machine = machine_new();
+    bus_mmio_ops.write(machine->bus, 0xfee000f0, 4, 0x1ff);
+    out(machine, 0x43, 1, 0x34);
+    bus_mmio_ops.write(machine->bus, IOAPIC_SPA, 4, 0x10 + 2 * HPET_ROUTE);
+    bus_mmio_ops.write(machine->bus, IOAPIC_SPA + 0x10, 4, 0x42);
+    ck_assert(!(bus_mmio_ops.read(machine->bus, 0xfee00220, 4) & 4));
+    out(machine, 0x2000 + HPET_ROUTE, 1, 1); /* pc-testdev in the HPET's place */
+    ck_assert(bus_mmio_ops.read(machine->bus, 0xfee00220, 4) & 4);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
 /* 16-bit code at F000:0: PIIX4 at 600h, then SUS_EN with type 0; then FFh to the debug exit, where it does not come. */
 static const uint8_t switch_off[] = {
     0x66, 0xb8, 0x40, 0x0b, 0x00, 0x80, 0xba, 0xf8, 0x0c, 0x66, 0xef, /* 40h */
@@ -206,5 +221,5 @@ END_TEST
 
 CHECK_MAIN("chipset", pci_interrupts_reach_both_controllers, wires_to_one_input_are_joined,
            pirq_can_be_routed_to_the_sci, firmware_init_is_what_tables_say,
-           hpet_takes_the_timers_input, power_off_ends_until_a_reset,
-           reset_with_firmware_leaves_nothing_placed)
+           hpet_takes_the_timers_input, timers_share_an_input_by_edges,
+           power_off_ends_until_a_reset, reset_with_firmware_leaves_nothing_placed)
