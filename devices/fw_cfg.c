@@ -13,6 +13,7 @@ enum fw_cfg_key {
     KEY_ID = 0x01,
     KEY_RAM_SIZE = 0x03,
     KEY_CPUS = 0x05,
+    KEY_BOOT_MENU = 0x0e,
     KEY_MAX_CPUS = 0x0f,
     KEY_DIRECTORY = 0x19,
     KEY_FIRST_FILE = 0x20,
@@ -51,6 +52,7 @@ struct fw_cfg {
     struct memory *memory;
     uint64_t ram_bytes;
     uint16_t cpus;
+    bool boot_menu;
     unsigned count;
     struct fw_file file[FW_CFG_FILES];
     uint8_t directory[DIRECTORY_BYTES];
@@ -86,6 +88,7 @@ static uint8_t item_byte(const struct fw_cfg *fw, uint64_t at)
     case KEY_RAM_SIZE: return number_byte(fw->ram_bytes, 8, at);
     case KEY_CPUS:
     case KEY_MAX_CPUS: return number_byte(fw->cpus, 2, at);
+    case KEY_BOOT_MENU: return number_byte(fw->boot_menu, 2, at);
     case KEY_IRQ0_OVERRIDE: return number_byte(1, 4, at);
     case KEY_DIRECTORY: return at < sizeof(fw->directory) ? fw->directory[at] : 0;
     default: return 0;
@@ -232,6 +235,11 @@ static const struct dev_class dev_fw_cfg = {
     .port_write = fw_cfg_write,
     .mix = fw_cfg_mix,
 };
+
+void fw_cfg_set_boot_menu(struct fw_cfg *fw, bool on)
+{
+    fw->boot_menu = on;
+}
 
 struct fw_cfg *fw_cfg_add(struct bus *bus, uint64_t ram_bytes, uint16_t cpus)
 {

@@ -9,13 +9,14 @@
  * CHOICE: the contents survive a reset, but for the interrupt enables and flags (data sheet, "RESET"). */
 #include "devices/rtc_priv.h"
 
+#include <string.h>
+
 #define UIP_NS 244000u
 #define YEAR_1 (-62135596800)  /* 0001-01-01 00:00:00 */
 #define YEAR_9999 253402300799 /* 9999-12-31 23:59:59 */
 
 #define EQUIPMENT_FPU_MOUSE 0x06
-#define BOOT_DISK_THEN_CD 0x32
-#define BOOT_THEN_FLOPPY 0x10
+#define BOOT_ORDER "cda"
 
 static uint8_t read_a(const struct rtc *rtc, uint64_t now)
 {
@@ -189,6 +190,19 @@ static void put_memory(struct rtc *rtc, uint64_t low_bytes, uint64_t high_bytes)
     put(rtc, ABOVE_4G_64K, 3, at_most(high_bytes >> 16, 0xffffff));
 }
 
+/* As SeaBIOS finds it: the first in bits 3:0 of 3Dh, the second in bits 7:4, the third in bits 7:4 of 38h. */
+static void put_boot_order(struct rtc *rtc, const char *order)
+{
+    static const char kinds[] = "acdn"; /* 1 to 4 */
+    uint8_t place[3] = { 0 };
+    for (unsigned i = 0; i < 3 && order[i]; i++) {
+        const char *kind = strchr(kinds, order[i]);
+        place[i] = kind ? (uint8_t)(kind - kinds + 1) : 0;
+    }
+    rtc->cmos[BOOT_FIRST] = (uint8_t)(place[0] | place[1] << 4);
+    rtc->cmos[BOOT_THIRD] = (uint8_t)(place[2] << 4);
+}
+
 struct rtc *rtc_add(struct bus *bus, const struct rtc_config *config)
 {
     struct rtc *rtc = bus_add(bus, &dev_rtc);
@@ -203,8 +217,7 @@ struct rtc *rtc_add(struct bus *bus, const struct rtc_config *config)
     rtc->cmos[REG_A] = A_RESET;
     rtc->cmos[REG_B] = B_24_HOURS;
     rtc->cmos[EQUIPMENT] = EQUIPMENT_FPU_MOUSE;
-    rtc->cmos[BOOT_FIRST] = BOOT_DISK_THEN_CD;
-    rtc->cmos[BOOT_THIRD] = BOOT_THEN_FLOPPY;
+    put_boot_order(rtc, config->boot_order ? config->boot_order : BOOT_ORDER);
     rtc->cmos[FURTHER_CPUS] = (uint8_t)(config->cpus ? config->cpus - 1 : 0);
     put_memory(rtc, config->ram_bytes - config->high_bytes, config->high_bytes);
     rtc_reset(rtc);

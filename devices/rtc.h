@@ -14,6 +14,9 @@ struct rtc_config {
     uint64_t high_bytes; /* those of them that lie above 4 GiB */
     unsigned cpus;       /* CMOS 5Fh tells firmware how many it is to find; 0 counts as 1 */
     struct irq_line irq; /* IRQ 8 */
+    const char *
+        boot_order; /* what a PC's firmware tries first, second and third: a floppy `a`, a disk `c`, a CD `d`, the
+                               network `n`; borrowed for the call; NULL: "cda" */
 };
 
 /* Add it at 70h-71h. */

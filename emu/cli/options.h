@@ -104,6 +104,8 @@ struct cli_options {
     struct cli_drive_device drive_device[CLI_DRIVES];
     unsigned drive_device_count;
     bool snapshot; /* of all drives */
+    const char *boot_order;
+    bool boot_menu;
     enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
     struct cli_screendump screendump[CLI_SCREENDUMPS];
     unsigned screendump_count;

@@ -144,6 +144,18 @@ class Options(DiskTest):
                      "-drive", f"file={disk},if=virtio,media=cdrom")
 
 
+    def test_boot_order(self):
+        for value in ("", "order=", "x", "cdan", "order=cC"):
+            self.refused(f"-boot: '{value.removeprefix('order=')}' is not up to three of a, c, d and n", "-boot", value)
+        self.refused("-boot: 'menu=x' is neither on nor off", "-boot", "menu=x")
+        self.refused("-boot: 'once=d' is no property of booting", "-boot", "once=d")
+        # mov al, 3d; out 70, al; in al, 71; mov dx, f4; out dx, al; hlt
+        code = b"\xb0\x3d\xe6\x70\xe4\x71\x66\xba\xf4\x00\xee\xf4"
+        for arguments, order in (((), 0x32), (("-boot", "d"), 0x03), (("-boot", "order=dc,menu=on,strict=off"), 0x23),
+                                 (("-boot", "menu=off"), 0x32)):
+            self.assertEqual(self.status(code, *arguments), (order, ""), arguments)
+
+
 class Files(DiskTest):
     def refused_file(self, path, line, *more):
         self.refused(f"{path}: {line}", "-kernel", self.file("image", images.multiboot(images.HALT)),

@@ -200,11 +200,15 @@ START_TEST(fw_cfg_fixed_items)
 {
     struct kit kit;
     kit_open(&kit);
-    ck_assert_ptr_nonnull(fw_cfg_add(kit.bus, 0x123456789000, 3));
+    struct fw_cfg *fw = fw_cfg_add(kit.bus, 0x123456789000, 3);
+    ck_assert_ptr_nonnull(fw);
     ck_assert_uint_eq(item(&kit, 0x00, 4), 0x554d4551); /* QEMU */
     ck_assert_uint_eq(item(&kit, 0x01, 4), 3);          /* both interfaces */
     ck_assert_uint_eq(item(&kit, 0x03, 8), 0x123456789000);
     ck_assert_uint_eq(item(&kit, 0x05, 2), 3);
+    ck_assert_uint_eq(item(&kit, 0x0e, 2), 0);
+    fw_cfg_set_boot_menu(fw, true);
+    ck_assert_uint_eq(item(&kit, 0x0e, 2), 1);
     ck_assert_uint_eq(item(&kit, 0x0f, 2), 3);
     ck_assert_uint_eq(item(&kit, 0x11, 8), 0);
     ck_assert_uint_eq(item(&kit, 0x19, 8), 0); /* an empty directory */

@@ -271,6 +271,26 @@ START_TEST(rtc_bytes_that_firmware_reads)
 }
 END_TEST
 
+/* Nibbles for SeaBIOS: 1 floppy, 2 disk, 3 CD, 4 network. */
+START_TEST(rtc_boot_order)
+{
+    static const struct {
+        const char *order;
+        uint8_t first, third;
+    } row[] = { { NULL, 0x32, 0x10 }, { "d", 0x03, 0x00 },   { "dc", 0x23, 0x00 },
+                { "na", 0x14, 0x00 }, { "acd", 0x21, 0x30 }, { "", 0x00, 0x00 } };
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct kit kit;
+        kit_open(&kit);
+        const struct rtc_config config = { .boot_order = row[i].order };
+        ck_assert_ptr_nonnull(rtc_add(kit.bus, &config));
+        ck_assert_uint_eq(get(&kit, 0x3d), row[i].first);
+        ck_assert_uint_eq(get(&kit, 0x38), row[i].third);
+        kit_close(&kit);
+    }
+}
+END_TEST
+
 START_TEST(rtc_memory_sizes)
 {
     static const struct {
@@ -317,4 +337,5 @@ CHECK_MAIN("rtc", rtc_counts_seconds_over_the_leap_day, rtc_dates_far_away,
            rtc_update_in_progress_before_each_second, rtc_set_holds_the_registers,
            rtc_any_value_may_be_written, rtc_flags_are_cleared_by_reading, rtc_periodic_rates,
            rtc_registers_c_and_d_are_read_only, rtc_reset_clears_the_interrupt_enables,
-           rtc_bytes_that_firmware_reads, rtc_memory_sizes, rtc_contents_survive_a_reset)
+           rtc_bytes_that_firmware_reads, rtc_boot_order, rtc_memory_sizes,
+           rtc_contents_survive_a_reset)
