@@ -189,32 +189,6 @@ enum pacifica_status option_boot(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
-/* [order=]LETTERS,menu=on|off. `strict` and splash screens are for other firmware. */
-enum pacifica_status option_boot(struct parse *parse, const char *value)
-{
-    struct cli_options *o = parse->options;
-    const char *rest = value;
-    for (bool first = true; rest; first = false) {
-        const char *part = words_next(&o->words, &rest);
-        if (!part)
-            return no_memory(parse);
-        const char *order = word_value(part, "order"), *menu = word_value(part, "menu");
-        if (first && !strchr(part, '='))
-            order = part;
-        if (order) {
-            if (!order[0] || strlen(order) > 3 || strspn(order, "acdn") != strlen(order))
-                return option_bad(parse, order, "not up to three of a, c, d and n");
-            o->boot_order = order;
-        } else if (menu) {
-            if (!on_off(menu, &o->boot_menu))
-                return option_bad(parse, part, "neither on nor off");
-        } else if (!word_value(part, "strict")) {
-            return option_bad(parse, part, "no property of booting");
-        }
-    }
-    return PACIFICA_OK;
-}
-
 enum pacifica_status option_snapshot(struct parse *parse, const char *value)
 {
     (void)value;
