@@ -28,6 +28,7 @@ struct boot_source {
     const struct boot_module *modules;
     size_t module_count; /* at most BOOT_MODULES_MAX */
     uint64_t rsdp_spa;   /* in the BIOS area (bios_area.h); 0: there is none */
+    bool vga;            /* there is a VGA, in its text mode */
 };
 
 enum boot_protocol { BOOT_MULTIBOOT1, BOOT_PVH, BOOT_MULTIBOOT2, BOOT_LINUX };

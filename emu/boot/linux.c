@@ -46,6 +46,11 @@
 /* The rest of the zero page. */
 #define ZP_BYTES PAGE
 #define ZP_EXT_MEM_K 0x002u
+#define ZP_VIDEO_MODE 0x006u
+#define ZP_VIDEO_COLUMNS 0x007u
+#define ZP_VIDEO_LINES 0x00eu
+#define ZP_VIDEO_IS_VGA 0x00fu
+#define ZP_VIDEO_POINTS 0x010u
 #define ZP_RSDP 0x070u
 #define ZP_ALT_MEM_K 0x1e0u
 #define ZP_E820_ENTRIES 0x1e8u
@@ -240,6 +245,16 @@ static void put_e820(uint8_t *zero_page, const struct boot_plan *plan)
     }
 }
 
+/* Mode 3, as firmware leaves it: 80 columns, 25 lines, characters of 16 lines. */
+static void put_screen(uint8_t *zero_page)
+{
+    zero_page[ZP_VIDEO_MODE] = 3;
+    zero_page[ZP_VIDEO_COLUMNS] = 80;
+    zero_page[ZP_VIDEO_LINES] = 25;
+    zero_page[ZP_VIDEO_IS_VGA] = 1;
+    boot_put(zero_page + ZP_VIDEO_POINTS, 16, 2);
+}
+
 void linux_info(const struct boot_plan *plan, struct boot_info *info, struct boot_entry *entry)
 {
     const uint8_t *image = plan->source->kernel;
@@ -262,6 +277,8 @@ void linux_info(const struct boot_plan *plan, struct boot_info *info, struct boo
     boot_put(zero_page + ZP_ALT_MEM_K, above_1m_k, 4);
     boot_put(zero_page + ZP_RSDP, plan->source->rsdp_spa, 8);
     put_e820(zero_page, plan);
+    if (plan->source->vga)
+        put_screen(zero_page);
     entry->esi = info->spa + (uint32_t)at;
     entry->gdt = gdt(info, entry->long_mode);
     entry->gdt_limit = GDT_BYTES - 1;

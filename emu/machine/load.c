@@ -29,7 +29,8 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                                         .cmdline = kernel->cmdline,
                                         .modules = module,
                                         .module_count = kernel->module_count,
-                                        .rsdp_spa = BIOS_AREA_RSDP };
+                                        .rsdp_spa = BIOS_AREA_RSDP,
+                                        .vga = machine->vga != NULL };
     enum pacifica_status status = machine_add_bios_area(machine, diag);
     if (status == PACIFICA_OK)
         status = boot_load(machine->memory, &source, &entry, diag);

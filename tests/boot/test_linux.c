@@ -47,6 +47,21 @@ START_TEST(linux_zero_page)
 }
 END_TEST
 
+START_TEST(linux_is_told_of_a_vga_in_text_mode)
+{
+    for (unsigned with = 0; with < 2; with++) {
+        struct load l;
+        open_linux(&l, 16 * MIB);
+        l.source.vga = with;
+        load_ok(&l, BOOT_LINUX);
+        uint64_t zp = l.entry.esi;
+        ck_assert_uint_eq(rd(&l, zp + 0x006, 2), with ? 80 << 8 | 3 : 0);
+        ck_assert_uint_eq(rd(&l, zp + 0x00e, 4), with ? 16 << 16 | 1 << 8 | 25 : 0);
+        load_close(&l);
+    }
+}
+END_TEST
+
 /* Only the setup header comes from the file: the rest of the zero page is ours, whatever stands there. */
 START_TEST(linux_header_ends_where_its_jump_leads)
 {
@@ -348,7 +363,8 @@ START_TEST(processors_find_the_memory_types_of_firmware)
 }
 END_TEST
 
-CHECK_MAIN("linux", linux_zero_page, linux_header_ends_where_its_jump_leads,
+CHECK_MAIN("linux", linux_zero_page, linux_is_told_of_a_vga_in_text_mode,
+           linux_header_ends_where_its_jump_leads,
            linux_lies_at_its_preferred_address_or_where_ram_is, linux_that_does_not_fit_is_refused,
            linux_room_behind_the_kernel_stays, linux_initrd_lies_as_high_as_its_limit_allows,
            linux_several_files_are_one_initrd, linux_command_line_has_a_limit,
