@@ -334,6 +334,9 @@ static enum pacifica_status refuse_feature(const struct cpu_feature_info *info,
                     info->option, info->meaning);
 }
 
+#define PHYS_BITS_LEAST 36
+#define PHYS_BITS_MOST 52
+
 /* What a model may do in one of two ways. VMCB clean bits are hints, which hardware may ignore: APM vol 2, 15.15.1. */
 static enum pacifica_status parse_clean_bits(const char *value, size_t len, struct cpu_model *model,
                                              struct pacifica_diag *diag)
@@ -345,7 +348,23 @@ static enum pacifica_status parse_clean_bits(const char *value, size_t len, stru
     return PACIFICA_OK;
 }
 
-/* One word between commas: +f, -f, f, f=on, f=off, clean-bits=ignore. */
+/* How many address bits memory has: what fits into table entries, and enough for a PC. */
+static enum pacifica_status parse_phys_bits(const char *value, size_t len, struct cpu_model *model,
+                                            struct pacifica_diag *diag)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < len; i++)
+        bits = value[i] >= '0' && value[i] <= '9' && bits < 100
+                   ? bits * 10 + (unsigned)(value[i] - '0')
+                   : 100;
+    if (len == 0 || bits < PHYS_BITS_LEAST || bits > PHYS_BITS_MOST)
+        return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "phys-bits is a number from 36 to 52",
+                        "cannot understand `phys-bits=%.*s`", (int)len, value);
+    model->address_bits = (uint8_t)bits;
+    return PACIFICA_OK;
+}
+
+/* One word between commas: +f, -f, f, f=on, f=off, clean-bits=ignore, phys-bits=40. */
 static enum pacifica_status parse_feature(const char *word, size_t len, struct cpu_model *model,
                                           struct pacifica_diag *diag)
 {
@@ -363,6 +382,8 @@ static enum pacifica_status parse_feature(const char *word, size_t len, struct c
             name_len = (size_t)(equals - word);
             if (same_word(name, name_len, "clean-bits"))
                 return parse_clean_bits(equals + 1, value_len, model, diag);
+            if (same_word(name, name_len, "phys-bits"))
+                return parse_phys_bits(equals + 1, value_len, model, diag);
             if (!same_word(equals + 1, value_len, "on") && !same_word(equals + 1, value_len, "off"))
                 return diag_set(diag, PACIFICA_EUSAGE, "-cpu", "a feature is `on` or `off`",
                                 "cannot understand `%.*s`", (int)len, word);

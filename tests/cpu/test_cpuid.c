@@ -389,7 +389,20 @@ START_TEST(bad_words_are_named)
     refused("max,clean-bits=", PACIFICA_EUSAGE, "clean-bits=");
     refused("max,clean-bits", PACIFICA_EUSAGE, "clean-bits");
     refused("max,+clean-bits=ignore", PACIFICA_EUSAGE, "clean-bits");
+    refused("max,phys-bits=35", PACIFICA_EUSAGE, "phys-bits=35");
+    refused("max,phys-bits=53", PACIFICA_EUSAGE, "phys-bits=53");
+    refused("max,phys-bits=4294967336", PACIFICA_EUSAGE, "phys-bits=4294967336");
+    refused("max,phys-bits=", PACIFICA_EUSAGE, "phys-bits=");
+    refused("max,phys-bits=4x", PACIFICA_EUSAGE, "phys-bits=4x");
     parsed("max,-avx512f"); /* off already */
+}
+END_TEST
+
+START_TEST(physical_address_bits_can_be_chosen)
+{
+    ck_assert_uint_eq(parsed("max,phys-bits=36").address_bits, 36);
+    ck_assert_uint_eq(parsed("epyc-milan,phys_bits=40").address_bits, 40);
+    ck_assert_uint_eq(parsed("max,phys-bits=52").address_bits, 52);
 }
 END_TEST
 
@@ -892,6 +905,7 @@ int main(void)
     tcase_add_test(all, switching_off_takes_dependents_along);
     tcase_add_test(all, avic_needs_nested_paging);
     tcase_add_test(all, bad_words_are_named);
+    tcase_add_test(all, physical_address_bits_can_be_chosen);
     tcase_add_test(all, clean_bits_are_honored_or_ignored);
     tcase_add_test(all, every_feature_that_is_not_offered_cannot_be_switched_on);
     tcase_add_test(all, absent_features_gate_instructions_and_bits);
