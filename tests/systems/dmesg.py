@@ -1,9 +1,9 @@
 """What a kernel's messages must not say, and what they may say all the same."""
 import re
 
-BAD = re.compile(r"WARN|\bBUG\b|Oops|Call Trace|XSAVE consistency|[Uu]nsynchronized|unstable|[Ll]ost|lockup|stall"
+BAD = re.compile(r"WARN|\bBUG\b|Oops|Call Trace|XSAVE consistency|[Uu]nsynchronized|unstable|[Ll]ost|lockup|\bstall"
                  r"|MTRRs disabled|inconsistent|[Ff]irmware [Bb]ug|ACPI.*(?:Error|[Ww]arning|BIOS)|unchecked MSR"
-                 r"|calibration failed|processors, (?!tsc)|not consistent|Disabling|[Ff]ailed to|could not|spurious|nobody cared")
+                 r"|calibration failed|processors, (?!tsc)|not consistent|Disabling (?:HPET|IRQ|lock)|[Ff]ailed to|could not|spurious|nobody cared")
 KNOWN = [
     # Debian's kernel says so on every machine of Zen 3 and 4 whose microcode is not told to be newer.
     r"Speculative Return Stack Overflow: WARNING: See https://kernel\.org/",
