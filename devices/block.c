@@ -27,6 +27,7 @@ struct block {
     bool read_only, through;
     char serial[BLOCK_SERIAL + 1];
     struct group **group; /* of the overlay, one for GROUP_SECTORS; not with `through` */
+    uint64_t memory_left; /* for it */
     uint64_t history; /* with `through`: a digest of all writes, for they are seen nowhere else */
 };
 
@@ -45,6 +46,7 @@ struct block *block_new(const struct block_config *config)
     block->sectors = sectors;
     block->read_only = config->read_only;
     block->through = through;
+    block->memory_left = config->memory_most;
     if (config->serial)
         memcpy(block->serial, config->serial, strnlen(config->serial, BLOCK_SERIAL));
     if (!through && !config->read_only) {
@@ -143,17 +145,26 @@ enum block_result block_read(const struct block *block, uint64_t sector, uint32_
 
 /* --- writing -------------------------------------------------------------------------------------- */
 
+/* Memory for what is written, zeroed. NULL: there is no more, or no more is allowed. */
+static void *get_memory(struct block *block, size_t bytes)
+{
+    void *memory = bytes <= block->memory_left ? calloc(1, bytes) : NULL;
+    if (memory)
+        block->memory_left -= bytes;
+    return memory;
+}
+
 /* The cluster of a sector, made if it was not there. NULL without memory. */
 static struct cluster *cluster_for(struct block *block, uint64_t sector)
 {
     struct group **group = &block->group[sector / GROUP_SECTORS];
     if (!*group)
-        *group = calloc(1, sizeof(**group));
+        *group = get_memory(block, sizeof(**group));
     if (!*group)
         return NULL;
     struct cluster **cluster = &(*group)->cluster[sector % GROUP_SECTORS / CLUSTER_SECTORS];
     if (!*cluster)
-        *cluster = calloc(1, sizeof(**cluster));
+        *cluster = get_memory(block, sizeof(**cluster));
     return *cluster;
 }
 
@@ -162,8 +173,11 @@ static bool write_memory(struct block *block, uint64_t sector, uint32_t count, c
     for (; count; count--, sector++, from += BLOCK_SECTOR) {
         struct cluster *cluster = cluster_for(block, sector);
         unsigned at = sector % CLUSTER_SECTORS;
-        if (!cluster)
+        if (!cluster) {
+            if (block->source.full)
+                block->source.full(block->source.self);
             return false;
+        }
         memcpy(&cluster->bytes[at * BLOCK_SECTOR], from, BLOCK_SECTOR);
         cluster->written |= (uint8_t)(1u << at);
     }

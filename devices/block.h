@@ -16,6 +16,7 @@ struct block_source {
     bool (*write)(void *self, uint64_t offset, const void *from,
                   size_t size); /* for `through` only */
     bool (*flush)(void *self);  /* what was written is safe now; NULL: it always is */
+    void (*full)(void *self);   /* a write has found no memory; NULL: nobody wants to know */
     void *self;
 };
 
@@ -25,14 +26,15 @@ struct block_config {
     bool read_only;      /* what the guest writes is refused */
     bool
         through; /* it goes to the source, which has whole sectors; else it stays in memory, and the source is only read */
-    const char *serial; /* copied; NULL: none */
+    uint64_t memory_most; /* bytes that writes may take, if they stay in memory */
+    const char *serial;   /* copied; NULL: none */
 };
 
 enum block_result {
     BLOCK_OK,
     BLOCK_BAD_RANGE, /* a sector that is not there */
     BLOCK_READ_ONLY,
-    BLOCK_FAILED /* the image could not be read or written, or there is no memory for what was written */
+    BLOCK_FAILED /* the image could not be read or written, or there is no more memory for what was written */
 };
 
 /* NULL without memory, or if the configuration makes no sense: through with part of a sector or without write. */

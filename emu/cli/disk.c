@@ -78,6 +78,19 @@ static bool flush(void *self)
     return tell(file, "flushing", 0, errno);
 }
 
+/* A write found no memory. */
+static void full(void *self)
+{
+    struct disk_file *file = self;
+    if (!file->told)
+        (void)fprintf(
+            stderr,
+            "pacifica: %s: no more memory for what is written (snapshot-max=SIZE gives more, "
+            "snapshot=off writes to the file)\n",
+            file->path);
+    file->told = true;
+}
+
 /* --- opening ------------------------------------------------------------------------------------- */
 
 /* Images of other kinds, which would be nonsense as raw ones. */
@@ -167,6 +180,8 @@ enum pacifica_status disk_open(struct disk_file *file, const struct cli_drive *d
     disk->read = read_at;
     disk->write = write_at;
     disk->flush = flush;
+    disk->full = full;
+    disk->memory_most = drive->memory_most;
     disk->self = file;
     return PACIFICA_OK;
 }

@@ -92,6 +92,9 @@ static enum pacifica_status drive_property(struct parse *parse, struct cli_drive
         if (!on_off(text, &on))
             return option_bad(parse, part, "neither on nor off");
         drive->through = !on;
+    } else if ((text = word_value(part, "snapshot-max"))) {
+        if (!word_size(text, UINT64_C(1) << 20, &drive->memory_most) || drive->memory_most == 0)
+            return option_bad(parse, part, "no size");
     } else if ((text = word_value(part, "id"))) {
         drive->id = text;
     } else if ((text = word_value(part, "serial"))) {

@@ -54,8 +54,9 @@ struct cli_drive {
     const char *format; /* as it was given; NULL: it was not */
     enum pacifica_disk_interface interface;
     unsigned index;
-    bool placed; /* index counts */
-    bool unused; /* if=none, and no -device has taken it */
+    uint64_t memory_most; /* for writes, if they stay in memory; 0: the library's */
+    bool placed;          /* index counts */
+    bool unused;          /* if=none, and no -device has taken it */
     bool cdrom, read_only, through;
 };
 

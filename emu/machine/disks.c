@@ -10,6 +10,7 @@
 
 #define IDE_SLOT 1 /* PIIX3's, function 1 */
 #define IDE_FUNCTION 1
+#define MEMORY_MOST (UINT64_C(4) << 30) /* that writes may take, for each disk */
 #define FIRST_SLOT 3 /* CHOICE: for virtio: slot 2 is the display's, also where there is none */
 
 static enum pacifica_status make_block(const struct pacifica_disk *disk, struct block **block,
@@ -19,11 +20,13 @@ static enum pacifica_status make_block(const struct pacifica_disk *disk, struct 
         .source = { .read = disk->read,
                     .write = disk->write,
                     .flush = disk->flush,
+                    .full = disk->full,
                     .self = disk->self },
         .size_bytes = disk->size_bytes,
         .read_only = disk->read_only || disk->cdrom,
         .through = disk->write_through,
         .serial = disk->serial,
+        .memory_most = disk->memory_most ? disk->memory_most : MEMORY_MOST,
     };
     if (disk->cdrom && disk->size_bytes == 0)
         return PACIFICA_OK;

@@ -100,9 +100,9 @@ struct pacifica_fw_cfg {
 };
 
 enum pacifica_disk_interface {
-    PACIFICA_DISK_IDE,   /* a drive at one of the two channels */
+    PACIFICA_DISK_IDE,    /* a drive at one of the two channels */
     PACIFICA_DISK_VIRTIO, /* virtio-blk, in the next free PCI slot; no CD-ROM */
-    PACIFICA_DISK_PFLASH  /* flash memory with firmware (index 0; it starts) or its variables (1), a multiple of 4 KiB */
+    PACIFICA_DISK_PFLASH /* flash memory with firmware (index 0; it starts) or its variables (1), a multiple of 4 KiB */
 };
 
 /* A disk or a disc, and the bytes that it holds. The functions are called on the thread that runs the machine, with `size` more
@@ -121,6 +121,8 @@ struct pacifica_disk {
     bool (*read)(void *self, uint64_t offset, void *to, size_t size);
     bool (*write)(void *self, uint64_t offset, const void *from, size_t size); /* write_through */
     bool (*flush)(void *self); /* what was written is safe from now on; may be NULL */
+    uint64_t memory_most;     /* bytes of the workstation's memory that writes may take; 0: 4 GiB */
+    void (*full)(void *self); /* they were not enough: the guest's write has failed; may be NULL */
     void *self;
 };
 
@@ -150,8 +152,9 @@ struct pacifica_options {
     size_t fw_cfg_count;
     const struct pacifica_disk *disks; /* at most 16 */
     size_t disk_count;
-    const char *boot_order; /* what firmware tries: at most three of a (floppy), c (disk), d (CD), n (network); NULL: "cda" */
-    bool boot_menu;         /* firmware offers a menu of them */
+    const char *
+        boot_order; /* what firmware tries: at most three of a (floppy), c (disk), d (CD), n (network); NULL: "cda" */
+    bool boot_menu; /* firmware offers a menu of them */
     enum pacifica_vga vga;
     struct pacifica_bytes vga_bios; /* its ROM, at most 64 KiB; empty: it has none. Copied */
     uint32_t stop_on;               /* PACIFICA_STOP_ON_... joined by | */

@@ -108,6 +108,7 @@ class Options(DiskTest):
         for text, what in (("if=foo", "no interface of a drive"), ("media=foo", "neither disk nor cdrom"),
                            ("index=x", "no place of a drive"), ("index=16", "no place of a drive"),
                            ("readonly=2", "neither on nor off"), ("snapshot=maybe", "neither on nor off"),
+                           ("snapshot-max=0", "no size"), ("snapshot-max=x", "no size"),
                            ("foo=1", "no property of a drive"), ("foo", "no property of a drive")):
             self.refused(f"-drive: '{text}' is {what}", "-drive", f"file={disk},{text}")
         for text in ("format=qcow2", "if=scsi", "if=floppy"):
@@ -235,6 +236,15 @@ class Files(DiskTest):
         self.assertNotEqual(status, 0)
         self.assertEqual(told.splitlines()[0], f"pacifica: {disk}: writing at byte {200 * 512} failed: File too large")
         self.assertEqual(pathlib.Path(disk).read_bytes(), before)
+
+    def test_memory_for_writes(self):
+        disk = self.disk()
+        self.assertEqual(self.status(write_sector(200), "-drive", f"file={disk},snapshot-max=1"), (READY, ""))
+        status, told = self.status(write_sector(200), "-drive", f"file={disk},snapshot-max=8191K")
+        self.assertEqual((status, told), (READY, ""))
+        self.assertEqual(self.status(write_sector(200), "-drive", f"file={disk},snapshot-max=5K"),
+                         (ERROR, f"pacifica: {disk}: no more memory for what is written (snapshot-max=SIZE gives more, "
+                          "snapshot=off writes to the file)\n"))
 
     def test_files_in_use(self):
         disk = self.disk()

@@ -11,7 +11,7 @@ struct disk {
     size_t size;
     uint64_t bad_from, bad_to; /* bytes that cannot be read or written */
     bool full, no_flush;
-    unsigned reads, writes, flushes;
+    unsigned reads, writes, flushes, fulls;
 };
 
 static inline bool disk_bad(const struct disk *disk, uint64_t offset, size_t size)
@@ -48,6 +48,12 @@ static inline bool disk_flush(void *self)
     return !disk->no_flush;
 }
 
+static inline void disk_no_memory(void *self)
+{
+    struct disk *disk = self;
+    disk->fulls++;
+}
+
 /* The byte that the image holds at a place: sectors differ. */
 static inline uint8_t disk_byte(uint64_t offset)
 {
@@ -72,8 +78,13 @@ static inline void disk_close(struct disk *disk)
 static inline struct block_config disk_config(struct disk *disk)
 {
     return (struct block_config){
-        .source = { .read = disk_read, .write = disk_write, .flush = disk_flush, .self = disk },
+        .source = { .read = disk_read,
+                    .write = disk_write,
+                    .flush = disk_flush,
+                    .full = disk_no_memory,
+                    .self = disk },
         .size_bytes = disk->size,
+        .memory_most = 1 << 20,
     };
 }
 

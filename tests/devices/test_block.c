@@ -200,6 +200,36 @@ START_TEST(block_read_only_refuses)
 }
 END_TEST
 
+/* What is kept has a bound; what was kept before stays, and can be written again. */
+START_TEST(block_memory_ends)
+{
+    struct disk disk;
+    disk_open(&disk, 4096 * S);
+    struct block_config config = disk_config(&disk);
+    config.memory_most = 64 << 10;
+    struct block *block = block_new(&config);
+    unsigned kept = 0;
+    fill_sector(0x44);
+    while (block_write(block, 8 * kept, 1, sector_of) == BLOCK_OK)
+        ck_assert_uint_lt(++kept, 16);
+    ck_assert_uint_gt(kept, 12);
+    ck_assert_uint_eq(disk.fulls, 1);
+    ck_assert_int_eq(block_write(block, 8 * kept - 1, 2, sector_of), BLOCK_FAILED);
+    ck_assert_uint_eq(disk.fulls, 2);
+    ck_assert_int_eq(block_write(block, 3, 2, other), BLOCK_OK);
+    ck_assert_int_eq(block_read(block, 8 * (kept - 1), 1, other), BLOCK_OK);
+    ck_assert_mem_eq(other, sector_of, S);
+    ck_assert_int_eq(block_read(block, 8 * kept, 1, other), BLOCK_OK);
+    ck_assert(disk_same(other, 8 * kept * S, S));
+    block_free(block);
+    config.memory_most = 0;
+    block = block_new(&config);
+    ck_assert_int_eq(block_write(block, 0, 1, sector_of), BLOCK_FAILED);
+    block_free(block);
+    disk_close(&disk);
+}
+END_TEST
+
 START_TEST(block_serial_is_cut)
 {
     struct disk disk;
@@ -245,5 +275,5 @@ END_TEST
 CHECK_MAIN("block", block_reads_the_image, block_ends_where_the_image_does,
            block_fills_up_an_odd_end, block_keeps_writes_in_memory,
            block_reads_old_and_new_together, block_tells_of_bad_sectors, block_writes_through,
-           block_writes_through_whole_sectors_only, block_read_only_refuses, block_serial_is_cut,
-           block_mix_sees_what_was_written)
+           block_writes_through_whole_sectors_only, block_read_only_refuses, block_memory_ends,
+           block_serial_is_cut, block_mix_sees_what_was_written)

@@ -60,7 +60,8 @@ static inline bool bench_open(struct bench *bench)
 {
     memset(bench, 0, sizeof(*bench));
     const struct block_config config = { .source = { .read = image_read, .write = image_write },
-                                         .size_bytes = SECTORS * 512u };
+                                         .size_bytes = SECTORS * 512u,
+                                         .memory_most = 1 << 20 };
     bench->clock = (struct vclock){ .now = bench_now, .self = bench };
     bench->memory = memory_new(RAM_BYTES);
     bench->bus = bench->memory ? bus_new(bench->memory, &bench->clock, &bench->probes) : NULL;
