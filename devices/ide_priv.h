@@ -133,9 +133,25 @@ void ide_signature(struct ide_channel *ch, struct ide_drive *drive);
 /* The state of both drives behind power-on, SRST and diagnostics. */
 void ide_reset_drive(struct ide_channel *ch, struct ide_drive *drive, bool power);
 
+/* ide_mix.c */
+void ide_mix(const void *self, const struct dev_mixer *mixer);
+
 /* --- ide_ata.c: the commands that are no packets --- */
 
 void ide_command(struct ide_channel *ch, uint8_t command);
+
+/* --- ide_transfer.c: sectors of disks --- */
+
+#define IDE_DMA_SECTORS (IDE_BUFFER_BYTES / BLOCK_SECTOR)
+
+/* The sector that the registers name; UINT64_MAX: there is no such cylinder, head and sector. */
+uint64_t ide_address(const struct ide_channel *ch, const struct ide_drive *drive);
+
+/* Begin a transfer of the sectors that the registers name, `chunk` at a time, or as many as SET MULTIPLE MODE has said. */
+void ide_transfer(struct ide_channel *ch, struct ide_drive *drive, enum ide_phase phase,
+                  uint32_t chunk);
+void ide_transfer_multiple(struct ide_channel *ch, struct ide_drive *drive, enum ide_phase phase);
+void ide_verify(struct ide_channel *ch, struct ide_drive *drive);
 
 /* The host has taken or given a DRQ block, or the bus master all of the buffer, of a disk. */
 void ide_disk_next(struct ide_channel *ch);
