@@ -82,7 +82,7 @@ void ide_reset_drive(struct ide_channel *ch, struct ide_drive *drive, bool power
     drive->cd.locked = false;
     if (!power)
         return;
-    drive->multiple = 0;
+    drive->multiple = IDE_SECTORS_MOST; /* CHOICE: not 0: PIO is quick by itself */
     drive->heads = 16;
     drive->track_sectors = 63;
     drive->mode = 0;

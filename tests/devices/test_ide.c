@@ -270,7 +270,13 @@ START_TEST(ide_multiple_moves_blocks)
 {
     struct ide_kit k;
     ide_open(&k);
-    ide_do(&k, 0xc4, 0, 5); /* no size was set */
+    ide_do(&k, 0xc4, 9, 17); /* 16 at first */
+    ide_take(&k, DATA, data, 16 * S);
+    interrupted(&k, READY | DRQ);
+    ide_take(&k, DATA, data, S);
+    expect(&k, READY, 0);
+    ide_do(&k, 0xc6, 0, 0);
+    ide_do(&k, 0xc4, 0, 5); /* not without a size */
     expect(&k, READY | ERR, 0x04);
     static const struct {
         uint8_t count;
