@@ -37,6 +37,7 @@ ALU_I(shl, 4)
 ALU_I(shl, 8)
 ALU_I(shr, 4)
 ALU_I(shr, 8)
+ALU_I(sar, 4)
 ALU_I(sar, 8)
 
 /* Only flags. */
@@ -87,6 +88,12 @@ void op_add_i4_nf(struct vcpu *cpu, const struct op *op)
 void op_add_i8_nf(struct vcpu *cpu, const struct op *op)
 {
     OP_REG(op->dst) += op->imm;
+    OP_NEXT();
+}
+
+void op_inc4(struct vcpu *cpu, const struct op *op)
+{
+    OP_REG(op->dst) = (uint32_t)sem_inc(cpu, 4, OP_REG(op->dst));
     OP_NEXT();
 }
 

@@ -100,6 +100,7 @@ LOAD_W(load_tmp_w4, unaligned32)
     }
 STORE(store8, unaligned64, OP_REG(op->src))
 STORE(store4, unaligned32, OP_REG32(op->src))
+STORE(store2, unaligned16, OP_REG16(op->src))
 STORE(store1, uint8_t, OP_REG8(op->src))
 STORE(store_i8, unaligned64, (int64_t)op->imm32)
 STORE(store_i4, unaligned32, op->imm32)

@@ -237,7 +237,7 @@ static const struct alu_row alu_rows[] = {
     { ZYDIS_MNEMONIC_TEST, op_test_r4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false },
     { ZYDIS_MNEMONIC_SHL, NULL, NULL, op_shl_i4, op_shl_i8, NULL, NULL, NULL, NULL, true },
     { ZYDIS_MNEMONIC_SHR, NULL, NULL, op_shr_i4, op_shr_i8, NULL, NULL, NULL, NULL, true },
-    { ZYDIS_MNEMONIC_SAR, NULL, NULL, NULL, op_sar_i8, NULL, NULL, NULL, NULL, true },
+    { ZYDIS_MNEMONIC_SAR, NULL, NULL, op_sar_i4, op_sar_i8, NULL, NULL, NULL, NULL, true },
 };
 
 static const struct alu_row *alu_row(uint16_t mnemonic)
@@ -337,13 +337,19 @@ static bool lower_alu(struct lowerer *l)
     return true;
 }
 
-/* INC and DEC whose flags nobody sees. */
+/* INC and DEC whose flags nobody sees; INC of 4 bytes in any case. */
 static bool lower_step(struct lowerer *l)
 {
     const struct insn *in = lower_insn(l);
     const struct operand *a = &in->op[0];
-    if (a->kind != OPERAND_REG || !wide(a->size) || !flags_dead(l))
+    if (a->kind != OPERAND_REG || !wide(a->size))
         return false;
+    if (!flags_dead(l)) {
+        if (in->mnemonic != ZYDIS_MNEMONIC_INC || a->size != 4)
+            return false;
+        lower_emit(l, op_inc4)->dst = a->reg;
+        return true;
+    }
     struct op *op = lower_emit(l, a->size == 8 ? op_add_i8_nf : op_add_i4_nf);
     op->dst = a->reg;
     op->imm = in->mnemonic == ZYDIS_MNEMONIC_DEC ? UINT64_MAX : 1;
@@ -425,7 +431,7 @@ static void emit_load(struct lowerer *l, op_fn *fn, unsigned dst)
 
 static bool lower_store(struct lowerer *l)
 {
-    static op_fn *const reg[9] = { [1] = op_store1, [4] = op_store4, [8] = op_store8 };
+    static op_fn *const reg[9] = { [1] = op_store1, [2] = op_store2, [4] = op_store4, [8] = op_store8 };
     static op_fn *const imm[9] = { [1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8 };
     const struct insn *in = lower_insn(l);
     const struct operand *to = &in->op[0], *from = &in->op[1];

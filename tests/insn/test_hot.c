@@ -94,7 +94,7 @@ static void put_other(struct program *p)
     unsigned rex = p->len;
     put1(p, 0x40 | (pick(2) << 3));
     bool mem = pick(2);
-    switch (pick(20)) {
+    switch (pick(21)) {
     case 0:
         put1(p, 0x89);
         put_modrm(p, rex, pick(16), mem);
@@ -175,6 +175,12 @@ static void put_other(struct program *p)
         break; /* INC, DEC */
     case 17: put1(p, 0x50 + REG_RSI); break;
     case 18: put1(p, 0x58 + REG_RDI); break;
+    case 19: /* two bytes: the prefix comes before REX */
+        p->bytes[rex++] = 0x66;
+        put1(p, 0x40);
+        put1(p, 0x89);
+        put_modrm(p, rex, pick(16), true);
+        break;
     default: put1(p, 0x98); break; /* CWDE, CDQE */
     }
     p->insns++;
