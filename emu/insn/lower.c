@@ -226,6 +226,7 @@ struct alu_row {
 static const struct alu_row alu_rows[] = {
     { ZYDIS_MNEMONIC_ADD, op_add_r4, op_add_r8, op_add_i4, op_add_i8, op_add_r4_nf, op_add_r8_nf,
       op_add_i4_nf, op_add_i8_nf, true },
+    { ZYDIS_MNEMONIC_ADC, op_adc_r4, op_adc_r8, NULL, NULL, NULL, NULL, NULL, NULL, true },
     { ZYDIS_MNEMONIC_SUB, op_sub_r4, op_sub_r8, op_sub_i4, op_sub_i8, NULL, NULL, NULL, NULL,
       true },
     { ZYDIS_MNEMONIC_AND, op_and_r4, op_and_r8, op_and_i4, op_and_i8, NULL, NULL, NULL, NULL,
@@ -286,6 +287,9 @@ static bool lower_alu(struct lowerer *l)
     }
     const struct alu_row *row = alu_row(in->mnemonic);
     if (!row || in->count != 2 || !wide(size) || (in->prefixes & PREFIX_LOCK))
+        return false;
+    /* A store that found no page would begin again, with another carry. */
+    if (in->mnemonic == ZYDIS_MNEMONIC_ADC && a->kind == OPERAND_MEM)
         return false;
     bool imm = b->kind == OPERAND_IMM;
     bool a_mem = a->kind == OPERAND_MEM, b_mem = b->kind == OPERAND_MEM;
@@ -431,7 +435,9 @@ static void emit_load(struct lowerer *l, op_fn *fn, unsigned dst)
 
 static bool lower_store(struct lowerer *l)
 {
-    static op_fn *const reg[9] = { [1] = op_store1, [2] = op_store2, [4] = op_store4, [8] = op_store8 };
+    static op_fn *const reg[9] = {
+        [1] = op_store1, [2] = op_store2, [4] = op_store4, [8] = op_store8
+    };
     static op_fn *const imm[9] = { [1] = op_store_i1, [4] = op_store_i4, [8] = op_store_i8 };
     const struct insn *in = lower_insn(l);
     const struct operand *to = &in->op[0], *from = &in->op[1];
