@@ -228,16 +228,25 @@ static uint32_t size_mask(unsigned size)
     return size >= 4 ? UINT32_MAX : (1u << (8 * size)) - 1;
 }
 
+static void spend(const struct bus *bus, unsigned ns)
+{
+    if (ns && bus->clock && bus->clock->spend)
+        bus->clock->spend(bus->clock->self, ns);
+}
+
 static uint32_t owner_read(const struct bus *bus, unsigned owner, uint16_t port, unsigned size)
 {
     if (owner >= FIRST_WINDOW) {
         const struct bus_window *window = bus->window[owner - FIRST_WINDOW];
+        spend(bus, window->access_ns);
         return window->read ? (uint32_t)window->read(window->self, port - window->base, size)
                             : UINT32_MAX;
     }
     const struct bus_dev *dev = owner ? &bus->dev[owner - 1] : NULL;
-    return dev && dev->class->port_read ? dev->class->port_read(dev->state, port, size)
-                                        : UINT32_MAX;
+    if (!dev)
+        return UINT32_MAX;
+    spend(bus, dev->class->access_ns);
+    return dev->class->port_read ? dev->class->port_read(dev->state, port, size) : UINT32_MAX;
 }
 
 static void owner_write(const struct bus *bus, unsigned owner, uint16_t port, unsigned size,
@@ -245,12 +254,16 @@ static void owner_write(const struct bus *bus, unsigned owner, uint16_t port, un
 {
     if (owner >= FIRST_WINDOW) {
         const struct bus_window *window = bus->window[owner - FIRST_WINDOW];
+        spend(bus, window->access_ns);
         if (window->write)
             window->write(window->self, port - window->base, size, value);
         return;
     }
     const struct bus_dev *dev = owner ? &bus->dev[owner - 1] : NULL;
-    if (dev && dev->class->port_write)
+    if (!dev)
+        return;
+    spend(bus, dev->class->access_ns);
+    if (dev->class->port_write)
         dev->class->port_write(dev->state, port, size, value);
 }
 
@@ -312,6 +325,8 @@ static uint64_t bus_mmio_read(void *self, uint64_t spa, unsigned size)
 {
     const struct bus_dev *dev = mmio_find(self, spa, size);
     if (dev)
+        spend(self, dev->class->access_ns);
+    if (dev)
         return dev->class->mmio_read ? dev->class->mmio_read(dev->state, spa - dev->mmio_spa, size)
                                      : UINT64_MAX;
     const struct bus_window *window = window_find(self, spa, size);
@@ -323,6 +338,7 @@ static void bus_mmio_write(void *self, uint64_t spa, unsigned size, uint64_t val
 {
     const struct bus_dev *dev = mmio_find(self, spa, size);
     if (dev) {
+        spend(self, dev->class->access_ns);
         if (dev->class->mmio_write)
             dev->class->mmio_write(dev->state, spa - dev->mmio_spa, size, value);
         return;

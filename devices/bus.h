@@ -48,12 +48,18 @@ static inline uint64_t dev_mix_ns(const struct vclock *clock)
     return clock->now(clock->self);
 }
 
+/* CHOICE: an access to a device that programs poll for time to pass, or for a bit to change, takes as long as on a PC with
+ * an LPC bus: half a microsecond to one. At one nanosecond each a poll of a second would be a thousand million
+ * instructions. All other accesses take no time but the instruction's. */
+#define BUS_ACCESS_NS 500u
+
 /* What a kind of device is. All callbacks may be NULL. They have no effects outside the device except
  * through the lines and callbacks it was given. */
 struct dev_class {
     const char *name;
     struct port_range ports[DEV_PORT_RANGES]; /* mapped by bus_add(); count 0 ends the list */
     unsigned port_size;                       /* widest port access it takes: 1, 2 or 4 bytes */
+    unsigned access_ns;                       /* how long an access takes; see BUS_ACCESS_NS */
     uint64_t mmio_base, mmio_size;            /* mapped by bus_add() if mmio_size is not 0 */
     size_t state_size;
     void (*reset)(void *self);
@@ -86,6 +92,7 @@ void bus_map_mmio(struct bus *bus, void *dev, uint64_t spa, uint64_t size_bytes)
 /* Registers whose place moves while the machine runs, as those behind a PCI base address register do. The struct is part
  * of a device's state; everything but mapped and base is filled in before bus_add_window(). */
 struct bus_window {
+    unsigned access_ns; /* how long an access takes */
     uint64_t (*read)(void *self, uint64_t offset, unsigned size);
     void (*write)(void *self, uint64_t offset, unsigned size, uint64_t value);
     void *self;

@@ -366,6 +366,7 @@ static const struct dev_class dev_hpet = {
     .name = "hpet",
     .mmio_base = HPET_SPA,
     .mmio_size = HPET_BYTES,
+    .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct hpet),
     .reset = hpet_reset,
     .fini = hpet_fini,

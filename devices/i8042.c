@@ -316,6 +316,7 @@ static const struct dev_class dev_i8042 = {
     .name = "i8042",
     .ports = { { KBC_DATA, 1 }, { KBC_COMMAND, 1 } },
     .port_size = 1,
+    .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct i8042),
     .reset = kbc_reset,
     .fini = kbc_fini,

@@ -296,7 +296,8 @@ static const struct {
 
 static bool add_windows(struct piix4_pm *pm)
 {
-    pm->window = (struct bus_window){ .read = pm_read,
+    pm->window = (struct bus_window){ .access_ns = BUS_ACCESS_NS,
+                                      .read = pm_read,
                                       .write = pm_write,
                                       .self = pm,
                                       .bytes = PM_PORTS,

@@ -167,6 +167,7 @@ static const struct dev_class dev_pit = {
     .name = "pit8254",
     .ports = { { 0x40, 4 }, { 0x61, 1 } },
     .port_size = 1,
+    .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct pit),
     .reset = pit_reset,
     .fini = pit_fini,

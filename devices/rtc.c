@@ -157,6 +157,7 @@ static const struct dev_class dev_rtc = {
     .name = "rtc",
     .ports = { { 0x70, 2 } },
     .port_size = 1,
+    .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct rtc),
     .reset = rtc_reset,
     .fini = rtc_fini,

@@ -115,6 +115,7 @@ static const struct dev_class dev_post_port = {
     .name = "post",
     .ports = { { 0x80, 1 } },
     .port_size = 1,
+    .access_ns = BUS_ACCESS_NS, /* programs write there to wait */
     .state_size = sizeof(struct post_port),
     .reset = post_reset,
     .port_read = post_read,

@@ -143,6 +143,7 @@ static const struct dev_class dev_vga = {
     .name = "vga",
     .ports = { { 0x3c0, 16 }, { 0x3d0, 16 }, { 0x3b0, 12 }, { VBE_INDEX_PORT, 3 } },
     .port_size = 2,
+    .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct vga),
     .reset = vga_reset,
     .fini = vga_fini,

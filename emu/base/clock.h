@@ -1,6 +1,6 @@
 /* Virtual time and the deadline queue.
  *
- * One instruction takes one nanosecond; HLT skips ahead. With several vCPUs each has its own time, a little ahead of or behind
+ * One instruction takes one nanosecond, and accesses to slow devices what these say; HLT skips ahead. With several vCPUs each has its own time, a little ahead of or behind
  * the others'; what is read never goes back. Devices ask for a callback
  * at a time; the run loop never executes an instruction past the first deadline. */
 #ifndef EMU_BASE_CLOCK_H
@@ -28,6 +28,8 @@ struct vclock {
     uint64_t (*now)(void *self);
     /* Called when deadlines moved, so that a running chain of blocks is left; may be NULL. */
     void (*moved)(void *self);
+    /* The running vCPU waits so long for what it accesses; may be NULL: it need not. */
+    void (*spend)(void *self, uint64_t ns);
     void *self;
     struct deadline *first; /* sorted by time, then by order of arming */
     bool changed;           /* deadlines moved: the run loop must look again */

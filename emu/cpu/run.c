@@ -59,6 +59,25 @@ static bool renew_budget(struct vcpu *cpu)
     return true;
 }
 
+/* Fewer instructions have room in the turn then: those of the block too, perhaps, which is left in this case. */
+void vcpu_spend(struct vcpu *cpu, uint64_t ns)
+{
+    const struct vcpu_group *group = cpu->run->group;
+    uint64_t now = vcpu_now_ns(cpu), next = clock_next_ns(group->clock);
+    uint64_t end = next < group->end_ns ? next : group->end_ns;
+    uint64_t room = end > now ? end - now : 0;
+    ns = ns < room ? ns : room;
+    cpu->skipped_ns += ns;
+    room -= ns;
+    if (cpu->budget <= 0 || cpu->left > room) {
+        cpu_attention(cpu);
+    } else if ((uint64_t)cpu->budget > room - cpu->left) {
+        uint64_t fewer = (uint64_t)cpu->budget - (room - cpu->left);
+        cpu->budget -= (int32_t)fewer;
+        cpu->insns_end -= fewer;
+    }
+}
+
 static void shrink_budget(struct vcpu *cpu, uint64_t insns)
 {
     if ((uint64_t)cpu->budget > insns)

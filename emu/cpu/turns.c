@@ -37,6 +37,13 @@ static void deadlines_moved(void *self)
         cpu_attention(group->cpu[group->current]);
 }
 
+static void time_spent(void *self, uint64_t ns)
+{
+    struct vcpu_group *group = self;
+    if (group->count && !group->between)
+        vcpu_spend(group->cpu[group->current], ns);
+}
+
 static void code_written(void *self, uint64_t page, unsigned offset, unsigned len)
 {
     struct vcpu_group *group = self;
@@ -68,12 +75,14 @@ void group_take_clock(struct vcpu_group *group)
 {
     group->clock->now = now_of;
     group->clock->moved = deadlines_moved;
+    group->clock->spend = time_spent;
     group->clock->self = group;
 }
 
 void group_free(struct vcpu_group *group)
 {
     group->clock->moved = NULL;
+    group->clock->spend = NULL;
     memory_set_written(group->memory, NULL, NULL);
     block_cache_free(group->cache);
     free(group);

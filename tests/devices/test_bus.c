@@ -211,6 +211,48 @@ START_TEST(bus_mmio_window_moves_and_hides)
 }
 END_TEST
 
+static uint64_t spent;
+
+static void spend(void *self, uint64_t ns)
+{
+    (void)self;
+    spent += ns;
+}
+
+START_TEST(bus_lets_time_pass_for_slow_devices)
+{
+    static const struct dev_class slow = { .name = "slow",
+                                           .ports = { { 0x180, 2 } },
+                                           .port_size = 1,
+                                           .access_ns = 7,
+                                           .mmio_base = 0xe0000000,
+                                           .mmio_size = 0x1000,
+                                           .state_size = 1 };
+    struct kit kit;
+    kit_open(&kit);
+    kit.clock.spend = spend;
+    bus_add(kit.bus, &class_word);
+    bus_add(kit.bus, &slow);
+    struct bus_window window = { .access_ns = 11, .bytes = 4, .ports = true, .port_size = 4 };
+    ck_assert(bus_add_window(kit.bus, &window));
+    bus_move_window(kit.bus, &window, true, 0x190);
+    spent = 0;
+    bus_port_ops.read(kit.bus, 0x100, 4);
+    bus_port_ops.read(kit.bus, 0x400, 1);
+    ck_assert_uint_eq(spent, 0);
+    bus_port_ops.read(kit.bus, 0x180, 1);
+    bus_port_ops.write(kit.bus, 0x180, 2, 0); /* two accesses */
+    ck_assert_uint_eq(spent, 21);
+    bus_mmio_ops.read(kit.bus, 0xe0000000, 8);
+    bus_mmio_ops.write(kit.bus, 0xe0000ff8, 8, 0);
+    ck_assert_uint_eq(spent, 35);
+    bus_port_ops.read(kit.bus, 0x190, 4);
+    bus_port_ops.write(kit.bus, 0x190, 4, 0);
+    ck_assert_uint_eq(spent, 57);
+    kit_close(&kit);
+}
+END_TEST
+
 START_TEST(bus_port_accesses_are_told_to_probes)
 {
     struct kit kit;
@@ -340,4 +382,5 @@ CHECK_MAIN("bus", windows_move_and_hide, windows_without_callbacks_and_at_the_la
            bus_access_over_the_edge_of_a_device_is_split, bus_last_port_is_the_end,
            bus_taken_ports_are_refused_whole, bus_full_bus_refuses,
            bus_reset_reaches_every_device_once, bus_mmio_goes_to_the_window_that_holds_all_of_it,
-           bus_mmio_window_moves_and_hides, bus_port_accesses_are_told_to_probes)
+           bus_mmio_window_moves_and_hides, bus_lets_time_pass_for_slow_devices,
+           bus_port_accesses_are_told_to_probes)
