@@ -19,8 +19,11 @@ static enum pacifica_status no_memory(struct parse *parse)
 static enum pacifica_status parse_destination(struct parse *parse, const char *value,
                                               struct cli_chardev *to)
 {
+    if (strncmp(value, "mon:", 4) == 0 && strcmp(value, "mon:stdio") != 0)
+        return option_not_yet(parse, value);
     if (strcmp(value, "stdio") == 0 || strcmp(value, "mon:stdio") == 0) {
         to->kind = CHARDEV_STDIO;
+        to->mux = to->no_signals = value[0] == 'm';
     } else if (strcmp(value, "null") == 0 || strcmp(value, "none") == 0) {
         to->kind = CHARDEV_NULL;
     } else if (strncmp(value, "file:", 5) == 0 && value[5]) {
@@ -44,11 +47,76 @@ enum pacifica_status option_serial(struct parse *parse, const char *value)
     return parse_destination(parse, value, &o->serial);
 }
 
+/* A monitor is where people type: not in a file. */
+enum pacifica_status option_monitor(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    o->monitor = (struct cli_chardev){ 0 };
+    o->monitor_chardev = NULL;
+    if (strncmp(value, "chardev:", 8) == 0 && value[8]) {
+        o->monitor_chardev = value + 8;
+        return PACIFICA_OK;
+    }
+    enum pacifica_status status = parse_destination(parse, value, &o->monitor);
+    if (status == PACIFICA_OK && o->monitor.kind == CHARDEV_FILE)
+        return option_bad(parse, value, "nothing that commands come from");
+    return status;
+}
+
+/* [chardev=]ID[,mode=readline]. */
+enum pacifica_status option_mon(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    const char *rest = value, *id = NULL;
+    for (bool first = true; rest; first = false) {
+        const char *part = words_next(&o->words, &rest);
+        const char *mode = part ? word_value(part, "mode") : NULL;
+        if (!part)
+            return no_memory(parse);
+        if (word_value(part, "chardev"))
+            id = word_value(part, "chardev");
+        else if (mode && strcmp(mode, "readline") != 0)
+            return option_not_yet(parse, part);
+        else if (first && !strchr(part, '='))
+            id = part;
+        else if (!mode)
+            return option_bad(parse, part, "no property of a monitor");
+    }
+    if (!id || !id[0])
+        return option_bad(parse, value, "a monitor without chardev=");
+    o->monitor = (struct cli_chardev){ 0 };
+    o->monitor_chardev = id;
+    return PACIFICA_OK;
+}
+
 enum pacifica_status option_nographic(struct parse *parse, const char *value)
 {
     (void)value;
     parse->options->nographic = true;
     return PACIFICA_OK;
+}
+
+struct cli_chardev cli_serial(const struct cli_options *options)
+{
+    if (options->serial_chardev)
+        return *cli_find_chardev(options, options->serial_chardev);
+    if (options->serial.kind != CHARDEV_UNSET)
+        return options->serial;
+    bool silent = options->nodefaults && !options->nographic;
+    return (struct cli_chardev){ .kind = silent ? CHARDEV_NULL : CHARDEV_STDIO };
+}
+
+struct cli_chardev cli_monitor(const struct cli_options *options)
+{
+    if (options->monitor_chardev)
+        return *cli_find_chardev(options, options->monitor_chardev);
+    if (options->monitor.kind != CHARDEV_UNSET)
+        return options->monitor;
+    struct cli_chardev serial = cli_serial(options);
+    if (serial.mux)
+        return serial;
+    return (struct cli_chardev){ .kind = options->nographic ? CHARDEV_STDIO : CHARDEV_UNSET,
+                                 .no_signals = options->nographic };
 }
 
 enum pacifica_status option_nodefaults(struct parse *parse, const char *value)
@@ -104,8 +172,11 @@ enum pacifica_status option_chardev(struct parse *parse, const char *value)
             chardev.id = word_value(part, "id");
         else if (word_value(part, "path") && chardev.kind == CHARDEV_FILE)
             chardev.path = word_value(part, "path");
-        else if (!(chardev.kind == CHARDEV_STDIO &&
-                   (word_value(part, "mux") || word_value(part, "signal"))))
+        else if (chardev.kind == CHARDEV_STDIO && word_value(part, "mux"))
+            continue; /* who names it, shares it */
+        else if (chardev.kind == CHARDEV_STDIO && word_value(part, "signal"))
+            chardev.no_signals = strcmp(word_value(part, "signal"), "off") == 0;
+        else
             return option_bad(parse, part, "no property of this chardev");
     }
     if (!chardev.id || !chardev.id[0])
@@ -212,6 +283,12 @@ enum pacifica_status options_check(struct parse *parse)
     if (o->serial_chardev && !cli_find_chardev(o, o->serial_chardev))
         return diag_set(parse->diag, PACIFICA_EUSAGE, "-serial", NULL, "no chardev '%s'",
                         o->serial_chardev);
+    if (o->monitor_chardev && !cli_find_chardev(o, o->monitor_chardev))
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-monitor", NULL, "no chardev '%s'",
+                        o->monitor_chardev);
+    if (cli_monitor(o).kind == CHARDEV_FILE)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-monitor", NULL,
+                        "chardev '%s' is nothing that commands come from", o->monitor_chardev);
     for (unsigned i = 0; i < o->device_count; i++)
         if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",

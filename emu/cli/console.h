@@ -1,29 +1,43 @@
-/* Standard input on its way to the guest's serial line. */
+/* What people type on its way to the guest's serial lines and to monitors. */
 #ifndef EMU_CLI_CONSOLE_H
 #define EMU_CLI_CONSOLE_H
 
-#include <pacifica/pacifica.h>
-
-#include <termios.h>
+#include "emu/cli/monitor.h"
+#include "emu/cli/session.h"
+#include "emu/cli/terminal.h"
 
 #define CONSOLE_BYTES 512
 
-/* Invariant: bytes[first..first + count) were read and have not found room in the UART. */
-struct console {
-    bool open;  /* the end of standard input was not seen */
-    bool saved; /* `before` is to be restored */
-    struct termios before;
+/* A source of bytes. Invariant: bytes[first..first + count) were read and have not found room where they go. */
+struct console_line {
+    bool serial, monitored; /* it feeds COM1; it feeds `monitor` */
+    bool at_monitor;        /* of the two, it feeds the monitor now */
+    bool escape;            /* Ctrl-A was typed on a line that feeds both */
+    bool open;              /* its end was not seen */
+    struct monitor monitor;
+    struct output_file said; /* where the monitor's output goes */
     size_t first, count;
     uint8_t bytes[CONSOLE_BYTES];
 };
 
-/* Begin to read. A terminal gives its keys at once and unechoed from now on; Ctrl-C still interrupts. */
-void console_begin(struct console *console);
+struct console {
+    struct pacifica_machine *machine;
+    struct terminal terminal;
+    struct console_line line; /* standard input */
+    struct run_wishes wishes;
+};
+
+/* Begin to read. A terminal gives its keys at once and unechoed from now on. If it feeds serial line and monitor, Ctrl-C goes
+ * there, too; else it still interrupts. */
+void console_begin(struct console *console, struct session *session);
 void console_end(struct console *console);
 
-/* Hand what arrived to the machine; never waits. CHOICE: input is looked at between slices of the run only, so a run
+/* Hand on what arrived; never waits. CHOICE: input is looked at between slices of the run only, so a run
  * whose input is empty, or a file, is the same every time. */
-void console_feed(struct console *console, struct pacifica_machine *machine);
+void console_feed(struct console *console);
+
+/* The machine is halted and nothing inside will wake it: may something from outside? */
+bool console_may_wake(const struct console *console);
 
 /* Wait until something arrived, but not longer than a moment. */
 void console_wait(const struct console *console);

@@ -49,7 +49,8 @@ static int run(const struct cli_options *options, int *signal)
     else
         cli_complain(&diag);
     if (session_end(session, &diag) != PACIFICA_OK) {
-        cli_complain(&diag);
+        if (*signal != SIGPIPE) /* that says it */
+            cli_complain(&diag);
         status = CLI_STATUS_USAGE;
     }
     free(session);

@@ -20,6 +20,8 @@ struct cli_chardev {
     enum { CHARDEV_UNSET, CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE } kind;
     const char *path; /* CHARDEV_FILE */
     const char *id;   /* -chardev only */
+    bool mux;         /* CHARDEV_STDIO: a monitor shares it */
+    bool no_signals;  /* CHARDEV_STDIO: Ctrl-C is a key like others */
 };
 
 /* A device as the command line describes it; `chardev` is an ID that may be defined later on the line. */
@@ -114,6 +116,8 @@ struct cli_options {
     unsigned chardev_count;
     struct cli_chardev serial;
     const char *serial_chardev; /* -serial chardev:ID */
+    struct cli_chardev monitor;
+    const char *monitor_chardev; /* -monitor chardev:ID, -mon ID */
     bool nodefaults, nographic, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];
     const char *log_path, *trace_path;
@@ -134,6 +138,10 @@ void cli_options_fini(struct cli_options *options);
 
 /* The destination behind a -chardev ID; NULL: there is none. */
 const struct cli_chardev *cli_find_chardev(const struct cli_options *options, const char *id);
+
+/* Where COM1 and the monitor are, from all options together; CHARDEV_UNSET: there is no monitor. */
+struct cli_chardev cli_serial(const struct cli_options *options);
+struct cli_chardev cli_monitor(const struct cli_options *options);
 
 /* Write the help to standard output. */
 void cli_help(void);

@@ -18,12 +18,6 @@ void cli_complain(const struct pacifica_diag *diag)
                   diag->what, diag->hint[0] ? " (" : "", diag->hint, diag->hint[0] ? ")" : "");
 }
 
-/* Does the serial line get what is typed? */
-static bool reads_input(const struct session *session)
-{
-    return session->serial.stream == stdout;
-}
-
 /* What a stop means for the run: go on, or end. */
 static bool goes_on(struct session *session, struct console *console,
                     const struct watchdog *watchdog, struct pacifica_result *result)
@@ -32,13 +26,11 @@ static bool goes_on(struct session *session, struct console *console,
     switch (result->stop) {
     case PACIFICA_STOP_LIMIT_INSNS: return result->steps < max_steps;
     case PACIFICA_STOP_HALTED:
-        if (!console->open && console->count == 0)
-            return false;
-        if (!pacifica_machine_wants_input(session->machine))
+        if (!console_may_wake(console))
             return false;
         console_wait(console);
         return true;
-    case PACIFICA_STOP_REQUEST: return watchdog->bite == WATCHDOG_QUIET;
+    case PACIFICA_STOP_REQUEST: return watchdog->bite == WATCHDOG_QUIET && !console->wishes.quit;
     case PACIFICA_STOP_RESET:
         if (session->options->no_reboot)
             return false;
@@ -80,6 +72,26 @@ static uint64_t next_end(const struct cli_options *o, uint64_t steps)
     return end;
 }
 
+/* Input is taken, and what monitors want goes before a slice. Returns false if result->stop came of that. */
+static bool heed_console(struct console *console, struct watchdog *watchdog,
+                         struct pacifica_result *result)
+{
+    struct run_wishes *wishes = &console->wishes;
+    console_feed(console);
+    watchdog_look(watchdog);
+    while (wishes->paused && !wishes->quit && !wishes->reset && watchdog->bite == WATCHDOG_QUIET) {
+        console_wait(console);
+        console_feed(console);
+    }
+    if (wishes->quit)
+        result->stop = PACIFICA_STOP_REQUEST;
+    else if (wishes->reset)
+        result->stop = PACIFICA_STOP_RESET;
+    bool run = !wishes->quit && !wishes->reset;
+    wishes->reset = false;
+    return run;
+}
+
 /* Run slice by slice until something ends the run. How it is sliced changes nothing the guest can see. */
 static void run_slices(struct session *session, struct watchdog *watchdog,
                        struct pacifica_result *result)
@@ -90,11 +102,11 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
     limits.exact_blocks = o->exact_blocks;
     limits.drop_fast_every = o->drop_fast_every;
     *result = (struct pacifica_result){ 0 };
-    if (reads_input(session))
-        console_begin(&console);
+    console_begin(&console, session);
     save_screens(session, 0);
     do {
-        console_feed(&console, session->machine);
+        if (!heed_console(&console, watchdog, result))
+            continue;
         limits.max_steps = next_end(o, result->steps);
         pacifica_machine_run(session->machine, &limits, result);
         session_flush(session);

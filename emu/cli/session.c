@@ -22,17 +22,6 @@ static enum pacifica_status open_chardev(struct output_file *file,
     return PACIFICA_OK;
 }
 
-/* What -serial, -nographic and -nodefaults say together. */
-static struct cli_chardev serial_chardev(const struct cli_options *options)
-{
-    if (options->serial_chardev)
-        return *cli_find_chardev(options, options->serial_chardev);
-    if (options->serial.kind != CHARDEV_UNSET)
-        return options->serial;
-    bool silent = options->nodefaults && !options->nographic;
-    return (struct cli_chardev){ .kind = silent ? CHARDEV_NULL : CHARDEV_STDIO };
-}
-
 static bool has_vga(const struct cli_options *options)
 {
     return options->vga == VGA_STD || (options->vga == VGA_DEFAULT && !options->nodefaults);
@@ -102,7 +91,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     struct pacifica_fw_cfg fw_cfg[CLI_FW_CFG];
     struct pacifica_disk disk[CLI_DRIVES];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    struct cli_chardev serial = serial_chardev(o);
+    struct cli_chardev serial = cli_serial(o);
     options.ram_bytes = o->ram_bytes;
     options.cpu = o->cpu;
     options.stop_on = o->stop_on;

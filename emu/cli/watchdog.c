@@ -54,6 +54,13 @@ static void *watch(void *self)
     }
 }
 
+/* Is a signal ignored from the outset, as by nohup? */
+static bool is_ignored(int signal)
+{
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
                     uint64_t max_time_ms)
 {
@@ -65,16 +72,35 @@ bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
     (void)sigaddset(&watchdog->signals, SIGINT);
     (void)sigaddset(&watchdog->signals, SIGTERM);
     (void)sigaddset(&watchdog->signals, SIGNAL_QUIT);
+    if (!is_ignored(SIGHUP))
+        (void)sigaddset(&watchdog->signals, SIGHUP);
+    if (!is_ignored(SIGQUIT))
+        (void)sigaddset(&watchdog->signals, SIGQUIT);
+    (void)sigemptyset(&watchdog->pipe);
+    if (!is_ignored(SIGPIPE))
+        (void)sigaddset(&watchdog->pipe, SIGPIPE);
     (void)pthread_sigmask(SIG_BLOCK, &watchdog->signals, &watchdog->before);
+    (void)pthread_sigmask(SIG_BLOCK, &watchdog->pipe, NULL);
     if (pthread_create(&watchdog->thread, NULL, watch, watchdog) == 0)
         return true;
     (void)pthread_sigmask(SIG_SETMASK, &watchdog->before, NULL);
     return false;
 }
 
+/* SIGPIPE reaches the thread that writes, so the other one cannot wait for it. */
+void watchdog_look(struct watchdog *watchdog)
+{
+    const struct timespec now = { 0 };
+    if (sigtimedwait(&watchdog->pipe, NULL, &now) != SIGPIPE)
+        return;
+    atomic_store(&watchdog->signal, SIGPIPE);
+    bite(watchdog, WATCHDOG_SIGNAL);
+}
+
 void watchdog_end(struct watchdog *watchdog)
 {
     (void)pthread_kill(watchdog->thread, SIGNAL_QUIT);
     (void)pthread_join(watchdog->thread, NULL);
+    watchdog_look(watchdog);
     (void)pthread_sigmask(SIG_SETMASK, &watchdog->before, NULL);
 }

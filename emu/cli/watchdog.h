@@ -1,4 +1,4 @@
-/* The thread that ends a run from outside: after --max-time, or on SIGINT and SIGTERM. */
+/* The thread that ends a run from outside: after --max-time, or on a signal. */
 #ifndef EMU_CLI_WATCHDOG_H
 #define EMU_CLI_WATCHDOG_H
 
@@ -15,14 +15,17 @@ struct watchdog {
     struct pacifica_machine *machine;
     uint64_t max_time_ms; /* 0: no limit */
     pthread_t thread;
-    sigset_t signals, before;
+    sigset_t signals, pipe, before;
     atomic_int bite;   /* enum watchdog_bite */
     atomic_int signal; /* WATCHDOG_SIGNAL: which */
 };
 
-/* Start watching; from now on SIGINT and SIGTERM end the run in good order. false: no thread was to be had. */
+/* Start watching; from now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE end the run in good order. false: no thread was to be had. */
 bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
                     uint64_t max_time_ms);
+
+/* Has this thread written to a pipe that nobody reads? That ends the run, too. To be called now and then. */
+void watchdog_look(struct watchdog *watchdog);
 
 /* Stop watching; the signals work as before. */
 void watchdog_end(struct watchdog *watchdog);

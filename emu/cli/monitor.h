@@ -1,0 +1,42 @@
+/* The monitor: a person or a script commands the machine while it runs. */
+#ifndef EMU_CLI_MONITOR_H
+#define EMU_CLI_MONITOR_H
+
+#include "emu/cli/keys.h"
+#include "emu/compiler.h"
+
+#define MONITOR_LINE 256
+
+/* What monitors want of the run; it looks at this between two slices. */
+struct run_wishes {
+    bool quit, reset;
+    bool paused;
+    struct key_queue keys;
+    unsigned buttons; /* of the mouse that are down, as pacifica_machine_mouse() has them */
+};
+
+/* Invariant: line[0..length) was typed and has not ended; length < MONITOR_LINE. */
+struct monitor {
+    struct pacifica_machine *machine;
+    struct run_wishes *wishes;
+    struct pacifica_output output; /* what it says goes here */
+    bool echo;                     /* what is typed, too */
+    bool greeted, carriage_return;
+    unsigned cpu, cpus; /* the processor that `info` tells about, and how many there are */
+    char line[MONITOR_LINE];
+    size_t length;
+};
+
+/* The input turns to the monitor: it says who it is, once, and prompts. */
+void monitor_greet(struct monitor *monitor);
+
+/* Take what was typed; the end of a line executes it. */
+void monitor_byte(struct monitor *monitor, uint8_t byte);
+
+/* Say something, as printf does; at most 500 characters. */
+void monitor_say(const struct monitor *monitor, const char *format, ...) EMU_PRINTF(2, 3);
+
+/* monitor_commands.c: execute a line. */
+void monitor_execute(struct monitor *monitor, char *line);
+
+#endif

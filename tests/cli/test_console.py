@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+"""The terminal, and the monitor behind it.
+usage: test_console.py PACIFICA [unittest arguments]
+PACIFICA_RUNNER in the environment: a command that runs the program (qemu-user for a cross-built one)."""
+import os
+import pathlib
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+import images
+import test_cli
+from test_cli import EXIT_DEVICE, TIMEOUT_SECONDS, CliTest, run
+
+CTRL_A, CTRL_C = b"\x01", b"\x03"
+PROMPT = b"(qemu) "
+# in al, 64h; test al, 1; jz back; in al, 60h; send it on COM1; for ever
+KEYS = (b"\xe4\x64\xa8\x01\x74\xfa\xe4\x60\x66\xba\xf8\x03\xee\xeb\xf1")
+
+
+class Terminal:
+    """The program at a terminal."""
+
+    def __init__(self, *arguments):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b""
+        self.child = subprocess.Popen([*test_cli.PACIFICA, *arguments], stdin=self.slave,
+                                      stdout=self.slave, stderr=subprocess.PIPE)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def expect(self, text):
+        """Wait until this has been shown; what came before it is forgotten."""
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while text not in self.seen:
+            if not select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f"{text} is not in {self.seen}")
+            self.seen += os.read(self.master, 4096)
+        before, self.seen = self.seen.split(text, 1)
+        return before
+
+    def raw(self):
+        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
+
+    def wait_raw(self):
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while not self.raw() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def end(self):
+        """Returns status and standard error."""
+        err = self.child.communicate(timeout=TIMEOUT_SECONDS)[1]
+        return self.child.returncode, err
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.communicate()
+        self.child.stderr.close()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+class ConsoleTest(CliTest):
+    def terminal(self, code, *arguments):
+        terminal = Terminal("-kernel", self.image(code), *EXIT_DEVICE, *arguments)
+        self.addCleanup(terminal.close)
+        terminal.wait_raw()
+        return terminal
+
+    def assert_restored(self, terminal):
+        self.assertEqual(termios.tcgetattr(terminal.slave), terminal.before)
+
+
+class Escapes(ConsoleTest):
+    def test_keys_reach_the_guest(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        for key in b"HAL8":
+            terminal.type(bytes([key]))
+            terminal.expect(bytes([key + 1]))
+        self.assertEqual(terminal.end(), (1, b""))
+        self.assert_restored(terminal)
+
+    def test_x_ends_the_run(self):
+        for arguments in (("-nographic",), ("-serial", "mon:stdio"),
+                          ("-chardev", "stdio,id=c,mux=on", "-serial", "chardev:c", "-mon", "chardev=c")):
+            terminal = self.terminal(images.SPIN, *arguments)
+            terminal.type(CTRL_A + b"x")
+            terminal.expect(b"terminated")
+            self.assertEqual(terminal.end(), (0, b""), arguments)
+            self.assert_restored(terminal)
+
+    def test_h_tells_the_keys(self):
+        terminal = self.terminal(images.SPIN, "-nographic")
+        terminal.type(CTRL_A + b"h")
+        for key in (b"C-a h", b"C-a x", b"C-a c", b"C-a C-a"):
+            terminal.expect(key)
+
+    def test_a_sends_itself(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        terminal.type(CTRL_A + CTRL_A)
+        terminal.expect(b"\x02")
+        terminal.type(b"z")
+        terminal.expect(b"{")
+
+    def test_a_unknown_key_does_nothing(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        terminal.type(CTRL_A + b"qb")
+        self.assertEqual(terminal.expect(b"c"), b"")
+
+    def test_c_switches_and_back(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        terminal.type(CTRL_A + b"c")
+        terminal.expect(b"monitor")
+        terminal.expect(PROMPT)
+        terminal.type(b"info status\r")
+        terminal.expect(b"VM status: running")
+        terminal.expect(PROMPT)
+        terminal.type(CTRL_A + b"cA")
+        terminal.expect(b"B")
+        terminal.type(CTRL_A + b"c")
+        self.assertNotIn(b"monitor", terminal.expect(PROMPT))
+
+    def test_control_c_is_a_key(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        terminal.type(CTRL_C)
+        terminal.expect(b"\x04")
+
+    def test_control_c_interrupts_without_a_monitor(self):
+        for arguments in (("-serial", "stdio"), ("-nographic", "-monitor", "none")):
+            terminal = self.terminal(images.SPIN, *arguments)
+            self.assertTrue(terminal.raw())
+            os.kill(terminal.child.pid, signal.SIGINT)  # the terminal is not its controlling one
+            self.assertEqual(terminal.end()[0], -signal.SIGINT)
+            self.assert_restored(terminal)
+            self.assertTrue(terminal.before[3] & termios.ISIG)
+
+    def test_every_signal_leaves_the_terminal_as_it_was(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT):
+            for code in (images.SPIN, None):
+                path = self.image(code) if code else self.file("key", images.wait_for_key())
+                terminal = Terminal("-kernel", path, "-serial", "mon:stdio")
+                self.addCleanup(terminal.close)
+                terminal.wait_raw()
+                terminal.type(CTRL_A + b"c")
+                terminal.expect(PROMPT)
+                os.kill(terminal.child.pid, number)
+                self.assertEqual(terminal.end()[0], -number)
+                self.assert_restored(terminal)
+
+    def test_a_pipe_that_nobody_reads(self):
+        """As `pacifica | head`: it ends by SIGPIPE, and the terminal is as it was."""
+        endless = b"\x66\xba\xf8\x03\xb0\x2a\xee\xeb\xfd"  # mov dx, 3f8h; mov al, '*'; 1: out; jmp 1
+        for number, arguments in enumerate(((), ("-nographic",))):
+            master, slave = pty.openpty()
+            before = termios.tcgetattr(slave)
+            with subprocess.Popen([*test_cli.PACIFICA, "-kernel", self.image(endless), *arguments],
+                                  stdin=slave, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as child:
+                child.stdout.read(1)
+                child.stdout.close()
+                self.assertEqual(child.wait(TIMEOUT_SECONDS), -signal.SIGPIPE, number)
+                self.assertEqual(child.stderr.read(), b"")
+            self.assertEqual(termios.tcgetattr(slave), before)
+            os.close(master)
+            os.close(slave)
+
+    def test_escapes_in_a_pipe(self):
+        result = self.boot(images.SPIN, "-nographic", stdin=CTRL_A + b"x")
+        self.assertEqual((result.status, result.err), (0, ""))
+        result = self.boot(images.ECHO, "-serial", "stdio", stdin=CTRL_A + b"xyz")
+        self.assertEqual((result.status, result.out), (1, "\x02yz{"))
+
+    def test_halted_for_ever_is_told(self):
+        result = self.boot(images.HALT, "-nographic")
+        self.assertEqual((result.status, len(result.lines)), (8, 1))
+
+    def test_serial_line_elsewhere_leaves_the_terminal_to_the_monitor(self):
+        result = self.boot(images.SPIN, "-nographic", "-serial", "null", stdin=b"q\n")
+        self.assertEqual((result.status, result.err), (0, ""))
+        self.assertIn("(qemu) ", result.out)
+
+
+class Monitor(ConsoleTest):
+    def monitor(self, code, commands, *arguments):
+        return self.boot(code, "-serial", "null", "-monitor", "stdio", *arguments,
+                         stdin="".join(line + "\n" for line in commands).encode())
+
+    def answer(self, command, *arguments):
+        result = self.monitor(images.SPIN, [command, "quit"], *arguments)
+        self.assertEqual((result.status, result.err), (0, ""))
+        self.assertEqual(result.out.count("(qemu) "), 2, result.out)
+        return result.out.split("(qemu) ")[1]
+
+    def test_help_lists_commands_and_one(self):
+        whole = self.answer("help")
+        for name in ("help|? [COMMAND]", "info [ITEM]", "quit|q", "system_reset", "stop", "cont|c", "nmi",
+                     "sendkey KEY[-KEY]...", "screendump FILE"):
+            self.assertIn(f"{name} -- ", whole)
+        self.assertEqual(self.answer("? stop"), self.answer("  help   stop  "))
+        self.assertEqual(len(self.answer("help stop").splitlines()), 1)
+
+    def test_abbreviations(self):
+        status = "VM status: running\n"
+        for command in ("info status", "inf stat", "i st", "info  status"):
+            self.assertEqual(self.answer(command), status, command)
+        self.assertEqual(self.answer("s"), "ambiguous command: 's'\n")
+        self.assertEqual(self.answer("foo"), "unknown command: 'foo'\n")
+        self.assertEqual(self.answer(""), "")
+        self.assertEqual(self.answer("stop now"), "stop takes no arguments\n")
+        self.assertEqual(self.answer("sendkey"), "usage: sendkey KEY[-KEY]...\n")
+
+    def test_info_lists_its_items(self):
+        items = self.answer("info")
+        for item in ("status", "version", "registers", "walk ADDR", "mem"):
+            self.assertIn(f"info {item}", items)
+
+    def test_info_tells_of_a_processor(self):
+        self.assertIn("rip", self.answer("info registers").lower())
+        self.assertEqual(self.answer("info reg"), self.answer("info registers"))
+        self.assertRegex(self.answer("info walk 0x100000"), "100000")
+        self.assertIn("Error: ", self.answer("info nothing"))
+        result = self.monitor(images.SPIN, ["cpu 1", "info registers", "cpu 2", "q"], "-smp", "2")
+        self.assertIn("there is no processor '2'", result.out)
+        self.assertIn("there is no processor '1'", self.answer("cpu 1"))
+
+    def test_quit_ends_with_0(self):
+        for word in ("quit", "q"):
+            result = self.monitor(images.SPIN, [word])
+            self.assertEqual((result.status, result.err), (0, ""))
+
+    def test_lines_end_with_cr_lf_or_both(self):
+        for ends in (b"\r", b"\n", b"\r\n"):
+            result = self.boot(images.SPIN, "-serial", "null", "-monitor", "stdio",
+                               stdin=ends.join([b"info status", b"quit", b""]))
+            self.assertEqual(result.out.count("(qemu) "), 2, ends)
+
+    def test_lines_may_be_too_long(self):
+        self.assertTrue(self.answer("x" * 5000).startswith("unknown command: 'xxx"))
+
+    def test_typing_is_shown_and_can_be_mended(self):
+        terminal = self.terminal(images.SPIN, "-serial", "null", "-monitor", "stdio")
+        terminal.expect(PROMPT)
+        terminal.type(b"xx\x15info stax\x7ftus\r")
+        terminal.expect(b"VM status: running")
+        terminal.expect(PROMPT)
+        terminal.type(b"quit\r")
+        self.assertEqual(terminal.end(), (0, b""))
+
+    def test_halted_machine_waits_for_the_monitor(self):
+        terminal = self.terminal(images.HALT, "-serial", "null", "-monitor", "stdio")
+        terminal.expect(PROMPT)
+        time.sleep(0.2)
+        terminal.type(b"quit\r")
+        self.assertEqual(terminal.end(), (0, b""))
+
+    def test_stop_and_cont(self):
+        terminal = self.terminal(images.ECHO, "-nographic")
+        terminal.type(CTRL_A + b"cstop\r")
+        terminal.expect(PROMPT + b"stop")
+        terminal.expect(PROMPT)
+        terminal.type(b"info status\r")
+        terminal.expect(b"VM status: paused")
+        terminal.type(CTRL_A + b"cA")
+        time.sleep(0.2)
+        terminal.type(CTRL_A + b"c")
+        terminal.expect(PROMPT)
+        self.assertNotIn(b"B", terminal.expect(PROMPT))
+        terminal.type(b"cont\r")
+        terminal.expect(b"B")
+
+    def test_time_limit_ends_a_stopped_machine(self):
+        terminal = self.terminal(images.SPIN, "-serial", "null", "-monitor", "stdio", "-max-time", "0.5")
+        terminal.type(b"stop\r")
+        self.assertEqual(terminal.end()[0], 4)
+
+    def test_stopped_machine_that_nobody_can_let_go_ends(self):
+        result = self.monitor(images.SPIN, ["stop", "info status"])
+        self.assertEqual(result.status, 0)
+        self.assertIn("paused", result.out)
+
+    def test_system_reset(self):
+        hello = images.out8(images.COM1, 0x2a) + images.SPIN
+        path = self.path("log")
+        commands = ["system_reset", "quit"]
+        result = self.boot(hello, "-serial", f"file:{path}", "-monitor", "stdio",
+                           stdin="\n".join(commands).encode() + b"\n")
+        self.assertEqual(result.status, 0)
+        terminal = self.terminal(hello, "-nographic")
+        terminal.expect(b"*")
+        terminal.type(CTRL_A + b"csystem_reset\r")
+        terminal.expect(b"*")
+        terminal = self.terminal(hello, "-nographic", "-no-reboot")
+        terminal.expect(b"*")
+        terminal.type(CTRL_A + b"csystem_reset\r")
+        self.assertEqual(terminal.end(), (0, b""))
+
+    def test_nmi_wakes(self):
+        """Without an IDT the NMI is a triple fault: it did arrive."""
+        terminal = self.terminal(images.HALT, "-serial", "null", "-monitor", "stdio")
+        terminal.expect(PROMPT)
+        terminal.type(b"nmi\r")
+        self.assertEqual(terminal.end()[0], 8)
+
+    def test_sendkey(self):
+        """Set 1, as the controller translates: Ctrl Alt Delete, and back in reverse."""
+        path = self.file("log", b"")
+        keys = "1d 38 e0 53 e0 d3 b8 9d 1e 9e 1c 9c 3b bb"
+        with subprocess.Popen([*test_cli.PACIFICA, "-kernel", self.image(KEYS), "-serial",
+                               f"file:{path}", "-monitor", "stdio"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as child:
+            child.stdin.write(b"sendkey ctrl-alt-delete\nsendkey a\nsendkey ret\nsendkey f1\n")
+            child.stdin.flush()
+            end = time.monotonic() + TIMEOUT_SECONDS
+            expected = bytes.fromhex(keys)
+            while time.monotonic() < end and pathlib.Path(path).read_bytes() != expected:
+                time.sleep(0.05)
+            self.assertEqual(pathlib.Path(path).read_bytes().hex(" "), keys)
+            child.communicate(b"quit\n", timeout=TIMEOUT_SECONDS)
+        self.assertIn("'foo' is no key", self.answer("sendkey ctrl-foo"))
+        self.assertIn("'' is no key", self.answer("sendkey ctrl-"))
+        self.assertIn("'f13' is no key", self.answer("sendkey f13"))
+        self.assertIn("more than 16 keys", self.answer("sendkey " + "-".join("a" * 17)))
+        many = self.monitor(images.SPIN, ["sendkey a-b-c-d-e-f-g-h"] * 17 + ["quit"])
+        self.assertIn("too many keys wait", many.out)
+
+    def test_mouse(self):
+        self.assertEqual(self.answer("mouse_move 1 -2"), "")
+        self.assertEqual(self.answer("mouse_move 1 2 3"), "")
+        for bad in ("1", "x y", "1 2 3 4", "99999 1", "1x 2"):
+            self.assertEqual(self.answer(f"mouse_move {bad}"), f"Error: '{bad}' is no movement\n")
+        self.assertEqual(self.answer("mouse_button 7"), "")
+        self.assertEqual(self.answer("mouse_button 8"), "Error: '8' are no buttons\n")
+
+    def test_screendump(self):
+        path = self.path("screen.png")
+        self.assertEqual(self.answer(f"screendump {path}"), "")
+        self.assertEqual(pathlib.Path(path).read_bytes()[:4], b"\x89PNG")
+        missing = self.path("none/screen.png")
+        self.assertIn("Error: ", self.answer(f"screendump {missing}"))
+
+    def test_refused(self):
+        self.refused("pacifica: -monitor: 'file:x' is nothing that commands come from",
+                     "-monitor", "file:x")
+        self.refused("pacifica: -monitor: no chardev 'x'", "-monitor", "chardev:x")
+        self.refused("pacifica: -mon: mode=control: not there yet", "-mon", "chardev=x,mode=control")
+        self.refused("pacifica: -mon: 'mode=readline' is a monitor without chardev=",
+                     "-mon", "mode=readline")
+
+
+if __name__ == "__main__":
+    test_cli.PACIFICA = [*os.environ.get("PACIFICA_RUNNER", "").split(), sys.argv.pop(1)]
+    unittest.main()
