@@ -1,4 +1,5 @@
 """Debian packages of the systems: downloaded with apt, unpacked under a folder of their own, never installed."""
+import platform
 import re
 import shutil
 import subprocess
@@ -58,6 +59,15 @@ def xen(cache):
         with open(image, "wb") as to:
             subprocess.run(["gzip", "-dc", packed], stdout=to, check=True)
     return image
+
+
+def x86_compiler():
+    """A C compiler whose programs the emulated machine runs."""
+    names = ["x86_64-linux-gnu-gcc"] + (["gcc", "cc"] if platform.machine() == "x86_64" else [])
+    found = next((name for name in names if shutil.which(name)), None)
+    if not found:
+        raise Unavailable("no compiler for x86-64")
+    return found
 
 
 def firmware(path, package):

@@ -6,12 +6,19 @@ from pathlib import Path
 import initramfs
 import packages
 
-INIT = """#!/bin/sh
+BEGIN = """#!/bin/sh
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 exec </dev/console >/dev/console 2>&1
-echo "user space: $(uname -r), $(nproc) processors, $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+"""
+INIT = BEGIN + """echo "user space: $(uname -r), $(nproc) processors, $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+poweroff -f
+"""
+KVM = BEGIN + """insmod /lib/irqbypass.ko
+insmod /lib/kvm.ko
+insmod /lib/kvm-amd.ko npt=NPT
+kvm_guest
 poweroff -f
 """
 GRUB = """serial --unit=0 --speed=115200
@@ -27,21 +34,21 @@ SERIAL = ["-serial", "stdio", "-display", "none", "-no-reboot"]
 
 @dataclass
 class Target:
-    """insns: more than it needs. dmesg: its output is a kernel's log, which may say what is known. status: how Pacifica ends;
-    None: at the limit or not."""
+    """insns: more than it needs. dmesg: its output is a kernel's log, which may say what is known. ends: it ends by itself;
+    otherwise it is stopped when the marker is there."""
     name: str
     marker: str
     make: callable  # (cache folder) -> options, for both emulators
     insns: int
     dmesg: bool = True
-    status: int = 0
+    ends: bool = True
     known: list = field(default_factory=list)
     qemu: list = field(default_factory=list)  # more options for it
 
 
-def _initrd(cache):
-    out = Path(cache) / "initrd.gz"
-    content = initramfs.build(packages.busybox(cache).read_bytes(), INIT)
+def _initrd(cache, name="initrd.gz", script=INIT, files=()):
+    out = Path(cache) / name
+    content = initramfs.build(packages.busybox(cache).read_bytes(), script, files)
     if not out.exists() or out.read_bytes() != content:
         out.write_bytes(content)
     return out
@@ -51,6 +58,21 @@ def linux(flavour, cpus):
     def make(cache):
         return ["-kernel", packages.kernel(flavour, cache), "-initrd", _initrd(cache), "-append", "console=ttyS0",
                 "-m", "512M", "-smp", str(cpus), *SERIAL]
+    return make
+
+
+def kvm(npt):
+    """Linux with kvm-amd, and kvm_guest.c, which runs two guests."""
+    def make(cache):
+        compiler = packages.x86_compiler()
+        program = Path(cache) / "kvm_guest"
+        subprocess.run([compiler, "-O1", "-static", "-o", program, Path(__file__).parent / "kvm_guest.c"], check=True)
+        image = packages.kernel("cloud", cache)
+        folder = next((image.parents[1] / "lib/modules").iterdir()) / "kernel"
+        modules = [folder / "virt/lib/irqbypass.ko", folder / "arch/x86/kvm/kvm.ko", folder / "arch/x86/kvm/kvm-amd.ko"]
+        files = [("bin/kvm_guest", program.read_bytes()), *[(f"lib/{file.name}", file.read_bytes()) for file in modules]]
+        initrd = _initrd(cache, f"kvm{npt}.gz", KVM.replace("NPT", str(npt)), files)
+        return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "512M", *SERIAL]
     return make
 
 
@@ -88,6 +110,10 @@ def xen(cache):
             f"{packages.kernel('full', cache)} console=hvc0,{_initrd(cache)}", "-m", "1G", *SERIAL]
 
 
+# What the processor of an EPYC workstation makes of the same program.
+KVM_MARKER = (r"^kvm: real mode: 4001 exits, port bytes 4000, sum 6000, cx 0$(?s:.*)"
+              r"^kvm: 64-bit mode: 4001 exits, reads 2000, writes 2000, sum 14000, fs 1, counted 2000$")
+
 TARGETS = [
     Target("linux-1", r"^user space: \S+-cloud-amd64, 1 processors", linux("cloud", 1), 4_000_000_000,
            qemu=["-cpu", "max"]),
@@ -96,10 +122,12 @@ TARGETS = [
     Target("linux-full", r"^user space: \S+-amd64, 1 processors", linux("full", 1), 12_000_000_000,
            qemu=["-cpu", "max"]),
     Target("linux-cd", r"^user space: \S+-cloud-amd64, 1 processors", grub, 8_000_000_000, qemu=["-cpu", "max"]),
-    Target("seabios", r"^No bootable device\.", seabios, 400_000_000, dmesg=False, status=None),
+    Target("seabios", r"^No bootable device\.", seabios, 400_000_000, dmesg=False, ends=False),
+    Target("kvm-npt", KVM_MARKER, kvm(1), 8_000_000_000, qemu=["-cpu", "max"]),
+    Target("kvm-shadow", KVM_MARKER, kvm(0), 8_000_000_000, qemu=["-cpu", "max"]),
     # Xen gives the PM timer to nobody else, and no guest bit 24 of HWCR.
     Target("xen-dom0", r"^user space: \S+-amd64, 1 processors", xen, 25_000_000_000, qemu=["-cpu", "max,-smap"],
            known=["PM-Timer failed consistency check", "MTRRs disabled, skipping PAT", r"\[Firmware Bug\]: TSC doesn't count with P0 frequency"]),
-    Target("ovmf", r"Shell> ", ovmf, 12_000_000_000, dmesg=False, status=None),
+    Target("ovmf", r"Shell> ", ovmf, 12_000_000_000, dmesg=False, ends=False),
 ]
 QUICK = ["linux-1", "linux-4"]  # what `make check` runs
