@@ -248,7 +248,7 @@ EMU_INLINE bool rule_any_enable(const struct svm_check *c)
 /* May a rule of shadow stacks fail? */
 EMU_INLINE bool rule_any_shadow(const struct svm_check *c)
 {
-    return rule_s_cet_mbz(c) | (rule_cet(c) != 0);
+    return (unsigned)rule_s_cet_mbz(c) | (rule_cet(c) != 0);
 }
 
 /* Does any rule fail? Inline: made at each world switch. By value, and nobody takes its address: so it needs no memory, and what
