@@ -334,6 +334,9 @@ enum pacifica_status machine_add_devices(struct pacifica_machine *machine,
     enum pacifica_status status = add_vga(machine, options, diag);
     if (status != PACIFICA_OK)
         return status;
+    status = machine_add_nics(machine, options, diag);
+    if (status != PACIFICA_OK)
+        return status;
     /* pc-testdev comes last: it takes what ports the others leave. */
     for (size_t i = 0; i < 2 * options->device_count; i++) {
         size_t index = i % options->device_count;

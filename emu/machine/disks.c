@@ -63,8 +63,8 @@ static enum pacifica_status place_ide(struct ide_config *config, const struct pa
 }
 
 /* The next free slot's first function. */
-static enum pacifica_status free_place(const struct pacifica_machine *machine, uint8_t *devfn,
-                                       struct pacifica_diag *diag)
+enum pacifica_status machine_free_place(const struct pacifica_machine *machine, uint8_t *devfn,
+                                        struct pacifica_diag *diag)
 {
     unsigned slot = pci_free_slot(machine->pci, FIRST_SLOT);
     if (slot > 31)
@@ -81,7 +81,7 @@ static enum pacifica_status add_virtio(struct pacifica_machine *machine,
     if (disk->cdrom)
         return diag_set(diag, PACIFICA_EUSAGE, "disk", "IDE has CD-ROM drives",
                         "a CD-ROM drive behind virtio");
-    enum pacifica_status status = free_place(machine, &devfn, diag);
+    enum pacifica_status status = machine_free_place(machine, &devfn, diag);
     if (status == PACIFICA_OK && !virtio_blk_add(machine->bus, machine->pci, devfn, block))
         status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for virtio-blk");
     return status;
@@ -92,7 +92,7 @@ enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t 
                                      struct pacifica_diag *diag)
 {
     uint8_t devfn = 0;
-    enum pacifica_status status = free_place(machine, &devfn, diag);
+    enum pacifica_status status = machine_free_place(machine, &devfn, diag);
     if (status == PACIFICA_OK && !virtio_rng_add(machine->bus, machine->pci, devfn, ~seed * devfn))
         status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for virtio-rng");
     return status;

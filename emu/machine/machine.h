@@ -44,6 +44,8 @@ struct pacifica_machine {
     struct ferr *ferr;
     struct fw_cfg *fw_cfg;
     struct ide *ide;
+    struct virtio_net *nic[PACIFICA_NICS_MOST];
+    unsigned nic_count;
     struct block *block[MACHINE_DISKS]; /* behind the disks; the bus borrows them */
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
@@ -84,7 +86,14 @@ enum pacifica_status machine_add_disks(struct pacifica_machine *machine,
                                        struct pacifica_diag *diag);
 enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t seed,
                                      struct pacifica_diag *diag);
+enum pacifica_status machine_free_place(const struct pacifica_machine *machine, uint8_t *devfn,
+                                        struct pacifica_diag *diag); /* the next free PCI slot */
 void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
+
+/* net.c: add the network cards that the options have. */
+enum pacifica_status machine_add_nics(struct pacifica_machine *machine,
+                                      const struct pacifica_options *options,
+                                      struct pacifica_diag *diag);
 
 /* flash.c: put flash memory where the options have some; the machine starts from it then. Behind fw_cfg. */
 enum pacifica_status machine_add_flash(struct pacifica_machine *machine,

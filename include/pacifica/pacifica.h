@@ -45,7 +45,7 @@ enum pacifica_stop {
     PACIFICA_STOP_EXIT,        /* the guest wrote to isa-debug-exit: value in exit_value */
     PACIFICA_STOP_RESET,       /* the guest asked for a reset */
     PACIFICA_STOP_LIMIT_INSNS, /* limits.max_steps was reached */
-    PACIFICA_STOP_LIMIT_TIME,  /* for callers that stop a machine after a time; never set here */
+    PACIFICA_STOP_LIMIT_TIME,  /* limits.max_ns was reached */
     PACIFICA_STOP_UNIMPLEMENTED,
     PACIFICA_STOP_SHUTDOWN, /* triple fault or shutdown of the host */
     PACIFICA_STOP_HALTED,   /* halted, and nothing can wake it */
@@ -60,6 +60,7 @@ struct pacifica_result {
     uint32_t exit_value;       /* STOP_EXIT: the value written */
     uint64_t steps;            /* instructions, iterations, deliveries, #VMEXITs, ... so far */
     uint64_t instructions;     /* instructions and string iterations so far */
+    uint64_t now_ns;           /* virtual time since the machine was made */
     struct pacifica_diag diag; /* explains every stop that is not EXIT, RESET or REQUEST */
 };
 
@@ -126,6 +127,18 @@ struct pacifica_disk {
     void *self;
 };
 
+#define PACIFICA_NICS_MOST 4
+
+/* A network card (virtio-net, in the next free PCI slot) and the network behind it. Frames are Ethernet's, from the destination's
+ * address on and without the checksum at the end: 14 to 1518 bytes. */
+struct pacifica_nic {
+    uint8_t mac[6]; /* all zero: 52:54:00:12:34:56, and for those behind the first as much more */
+    /* The guest sends a frame. Called on the thread that runs the machine; it may call pacifica_machine_net_input() and
+     * pacifica_machine_time_ns(). NULL: all frames are lost. */
+    void (*send)(void *self, const void *frame, size_t size);
+    void *self;
+};
+
 enum pacifica_vga {
     PACIFICA_VGA_NONE,
     PACIFICA_VGA_STD /* a VGA with the DISPI interface of Bochs and QEMU */
@@ -141,7 +154,7 @@ enum pacifica_vga {
 #define PACIFICA_SEED_DEFAULT UINT64_C(0x7061636966696361)
 
 /* What a machine is made of. Start from PACIFICA_OPTIONS_INIT. Everything that pointers here lead to must
- * live as long as the machine, except the arrays `devices`, `fw_cfg` and `disks` and the texts. */
+ * live as long as the machine, except the arrays `devices`, `fw_cfg`, `disks` and `nics` and the texts. */
 struct pacifica_options {
     uint64_t ram_bytes;            /* a multiple of 4 KiB, 1 MiB to 1 TiB */
     const char *cpu;               /* model[,+feature][,-feature]... as `-cpu` takes it */
@@ -152,6 +165,8 @@ struct pacifica_options {
     size_t fw_cfg_count;
     const struct pacifica_disk *disks; /* at most 16 */
     size_t disk_count;
+    const struct pacifica_nic *nics; /* at most PACIFICA_NICS_MOST */
+    size_t nic_count;
     const char *
         boot_order; /* what firmware tries: at most three of a (floppy), c (disk), d (CD), n (network); NULL: "cda" */
     bool boot_menu; /* firmware offers a menu of them */
@@ -200,13 +215,16 @@ enum pacifica_signal {
     PACIFICA_SIGNAL_MACHINE_CHECK
 };
 
-/* How long and how to run. Start from PACIFICA_LIMITS_INIT. The last two are for tests: neither may change
+/* How long and how to run. Start from PACIFICA_LIMITS_INIT. The second and third are for tests: neither may change
  * anything a guest or pacifica_machine_state_hash() can see. */
 struct pacifica_limits {
     uint64_t max_steps; /* stop when result.steps reaches it; counts from the machine's start */
     bool exact_blocks;  /* decode one instruction at a time */
     uint64_t
         drop_fast_every; /* forget all derived tables each time so many steps are done; 0: never */
+    /* Stop when result.now_ns reaches it, 0: never; for runs that are to keep pace with a clock. Unlike the others it may show: in the
+     * order of what several processors do, and in the count of steps of processors that wait. */
+    uint64_t max_ns;
 };
 #define PACIFICA_LIMITS_INIT ((struct pacifica_limits){ .max_steps = UINT64_MAX })
 
@@ -259,7 +277,7 @@ PACIFICA_API enum pacifica_status pacifica_machine_load_firmware(
 PACIFICA_API enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
                                                          struct pacifica_diag *diag);
 
-/* Run until something stops the machine. After STOP_LIMIT_INSNS, STOP_REQUEST, STOP_WATCH and STOP_EXIT a
+/* Run until something stops the machine. After STOP_LIMIT_INSNS, STOP_LIMIT_TIME, STOP_REQUEST, STOP_WATCH and STOP_EXIT a
  * further call goes on; after STOP_HALTED it does so if input arrived; after STOP_SHUTDOWN and
  * STOP_UNIMPLEMENTED only pacifica_machine_reset() does. How a run is cut into calls changes nothing.
  * limits  how far; NULL: PACIFICA_LIMITS_INIT
@@ -278,6 +296,19 @@ PACIFICA_API void pacifica_machine_stop(struct pacifica_machine *machine);
  * Not while the machine runs. */
 PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machine,
                                                   const void *bytes, size_t size);
+
+/* A frame arrives at a network card, by its number in options.nics.
+ * Returns whether it found room: if not, because no driver is at work or too many wait already, it is lost, as on a wire.
+ * Not while the machine runs, but for a card's `send`. */
+PACIFICA_API bool pacifica_machine_net_input(struct pacifica_machine *machine, unsigned nic,
+                                             const void *frame, size_t size);
+
+/* Does a driver work with this card, so that a frame would find room some time? */
+PACIFICA_API bool pacifica_machine_net_ready(const struct pacifica_machine *machine, unsigned nic);
+
+/* The machine's virtual time in nanoseconds: 0 at its start, and one more with each instruction; a wait for an interrupt
+ * skips ahead. Not while the machine runs, but for callbacks. */
+PACIFICA_API uint64_t pacifica_machine_time_ns(const struct pacifica_machine *machine);
 
 /* Press a key of the PS/2 keyboard, press it again while it is down (it repeats), or release it.
  * usage  of USB's "Keyboard/Keypad" page (HID Usage Tables, chapter 10), as SDL's scan codes are: 4 is A, 40 Enter;
