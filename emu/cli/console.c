@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define MOMENT_MS 50
 #define CTRL_A 1
 
 /* --- wiring ------------------------------------------------------------------------------- */
@@ -152,12 +151,10 @@ bool console_may_wake(const struct console *console)
            pacifica_machine_wants_input(console->machine);
 }
 
-void console_wait(const struct console *console)
+void console_wait(const struct console *console, unsigned most_ms)
 {
-    if (console->line.count || console->wishes.keys.count)
-        return;
-    if (console->line.open)
-        (void)ready(MOMENT_MS);
+    if (console->line.open && console->line.count == 0)
+        (void)ready((int)most_ms);
     else
-        (void)poll(NULL, 0, MOMENT_MS);
+        (void)poll(NULL, 0, (int)most_ms);
 }

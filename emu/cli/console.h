@@ -7,6 +7,7 @@
 #include "emu/cli/terminal.h"
 
 #define CONSOLE_BYTES 512
+#define CONSOLE_MOMENT_MS 50
 
 /* A source of bytes. Invariant: bytes[first..first + count) were read and have not found room where they go. */
 struct console_line {
@@ -39,7 +40,7 @@ void console_feed(struct console *console);
 /* The machine is halted and nothing inside will wake it: may something from outside? */
 bool console_may_wake(const struct console *console);
 
-/* Wait until something arrived, but not longer than a moment. */
-void console_wait(const struct console *console);
+/* Wait until something arrived, but not longer. */
+void console_wait(const struct console *console, unsigned most_ms);
 
 #endif

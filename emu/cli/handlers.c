@@ -142,6 +142,13 @@ enum pacifica_status option_no_reboot(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
+enum pacifica_status option_realtime(struct parse *parse, const char *value)
+{
+    (void)value;
+    parse->options->realtime = true;
+    return PACIFICA_OK;
+}
+
 enum pacifica_status option_fw_cfg(struct parse *parse, const char *value)
 {
     struct cli_options *o = parse->options;

@@ -118,7 +118,7 @@ struct cli_options {
     const char *serial_chardev; /* -serial chardev:ID */
     struct cli_chardev monitor;
     const char *monitor_chardev; /* -monitor chardev:ID, -mon ID */
-    bool nodefaults, nographic, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
+    bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];
     const char *log_path, *trace_path;
     const char *info[CLI_INFO];

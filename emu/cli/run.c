@@ -1,5 +1,6 @@
 /* Running the machine and telling how it ended. */
 #include "emu/cli/console.h"
+#include "emu/cli/pace.h"
 #include "emu/cli/screen.h"
 #include "emu/cli/session.h"
 #include "emu/cli/watchdog.h"
@@ -22,17 +23,19 @@ void cli_complain(const struct pacifica_diag *diag)
 static bool goes_on(struct session *session, struct console *console,
                     const struct watchdog *watchdog, struct pacifica_result *result)
 {
-    uint64_t max_steps = session->options->max_steps;
+    const struct cli_options *o = session->options;
     switch (result->stop) {
-    case PACIFICA_STOP_LIMIT_INSNS: return result->steps < max_steps;
+    case PACIFICA_STOP_LIMIT_INSNS: return result->steps < o->max_steps;
+    case PACIFICA_STOP_LIMIT_TIME: return true;
     case PACIFICA_STOP_HALTED:
         if (!console_may_wake(console))
             return false;
-        console_wait(console);
+        if (!o->realtime)
+            console_wait(console, CONSOLE_MOMENT_MS);
         return true;
     case PACIFICA_STOP_REQUEST: return watchdog->bite == WATCHDOG_QUIET && !console->wishes.quit;
     case PACIFICA_STOP_RESET:
-        if (session->options->no_reboot)
+        if (o->no_reboot)
             return false;
         return pacifica_machine_reset(session->machine, &result->diag) == PACIFICA_OK;
     default: return false;
@@ -80,7 +83,7 @@ static bool heed_console(struct console *console, struct watchdog *watchdog,
     console_feed(console);
     watchdog_look(watchdog);
     while (wishes->paused && !wishes->quit && !wishes->reset && watchdog->bite == WATCHDOG_QUIET) {
-        console_wait(console);
+        console_wait(console, CONSOLE_MOMENT_MS);
         console_feed(console);
     }
     if (wishes->quit)
@@ -99,18 +102,24 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
     const struct cli_options *o = session->options;
     struct pacifica_limits limits = PACIFICA_LIMITS_INIT;
     struct console console = { 0 };
+    struct pace pace;
     limits.exact_blocks = o->exact_blocks;
     limits.drop_fast_every = o->drop_fast_every;
     *result = (struct pacifica_result){ 0 };
     console_begin(&console, session);
     save_screens(session, 0);
+    pace_begin(&pace, o->realtime);
     do {
         if (!heed_console(&console, watchdog, result))
             continue;
         limits.max_steps = next_end(o, result->steps);
+        limits.max_ns = pace_end_ns(&pace, result->now_ns);
         pacifica_machine_run(session->machine, &limits, result);
         session_flush(session);
         save_screens(session, result->steps);
+        unsigned ahead_ms = pace_ahead_ms(&pace, result->now_ns);
+        if (ahead_ms && watchdog->bite == WATCHDOG_QUIET)
+            console_wait(&console, ahead_ms);
     } while (goes_on(session, &console, watchdog, result));
     save_screens(session, CLI_AT_END);
     console_end(&console);

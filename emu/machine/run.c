@@ -48,6 +48,37 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
     }
 }
 
+/* The end that limits.max_ns sets. */
+struct time_limit {
+    struct deadline deadline;
+    struct pacifica_machine *machine;
+};
+
+static void time_is_over(void *self, uint64_t now_ns)
+{
+    struct time_limit *limit = self;
+    (void)now_ns;
+    vcpu_stop(machine_current(limit->machine), PACIFICA_STOP_LIMIT_TIME);
+}
+
+static void begin_time_limit(struct time_limit *limit, struct pacifica_machine *machine,
+                             uint64_t max_ns)
+{
+    *limit = (struct time_limit){ .deadline = { .fire = time_is_over, .self = limit },
+                                  .machine = machine };
+    if (max_ns)
+        clock_arm(&machine->clock, &limit->deadline, max_ns);
+}
+
+/* Another stop may have come first. */
+static void end_time_limit(struct time_limit *limit)
+{
+    struct vcpu *cpu = machine_current(limit->machine);
+    clock_cancel(&limit->machine->clock, &limit->deadline);
+    if (cpu->stop.reason == PACIFICA_STOP_LIMIT_TIME)
+        cpu->stop.reason = PACIFICA_STOP_NONE;
+}
+
 static enum pacifica_stop run(struct pacifica_machine *machine,
                               const struct pacifica_limits *limits)
 {
@@ -58,7 +89,10 @@ static enum pacifica_stop run(struct pacifica_machine *machine,
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
     if (machine->ended != PACIFICA_STOP_NONE)
         return machine->ended;
+    struct time_limit time_limit;
+    begin_time_limit(&time_limit, machine, limits->max_ns);
     enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
+    end_time_limit(&time_limit);
     if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED ||
         stop == PACIFICA_STOP_POWER_OFF)
         machine->ended = stop;
@@ -83,5 +117,6 @@ void pacifica_machine_run(struct pacifica_machine *machine, const struct pacific
         result->exit_value = machine->exit_value;
     result->steps = group_steps(machine->cpu[0]);
     result->instructions = group_insns(machine->cpu[0]);
+    result->now_ns = machine->clock.now(machine->clock.self);
     explain(machine, result);
 }

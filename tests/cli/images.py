@@ -64,17 +64,30 @@ SECURE_LOADER = (b"\xc7\x05\x00\x00\x02\x00\x04\x00\x04\x00"  # mov dword [20000
 
 def wait_for_key():
     """Halt until the UART interrupts (IRQ 4, vector 0ch), then send the byte back plus one and end with 0."""
+    return halting(out8(0x21, 0xef) + out8(COM1 + 1, 1), 0xc,   # let IRQ 4 through; IER = receive
+                   b"\x66\xba\xf8\x03\xec\xfe\xc0\xee" + exit_with(0))  # mov dx, 3f8; in; inc; out
+
+
+def ticks(count):
+    """Halt until the PIT has interrupted so often (IRQ 0, vector 8, every 10 ms), then end with 0."""
+    program = out8(0x43, 0x34) + out8(0x40, 11932 & 0xff) + out8(0x40, 11932 >> 8)
+    start = b"\xb9" + struct.pack("<I", count)                  # mov ecx, count
+    again = out8(0x20, 0x20) + b"\xcf"                          # EOI; iret
+    return halting(start + program + out8(0x21, 0xfe), 8,
+                   b"\x49\x74" + bytes([len(again)]) + again + exit_with(0))  # dec ecx; jz exit
+
+
+def halting(start, vector, handler_code):
+    """`start` with interrupts off, then halt for ever; a gate at the vector leads to the handler."""
     gdt, idt, handler = LOAD + 0x100, LOAD + 0x200, LOAD + 0x180
     code = (b"\x0f\x01\x15" + struct.pack("<I", LOAD + 0xf0)   # lgdt
             + b"\x0f\x01\x1d" + struct.pack("<I", LOAD + 0xf8) # lidt
             + b"\xbc" + struct.pack("<I", 0x300000)            # mov esp
-            + out8(0x21, 0xef) + out8(COM1 + 1, 1)             # let IRQ 4 through; IER = receive
-            + b"\xfb\xf4\xeb\xfd")                             # sti; 1: hlt; jmp 1
+            + start + b"\xfb\xf4\xeb\xfd")                             # sti; 1: hlt; jmp 1
     image = bytearray(multiboot(code).ljust(0x300, b"\0"))
     image[0xf0:0xf6] = struct.pack("<HI", 15, gdt)
     image[0xf8:0xfe] = struct.pack("<HI", 0x7f, idt)
     image[0x108:0x110] = bytes.fromhex("ffff0000009bcf00")     # flat code segment, selector 8
-    image[0x260:0x268] = struct.pack("<HHHH", handler & 0xffff, 8, 0x8e00, handler >> 16)
-    body = b"\x66\xba\xf8\x03\xec\xfe\xc0\xee" + exit_with(0)   # mov dx, 3f8; in; inc; out
-    image[0x180:0x180 + len(body)] = body
+    image[0x200 + 8 * vector:0x208 + 8 * vector] = struct.pack("<HHHH", handler & 0xffff, 8, 0x8e00, handler >> 16)
+    image[0x180:0x180 + len(handler_code)] = handler_code
     return bytes(image)

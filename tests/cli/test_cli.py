@@ -82,7 +82,7 @@ class Options(CliTest):
         for option in ("gdb",):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
             self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
-        for option in ("s", "S", "realtime"):
+        for option in ("s", "S"):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}")
 
     def test_values_that_are_not_there_yet(self):

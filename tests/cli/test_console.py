@@ -355,6 +355,46 @@ class Monitor(ConsoleTest):
                      "-mon", "mode=readline")
 
 
+class Realtime(ConsoleTest):
+    def run_ticks(self, *arguments):
+        """Seconds on the clock and of CPU time that 100 ticks of 10 ms take."""
+        path = self.file("ticks", images.ticks(100))
+        begin = time.monotonic()
+        child = subprocess.Popen([*test_cli.PACIFICA, "-kernel", path, *EXIT_DEVICE, *arguments],
+                                 stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(child.returncode, 1)
+        return time.monotonic() - begin, usage.ru_utime + usage.ru_stime
+
+    def test_time_follows_the_clock_and_waiting_costs_nothing(self):
+        clock, cpu = self.run_ticks("-realtime")
+        self.assertGreater(clock, 0.9)
+        self.assertLess(cpu, 0.6)
+
+    def test_without_it_waiting_is_over_at_once(self):
+        self.assertLess(self.run_ticks()[0], 0.9)
+
+    def test_input_is_taken_while_the_machine_waits(self):
+        path = self.file("key", images.wait_for_key())
+        terminal = Terminal("-kernel", path, *EXIT_DEVICE, "-realtime")
+        self.addCleanup(terminal.close)
+        terminal.wait_raw()
+        time.sleep(0.2)
+        terminal.type(b"H")
+        terminal.expect(b"I")
+        self.assertEqual(terminal.end(), (1, b""))
+
+    def test_halted_for_ever_is_told(self):
+        result = self.boot(images.HALT, "-realtime")
+        self.assertEqual((result.status, len(result.lines)), (8, 1))
+
+    def test_limits_hold(self):
+        self.assertEqual(self.boot(images.SPIN, "-realtime", "-max-insns", "3000000").status, 4)
+        path = self.file("ticks", images.ticks(1000000))
+        self.assertEqual(run("-kernel", path, "-realtime", "-max-time", "0.3").status, 4)
+
+
 if __name__ == "__main__":
     test_cli.PACIFICA = [*os.environ.get("PACIFICA_RUNNER", "").split(), sys.argv.pop(1)]
     unittest.main()

@@ -342,6 +342,34 @@ START_TEST(stop_before_a_run_ends_it_at_once)
 }
 END_TEST
 
+START_TEST(time_limit_ends_a_run)
+{
+    struct box *busy = box_new(IMAGE(SPIN)), *halted = box_new(IMAGE(0xfa, 0xf4));
+    struct pacifica_limits limits = PACIFICA_LIMITS_INIT;
+    for (limits.max_ns = 5000; limits.max_ns <= 15000; limits.max_ns += 5000) {
+        pacifica_machine_run(busy->machine, &limits, &busy->result);
+        ck_assert_int_eq(busy->result.stop, PACIFICA_STOP_LIMIT_TIME);
+        ck_assert_uint_eq(busy->result.now_ns, limits.max_ns);
+        /* A machine that waits for ever says so, and its time goes on all the same. */
+        pacifica_machine_run(halted->machine, &limits, &halted->result);
+        ck_assert_int_eq(halted->result.stop, PACIFICA_STOP_HALTED);
+        ck_assert_uint_eq(halted->result.now_ns, limits.max_ns);
+    }
+    pacifica_machine_run(busy->machine, &limits, &busy->result);
+    limits.max_steps = busy->result.steps + 100; /* what comes first counts */
+    limits.max_ns += 1000;
+    pacifica_machine_run(busy->machine, &limits, &busy->result);
+    ck_assert_int_eq(busy->result.stop, PACIFICA_STOP_LIMIT_INSNS);
+    limits.max_ns = 1; /* it is over */
+    limits.max_steps = UINT64_MAX;
+    pacifica_machine_run(busy->machine, &limits, &busy->result);
+    ck_assert_int_eq(busy->result.stop, PACIFICA_STOP_LIMIT_TIME);
+    ck_assert_int_eq(box_run(busy, busy->result.steps + 10), PACIFICA_STOP_LIMIT_INSNS);
+    box_free(busy);
+    box_free(halted);
+}
+END_TEST
+
 START_TEST(stop_from_a_callback)
 {
     struct box *box = box_new(IMAGE(OUT8(0x3f8, 'x'), SPIN));
@@ -638,6 +666,7 @@ static void add_running(Suite *suite)
     tcase_add_test(tc, test_limits_change_nothing);
     tcase_add_test(tc, machines_in_one_process_do_not_disturb_each_other);
     tcase_add_test(tc, stop_before_a_run_ends_it_at_once);
+    tcase_add_test(tc, time_limit_ends_a_run);
     tcase_add_test(tc, stop_from_a_callback);
     tcase_add_test(tc, stop_from_another_thread);
     tcase_add_test(tc, halted_for_ever_is_told_and_can_be_told_again);
