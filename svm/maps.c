@@ -1,5 +1,13 @@
 /* The permission maps of port and MSR accesses, and what is told of an intercepted port access. */
-#include "svm/svm.h"
+#include "svm/mistakes.h"
+
+/* `size` bytes of a map. */
+static uint64_t read_map(struct vcpu *cpu, const char *map, uint64_t spa, unsigned size)
+{
+    if (EMU_UNLIKELY(memory_backing(cpu->memory, spa) == UINT64_MAX))
+        svm_tell_map_outside_memory(cpu, map, spa);
+    return phys_read(cpu->memory, spa, size);
+}
 
 struct svm_map_bit svm_io_map_bit(const struct svm_state *svm, uint32_t port)
 {
@@ -13,7 +21,7 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
     if (!svm_intercepts(cpu, INTERCEPT_IOIO_PROT))
         return false;
     struct svm_map_bit first = svm_io_map_bit(cpu->svm, port);
-    uint64_t two_bytes = phys_read(cpu->memory, first.spa, 2);
+    uint64_t two_bytes = read_map(cpu, "IOPM", first.spa, 2);
     return two_bytes >> first.bit & ((1u << size) - 1);
 }
 
@@ -39,7 +47,7 @@ bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
         return false;
     if (!svm_msr_map_bit(cpu->svm, msr, write, &at))
         return true;
-    return phys_read(cpu->memory, at.spa, 1) >> at.bit & 1;
+    return read_map(cpu, "MSRPM", at.spa, 1) >> at.bit & 1;
 }
 
 /* APM vol 2, 15.10.2 "IN and OUT Behavior", 15.10.3 "(REP) OUTS and INS". */

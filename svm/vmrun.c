@@ -1,6 +1,7 @@
 /* VMRUN: save the host, check the VMCB, load the guest. APM vol 2, 15.5.1 "Basic Operation". */
 #include "svm/avic.h"
 #include "svm/lbr.h"
+#include "svm/mistakes.h"
 #include "svm/pause.h"
 #include "svm/pmc.h"
 #include "svm/rules.h"
@@ -65,8 +66,9 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
 
 /* EVENTINJ, for event_boundary() to deliver. The rules have refused what is not legal.
  * APM vol 2, 15.20 "Event Injection". */
-static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
+static void load_injection(struct vcpu *cpu, const uint8_t *vmcb)
 {
+    struct svm_state *svm = cpu->svm;
     uint64_t word = VMCB_GET(vmcb, EVENTINJ);
     svm->last_eventinj = word;
     svm->inject.valid = false;
@@ -79,6 +81,8 @@ static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
         svm->inject.has_code = true;
         svm->inject.code = (uint32_t)(word >> 32);
     }
+    if (VMCB_GET(vmcb, CR0) & CR0_PE)
+        svm_tell_injected_code(cpu, &svm->inject, word);
     if (svm->inject.type == EVENT_NMI) {
         svm->inject.vector = EXC_NMI;
         if (svm->v_ctl & VINTR_NMI_ENABLE) /* 15.21.10 "NMI Virtualization" */
@@ -155,6 +159,14 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
         svm_avic_load(cpu, vmcb);
 }
 
+static void load_maps(struct vcpu *cpu, uint64_t iopm, uint64_t msrpm)
+{
+    if (EMU_UNLIKELY((iopm | msrpm) & 0xfff))
+        svm_tell_unaligned_maps(cpu, iopm, msrpm);
+    cpu->svm->iopm_spa = iopm & ~UINT64_C(0xfff);
+    cpu->svm->msrpm_spa = msrpm & ~UINT64_C(0xfff);
+}
+
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
@@ -173,10 +185,8 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
         svm->bus_locks = (uint16_t)VMCB_GET(vmcb, BUS_LOCK_COUNTER);
     if (EMU_UNLIKELY(svm->intercept[3] & 1u << (INTERCEPT_PAUSE & 31)))
         svm_load_pause(svm, vmcb);
-    if (!svm->clean.whole) {
-        svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
-        svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
-    }
+    if (!svm->clean.whole)
+        load_maps(cpu, VMCB_GET(vmcb, IOPM_BASE_PA), VMCB_GET(vmcb, MSRPM_BASE_PA));
     svm->tsc_offset = VMCB_GET(vmcb, TSC_OFFSET);
     svm->asid = (uint16_t)VMCB_GET(vmcb, GUEST_ASID);
     svm->v_tpr = (uint8_t)(vintr & VINTR_TPR);
@@ -193,7 +203,7 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
                      (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED)))
         load_options(cpu, vmcb, vintr_absent);
-    load_injection(svm, vmcb);
+    load_injection(cpu, vmcb);
 }
 
 /* CPL is a field of its own, except where the mode leaves no choice. */
@@ -372,7 +382,7 @@ enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip)
     struct svm_page hsave = svm_page_open(cpu, cpu->msr.vm_hsave_pa);
     if (EMU_UNLIKELY(!vmcb.ptr || !hsave.ptr))
         return enter_outside_ram(cpu, &vmcb, &hsave, next_rip);
-    if (EMU_UNLIKELY(hsave.spa == 0))
-        cpu_guest_error(cpu, "VMRUN: VM_HSAVE_PA was not set; the host is saved at address 0");
+    if (EMU_UNLIKELY(hsave.spa == 0 || hsave.spa == vmcb_spa))
+        svm_tell_host_save_area(cpu, hsave.spa);
     return enter(cpu, &vmcb, &hsave, next_rip);
 }

@@ -5,11 +5,19 @@
 #include "emu/insn/system_priv.h"
 #include "svm/vintr.h"
 
+/* #UD. What is forgotten most often is told. APM vol 2, 15.4 "Enabling SVM". */
+EMU_COLD static enum step refuse_svm(struct vcpu *cpu)
+{
+    if (!(cpu->regs.efer & EFER_SVME))
+        cpu_guest_error(cpu, "an instruction of AMD-V while EFER.SVME is 0");
+    return cpu_raise(cpu, EXC_UD);
+}
+
 /* EFER.SVME, and neither real nor virtual-8086 mode, and level 0. */
 static enum step check_svm(struct vcpu *cpu)
 {
     if (!(cpu->regs.efer & EFER_SVME) || !cpu_protected(cpu))
-        return cpu_raise(cpu, EXC_UD);
+        return refuse_svm(cpu);
     if (cpu->regs.cpl != 0)
         return cpu_raise_code(cpu, EXC_GP, 0);
     return STEP_NEXT;
@@ -103,7 +111,7 @@ static enum step check_skinit(struct vcpu *cpu)
     bool exists = (cpu->regs.efer & EFER_SVME) || cpu_has(cpu, CPU_FEATURE_SKINIT) ||
                   cpu_has(cpu, CPU_FEATURE_SVM_LOCK);
     if (!exists || !cpu_protected(cpu))
-        return cpu_raise(cpu, EXC_UD);
+        return refuse_svm(cpu);
     if (cpu->regs.cpl != 0)
         return cpu_raise_code(cpu, EXC_GP, 0);
     return STEP_NEXT;
