@@ -277,6 +277,18 @@ static enum pacifica_status check_images(const struct parse *parse)
     return PACIFICA_OK;
 }
 
+/* A disk that nothing else starts is for firmware, as on QEMU. */
+static void supply_firmware(struct cli_options *o)
+{
+    bool flash = false;
+    for (unsigned i = 0; i < o->drive_count; i++)
+        flash = flash || o->drive[i].interface == PACIFICA_DISK_PFLASH;
+    if (o->drive_count && !flash && !o->kernel && !o->rom_count)
+        o->rom[o->rom_count++] = (struct cli_rom){ .path = "bios-256k.bin",
+                                                   .load_at = PACIFICA_FIRMWARE_TOP,
+                                                   .search = true };
+}
+
 enum pacifica_status options_check(struct parse *parse)
 {
     const struct cli_options *o = parse->options;
@@ -294,5 +306,9 @@ enum pacifica_status options_check(struct parse *parse)
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
     enum pacifica_status status = check_images(parse);
-    return status == PACIFICA_OK ? drives_check(parse) : status;
+    if (status == PACIFICA_OK)
+        status = drives_check(parse);
+    if (status == PACIFICA_OK)
+        supply_firmware(parse->options);
+    return status;
 }

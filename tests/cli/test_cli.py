@@ -370,6 +370,16 @@ class Firmware(CliTest):
         self.assertEqual((result.status, result.err), (5, ""))
         self.assertEqual(run("-bios", self.path("rom"), "-no-reboot", *EXIT_DEVICE).status, 0)
 
+    def test_a_disk_alone_is_for_firmware(self):
+        disk = self.file("disk", b"\0" * 65536)
+        for options in (["-hda", disk], ["-cdrom", disk], ["-drive", f"file={disk},format=raw,if=virtio"]):
+            result = run(*options, "-max-insns", "1000")
+            if pathlib.Path("/usr/share/seabios/bios-256k.bin").exists():
+                self.assertEqual((result.status, result.out), (4, ""))  # and not the demonstration
+            else:
+                self.assertEqual(result.status, 2)
+                self.assertIn("bios-256k.bin", result.err)
+
     def test_flash_memory(self):
         code = (b"\x2e\xc6\x06\0\xe0\x10\x2e\xc6\x06\0\xe0\x5a"   # mov byte cs:[e000], 10; 5a: program
                 + b"\x2e\xc6\x06\0\xe0\xff"                            # mov byte cs:[e000], ff: read array
