@@ -254,7 +254,7 @@ static void build_rsdp(struct acpi_set *set, uint32_t rsdt, uint32_t xsdt)
     boot_put(rsdp + 24, xsdt, 8);
     acpi_command_pointer(set, ACPI_FILE_RSDP, 16, 4, ACPI_FILE_TABLES);
     acpi_command_pointer(set, ACPI_FILE_RSDP, 24, 8, ACPI_FILE_TABLES);
-    acpi_command_checksum(set, ACPI_FILE_RSDP, 8, 0, 20);
+    acpi_command_checksum(set, ACPI_FILE_RSDP, 8, 0, ACPI_RSDP_OLD_BYTES);
     acpi_command_checksum(set, ACPI_FILE_RSDP, 32, 0, ACPI_RSDP_BYTES);
 }
 

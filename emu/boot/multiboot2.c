@@ -35,6 +35,8 @@ enum info_tag {
     I_MEMORY,
     I_BOOT_DEVICE,
     I_MMAP,
+    I_ACPI_OLD = 14,
+    I_ACPI_NEW,
     I_LAST_KNOWN = 21,
     I_LOAD_BASE = 21
 };
@@ -208,6 +210,17 @@ static void add_mmap_tag(const struct boot_plan *plan, struct boot_info *info)
     }
 }
 
+/* Copies of the RSDP: the part that ACPI 1.0 has, and all of it. */
+static void add_acpi_tags(const struct boot_plan *plan, struct boot_info *info)
+{
+    uint8_t rsdp[ACPI_RSDP_BYTES];
+    if (!plan->source->rsdp_spa ||
+        !phys_read_block(plan->memory, plan->source->rsdp_spa, rsdp, sizeof(rsdp)))
+        return;
+    memcpy(add_tag(info, I_ACPI_OLD, ACPI_RSDP_OLD_BYTES), rsdp, ACPI_RSDP_OLD_BYTES);
+    memcpy(add_tag(info, I_ACPI_NEW, sizeof(rsdp)), rsdp, sizeof(rsdp));
+}
+
 void multiboot2_info(const struct boot_plan *plan, struct boot_info *info, bool relocatable,
                      struct boot_entry *entry)
 {
@@ -225,6 +238,7 @@ void multiboot2_info(const struct boot_plan *plan, struct boot_info *info, bool 
     boot_put(memory, plan->base_kib, 4); /* KiB below 640 KiB and from 1 MiB */
     boot_put(memory + 4, (plan->low_ram_end - 0x100000) / 1024, 4);
     add_mmap_tag(plan, info);
+    add_acpi_tags(plan, info);
     if (relocatable)
         boot_put(add_tag(info, I_LOAD_BASE, 4), plan->image_base, 4);
     (void)add_tag(info, I_END, 0);

@@ -1,6 +1,8 @@
 /* Multiboot 2. Section numbers are those of the Multiboot2 Specification 2.0. */
 #include "tests/boot/kit.h"
 
+#include "emu/boot/bios_area.h"
+
 /* The small ELF image with a header of one tag. */
 static void build_with_tag(struct image *image, uint16_t type, uint16_t flags, unsigned words,
                            const uint32_t *word)
@@ -81,6 +83,27 @@ START_TEST(mb2_information) /* 3.6 */
         ck_assert_uint_eq(rd(&l, at + 32 + 24 * i, 4), (unsigned)map[i].type);
     }
     ck_assert_uint_eq(find_tag(&l, 21), 0); /* not relocatable */
+    load_close(&l);
+}
+END_TEST
+
+START_TEST(mb2_has_copies_of_the_rsdp) /* "ACPI old RSDP", "ACPI new RSDP" */
+{
+    const struct bios_area_config area = { .cpus = 1 };
+    struct load l;
+    load_open(&l, 16 * MIB);
+    image_build_multiboot2(l.image);
+    ck_assert_int_eq(bios_area_map(l.memory, &area, NULL), PACIFICA_OK);
+    l.source.rsdp_spa = BIOS_AREA_RSDP;
+    load_ok(&l, BOOT_MULTIBOOT2);
+    uint64_t old = find_tag(&l, 14), new = find_tag(&l, 15);
+    ck_assert_uint_eq(rd(&l, old + 4, 4), 8 + 20);
+    ck_assert_uint_eq(rd(&l, new + 4, 4), 8 + 36);
+    for (unsigned i = 0; i < 36; i++) {
+        ck_assert_uint_eq(rd(&l, new + 8 + i, 1), rd(&l, BIOS_AREA_RSDP + i, 1));
+        if (i < 20)
+            ck_assert_uint_eq(rd(&l, old + 8 + i, 1), rd(&l, BIOS_AREA_RSDP + i, 1));
+    }
     load_close(&l);
 }
 END_TEST
@@ -239,7 +262,7 @@ START_TEST(mb2_neither_elf_nor_addresses)
 }
 END_TEST
 
-CHECK_MAIN("multiboot2", mb2_elf_is_loaded, mb2_information, mb2_address_and_entry_tags,
-           mb2_entry_tag_is_physical_and_wins, mb2_relocatable_is_told_its_base,
-           mb2_required_and_optional_tags, mb2_malformed_headers, mb2_header_may_end_at_32_kib,
-           mb2_neither_elf_nor_addresses)
+CHECK_MAIN("multiboot2", mb2_elf_is_loaded, mb2_information, mb2_has_copies_of_the_rsdp,
+           mb2_address_and_entry_tags, mb2_entry_tag_is_physical_and_wins,
+           mb2_relocatable_is_told_its_base, mb2_required_and_optional_tags, mb2_malformed_headers,
+           mb2_header_may_end_at_32_kib, mb2_neither_elf_nor_addresses)
