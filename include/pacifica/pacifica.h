@@ -191,7 +191,7 @@ struct pacifica_module {
 /* A kernel with what belongs to it. Start from a zeroed struct. All of it is borrowed until the machine is
  * freed or another kernel is loaded. */
 struct pacifica_kernel {
-    struct pacifica_bytes image; /* Multiboot 1 or 2, PVH ELF: found by content */
+    struct pacifica_bytes image; /* Multiboot 1 or 2, PVH ELF, Linux: found by content */
     const char *name;    /* file name for messages and the guest's command line; may be NULL */
     const char *cmdline; /* NULL: empty */
     const struct pacifica_module *modules;
