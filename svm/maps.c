@@ -1,11 +1,10 @@
 /* The permission maps of port and MSR accesses, and what is told of an intercepted port access. */
 #include "svm/mistakes.h"
 
-/* `size` bytes of a map. */
-static uint64_t read_map(struct vcpu *cpu, const char *map, uint64_t spa, unsigned size)
+/* `size` bytes of a map, whose address stands in a field of the VMCB. */
+static uint64_t read_map(struct vcpu *cpu, enum vmcb_field field, uint64_t spa, unsigned size)
 {
-    if (EMU_UNLIKELY(memory_backing(cpu->memory, spa) == UINT64_MAX))
-        svm_tell_map_outside_memory(cpu, map, spa);
+    svm_tell_map(cpu, field, spa);
     return phys_read(cpu->memory, spa, size);
 }
 
@@ -21,7 +20,7 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
     if (!svm_intercepts(cpu, INTERCEPT_IOIO_PROT))
         return false;
     struct svm_map_bit first = svm_io_map_bit(cpu->svm, port);
-    uint64_t two_bytes = read_map(cpu, "IOPM", first.spa, 2);
+    uint64_t two_bytes = read_map(cpu, VMCB_IOPM_BASE_PA, first.spa, 2);
     return two_bytes >> first.bit & ((1u << size) - 1);
 }
 
@@ -47,7 +46,7 @@ bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write)
         return false;
     if (!svm_msr_map_bit(cpu->svm, msr, write, &at))
         return true;
-    return read_map(cpu, "MSRPM", at.spa, 1) >> at.bit & 1;
+    return read_map(cpu, VMCB_MSRPM_BASE_PA, at.spa, 1) >> at.bit & 1;
 }
 
 /* APM vol 2, 15.10.2 "IN and OUT Behavior", 15.10.3 "(REP) OUTS and INS". */

@@ -4,19 +4,21 @@
 #include "svm/describe.h"
 #include "svm/vmcb.h"
 
-/* APM vol 2, 15.10.1 "I/O Permissions Map", 15.11 "MSR Intercepts". */
-void svm_tell_unaligned_maps(struct vcpu *cpu, uint64_t iopm, uint64_t msrpm)
+/* APM vol 2, 15.10.1 "I/O Permissions Map", 15.11 "MSR Intercepts". Read again from
+ * memory, so that VMRUN need not keep bits that count for nothing. */
+void svm_tell_map(struct vcpu *cpu, enum vmcb_field field, uint64_t spa)
 {
-    static const char said[] = "VMRUN: %s %#llx is not that of a page; bits 11:0 are ignored";
-    if (iopm & 0xfff)
-        cpu_guest_error(cpu, said, vmcb_fields[VMCB_IOPM_BASE_PA].name, (unsigned long long)iopm);
-    if (msrpm & 0xfff)
-        cpu_guest_error(cpu, said, vmcb_fields[VMCB_MSRPM_BASE_PA].name, (unsigned long long)msrpm);
-}
-
-void svm_tell_map_outside_memory(struct vcpu *cpu, const char *map, uint64_t spa)
-{
-    cpu_guest_error(cpu, "the %s at %#llx is not in memory", map, (unsigned long long)spa);
+    const char *name = vmcb_fields[field].name;
+    if (memory_backing(cpu->memory, spa) == UINT64_MAX)
+        cpu_guest_error(cpu, "the byte at %#llx of the map at %s is not in memory",
+                        (unsigned long long)spa, name);
+    if (!probes_want(cpu->probes, PROBE_GUEST_ERROR))
+        return;
+    const uint8_t *vmcb = memory_ptr(cpu->memory, cpu->svm->vmcb_spa, VMCB_PAGE_BYTES);
+    uint64_t base = vmcb ? vmcb_field_value(vmcb, field) : 0;
+    if (base & 0xfff)
+        cpu_guest_error(cpu, "%s %#llx is not that of a page: bits 11:0 are ignored", name,
+                        (unsigned long long)base);
 }
 
 /* Exceptions that push an error code. APM vol 2, 8.2 "Vectors"; #VC is one of encrypted guests. */

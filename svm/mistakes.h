@@ -3,12 +3,11 @@
 #define SVM_MISTAKES_H
 
 #include "svm/svm.h"
+#include "svm/vmcb.h"
 
-/* IOPM_BASE_PA and MSRPM_BASE_PA, of which bits 11:0 are ignored and not all 0. */
-void svm_tell_unaligned_maps(struct vcpu *cpu, uint64_t iopm, uint64_t msrpm);
-
-/* A byte of a map is looked at. */
-void svm_tell_map_outside_memory(struct vcpu *cpu, const char *map, uint64_t spa);
+/* A map is looked at, at `spa`: its address is not in memory, or not that of a page.
+ * field  IOPM_BASE_PA or MSRPM_BASE_PA */
+void svm_tell_map(struct vcpu *cpu, enum vmcb_field field, uint64_t spa);
 
 /* An event that is injected into protected mode, with or without an error code. */
 void svm_tell_injected_code(struct vcpu *cpu, const struct event *event, uint64_t word);

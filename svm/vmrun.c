@@ -159,14 +159,6 @@ EMU_COLD static void load_options(struct vcpu *cpu, const uint8_t *vmcb, uint64_
         svm_avic_load(cpu, vmcb);
 }
 
-static void load_maps(struct vcpu *cpu, uint64_t iopm, uint64_t msrpm)
-{
-    if (EMU_UNLIKELY((iopm | msrpm) & 0xfff))
-        svm_tell_unaligned_maps(cpu, iopm, msrpm);
-    cpu->svm->iopm_spa = iopm & ~UINT64_C(0xfff);
-    cpu->svm->msrpm_spa = msrpm & ~UINT64_C(0xfff);
-}
-
 static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
 {
     struct svm_state *svm = cpu->svm;
@@ -185,8 +177,10 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
         svm->bus_locks = (uint16_t)VMCB_GET(vmcb, BUS_LOCK_COUNTER);
     if (EMU_UNLIKELY(svm->intercept[3] & 1u << (INTERCEPT_PAUSE & 31)))
         svm_load_pause(svm, vmcb);
-    if (!svm->clean.whole)
-        load_maps(cpu, VMCB_GET(vmcb, IOPM_BASE_PA), VMCB_GET(vmcb, MSRPM_BASE_PA));
+    if (!svm->clean.whole) {
+        svm->iopm_spa = VMCB_GET(vmcb, IOPM_BASE_PA) & ~UINT64_C(0xfff);
+        svm->msrpm_spa = VMCB_GET(vmcb, MSRPM_BASE_PA) & ~UINT64_C(0xfff);
+    }
     svm->tsc_offset = VMCB_GET(vmcb, TSC_OFFSET);
     svm->asid = (uint16_t)VMCB_GET(vmcb, GUEST_ASID);
     svm->v_tpr = (uint8_t)(vintr & VINTR_TPR);

@@ -38,22 +38,25 @@ END_TEST
 
 /* --- addresses --- */
 
+/* Told where the map is looked at: an address that nobody looks at may be anything. */
 START_TEST(map_that_is_not_page_aligned_is_told)
 {
     struct world *w = listening();
     VMCB_SET(w->vmcb, MSRPM_BASE_PA, MSRPM_SPA + 0x800);
+    VMCB_SET(w->vmcb, INTERCEPT_3, 1u << (INTERCEPT_MSR_PROT & 31));
     world_enter(w);
-    ck_assert_uint_eq(w->cpu->svm->msrpm_spa, MSRPM_SPA);
+    ck_assert_uint_eq(w->errors, 0);
+    ck_assert(!svm_msr_intercepted(w->cpu, 0xc0000080, false));
     expect_told(w, 1, "MSRPM_BASE_PA 0x50800");
     w = listening();
     VMCB_SET(w->vmcb, IOPM_BASE_PA, IOPM_SPA + 1);
+    VMCB_SET(w->vmcb, INTERCEPT_3, 1u << (INTERCEPT_IOIO_PROT & 31));
     world_enter(w);
-    ck_assert_uint_eq(w->cpu->svm->iopm_spa, IOPM_SPA);
+    ck_assert(!svm_io_intercepted(w->cpu, 0x60, 1));
     expect_told(w, 1, "IOPM_BASE_PA 0x40001");
 }
 END_TEST
 
-/* Told where the map is looked at: an address that nobody looks at may be anything. */
 START_TEST(map_outside_memory_is_told)
 {
     struct world *w = listening();
@@ -62,13 +65,13 @@ START_TEST(map_outside_memory_is_told)
     world_enter(w);
     ck_assert_uint_eq(w->errors, 0);
     ck_assert(svm_msr_intercepted(w->cpu, 0xc0000080, false)); /* the open bus reads as ones */
-    expect_told(w, 1, "MSRPM at 0x1000820 is not in memory");
+    expect_told(w, 1, "0x1000820 of the map at MSRPM_BASE_PA is not in memory");
     w = listening();
     VMCB_SET(w->vmcb, IOPM_BASE_PA, MMIO_SPA);
     VMCB_SET(w->vmcb, INTERCEPT_3, 1u << (INTERCEPT_IOIO_PROT & 31));
     world_enter(w);
     ck_assert(svm_io_intercepted(w->cpu, 0x60, 1));
-    expect_told(w, 1, "IOPM at 0xfee0000c is not in memory");
+    expect_told(w, 1, "0xfee0000c of the map at IOPM_BASE_PA is not in memory");
 }
 END_TEST
 
