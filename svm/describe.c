@@ -131,20 +131,20 @@ static void add_npf(struct words *words, uint64_t info1, uint64_t info2)
         words_add(words, ", final access");
 }
 
-static void add_port_access(struct words *words, uint64_t info1)
+static void add_port_access(struct words *words, uint64_t info1, bool with_segment)
 {
     static const char *const segs[8] = { "ES", "CS", "SS", "DS", "FS", "GS", "?", "?" };
     bool in = info1 & 1, string = info1 & 4;
     unsigned bits = info1 & 0x10 ? 8 : info1 & 0x20 ? 16 : 32;
     words_add(words, "%s%s%s %u bits, port 0x%x", string && (info1 & 8) ? "REP " : "",
               in ? "IN" : "OUT", string ? "S" : "", bits, (unsigned)(info1 >> 16) & 0xffff);
-    if (string)
+    if (string && with_segment)
         words_add(words, ", segment %s", segs[info1 >> 10 & 7]);
 }
 
-static void add_ioio(struct words *words, uint64_t info1, uint64_t info2)
+static void add_ioio(struct words *words, uint64_t info1, uint64_t info2, bool with_segment)
 {
-    add_port_access(words, info1);
+    add_port_access(words, info1, with_segment);
     words_add(words, ", next RIP 0x%" PRIx64, info2);
 }
 
@@ -155,7 +155,7 @@ static void add_smi(struct words *words, uint64_t info1, uint64_t info2)
     if (!(info1 >> 33 & 1))
         return;
     words_add(words, " by ");
-    add_port_access(words, (info1 >> 32 & ~UINT64_C(0x1c00)) | (info1 & 0x1c00));
+    add_port_access(words, (info1 >> 32 & ~UINT64_C(0x1c00)) | (info1 & 0x1c00), true);
     words_add(words, ", RIP 0x%" PRIx64, info2);
 }
 
@@ -222,7 +222,7 @@ int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, 
     case VMEXIT_SWINT: words_add(&words, "INT 0x%x", (unsigned)info1 & 0xff); break;
     case VMEXIT_INVLPG: words_add(&words, "INVLPG 0x%" PRIx64, info1); break;
     case VMEXIT_SMI: add_smi(&words, info1, info2); break;
-    case VMEXIT_IOIO: add_ioio(&words, info1, info2); break;
+    case VMEXIT_IOIO: add_ioio(&words, info1, info2, true); break;
     case VMEXIT_MSR: words_add(&words, "%s", info1 & 1 ? "WRMSR" : "RDMSR"); break;
     case VMEXIT_TASK_SWITCH: add_task_switch(&words, info1, info2); break;
     case VMEXIT_NPF: add_npf(&words, info1, info2); break;
@@ -230,6 +230,20 @@ int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, 
     case VMEXIT_AVIC_NOACCEL: add_avic_noaccel(&words, info1, info2); break;
     default: add_other(&words, code, info1, info2); break;
     }
+    return (int)words.used;
+}
+
+int svm_describe_exit_plain(char *text, unsigned size, uint64_t code, uint64_t info1,
+                            uint64_t info2)
+{
+    struct words words = words_begin(text, size);
+    if (code == VMEXIT_IOIO)
+        add_ioio(&words, info1, info2, false);
+    else if (code <= VMEXIT_DR15_WRITE || code == VMEXIT_CR0_SEL_WRITE || code == VMEXIT_SWINT ||
+             code == VMEXIT_INVLPG)
+        words_add(&words, "%s", svm_exit_meaning(code));
+    else
+        return svm_describe_exit(text, size, code, info1, info2);
     return (int)words.used;
 }
 

@@ -234,6 +234,9 @@ const char *svm_exit_meaning(uint64_t code);
 const char *svm_intercept_name(unsigned intercept);
 /* An exit with its EXITINFO, e.g. "write to gpa 0xfee00000: not present, final access"; snprintf style. */
 int svm_describe_exit(char *text, unsigned size, uint64_t code, uint64_t info1, uint64_t info2);
+/* The same of a processor without decode assists, which leaves the rest of EXITINFO 0. */
+int svm_describe_exit_plain(char *text, unsigned size, uint64_t code, uint64_t info1,
+                            uint64_t info2);
 /* EVENTINJ or EXITINTINFO in words, e.g. "#PF, error code 0x2"; "none" when V = 0. snprintf style. */
 int svm_describe_event(char *text, unsigned size, uint64_t word);
 

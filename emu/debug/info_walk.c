@@ -38,7 +38,8 @@ static void put_step(struct telling *t, const struct walk_step *step)
     walk_entry_words(meaning, sizeof(meaning), regime, step);
     output_put(t->output, "%s%-5s %s%012" PRIx64 " (%s) = %016" PRIx64 ": %s\n",
                second ? "    nested " : "", walk_level_name(step->level), where, step->spa,
-               memtype_name(type), step->entry, meaning);
+               memtype_name(type), step->entry,
+               memory_backing(t->cpu->memory, step->spa) == UINT64_MAX ? "not in memory" : meaning);
     unsigned next =
         walk_is_leaf(regime, step) ? walk_leaf_index(step) : walk_table_index(step->entry);
     if (second)

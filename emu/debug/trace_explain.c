@@ -57,7 +57,8 @@ static void put_insn(struct pacifica_trace *trace, const struct probe_event *eve
     uint64_t rip = VMCB_GET(vmcb, RIP);
     const struct walk_regime regime = saved_regime(cpu, vmcb);
     uint64_t la = bits == 64 ? rip : (uint32_t)(VMCB_GET(vmcb, CS_BASE) + rip);
-    size_t size = trace_peek(cpu->memory, &regime, la, bytes, sizeof(bytes));
+    bool canonical = paging_is_canonical(la, regime.mode == WALK_5LEVEL);
+    size_t size = canonical ? trace_peek(cpu->memory, &regime, la, bytes, sizeof(bytes)) : 0;
     if (size == 0)
         return;
     size_t length = disasm_insn(trace->disasm, bits, rip, bytes, size, text, sizeof(text));
@@ -215,6 +216,8 @@ static void put_step(struct pacifica_trace *trace, const struct probe_event *eve
                      const char *stop)
 {
     char words[96];
+    /* What a device answers need not be what it answered to the processor. */
+    bool in_memory = memory_backing(event->cpu->memory, step->spa) != UINT64_MAX;
     trace_begin(trace, "npf_walk", event);
     record_text(&trace->record, "tables", step->guest ? "guest" : "nested");
     record_text(&trace->record, "level", walk_level_name(step->level));
@@ -222,10 +225,10 @@ static void put_step(struct pacifica_trace *trace, const struct probe_event *eve
         record_hex(&trace->record, "gpa", step->address);
     record_hex(&trace->record, "spa", step->spa);
     record_hex(&trace->record, "entry", step->entry);
-    if (stop)
+    if (stop && in_memory)
         record_text(&trace->record, "stop", stop);
     walk_entry_words(words, sizeof(words), regime, step);
-    record_note(&trace->record, words);
+    record_note(&trace->record, in_memory ? words : "not in memory");
     trace_end(trace);
 }
 

@@ -64,8 +64,10 @@ void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event)
 
 static void put_words(struct pacifica_trace *trace, const struct probe_event *event)
 {
+    bool assists = event->cpu->svm->model.features & SVM_FEATURE_DECODE_ASSISTS;
     char words[200];
-    if (svm_describe_exit(words, sizeof(words), event->a, event->b, event->c) > 0)
+    if ((assists ? svm_describe_exit : svm_describe_exit_plain)(words, sizeof(words), event->a,
+                                                                event->b, event->c) > 0)
         record_note(&trace->record, words);
 }
 

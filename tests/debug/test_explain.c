@@ -193,6 +193,9 @@ START_TEST(exitintinfo_and_eventinj_are_told_in_words)
 }
 END_TEST
 
+static void map(uint64_t root, uint64_t la, uint64_t page);
+static void nest(bool paged);
+
 /* --- the instruction ------------------------------------------------------------------------- */
 
 START_TEST(instruction_in_each_width)
@@ -262,6 +265,47 @@ START_TEST(code_that_cannot_be_read_is_left_out)
     bench.cpu.svm->vmcb_spa = UINT64_C(0xfee00000); /* no RAM */
     leave(VMEXIT_CPUID, 0, 0);
     has_not("insn");
+}
+END_TEST
+
+/* Its low 48 bits are those of code that is mapped. */
+START_TEST(code_at_an_address_that_is_not_canonical_is_left_out)
+{
+    nest(true);
+    map(G_CR3, CODE, CODE);
+    put_code("\xf4", 1);
+    VMCB_SET(bench.vmcb, CS_ATTR, 0x29b | SEG_ATTR_L);
+    VMCB_SET(bench.vmcb, RIP, CODE);
+    attach("svm", PACIFICA_TRACE_TEXT);
+    leave(VMEXIT_EXCP0 + EXC_GP, 0, 0);
+    has(" insn hlt");
+    bench.used = 0;
+    VMCB_SET(bench.vmcb, RIP, UINT64_C(1) << 63 | CODE);
+    leave(VMEXIT_EXCP0 + EXC_GP, 0, 0);
+    has_not("insn");
+}
+END_TEST
+
+/* EXITINFO says less then; what it does not say is not made up. */
+START_TEST(words_without_decode_assists)
+{
+    static const struct {
+        uint64_t code, info1;
+        const char *words;
+    } rows[] = {
+        { VMEXIT_CR0_READ, 0, ": CR0 read\n" },
+        { VMEXIT_CR0_WRITE, 0, ": CR0 write\n" },
+        { VMEXIT_DR0_WRITE + 7, 0, ": DR7 write\n" },
+        { VMEXIT_CR0_SEL_WRITE, 0, ": CR0 write of a bit other than TS and MP\n" },
+        { VMEXIT_SWINT, 0, ": INT n\n" },
+        { VMEXIT_INVLPG, 0, ": INVLPG\n" },
+        { VMEXIT_IOIO, 0x60021c, ": REP OUTS 8 bits, port 0x60, next RIP 0x0\n" },
+        { VMEXIT_IOIO, 0x60021d, ": REP INS 8 bits, port 0x60, next RIP 0x0\n" },
+    };
+    attach("svm", PACIFICA_TRACE_TEXT);
+    bench.cpu.svm->model.features &= ~SVM_FEATURE_DECODE_ASSISTS;
+    leave(rows[_i].code, rows[_i].info1, 0);
+    has(rows[_i].words);
 }
 END_TEST
 
@@ -400,6 +444,20 @@ START_TEST(walk_of_both_dimensions)
         "P W U A -> 23000\n");
     has("level PTE spa 0x13280 entry 0x0 stop P: not present\n");
     ck_assert_uint_eq(count("stop"), 1);
+}
+END_TEST
+
+/* What is read there is nobody's table, and reading it again could have effects. */
+START_TEST(walk_says_where_tables_are_not_in_memory)
+{
+    nest(false);
+    bench.cpu.svm->host_regime.root = UINT64_C(0xfee00000);
+    attach("svm", PACIFICA_TRACE_TEXT);
+    leave(VMEXIT_NPF, NPF_FINAL | PF_US, 0x5000);
+    has("npf_walk step 1000 cpu 0 tables nested level PML4E spa 0xfee00000 entry 0x");
+    has(": not in memory\n");
+    has_not("stop");
+    ck_assert_uint_eq(count("npf_walk"), 1);
 }
 END_TEST
 
@@ -629,12 +687,15 @@ int main(void)
     tcase_add_test(tc, events_show_what_would_run_next);
     tcase_add_loop_test(tc, apic_accesses_show_what_exits_or_what_is_next, 0, 4);
     tcase_add_test(tc, code_that_cannot_be_read_is_left_out);
+    tcase_add_test(tc, code_at_an_address_that_is_not_canonical_is_left_out);
+    tcase_add_loop_test(tc, words_without_decode_assists, 0, 8);
     tcase_add_test(tc, fields_that_changed_since_vmrun);
     tcase_add_test(tc, changes_in_json);
     tcase_add_test(tc, no_changes_no_line);
     tcase_add_test(tc, many_changes_go_on_in_further_lines);
     tcase_add_test(tc, filters_choose_exits_with_all_that_explains_them);
     tcase_add_test(tc, walk_of_both_dimensions);
+    tcase_add_test(tc, walk_says_where_tables_are_not_in_memory);
     tcase_add_loop_test(tc, walk_names_the_bit_that_stopped_it, 0, 7);
     tcase_add_test(tc, walk_under_the_guest_mode_execute_trap);
     tcase_add_loop_test(tc, walk_under_the_supervisor_shadow_stack_check, 0, 7);
