@@ -6,6 +6,7 @@
 
 #define BAR 0xfe000000u
 #define PORTS 0xc000u
+#define MESSAGES 0xfd000000u
 #define BAR_STEP 0x10000u
 #define DEVICES 2
 #define OPERATIONS 100
@@ -162,6 +163,8 @@ static void operation(struct world *w)
 static void place(struct world *w, unsigned device)
 {
     pci_config_write(w->bench.pci, devfn_of(device), PCI_BAR0, 4, PORTS + 0x40 * device);
+    pci_config_write(w->bench.pci, devfn_of(device), PCI_BAR0 + 4, 4,
+                     MESSAGES + BAR_STEP * device); /* over nothing else */
     pci_config_write(w->bench.pci, devfn_of(device), PCI_BAR0 + 16, 4, BAR + BAR_STEP * device);
     pci_config_write(w->bench.pci, devfn_of(device), PCI_BAR0 + 20, 4, 0);
     pci_config_write(w->bench.pci, devfn_of(device), PCI_COMMAND, 2, 7);
