@@ -19,7 +19,8 @@ static const struct trace_row {
                     "exit codes by name or number, VMRUN",
                     "each VMRUN and #VMEXIT, with all that stands behind it; SKINIT" },
     [TRACE_NPT] = { "npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault" },
-    [TRACE_TLB] = { "tlb", 1u << PROBE_TLB, "ASIDs", "fills, evictions and flushes of the TLB" },
+    [TRACE_TLB] = { "tlb", 1u << PROBE_TLB | 1u << PROBE_ENTRY, "ASIDs",
+                    "fills, evictions and flushes of the TLB; flushes that are missing at VMRUN" },
     [TRACE_INT] = { "int", 1u << PROBE_EXCEPTION, "vectors",
                     "exceptions and interrupts delivered" },
     [TRACE_IN_ASM] = { "in_asm", 1u << PROBE_BLOCK, "linear addresses",
@@ -130,7 +131,10 @@ static void trace_fire(void *self, const struct probe_event *event)
 {
     struct pacifica_trace *trace = self;
     switch (event->kind) {
-    case PROBE_ENTRY: trace_vmrun(trace, event); break;
+    case PROBE_ENTRY:
+        trace_vmrun(trace, event);
+        trace_stale(trace, event);
+        break;
     case PROBE_EXIT: trace_vmexit(trace, event); break;
     case PROBE_INSN: trace_insn(trace, event); break;
     case PROBE_BLOCK: trace_block(trace, event); break;

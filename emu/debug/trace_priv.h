@@ -73,6 +73,9 @@ void trace_put_changes(struct pacifica_trace *trace, const struct probe_event *e
 /* A line for each table entry of a nested page fault's walk. */
 void trace_put_walk(struct pacifica_trace *trace, const struct probe_event *event);
 
+/* trace_stale.c: a line for each translation that outlived the tables, at VMRUN. */
+void trace_stale(struct pacifica_trace *trace, const struct probe_event *event);
+
 /* trace_code.c: decoded blocks and executed instructions. */
 void trace_block(struct pacifica_trace *trace, const struct probe_event *event);
 void trace_insn(struct pacifica_trace *trace, const struct probe_event *event);
