@@ -1,5 +1,6 @@
 /* Handlers of the options about character devices and the devices that use them. */
 #include "emu/cli/drives.h"
+#include "emu/cli/net_options.h"
 #include "emu/cli/options_priv.h"
 
 #include "emu/base/diag.h"
@@ -228,7 +229,8 @@ enum pacifica_status option_device(struct parse *parse, const char *value)
         return PACIFICA_OK;
     }
     enum pacifica_status taken;
-    if (drive_device_option(parse, name, rest, &taken))
+    if (drive_device_option(parse, name, rest, &taken) ||
+        net_device_option(parse, name, rest, &taken))
         return taken;
     if (strcmp(name, "isa-debug-exit") == 0)
         device = (struct cli_device){ .kind = PACIFICA_DEVICE_DEBUG_EXIT,
@@ -306,6 +308,8 @@ enum pacifica_status options_check(struct parse *parse)
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
     enum pacifica_status status = check_images(parse);
+    if (status == PACIFICA_OK)
+        status = nets_check(parse);
     if (status == PACIFICA_OK)
         status = drives_check(parse);
     if (status == PACIFICA_OK)

@@ -25,13 +25,6 @@ static enum pacifica_status add_drive(struct parse *parse, const struct cli_driv
 
 /* --- -drive ------------------------------------------------------------------------------------------ */
 
-static bool on_off(const char *text, bool *value)
-{
-    bool on = strcmp(text, "on") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
-    *value = on;
-    return on || strcmp(text, "off") == 0 || strcmp(text, "no") == 0 || strcmp(text, "false") == 0;
-}
-
 static enum pacifica_status drive_interface(struct parse *parse, struct cli_drive *drive,
                                             const char *part, const char *text)
 {
@@ -86,10 +79,10 @@ static enum pacifica_status drive_property(struct parse *parse, struct cli_drive
         drive->index = (unsigned)number;
         drive->placed = true;
     } else if ((text = word_value(part, "readonly")) || (text = word_value(part, "read-only"))) {
-        if (!on_off(text, &drive->read_only))
+        if (!word_switch(text, &drive->read_only))
             return option_bad(parse, part, "neither on nor off");
     } else if ((text = word_value(part, "snapshot"))) {
-        if (!on_off(text, &on))
+        if (!word_switch(text, &on))
             return option_bad(parse, part, "neither on nor off");
         drive->through = !on;
     } else if ((text = word_value(part, "snapshot-max"))) {
@@ -183,7 +176,7 @@ enum pacifica_status option_boot(struct parse *parse, const char *value)
                 return option_bad(parse, order, "not up to three of a, c, d and n");
             o->boot_order = order;
         } else if (menu) {
-            if (!on_off(menu, &o->boot_menu))
+            if (!word_switch(menu, &o->boot_menu))
                 return option_bad(parse, part, "neither on nor off");
         } else if (!word_value(part, "strict")) {
             return option_bad(parse, part, "no property of booting");

@@ -25,6 +25,7 @@ static int answer(enum cli_action action)
         (void)printf("isa-debug-exit  iobase=PORT (0x501), iosize=1..4 (2): a write ends the run\n"
                      "isa-debugcon    iobase=PORT (0xe9), chardev=ID: bytes written go there\n"
                      "virtio-blk-pci  drive=ID: a disk\n"
+                     "virtio-net-pci  netdev=ID, mac=ADDRESS (52:54:00:12:34:56): a network card\n"
                      "virtio-rng-pci  random numbers, which -seed determines\n"
                      "ide-hd, ide-cd  drive=ID, bus=ide.0|ide.1, unit=0|1: a disk, a CD-ROM drive\n"
                      "pc-testdev      interrupt lines, I/O and memory for tests\n"

@@ -10,6 +10,8 @@
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
 #define CLI_DRIVES 16
+#define CLI_NICS PACIFICA_NICS_MOST
+#define CLI_FORWARDS 16
 #define CLI_SCREENDUMPS 8
 #define CLI_AT_END UINT64_MAX
 #define CLI_INFO 8
@@ -70,6 +72,29 @@ struct cli_drive_device {
     int bus, unit;
 };
 
+/* A port of the workstation (host) that leads to one of the guest. IPv4 addresses as numbers. */
+struct cli_forward {
+    bool udp;
+    uint32_t host, guest;
+    uint16_t host_port, guest_port;
+};
+
+/* A network of -netdev or -nic. */
+struct cli_netdev {
+    const char *id; /* NULL: of -nic */
+    bool outside;   /* restrict=off */
+    bool used;      /* it has a card */
+    struct cli_forward forward[CLI_FORWARDS];
+    unsigned forward_count;
+};
+
+/* A network card of -nic, or of -device, which names its network. */
+struct cli_nic {
+    const char *netdev;
+    unsigned network; /* index of it */
+    uint8_t mac[6];   /* all zero: the library's */
+};
+
 /* A picture of the screen that is to be saved after so many steps, or CLI_AT_END. */
 struct cli_screendump {
     uint64_t at;
@@ -106,6 +131,10 @@ struct cli_options {
     unsigned drive_count;
     struct cli_drive_device drive_device[CLI_DRIVES];
     unsigned drive_device_count;
+    struct cli_netdev netdev[CLI_NICS];
+    unsigned netdev_count;
+    struct cli_nic nic[CLI_NICS];
+    unsigned nic_count;
     bool snapshot; /* of all drives */
     const char *boot_order;
     bool boot_menu;

@@ -12,6 +12,7 @@
 
 /* Steps between two looks at input and output: some milliseconds. */
 #define SLICE_STEPS UINT64_C(1000000)
+#define SLICE_STEPS_BUSY UINT64_C(50000) /* while a network has to do with the outside */
 
 void cli_complain(const struct pacifica_diag *diag)
 {
@@ -28,9 +29,11 @@ static bool goes_on(struct session *session, struct console *console,
     case PACIFICA_STOP_LIMIT_INSNS: return result->steps < o->max_steps;
     case PACIFICA_STOP_LIMIT_TIME: return true;
     case PACIFICA_STOP_HALTED:
-        if (!console_may_wake(console))
+        if (nets_may_wake(&session->nets))
+            nets_wait(&session->nets);
+        else if (!console_may_wake(console))
             return false;
-        if (!o->realtime)
+        else if (!o->realtime)
             console_wait(console, CONSOLE_MOMENT_MS);
         return true;
     case PACIFICA_STOP_REQUEST: return watchdog->bite == WATCHDOG_QUIET && !console->wishes.quit;
@@ -66,9 +69,11 @@ static void save_screens(struct session *session, uint64_t steps)
 }
 
 /* The end of the next slice: output, input and pictures wait for it. */
-static uint64_t next_end(const struct cli_options *o, uint64_t steps)
+static uint64_t next_end(const struct session *session, uint64_t steps)
 {
-    uint64_t end = o->max_steps - steps < SLICE_STEPS ? o->max_steps : steps + SLICE_STEPS;
+    const struct cli_options *o = session->options;
+    uint64_t slice = nets_busy(&session->nets) ? SLICE_STEPS_BUSY : SLICE_STEPS;
+    uint64_t end = o->max_steps - steps < slice ? o->max_steps : steps + slice;
     for (unsigned i = 0; i < o->screendump_count; i++)
         if (o->screendump[i].at > steps && o->screendump[i].at < end)
             end = o->screendump[i].at;
@@ -112,10 +117,11 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
     do {
         if (!heed_console(&console, watchdog, result))
             continue;
-        limits.max_steps = next_end(o, result->steps);
+        limits.max_steps = next_end(session, result->steps);
         limits.max_ns = pace_end_ns(&pace, result->now_ns);
         pacifica_machine_run(session->machine, &limits, result);
         session_flush(session);
+        nets_look(&session->nets);
         save_screens(session, result->steps);
         unsigned ahead_ms = pace_ahead_ms(&pace, result->now_ns);
         if (ahead_ms && watchdog->bite == WATCHDOG_QUIET)

@@ -90,6 +90,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     struct pacifica_device device[CLI_DEVICES + 1];
     struct pacifica_fw_cfg fw_cfg[CLI_FW_CFG];
     struct pacifica_disk disk[CLI_DRIVES];
+    struct pacifica_nic nic[CLI_NICS];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
     struct cli_chardev serial = cli_serial(o);
     options.ram_bytes = o->ram_bytes;
@@ -102,6 +103,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     options.fw_cfg_count = o->fw_cfg_count;
     options.disks = disk;
     options.disk_count = o->drive_count;
+    options.nics = nic;
+    options.nic_count = o->nic_count;
     options.boot_order = o->boot_order;
     options.boot_menu = o->boot_menu;
     options.vga = has_vga(o) ? PACIFICA_VGA_STD : PACIFICA_VGA_NONE;
@@ -118,6 +121,8 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
         status = make_devices(session, device, &options.device_count, diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->drive_count; i++)
         status = disk_open(&session->disk[i], &o->drive[i], &disk[i], diag);
+    if (status == PACIFICA_OK)
+        status = nets_open(&session->nets, o, &session->machine, nic, diag);
     if (status != PACIFICA_OK)
         return status;
     if (session->serial.stream)
@@ -226,6 +231,7 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
     pacifica_exit_stats_free(session->stats);
     pacifica_trace_free(session->trace_client);
     pacifica_trace_free(session->log_client);
+    nets_close(&session->nets);
     pacifica_machine_free(session->machine);
     enum pacifica_status status = output_close(&session->serial, diag);
     for (unsigned i = 0; i < session->options->device_count; i++)

@@ -4,6 +4,7 @@
 
 #include "emu/cli/disk.h"
 #include "emu/cli/files.h"
+#include "emu/cli/net.h"
 #include "emu/cli/options.h"
 
 /* Exit statuses. Odd ones are the guest's. */
@@ -23,6 +24,7 @@ struct session {
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
     struct output_file serial, debugcon[CLI_DEVICES], log, trace;
     struct disk_file disk[CLI_DRIVES];
+    struct nets nets;
     struct pacifica_machine *machine;
     struct pacifica_trace *log_client, *trace_client;
     struct pacifica_exit_stats *stats;

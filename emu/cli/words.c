@@ -100,6 +100,13 @@ bool word_size(const char *text, uint64_t unit, uint64_t *bytes)
     return true;
 }
 
+bool word_switch(const char *text, bool *value)
+{
+    bool on = strcmp(text, "on") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "true") == 0;
+    *value = on;
+    return on || strcmp(text, "off") == 0 || strcmp(text, "no") == 0 || strcmp(text, "false") == 0;
+}
+
 bool word_seconds(const char *text, uint64_t *ms)
 {
     const uint64_t most = UINT64_C(1000000000); /* thirty years */

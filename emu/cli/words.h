@@ -28,6 +28,9 @@ bool word_size(const char *text, uint64_t unit, uint64_t *bytes);
 /* Seconds with an optional fraction, to the millisecond; more than 0. */
 bool word_seconds(const char *text, uint64_t *ms);
 
+/* on or off, as QEMU writes them. */
+bool word_switch(const char *text, bool *value);
+
 /* Option texts are handed through popt, which gives `!#:+` in them a meaning. A text is escaped before and restored
  * after. escape: NULL without memory, to be freed by the caller. restore works in place. */
 char *word_escape(const char *text);

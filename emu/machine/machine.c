@@ -218,10 +218,8 @@ void pacifica_machine_text(const struct pacifica_machine *machine,
             *cells++ = vga_text_cell(machine->vga, column, row);
 }
 
-bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
+bool machine_interruptible(const struct pacifica_machine *machine)
 {
-    if (!uart_receive_interrupt(machine->uart))
-        return false;
     for (unsigned i = 0; i < machine->cpu_count; i++) {
         const struct vcpu *cpu = machine->cpu[i];
         /* An SVM guest's IF may mask nothing (V_INTR_MASKING) and its interrupts may be intercepted. */
@@ -230,6 +228,11 @@ bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
             return true;
     }
     return false;
+}
+
+bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
+{
+    return uart_receive_interrupt(machine->uart) && machine_interruptible(machine);
 }
 
 uint64_t pacifica_machine_memory_resident_kib(const struct pacifica_machine *machine)

@@ -88,7 +88,7 @@ enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t 
                                      struct pacifica_diag *diag);
 enum pacifica_status machine_free_place(const struct pacifica_machine *machine, uint8_t *devfn,
                                         struct pacifica_diag *diag); /* the next free PCI slot */
-void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
+void machine_free_disks(struct pacifica_machine *machine);           /* after the bus */
 
 /* net.c: add the network cards that the options have. */
 enum pacifica_status machine_add_nics(struct pacifica_machine *machine,
@@ -117,6 +117,9 @@ enum pacifica_status machine_add_bios_area(struct pacifica_machine *machine,
 /* tables.c: files in fw_cfg from which firmware makes such tables; to be called once. */
 enum pacifica_status machine_add_firmware_tables(struct pacifica_machine *machine,
                                                  struct pacifica_diag *diag);
+
+/* machine.c: is a processor halted that an interrupt would wake? */
+bool machine_interruptible(const struct pacifica_machine *machine);
 
 /* hash.c: all that the state hash is made of but RAM and ROM, word by word. */
 void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),

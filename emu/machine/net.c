@@ -52,7 +52,8 @@ uint64_t pacifica_machine_time_ns(const struct pacifica_machine *machine)
     return now > clock->highest_ns ? now : clock->highest_ns;
 }
 
-bool pacifica_machine_net_ready(const struct pacifica_machine *machine, unsigned nic)
+bool pacifica_machine_wants_frames(const struct pacifica_machine *machine, unsigned nic)
 {
-    return nic < machine->nic_count && virtio_net_ready(machine->nic[nic]);
+    return nic < machine->nic_count && virtio_net_ready(machine->nic[nic]) &&
+           machine_interruptible(machine);
 }

@@ -303,8 +303,9 @@ PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machi
 PACIFICA_API bool pacifica_machine_net_input(struct pacifica_machine *machine, unsigned nic,
                                              const void *frame, size_t size);
 
-/* Does a driver work with this card, so that a frame would find room some time? */
-PACIFICA_API bool pacifica_machine_net_ready(const struct pacifica_machine *machine, unsigned nic);
+/* After STOP_HALTED: could a frame at this card wake the guest? */
+PACIFICA_API bool pacifica_machine_wants_frames(const struct pacifica_machine *machine,
+                                                unsigned nic);
 
 /* The machine's virtual time in nanoseconds: 0 at its start, and one more with each instruction; a wait for an interrupt
  * skips ahead. Not while the machine runs, but for callbacks. */

@@ -88,7 +88,7 @@ class Options(CliTest):
     def test_values_that_are_not_there_yet(self):
         for option, value in (("display", "sdl"), ("monitor", "unix:x"), ("serial", "unix:x"), ("serial", "tcp:h:1"),
                               ("serial", "pty"), ("debugcon", "pty"), ("net", "user"),
-                              ("nic", "user"), ("vnc", ":1"), ("parallel", "stdio")):
+                              ("nic", "tap"), ("vnc", ":1"), ("parallel", "stdio")):
             self.refused(f"pacifica: -{option}: {value}: not there yet", f"-{option}", value)
         self.refused("pacifica: -chardev: socket: not there yet", "-chardev", "socket,id=a")
         self.refused("pacifica: -serial: a second serial line: not there yet",

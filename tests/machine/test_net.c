@@ -72,7 +72,7 @@ START_TEST(nics_without_a_driver_take_nothing)
     struct pacifica_machine *machine;
     ck_assert_int_eq(make(&nic, 1, &machine, NULL), PACIFICA_OK);
     for (unsigned i = 0; i < 2; i++) { /* the second is not there */
-        ck_assert(!pacifica_machine_net_ready(machine, i));
+        ck_assert(!pacifica_machine_wants_frames(machine, i));
         ck_assert(!pacifica_machine_net_input(machine, i, frame, sizeof(frame)));
     }
     ck_assert_uint_eq(pacifica_machine_time_ns(machine), 0);
