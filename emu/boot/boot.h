@@ -28,6 +28,7 @@ struct boot_source {
     const struct boot_module *modules;
     size_t module_count; /* at most BOOT_MODULES_MAX */
     uint64_t rsdp_spa;   /* in the BIOS area (bios_area.h); 0: there is none */
+    bool com2;           /* there is a second serial line */
     bool vga;            /* there is a VGA, in its text mode */
 };
 

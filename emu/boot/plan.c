@@ -12,7 +12,9 @@
 #define BDA_COM1 0x00
 #define BDA_EQUIPMENT 0x10
 #define COM1_PORT 0x3f8
-#define EQUIPMENT 0x0222 /* a serial port, a screen of 80 columns, an FPU */
+#define COM2_PORT 0x2f8
+#define EQUIPMENT 0x0222       /* a serial port, a screen of 80 columns, an FPU */
+#define EQUIPMENT_SERIAL 0x200 /* one more of them */
 #define BDA_EBDA_SEGMENT 0x0e
 #define BDA_BASE_KIB 0x13
 #define EBDA 0x9fc00ull
@@ -221,7 +223,10 @@ void boot_plan_bios_data(struct boot_plan *plan)
     boot_put(plan->bda + BDA_BASE_KIB, plan->base_kib, 2);
     if (plan->source->rsdp_spa) {
         boot_put(plan->bda + BDA_COM1, COM1_PORT, 2);
-        boot_put(plan->bda + BDA_EQUIPMENT, EQUIPMENT, 2);
+        if (plan->source->com2)
+            boot_put(plan->bda + BDA_COM1 + 2, COM2_PORT, 2);
+        boot_put(plan->bda + BDA_EQUIPMENT,
+                 plan->source->com2 ? EQUIPMENT + EQUIPMENT_SERIAL : EQUIPMENT, 2);
     }
     if (in_ram(plan, EBDA, 1)) {
         boot_put(plan->bda + BDA_EBDA_SEGMENT, EBDA >> 4, 2);

@@ -1,4 +1,5 @@
 /* Handlers of the options about character devices and the devices that use them. */
+#include "emu/cli/chardev.h"
 #include "emu/cli/drives.h"
 #include "emu/cli/net_options.h"
 #include "emu/cli/options_priv.h"
@@ -16,43 +17,55 @@ static enum pacifica_status no_memory(struct parse *parse)
     return diag_set(parse->diag, PACIFICA_ENOMEM, NULL, NULL, "no memory");
 }
 
-/* stdio, null, none or file:F. CHOICE: `none` is as `null`; QEMU leaves the UART out, which no image expects. */
+/* CHOICE: `none` is as `null`; QEMU leaves the UART out, which no image expects. */
 static enum pacifica_status parse_destination(struct parse *parse, const char *value,
                                               struct cli_chardev *to)
 {
-    if (strncmp(value, "mon:", 4) == 0 && strcmp(value, "mon:stdio") != 0)
-        return option_not_yet(parse, value);
-    if (strcmp(value, "stdio") == 0 || strcmp(value, "mon:stdio") == 0) {
+    bool mux = strncmp(value, "mon:", 4) == 0;
+    const char *plain = mux ? value + 4 : value;
+    if (strcmp(plain, "stdio") == 0) {
         to->kind = CHARDEV_STDIO;
-        to->mux = to->no_signals = value[0] == 'm';
-    } else if (strcmp(value, "null") == 0 || strcmp(value, "none") == 0) {
+        to->no_signals = mux;
+    } else if (!mux && (strcmp(value, "null") == 0 || strcmp(value, "none") == 0)) {
         to->kind = CHARDEV_NULL;
-    } else if (strncmp(value, "file:", 5) == 0 && value[5]) {
+    } else if (!mux && strncmp(value, "file:", 5) == 0 && value[5]) {
         to->kind = CHARDEV_FILE;
         to->path = value + 5;
+    } else if (strcmp(plain, "pty") == 0) {
+        to->kind = CHARDEV_PTY;
+    } else if (strncmp(plain, "unix:", 5) == 0 || strncmp(plain, "tcp:", 4) == 0) {
+        enum pacifica_status status = socket_destination(parse, plain, to);
+        if (status != PACIFICA_OK)
+            return status;
     } else {
         return option_not_yet(parse, value);
     }
+    to->mux = mux;
+    if (!to->name)
+        to->name = value;
     return PACIFICA_OK;
 }
 
 enum pacifica_status option_serial(struct parse *parse, const char *value)
 {
     struct cli_options *o = parse->options;
-    if (o->serial.kind != CHARDEV_UNSET || o->serial_chardev)
-        return option_not_yet(parse, "a second serial line");
+    if (o->serial_count == CLI_SERIALS)
+        return option_not_yet(parse, "a third serial line");
+    struct cli_port *port = &o->serial[o->serial_count];
+    port->to.name = o->serial_count ? "serial1" : "serial0";
+    o->serial_count++;
     if (strncmp(value, "chardev:", 8) == 0 && value[8]) {
-        o->serial_chardev = value + 8;
+        port->chardev = value + 8;
         return PACIFICA_OK;
     }
-    return parse_destination(parse, value, &o->serial);
+    return parse_destination(parse, value, &port->to);
 }
 
 /* A monitor is where people type: not in a file. */
 enum pacifica_status option_monitor(struct parse *parse, const char *value)
 {
     struct cli_options *o = parse->options;
-    o->monitor = (struct cli_chardev){ 0 };
+    o->monitor = (struct cli_chardev){ .name = "monitor" };
     o->monitor_chardev = NULL;
     if (strncmp(value, "chardev:", 8) == 0 && value[8]) {
         o->monitor_chardev = value + 8;
@@ -97,27 +110,44 @@ enum pacifica_status option_nographic(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
-struct cli_chardev cli_serial(const struct cli_options *options)
+struct cli_chardev cli_serial(const struct cli_options *options, unsigned port)
 {
-    if (options->serial_chardev)
-        return *cli_find_chardev(options, options->serial_chardev);
-    if (options->serial.kind != CHARDEV_UNSET)
-        return options->serial;
+    if (port < options->serial_count)
+        return options->serial[port].chardev
+                   ? *cli_find_chardev(options, options->serial[port].chardev)
+                   : options->serial[port].to;
+    if (port > 0)
+        return (struct cli_chardev){ .kind = CHARDEV_UNSET };
     bool silent = options->nodefaults && !options->nographic;
     return (struct cli_chardev){ .kind = silent ? CHARDEV_NULL : CHARDEV_STDIO };
 }
 
 struct cli_chardev cli_monitor(const struct cli_options *options)
 {
+    for (unsigned i = 0; i < CLI_SERIALS; i++) {
+        struct cli_chardev serial = cli_serial(options, i);
+        if (serial.mux)
+            return serial;
+    }
     if (options->monitor_chardev)
         return *cli_find_chardev(options, options->monitor_chardev);
     if (options->monitor.kind != CHARDEV_UNSET)
         return options->monitor;
-    struct cli_chardev serial = cli_serial(options);
-    if (serial.mux)
-        return serial;
     return (struct cli_chardev){ .kind = options->nographic ? CHARDEV_STDIO : CHARDEV_UNSET,
                                  .no_signals = options->nographic };
+}
+
+int cli_monitor_port(const struct cli_options *options)
+{
+    struct cli_chardev monitor = cli_monitor(options);
+    for (int i = 0; i < CLI_SERIALS; i++) {
+        struct cli_chardev serial = cli_serial(options, (unsigned)i);
+        bool same_id = serial.id && monitor.id && strcmp(serial.id, monitor.id) == 0;
+        bool both_stdio = serial.kind == CHARDEV_STDIO && monitor.kind == CHARDEV_STDIO;
+        if (same_id || both_stdio || serial.mux)
+            return i;
+    }
+    return -1;
 }
 
 enum pacifica_status option_nodefaults(struct parse *parse, const char *value)
@@ -163,17 +193,28 @@ enum pacifica_status option_chardev(struct parse *parse, const char *value)
         chardev.kind = CHARDEV_NULL;
     else if (strcmp(kind, "file") == 0)
         chardev.kind = CHARDEV_FILE;
+    else if (strcmp(kind, "pty") == 0)
+        chardev.kind = CHARDEV_PTY;
+    else if (strcmp(kind, "socket") == 0)
+        chardev.kind = CHARDEV_UNIX; /* unless it has a port */
     else
         return option_not_yet(parse, kind);
+    const bool socket = chardev.kind == CHARDEV_UNIX;
     while (rest) {
         const char *part = words_next(&o->words, &rest);
         if (!part)
             return no_memory(parse);
         if (word_value(part, "id"))
             chardev.id = word_value(part, "id");
-        else if (word_value(part, "path") && chardev.kind == CHARDEV_FILE)
+        else if (word_value(part, "path") && (chardev.kind == CHARDEV_FILE || socket))
             chardev.path = word_value(part, "path");
-        else if (chardev.kind == CHARDEV_STDIO && word_value(part, "mux"))
+        else if (socket && word_value(part, "host"))
+            chardev.host = word_value(part, "host");
+        else if (socket && word_value(part, "port"))
+            chardev.port = word_value(part, "port");
+        else if (socket && socket_property(&chardev, part))
+            continue;
+        else if (chardev.kind != CHARDEV_FILE && word_value(part, "mux"))
             continue; /* who names it, shares it */
         else if (chardev.kind == CHARDEV_STDIO && word_value(part, "signal"))
             chardev.no_signals = strcmp(word_value(part, "signal"), "off") == 0;
@@ -184,6 +225,13 @@ enum pacifica_status option_chardev(struct parse *parse, const char *value)
         return option_bad(parse, value, "a chardev without id=");
     if (chardev.kind == CHARDEV_FILE && !(chardev.path && chardev.path[0]))
         return option_bad(parse, value, "a file without path=");
+    if (socket && !chardev.path == !chardev.port)
+        return option_bad(parse, value, "a socket without one of path= and port=");
+    if (chardev.port) {
+        chardev.kind = CHARDEV_TCP;
+        chardev.host = chardev.host ? chardev.host : "";
+    }
+    chardev.name = chardev.id;
     if (cli_find_chardev(o, chardev.id))
         return option_bad(parse, chardev.id, "the ID of two chardevs");
     if (o->chardev_count == CLI_CHARDEVS)
@@ -294,15 +342,25 @@ static void supply_firmware(struct cli_options *o)
 enum pacifica_status options_check(struct parse *parse)
 {
     const struct cli_options *o = parse->options;
-    if (o->serial_chardev && !cli_find_chardev(o, o->serial_chardev))
-        return diag_set(parse->diag, PACIFICA_EUSAGE, "-serial", NULL, "no chardev '%s'",
-                        o->serial_chardev);
+    for (unsigned i = 0; i < o->serial_count; i++)
+        if (o->serial[i].chardev && !cli_find_chardev(o, o->serial[i].chardev))
+            return diag_set(parse->diag, PACIFICA_EUSAGE, "-serial", NULL, "no chardev '%s'",
+                            o->serial[i].chardev);
     if (o->monitor_chardev && !cli_find_chardev(o, o->monitor_chardev))
         return diag_set(parse->diag, PACIFICA_EUSAGE, "-monitor", NULL, "no chardev '%s'",
                         o->monitor_chardev);
     if (cli_monitor(o).kind == CHARDEV_FILE)
         return diag_set(parse->diag, PACIFICA_EUSAGE, "-monitor", NULL,
                         "chardev '%s' is nothing that commands come from", o->monitor_chardev);
+    bool mux = cli_serial(o, 0).mux || cli_serial(o, 1).mux;
+    if (mux && (o->monitor_chardev || o->monitor.kind > CHARDEV_NULL))
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-monitor", NULL,
+                        "one is behind a serial line already");
+    const char *one = o->serial[0].chardev, *other = o->serial[1].chardev;
+    if ((cli_serial(o, 0).kind == CHARDEV_STDIO && cli_serial(o, 1).kind == CHARDEV_STDIO) ||
+        (one && other && strcmp(one, other) == 0))
+        return diag_set(parse->diag, PACIFICA_EUSAGE, "-serial", NULL,
+                        "two serial lines in the same place");
     for (unsigned i = 0; i < o->device_count; i++)
         if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",

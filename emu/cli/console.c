@@ -8,43 +8,78 @@
 
 /* --- wiring ------------------------------------------------------------------------------- */
 
-static void begin_monitor(struct console *console, struct console_line *line,
+static struct console_line *add_line(struct console *console, const struct cli_chardev *chardev,
+                                     const struct endpoint *endpoint)
+{
+    struct console_line *line = &console->line[console->count++];
+    *line = (struct console_line){ .link = endpoint->link,
+                                   .open = endpoint->link || chardev->kind == CHARDEV_STDIO };
+    return line;
+}
+
+static void begin_monitor(struct console *console, struct console_line *line, struct endpoint *said,
                           const struct session *session)
 {
-    output_stdout(&line->said);
+    line->said = said;
     line->monitored = true;
     line->monitor = (struct monitor){ .machine = console->machine,
                                       .wishes = &console->wishes,
-                                      .output = output_to(&line->said),
-                                      .echo = terminal_there(),
+                                      .output = endpoint_output(said),
+                                      .echo = !line->link && terminal_there(),
                                       .cpus = session->options->cpus };
+}
+
+/* CHOICE: a line that both share is the serial line's first, unless `-monitor stdio` asks for the monitor. */
+static bool begins_at_monitor(const struct console_line *line, const struct cli_options *o)
+{
+    return line->monitored && (!line->serial || (o->monitor.kind == CHARDEV_STDIO && !line->link));
+}
+
+static void begin_input(struct console *console, struct console_line *line,
+                        const struct cli_options *o)
+{
+    if (!line->link) {
+        struct cli_chardev serial = cli_serial(o, line->port), monitor = cli_monitor(o);
+        bool both = line->serial && line->monitored;
+        bool keys =
+            both || (line->serial && serial.no_signals) || (line->monitored && monitor.no_signals);
+        terminal_begin(&console->terminal, !keys);
+    }
+    line->at_monitor = begins_at_monitor(line, o);
+    if (line->at_monitor && !line->link)
+        monitor_greet(&line->monitor);
+    if (line->monitored)
+        endpoint_flush(line->said);
 }
 
 void console_begin(struct console *console, struct session *session)
 {
-    struct cli_chardev serial = cli_serial(session->options);
-    struct cli_chardev monitor = cli_monitor(session->options);
-    struct console_line *line = &console->line;
+    const struct cli_options *o = session->options;
+    int shared = cli_monitor_port(o);
+    struct cli_chardev monitor = cli_monitor(o);
     *console = (struct console){ .machine = session->machine };
-    line->serial = serial.kind == CHARDEV_STDIO;
-    if (monitor.kind == CHARDEV_STDIO)
-        begin_monitor(console, line, session);
-    line->open = line->serial || line->monitored;
-    if (!line->open)
-        return;
-    /* CHOICE: a line that both share is the serial line's first, unless `-monitor stdio` asks for the monitor. */
-    line->at_monitor =
-        line->monitored && (!line->serial || session->options->monitor.kind == CHARDEV_STDIO);
-    bool both = line->serial && line->monitored;
-    terminal_begin(&console->terminal, !both && !serial.no_signals && !monitor.no_signals);
-    if (line->at_monitor)
-        monitor_greet(&line->monitor);
-    output_flush(&line->said);
+    for (unsigned i = 0; i < CLI_SERIALS; i++) {
+        struct cli_chardev serial = cli_serial(o, i);
+        struct console_line *line = add_line(console, &serial, &session->serial[i]);
+        line->serial = true;
+        line->port = i;
+        if ((int)i == shared)
+            begin_monitor(console, line, &session->serial[i], session);
+        if (!line->open)
+            console->count--;
+    }
+    if (shared < 0 && (monitor.kind == CHARDEV_STDIO || session->monitor.link))
+        begin_monitor(console, add_line(console, &monitor, &session->monitor), &session->monitor,
+                      session);
+    for (unsigned i = 0; i < console->count; i++)
+        begin_input(console, &console->line[i], o);
 }
 
 void console_end(struct console *console)
 {
-    output_flush(&console->line.said);
+    for (unsigned i = 0; i < console->count; i++)
+        if (console->line[i].monitored)
+            endpoint_flush(console->line[i].said);
     terminal_end(&console->terminal);
 }
 
@@ -54,6 +89,25 @@ static bool ready(int wait_ms)
 {
     struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
     return poll(&input, 1, wait_ms) > 0;
+}
+
+/* Read what is there. */
+static void fill_line(struct console_line *line)
+{
+    line->first = 0;
+    if (line->link) {
+        line->count = link_read(line->link, line->bytes, sizeof(line->bytes));
+        line->open = link_is_open(line->link);
+    } else if (ready(0)) {
+        ssize_t got = read(STDIN_FILENO, line->bytes, sizeof(line->bytes));
+        line->open = got > 0;
+        line->count = got > 0 ? (size_t)got : 0;
+    }
+    if (line->link && link_fresh(line->link) && line->at_monitor) {
+        line->monitor.greeted = false;
+        line->monitor.length = 0;
+        monitor_greet(&line->monitor);
+    }
 }
 
 static void help_escapes(const struct monitor *monitor)
@@ -103,8 +157,10 @@ static bool take_byte(struct console *console, struct console_line *line, uint8_
     }
     if (line->at_monitor)
         monitor_byte(&line->monitor, byte);
-    else
+    else if (line->port == 0)
         taken = pacifica_machine_serial_input(console->machine, &byte, 1) == 1;
+    else
+        taken = pacifica_machine_com2_input(console->machine, &byte, 1) == 1;
     if (taken)
         line->escape = false;
     return taken;
@@ -113,12 +169,8 @@ static bool take_byte(struct console *console, struct console_line *line, uint8_
 static void feed_line(struct console *console, struct console_line *line)
 {
     const struct run_wishes *wishes = &console->wishes;
-    if (line->count == 0 && line->open && ready(0)) {
-        ssize_t got = read(STDIN_FILENO, line->bytes, sizeof(line->bytes));
-        line->open = got > 0;
-        line->first = 0;
-        line->count = got > 0 ? (size_t)got : 0;
-    }
+    if (line->count == 0 && line->open)
+        fill_line(line);
     /* What stands behind a reset is for the machine after it. */
     while (line->count && !wishes->quit && !wishes->reset &&
            take_byte(console, line, line->bytes[line->first])) {
@@ -126,15 +178,20 @@ static void feed_line(struct console *console, struct console_line *line)
         line->count--;
     }
     if (line->monitored)
-        output_flush(&line->said);
+        endpoint_flush(line->said);
 }
 
 void console_feed(struct console *console)
 {
+    bool anybody = false;
     keys_feed(&console->wishes.keys, console->machine);
-    feed_line(console, &console->line);
+    for (unsigned i = 0; i < console->count; i++) {
+        const struct console_line *line = &console->line[i];
+        feed_line(console, &console->line[i]);
+        anybody = anybody || (line->monitored && (line->open || line->count));
+    }
     /* Nobody is left who could let it go on. */
-    if (console->wishes.paused && !console->line.open && console->line.count == 0)
+    if (console->wishes.paused && !anybody)
         console->wishes.quit = true;
 }
 
@@ -142,19 +199,28 @@ void console_feed(struct console *console)
 
 bool console_may_wake(const struct console *console)
 {
-    const struct console_line *line = &console->line;
     if (console->wishes.keys.count)
         return true;
-    if (line->at_monitor)
-        return line->open;
-    return line->serial && (line->open || line->count) &&
-           pacifica_machine_wants_input(console->machine);
+    for (unsigned i = 0; i < console->count; i++) {
+        const struct console_line *line = &console->line[i];
+        if (line->at_monitor ? line->open
+                             : line->serial && (line->open || line->count) &&
+                                   pacifica_machine_wants_input(console->machine))
+            return true;
+    }
+    return false;
 }
 
 void console_wait(const struct console *console, unsigned most_ms)
 {
-    if (console->line.open && console->line.count == 0)
-        (void)ready((int)most_ms);
-    else
-        (void)poll(NULL, 0, (int)most_ms);
+    struct pollfd inputs[CONSOLE_LINES];
+    nfds_t count = 0;
+    for (unsigned i = 0; i < console->count; i++) {
+        const struct console_line *line = &console->line[i];
+        if (line->open && line->count == 0)
+            inputs[count++] =
+                (struct pollfd){ .fd = line->link ? link_poll_fd(line->link) : STDIN_FILENO,
+                                 .events = POLLIN };
+    }
+    (void)poll(inputs, count, (int)most_ms);
 }

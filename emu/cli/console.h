@@ -9,14 +9,18 @@
 #define CONSOLE_BYTES 512
 #define CONSOLE_MOMENT_MS 50
 
+#define CONSOLE_LINES (CLI_SERIALS + 1)
+
 /* A source of bytes. Invariant: bytes[first..first + count) were read and have not found room where they go. */
 struct console_line {
-    bool serial, monitored; /* it feeds COM1; it feeds `monitor` */
+    struct link *link;      /* NULL: standard input */
+    bool serial, monitored; /* it feeds `port`; it feeds `monitor` */
+    unsigned port;          /* 0: COM1, 1: COM2 */
     bool at_monitor;        /* of the two, it feeds the monitor now */
     bool escape;            /* Ctrl-A was typed on a line that feeds both */
     bool open;              /* its end was not seen */
     struct monitor monitor;
-    struct output_file said; /* where the monitor's output goes */
+    struct endpoint *said; /* where the monitor's output goes */
     size_t first, count;
     uint8_t bytes[CONSOLE_BYTES];
 };
@@ -24,7 +28,8 @@ struct console_line {
 struct console {
     struct pacifica_machine *machine;
     struct terminal terminal;
-    struct console_line line; /* standard input */
+    struct console_line line[CONSOLE_LINES];
+    unsigned count;
     struct run_wishes wishes;
 };
 

@@ -10,6 +10,7 @@
 #define CLI_FW_CFG 16
 #define CLI_CHARDEVS 8
 #define CLI_DRIVES 16
+#define CLI_SERIALS 2
 #define CLI_NICS PACIFICA_NICS_MOST
 #define CLI_FORWARDS 16
 #define CLI_SCREENDUMPS 8
@@ -19,11 +20,22 @@
 
 /* Where a character device goes. */
 struct cli_chardev {
-    enum { CHARDEV_UNSET, CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE } kind;
-    const char *path; /* CHARDEV_FILE */
-    const char *id;   /* -chardev only */
-    bool mux;         /* CHARDEV_STDIO: a monitor shares it */
-    bool no_signals;  /* CHARDEV_STDIO: Ctrl-C is a key like others */
+    enum {
+        CHARDEV_UNSET,
+        CHARDEV_NULL,
+        CHARDEV_STDIO,
+        CHARDEV_FILE,
+        CHARDEV_UNIX,
+        CHARDEV_TCP,
+        CHARDEV_PTY
+    } kind;
+    const char *path;        /* CHARDEV_FILE, CHARDEV_UNIX */
+    const char *host, *port; /* CHARDEV_TCP */
+    const char *name;        /* for messages: of sockets and pseudo-terminals */
+    const char *id;          /* -chardev only */
+    bool mux;                /* a monitor shares it */
+    bool server, nowait;     /* sockets: listen, and do not wait for the first to connect */
+    bool no_signals;         /* CHARDEV_STDIO: Ctrl-C is a key like others */
 };
 
 /* A device as the command line describes it; `chardev` is an ID that may be defined later on the line. */
@@ -143,11 +155,15 @@ struct cli_options {
     unsigned screendump_count;
     struct cli_chardev chardev[CLI_CHARDEVS];
     unsigned chardev_count;
-    struct cli_chardev serial;
-    const char *serial_chardev; /* -serial chardev:ID */
+    struct cli_port {
+        struct cli_chardev to;
+        const char *chardev; /* -serial chardev:ID; or NULL */
+    } serial[CLI_SERIALS];
+    unsigned serial_count;
     struct cli_chardev monitor;
     const char *monitor_chardev; /* -monitor chardev:ID, -mon ID */
-    bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash, exact_blocks;
+    bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash,
+        exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];
     const char *log_path, *trace_path;
     const char *info[CLI_INFO];
@@ -168,9 +184,12 @@ void cli_options_fini(struct cli_options *options);
 /* The destination behind a -chardev ID; NULL: there is none. */
 const struct cli_chardev *cli_find_chardev(const struct cli_options *options, const char *id);
 
-/* Where COM1 and the monitor are, from all options together; CHARDEV_UNSET: there is no monitor. */
-struct cli_chardev cli_serial(const struct cli_options *options);
+/* Where COM1 and COM2 (port 1) and the monitor are, from all options together; CHARDEV_UNSET: there is no such thing. */
+struct cli_chardev cli_serial(const struct cli_options *options, unsigned port);
 struct cli_chardev cli_monitor(const struct cli_options *options);
+
+/* The serial line that the monitor is behind, or -1: it is alone, or not there. */
+int cli_monitor_port(const struct cli_options *options);
 
 /* Write the help to standard output. */
 void cli_help(void);

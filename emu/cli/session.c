@@ -11,15 +11,19 @@
 
 /* --- character devices ------------------------------------------------------------------ */
 
-static enum pacifica_status open_chardev(struct output_file *file,
-                                         const struct cli_chardev *chardev,
-                                         struct pacifica_diag *diag)
+/* The serial lines and the monitor. */
+static enum pacifica_status open_lines(struct session *session, struct pacifica_diag *diag)
 {
-    if (chardev->kind == CHARDEV_STDIO)
-        output_stdout(file);
-    else if (chardev->kind == CHARDEV_FILE)
-        return output_open(file, chardev->path, diag);
-    return PACIFICA_OK;
+    const struct cli_options *o = session->options;
+    enum pacifica_status status = PACIFICA_OK;
+    for (unsigned i = 0; i < CLI_SERIALS && status == PACIFICA_OK; i++) {
+        struct cli_chardev serial = cli_serial(o, i);
+        status = endpoint_open(&session->serial[i], &serial, diag);
+    }
+    struct cli_chardev monitor = cli_monitor(o);
+    if (status == PACIFICA_OK && cli_monitor_port(o) < 0)
+        status = endpoint_open(&session->monitor, &monitor, diag);
+    return status;
 }
 
 static bool has_vga(const struct cli_options *options)
@@ -63,18 +67,16 @@ static enum pacifica_status make_devices(struct session *session, struct pacific
     bool debug_exit = false;
     for (*count = 0; *count < o->device_count; ++*count) {
         const struct cli_device *from = &o->device[*count];
-        struct output_file *file = &session->debugcon[*count];
         device[*count] = (struct pacifica_device){ .kind = from->kind,
                                                    .port = from->port,
                                                    .port_count = from->port_count };
         debug_exit = debug_exit || from->kind == PACIFICA_DEVICE_DEBUG_EXIT;
         const struct cli_chardev *to =
             from->chardev ? cli_find_chardev(o, from->chardev) : &from->destination;
-        enum pacifica_status status = open_chardev(file, to, diag);
+        enum pacifica_status status = endpoint_open(&session->debugcon[*count], to, diag);
         if (status != PACIFICA_OK)
             return status;
-        if (file->stream)
-            device[*count].output = output_to(file);
+        device[*count].output = endpoint_output(&session->debugcon[*count]);
     }
     if (!o->kernel && !o->rom_count && !has_flash(o) &&
         !debug_exit) /* the demonstration ends through it */
@@ -92,7 +94,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
     struct pacifica_disk disk[CLI_DRIVES];
     struct pacifica_nic nic[CLI_NICS];
     struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    struct cli_chardev serial = cli_serial(o);
+    struct pacifica_output com2;
     options.ram_bytes = o->ram_bytes;
     options.cpu = o->cpu;
     options.stop_on = o->stop_on;
@@ -116,7 +118,7 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
         if (string)
             fw_cfg[i].content = (struct pacifica_bytes){ .data = string, .size = strlen(string) };
     }
-    enum pacifica_status status = open_chardev(&session->serial, &serial, diag);
+    enum pacifica_status status = open_lines(session, diag);
     if (status == PACIFICA_OK)
         status = make_devices(session, device, &options.device_count, diag);
     for (unsigned i = 0; status == PACIFICA_OK && i < o->drive_count; i++)
@@ -125,8 +127,10 @@ static enum pacifica_status make_machine(struct session *session, struct pacific
         status = nets_open(&session->nets, o, &session->machine, nic, diag);
     if (status != PACIFICA_OK)
         return status;
-    if (session->serial.stream)
-        options.serial = output_to(&session->serial);
+    options.serial = endpoint_output(&session->serial[0]);
+    com2 = endpoint_output(&session->serial[1]);
+    if (cli_serial(o, 1).kind != CHARDEV_UNSET)
+        options.com2 = &com2;
     return pacifica_machine_new(&options, &session->machine, diag);
 }
 
@@ -219,9 +223,11 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
 
 void session_flush(struct session *session)
 {
-    output_flush(&session->serial);
+    for (unsigned i = 0; i < CLI_SERIALS; i++)
+        endpoint_flush(&session->serial[i]);
     for (unsigned i = 0; i < session->options->device_count; i++)
-        output_flush(&session->debugcon[i]);
+        endpoint_flush(&session->debugcon[i]);
+    endpoint_flush(&session->monitor);
     output_flush(&session->log);
     output_flush(&session->trace);
 }
@@ -233,9 +239,12 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
     pacifica_trace_free(session->log_client);
     nets_close(&session->nets);
     pacifica_machine_free(session->machine);
-    enum pacifica_status status = output_close(&session->serial, diag);
+    enum pacifica_status status = endpoint_close(&session->monitor, diag);
+    for (unsigned i = 0; i < CLI_SERIALS; i++)
+        if (endpoint_close(&session->serial[i], diag) != PACIFICA_OK)
+            status = PACIFICA_EIO;
     for (unsigned i = 0; i < session->options->device_count; i++)
-        if (output_close(&session->debugcon[i], diag) != PACIFICA_OK)
+        if (endpoint_close(&session->debugcon[i], diag) != PACIFICA_OK)
             status = PACIFICA_EIO;
     for (unsigned i = 0; i < session->options->drive_count; i++)
         if (disk_close(&session->disk[i], diag) != PACIFICA_OK)

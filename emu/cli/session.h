@@ -3,7 +3,7 @@
 #define EMU_CLI_SESSION_H
 
 #include "emu/cli/disk.h"
-#include "emu/cli/files.h"
+#include "emu/cli/endpoint.h"
 #include "emu/cli/net.h"
 #include "emu/cli/options.h"
 
@@ -22,7 +22,9 @@ struct session {
     const struct cli_options *options;
     struct pacifica_bytes kernel, rom[CLI_ROMS], module[CLI_MODULES], fw_cfg[CLI_FW_CFG], vga_bios;
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
-    struct output_file serial, debugcon[CLI_DEVICES], log, trace;
+    struct endpoint serial[CLI_SERIALS], debugcon[CLI_DEVICES];
+    struct endpoint monitor; /* nowhere if it is behind a serial line */
+    struct output_file log, trace;
     struct disk_file disk[CLI_DRIVES];
     struct nets nets;
     struct pacifica_machine *machine;

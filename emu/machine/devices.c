@@ -21,6 +21,8 @@
 
 #define COM1_PORT 0x3f8
 #define COM1_IRQ 4
+#define COM2_PORT 0x2f8
+#define COM2_IRQ 3
 #define PIT_IRQ 0
 #define KEYBOARD_IRQ 1
 #define MOUSE_IRQ 12
@@ -250,6 +252,13 @@ static bool add_standard(struct pacifica_machine *machine, const struct pacifica
     if (!machine->pci || !add_interrupt_controllers(machine) || !add_chipset(machine))
         return false;
     machine->uart = uart_add(bus, COM1_PORT, gsi(machine, COM1_IRQ), sink_to(&machine->serial));
+    if (options->com2) {
+        machine->serial2 = *options->com2;
+        machine->com2 =
+            uart_add(bus, COM2_PORT, gsi(machine, COM2_IRQ), sink_to(&machine->serial2));
+        if (!machine->com2)
+            return false;
+    }
     machine->ferr = ferr_add(bus, gsi(machine, FERR_IRQ), ignne_wanted, machine);
     return machine->uart && machine->ferr && pit_add(bus, hpet_pit_line(hpet)) &&
            post_port_add(bus) && rtc_add(bus, &rtc) && add_keyboard_controller(machine) &&

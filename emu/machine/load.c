@@ -30,7 +30,8 @@ enum pacifica_status machine_boot(struct pacifica_machine *machine, struct pacif
                                         .modules = module,
                                         .module_count = kernel->module_count,
                                         .rsdp_spa = BIOS_AREA_RSDP,
-                                        .vga = machine->vga != NULL };
+                                        .vga = machine->vga != NULL,
+                                        .com2 = machine->com2 != NULL };
     enum pacifica_status status = machine_add_bios_area(machine, diag);
     if (status == PACIFICA_OK)
         status = boot_load(machine->memory, &source, &entry, diag);

@@ -182,6 +182,11 @@ size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const voi
     return uart_input(machine->uart, bytes, size);
 }
 
+size_t pacifica_machine_com2_input(struct pacifica_machine *machine, const void *bytes, size_t size)
+{
+    return machine->com2 ? uart_input(machine->com2, bytes, size) : 0;
+}
+
 void pacifica_machine_key(struct pacifica_machine *machine, unsigned usage, bool down)
 {
     i8042_key(machine->kbc, usage, down);
@@ -232,7 +237,9 @@ bool machine_interruptible(const struct pacifica_machine *machine)
 
 bool pacifica_machine_wants_input(const struct pacifica_machine *machine)
 {
-    return uart_receive_interrupt(machine->uart) && machine_interruptible(machine);
+    bool wanted = uart_receive_interrupt(machine->uart) ||
+                  (machine->com2 && uart_receive_interrupt(machine->com2));
+    return wanted && machine_interruptible(machine);
 }
 
 uint64_t pacifica_machine_memory_resident_kib(const struct pacifica_machine *machine)

@@ -38,7 +38,7 @@ struct pacifica_machine {
     struct pic *pic;
     struct apics *apics;
     struct ioapic *ioapic;
-    struct uart *uart;
+    struct uart *uart, *com2; /* com2 may be NULL: there is none */
     struct i8042 *kbc;
     struct vga *vga; /* NULL: there is none */
     struct ferr *ferr;
@@ -50,7 +50,7 @@ struct pacifica_machine {
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
 
-    struct pacifica_output serial, debugcon[MACHINE_DEVICES];
+    struct pacifica_output serial, serial2, debugcon[MACHINE_DEVICES];
     struct pacifica_kernel kernel; /* image.data is NULL: none is loaded */
     bool bios_area;                /* there is one: a kernel was loaded */
     bool firmware;                 /* starts at the reset vector; never with a kernel */
@@ -88,7 +88,7 @@ enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t 
                                      struct pacifica_diag *diag);
 enum pacifica_status machine_free_place(const struct pacifica_machine *machine, uint8_t *devfn,
                                         struct pacifica_diag *diag); /* the next free PCI slot */
-void machine_free_disks(struct pacifica_machine *machine);           /* after the bus */
+void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
 
 /* net.c: add the network cards that the options have. */
 enum pacifica_status machine_add_nics(struct pacifica_machine *machine,

@@ -20,7 +20,9 @@
 enum pacifica_status machine_add_bios_area(struct pacifica_machine *machine,
                                            struct pacifica_diag *diag)
 {
-    const struct bios_area_config config = { .cpus = machine->cpu_count, .keyboard = true };
+    const struct bios_area_config config = { .cpus = machine->cpu_count,
+                                             .keyboard = true,
+                                             .serial2 = machine->com2 != NULL };
     if (machine->bios_area)
         return PACIFICA_OK;
     enum pacifica_status status = bios_area_map(machine->memory, &config, diag);
@@ -37,7 +39,8 @@ static enum pacifica_status add_acpi(struct pacifica_machine *machine, struct pa
 {
     const struct acpi_config config = { .cpus = machine->cpu_count,
                                         .low_ram_end = low_ram_end(machine),
-                                        .keyboard = true };
+                                        .keyboard = true,
+                                        .serial2 = machine->com2 != NULL };
     struct acpi_set *set = malloc(sizeof(*set));
     if (!set)
         return diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for the ACPI tables");

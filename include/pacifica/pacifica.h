@@ -159,6 +159,7 @@ struct pacifica_options {
     uint64_t ram_bytes;            /* a multiple of 4 KiB, 1 MiB to 1 TiB */
     const char *cpu;               /* model[,+feature][,-feature]... as `-cpu` takes it */
     struct pacifica_output serial; /* what the guest sends on COM1 */
+    const struct pacifica_output *com2; /* and on COM2; NULL: there is none. Copied */
     const struct pacifica_device *devices;
     size_t device_count;
     const struct pacifica_fw_cfg *fw_cfg;
@@ -297,6 +298,10 @@ PACIFICA_API void pacifica_machine_stop(struct pacifica_machine *machine);
 PACIFICA_API size_t pacifica_machine_serial_input(struct pacifica_machine *machine,
                                                   const void *bytes, size_t size);
 
+/* The same for COM2; without one no byte finds room. */
+PACIFICA_API size_t pacifica_machine_com2_input(struct pacifica_machine *machine, const void *bytes,
+                                                size_t size);
+
 /* A frame arrives at a network card, by its number in options.nics.
  * Returns whether it found room: if not, because no driver is at work or too many wait already, it is lost, as on a wire.
  * Not while the machine runs, but for a card's `send`. */
@@ -350,7 +355,7 @@ PACIFICA_API enum pacifica_status pacifica_machine_signal(struct pacifica_machin
                                                           unsigned cpu,
                                                           enum pacifica_signal signal);
 
-/* After STOP_HALTED: could a byte on COM1 wake the guest, because its interrupt is enabled there? */
+/* After STOP_HALTED: could a byte on COM1 or COM2 wake the guest, because its interrupt is enabled there? */
 PACIFICA_API bool pacifica_machine_wants_input(const struct pacifica_machine *machine);
 
 /* A number made from everything the architecture defines: RAM, registers, SVM and TLB state, step count and

@@ -7,6 +7,9 @@ import pathlib
 import pty
 import select
 import signal
+import socket
+import stat
+import struct
 import subprocess
 import sys
 import termios
@@ -349,10 +352,228 @@ class Monitor(ConsoleTest):
     def test_refused(self):
         self.refused("pacifica: -monitor: 'file:x' is nothing that commands come from",
                      "-monitor", "file:x")
+        self.refused("pacifica: -monitor: vc: not there yet", "-monitor", "vc")
         self.refused("pacifica: -monitor: no chardev 'x'", "-monitor", "chardev:x")
         self.refused("pacifica: -mon: mode=control: not there yet", "-mon", "chardev=x,mode=control")
         self.refused("pacifica: -mon: 'mode=readline' is a monitor without chardev=",
                      "-mon", "mode=readline")
+
+
+class Lines(ConsoleTest):
+    """Serial lines and monitors that other programs are at."""
+
+    def start(self, *arguments, code=images.ECHO):
+        child = subprocess.Popen([*test_cli.PACIFICA, "-kernel", self.image(code), *EXIT_DEVICE,
+                                  *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+
+        def stop():
+            child.kill()
+            child.communicate()
+        self.addCleanup(stop)
+        return child
+
+    def connect(self, address):
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            line = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+            try:
+                line.connect(address)
+                break
+            except OSError:
+                line.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+        line.settimeout(TIMEOUT_SECONDS)
+        self.addCleanup(line.close)
+        return line
+
+    def read_until(self, line, text):
+        seen = b""
+        while text not in seen:
+            part = line.recv(4096)
+            if not part:
+                raise AssertionError(f"{text} is not in {seen}")
+            seen += part
+        return seen
+
+    def echo(self, line, child):
+        line.sendall(b"HAL8")
+        self.assertEqual(self.read_until(line, b"9"), b"IBM9")
+        child.wait(TIMEOUT_SECONDS)
+        self.assertEqual(child.returncode, 1)
+
+    def free_port(self):
+        with socket.socket() as line:
+            line.bind(("127.0.0.1", 0))
+            return line.getsockname()[1]
+
+    def test_unix_server(self):
+        for number, kind in enumerate(("unix:{},server,nowait", "unix:{},server=on,wait=off", "unix:{},server")):
+            path = self.path(f"socket{number}")
+            child = self.start("-serial", kind.format(path))
+            line = self.connect(path)
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+            self.echo(line, child)
+            self.assertFalse(os.path.exists(path))
+
+    def test_unix_server_waits_for_the_first(self):
+        path = self.path("socket")
+        child = self.start("-serial", f"unix:{path},server", code=images.exit_with(0))
+        while not os.path.exists(path):
+            time.sleep(0.02)
+        time.sleep(0.2)
+        self.assertIsNone(child.poll())
+        self.connect(path)
+        self.assertEqual(child.wait(TIMEOUT_SECONDS), 1)
+
+    def test_unix_client(self):
+        path = self.path("socket")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            server.listen()
+            child = self.start("-serial", f"unix:{path}")
+            line = server.accept()[0]
+            line.settimeout(TIMEOUT_SECONDS)
+            self.addCleanup(line.close)
+            self.echo(line, child)
+        self.assertTrue(os.path.exists(path))
+
+    def test_tcp_server_and_client(self):
+        port = self.free_port()
+        for host in ("", "127.0.0.1", "localhost"):
+            child = self.start("-serial", f"tcp:{host}:{port},server,nowait")
+            self.echo(self.connect(("127.0.0.1", port)), child)
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            child = self.start("-serial", f"tcp:127.0.0.1:{server.getsockname()[1]}")
+            line = server.accept()[0]
+            line.settimeout(TIMEOUT_SECONDS)
+            self.addCleanup(line.close)
+            self.echo(line, child)
+
+    def test_chardev_sockets(self):
+        path, port = self.path("socket"), self.free_port()
+        for chardev, address in ((f"socket,id=a,path={path},server=on,wait=off", path),
+                                 (f"socket,id=a,port={port},host=127.0.0.1,server,nowait", ("127.0.0.1", port))):
+            child = self.start("-chardev", chardev, "-serial", "chardev:a")
+            self.echo(self.connect(address), child)
+
+    def test_pty(self):
+        for arguments in (("-serial", "pty"), ("-chardev", "pty,id=serial0", "-serial", "chardev:serial0")):
+            child = self.start(*arguments)
+            told = child.stderr.readline().decode()
+            self.assertRegex(told, r"^pacifica: char device redirected to /dev/pts/\d+ \(label serial0\)$")
+            line = os.open(told.split()[5], os.O_RDWR | os.O_NOCTTY)
+            self.addCleanup(os.close, line)
+            os.write(line, b"HA\r\x03")
+            seen = b""
+            while len(seen) < 4:
+                seen += os.read(line, 16)
+            self.assertEqual(seen, b"IB\x0e\x04")
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), 1)
+
+    def test_second_serial_line(self):
+        """The echo on COM2."""
+        code = images.ECHO.replace(b"\xfd\x03", b"\xfd\x02").replace(b"\xf8\x03", b"\xf8\x02")
+        path = self.path("socket")
+        child = self.start("-serial", "null", "-serial", f"unix:{path},server,nowait", code=code)
+        self.echo(self.connect(path), child)
+        result = self.boot(code, "-serial", "null", "-serial", "stdio", stdin=b"HAL8")
+        self.assertEqual((result.status, result.out), (1, "IBM9"))
+        result = self.boot(code, "-serial", "stdio", "-max-insns", "1000", stdin=b"HAL8")
+        self.assertEqual((result.status, result.out), (1, ""))  # nothing is there
+
+    def test_second_serial_line_interrupts(self):
+        """IRQ 3 is vector 0bh."""
+        body = b"\x66\xba\xf8\x02\xec\xfe\xc0\xee" + images.exit_with(0)  # mov dx, 2f8h; in; inc; out
+        path = self.file("key", images.halting(images.out8(0x21, 0xf7) + images.out8(0x2f9, 1), 0xb, body))
+        with subprocess.Popen([*test_cli.PACIFICA, "-kernel", path, *EXIT_DEVICE, "-serial", "null",
+                               "-serial", "stdio"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as child:
+            time.sleep(0.2)
+            self.assertIsNone(child.poll())
+            self.assertEqual(child.communicate(b"H", timeout=TIMEOUT_SECONDS)[0], b"I")
+            self.assertEqual(child.returncode, 1)
+
+    def test_connections_come_and_go(self):
+        path = self.path("socket")
+        child = self.start("-serial", f"unix:{path},server,nowait")
+        for key in (b"H", b"A", b"L"):
+            line = self.connect(path)
+            line.sendall(key)
+            self.assertEqual(line.recv(1), bytes([key[0] + 1]))
+            line.close()
+        self.assertIsNone(child.poll())
+
+    def test_much_output_arrives_whole(self):
+        count = 300000
+        code = (b"\x66\xba\xf8\x03\xb9" + struct.pack("<I", count)  # mov dx, 3f8h; mov ecx, count
+                + b"\x88\xc8\xee\xe2\xfb" + images.exit_with(0))      # 1: mov al, cl; out; loop 1
+        path = self.path("socket")
+        child = self.start("-serial", f"unix:{path},server", code=code)
+        line = self.connect(path)
+        time.sleep(0.3)
+        seen = b""
+        while part := line.recv(65536):
+            seen += part
+        self.assertEqual(child.wait(TIMEOUT_SECONDS), 1)
+        self.assertEqual(seen, bytes(n & 0xff for n in range(count, 0, -1)))
+
+    def test_output_without_a_reader_is_lost(self):
+        endless = b"\x66\xba\xf8\x03\xb0\x2a\xee\xeb\xfd"
+        for kind in ("pty", "unix:" + self.path("socket") + ",server,nowait"):
+            result = self.boot(endless, "-serial", kind, "-max-insns", "1000000")
+            self.assertEqual(result.status, 4)
+
+    def test_monitor_on_a_socket(self):
+        path = self.path("socket")
+        child = self.start("-serial", "null", "-monitor", f"unix:{path},server,nowait", code=images.SPIN)
+        for _ in range(2):
+            line = self.connect(path)
+            self.assertIn(b"monitor", self.read_until(line, PROMPT))
+            line.sendall(b"info status\n")
+            self.assertEqual(self.read_until(line, PROMPT), b"VM status: running\n(qemu) ")
+            line.close()
+        self.connect(path).sendall(b"quit\n")
+        self.assertEqual(child.wait(TIMEOUT_SECONDS), 0)
+
+    def test_monitor_behind_a_serial_line(self):
+        path = self.path("socket")
+        for arguments in (("-serial", f"mon:unix:{path},server,nowait"),
+                          ("-chardev", f"socket,id=a,path={path},server=on,wait=off,mux=on",
+                           "-serial", "chardev:a", "-mon", "chardev=a")):
+            child = self.start(*arguments)
+            line = self.connect(path)
+            line.sendall(b"A")
+            self.assertEqual(line.recv(1), b"B")
+            line.sendall(CTRL_A + b"c")
+            self.read_until(line, PROMPT)
+            line.sendall(CTRL_A + b"x")
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), 0)
+
+    def test_refused(self):
+        missing = self.path("none/socket")
+        self.refused(f"pacifica: {missing}: No such file or directory", "-serial", f"unix:{missing}")
+        self.refused(f"pacifica: {missing}: No such file or directory", "-serial", f"unix:{missing},server,nowait")
+        long = "x" * 200
+        self.refused(f"pacifica: {long}: too long for a socket", "-serial", f"unix:{long}")
+        port = self.free_port()
+        self.refused(f"pacifica: tcp:127.0.0.1:{port}: Connection refused", "-serial", f"tcp:127.0.0.1:{port}")
+        self.refused("pacifica: -serial: 'tcp:x' is no host with a port", "-serial", "tcp:x")
+        self.refused("pacifica: -serial: 'tcp:x:' is no host with a port", "-serial", "tcp:x:")
+        self.refused("pacifica: -serial: 'unix:' is no path", "-serial", "unix:")
+        self.refused("pacifica: -serial: 'foo' is no property of a socket", "-serial", "unix:x,foo")
+        self.refused("pacifica: -serial: two serial lines in the same place", "-serial", "stdio", "-serial", "stdio")
+        self.refused("pacifica: -serial: a third serial line: not there yet", *["-serial", "null"] * 3)
+        self.refused("pacifica: -chardev: 'socket,id=a' is a socket without one of path= and port=",
+                     "-chardev", "socket,id=a")
+        self.refused("pacifica: -monitor: one is behind a serial line already", "-serial", "mon:stdio", "-monitor", "pty")
+        file = self.file("kept", b"x")
+        self.refused(f"pacifica: {file}: Address already in use", "-serial", f"unix:{file},server,nowait")
+        self.assertTrue(os.path.exists(file))
 
 
 class Realtime(ConsoleTest):
