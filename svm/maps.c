@@ -4,7 +4,8 @@
 /* `size` bytes of a map, whose address stands in a field of the VMCB. */
 static uint64_t read_map(struct vcpu *cpu, enum vmcb_field field, uint64_t spa, unsigned size)
 {
-    svm_tell_map(cpu, field, spa);
+    if (EMU_UNLIKELY(memory_backing(cpu->memory, spa) == UINT64_MAX))
+        svm_tell_map_outside_memory(cpu, field, spa);
     return phys_read(cpu->memory, spa, size);
 }
 

@@ -5,14 +5,12 @@
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
-/* A map is looked at, at `spa`: its address is not in memory, or not that of a page.
+/* Somebody listens, and VMRUN has loaded a guest.
+ * page  the VMCB as VMRUN took it */
+void svm_tell_mistakes(struct vcpu *cpu, const uint8_t *page);
+
+/* A byte of a map is looked at that is not in memory.
  * field  IOPM_BASE_PA or MSRPM_BASE_PA */
-void svm_tell_map(struct vcpu *cpu, enum vmcb_field field, uint64_t spa);
-
-/* An event that is injected into protected mode, with or without an error code. */
-void svm_tell_injected_code(struct vcpu *cpu, const struct event *event, uint64_t word);
-
-/* VM_HSAVE_PA, and where the VMCB is. */
-void svm_tell_host_save_area(struct vcpu *cpu, uint64_t hsave_spa);
+void svm_tell_map_outside_memory(struct vcpu *cpu, enum vmcb_field field, uint64_t spa);
 
 #endif

@@ -66,9 +66,8 @@ static void load_intercepts(struct svm_state *svm, const uint8_t *vmcb)
 
 /* EVENTINJ, for event_boundary() to deliver. The rules have refused what is not legal.
  * APM vol 2, 15.20 "Event Injection". */
-static void load_injection(struct vcpu *cpu, const uint8_t *vmcb)
+static void load_injection(struct svm_state *svm, const uint8_t *vmcb)
 {
-    struct svm_state *svm = cpu->svm;
     uint64_t word = VMCB_GET(vmcb, EVENTINJ);
     svm->last_eventinj = word;
     svm->inject.valid = false;
@@ -81,8 +80,6 @@ static void load_injection(struct vcpu *cpu, const uint8_t *vmcb)
         svm->inject.has_code = true;
         svm->inject.code = (uint32_t)(word >> 32);
     }
-    if (VMCB_GET(vmcb, CR0) & CR0_PE)
-        svm_tell_injected_code(cpu, &svm->inject, word);
     if (svm->inject.type == EVENT_NMI) {
         svm->inject.vector = EXC_NMI;
         if (svm->v_ctl & VINTR_NMI_ENABLE) /* 15.21.10 "NMI Virtualization" */
@@ -197,7 +194,7 @@ static void load_control(struct vcpu *cpu, const uint8_t *vmcb, bool np)
                      (nested & (tlbictl ? NESTED_OPTIONS : NESTED_DEFINED)) |
                      (VMCB_GET(vmcb, VIRT_ENABLE) & VIRT_DEFINED)))
         load_options(cpu, vmcb, vintr_absent);
-    load_injection(cpu, vmcb);
+    load_injection(svm, vmcb);
 }
 
 /* CPL is a field of its own, except where the mode leaves no choice. */
@@ -256,6 +253,14 @@ static void probe_entry(struct vcpu *cpu)
     if (probes_want(cpu->probes, PROBE_ENTRY))
         probes_fire(cpu->probes, &(struct probe_event){
                                      .kind = PROBE_ENTRY, .cpu = cpu, .a = cpu->svm->vmcb_spa });
+}
+
+/* What somebody has asked for that VMRUN has loaded a guest: nothing, mostly. */
+EMU_COLD static void tell_entry(struct vcpu *cpu, const uint8_t *page)
+{
+    if (probes_want(cpu->probes, PROBE_GUEST_ERROR))
+        svm_tell_mistakes(cpu, page);
+    probe_entry(cpu);
 }
 
 static void report_invalid(void *self, const struct svm_invalid *invalid)
@@ -351,7 +356,8 @@ static enum step enter(struct vcpu *cpu, const struct svm_page *vmcb, const stru
     cpu_update_mode(cpu);
     cpu->monitor.armed = false;
     cpu_attention(cpu);
-    probe_entry(cpu);
+    if (EMU_UNLIKELY(cpu->probes->mask & (1u << PROBE_ENTRY | 1u << PROBE_GUEST_ERROR)))
+        tell_entry(cpu, page);
     return STEP_JUMP;
 }
 
@@ -376,7 +382,7 @@ enum step svm_vmrun(struct vcpu *cpu, uint64_t vmcb_spa, uint64_t next_rip)
     struct svm_page hsave = svm_page_open(cpu, cpu->msr.vm_hsave_pa);
     if (EMU_UNLIKELY(!vmcb.ptr || !hsave.ptr))
         return enter_outside_ram(cpu, &vmcb, &hsave, next_rip);
-    if (EMU_UNLIKELY(hsave.spa == 0 || hsave.spa == vmcb_spa))
-        svm_tell_host_save_area(cpu, hsave.spa);
+    if (EMU_UNLIKELY(hsave.spa == 0))
+        cpu_guest_error(cpu, "VMRUN: VM_HSAVE_PA was not set; the host is saved at address 0");
     return enter(cpu, &vmcb, &hsave, next_rip);
 }
