@@ -2,6 +2,7 @@
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
+#include "svm/svm.h"
 
 #include <fenv.h>
 #include <inttypes.h>
@@ -10,6 +11,20 @@
 void pacifica_machine_stop(struct pacifica_machine *machine)
 {
     machine->stop_request = true;
+}
+
+/* What keeps everything from ending the wait. */
+static const char *explain_halt(const struct vcpu *cpu)
+{
+    if (cpu->ferr.frozen)
+        return "frozen for ever by an x87 error: CR0.NE is 0 and no interrupt can come";
+    if (!cpu->svm->gif)
+        return "halted for ever: GIF is 0, and nothing can end this HLT";
+    if (cpu->svm->guest)
+        return "halted for ever: nothing can end this HLT of a guest, which no intercept takes";
+    if (!(cpu->rflags & FLAG_IF))
+        return "halted for ever: RFLAGS.IF is 0, and nothing can end this HLT";
+    return "halted for ever: nothing can end this HLT";
 }
 
 /* Fill result->diag for the stops that need words. */
@@ -35,11 +50,7 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
             (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "shutdown");
         break;
     case PACIFICA_STOP_HALTED:
-        (void)diag_set(
-            &result->diag, PACIFICA_OK, where, NULL, "%s",
-            cpu->ferr.frozen
-                ? "frozen for ever by an x87 error: CR0.NE is 0 and no interrupt can come"
-                : "halted for ever: nothing can end this HLT");
+        (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", explain_halt(cpu));
         break;
     case PACIFICA_STOP_WATCH:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", machine->watch_text);

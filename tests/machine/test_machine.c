@@ -410,6 +410,31 @@ START_TEST(halted_for_ever_is_told_and_can_be_told_again)
 }
 END_TEST
 
+START_TEST(halted_for_ever_says_why)
+{
+    struct box *box = box_new(IMAGE(HALT, SPIN));
+    ck_assert_int_eq(box_run(box, UINT64_MAX), PACIFICA_STOP_HALTED);
+    ck_assert_str_eq(box->result.diag.what,
+                     "halted for ever: RFLAGS.IF is 0, and nothing can end this HLT");
+    struct vcpu *cpu = box->machine->cpu[0];
+    cpu->svm->guest = true;
+    ck_assert_int_eq(box_run(box, UINT64_MAX), PACIFICA_STOP_HALTED);
+    ck_assert_str_eq(
+        box->result.diag.what,
+        "halted for ever: nothing can end this HLT of a guest, which no intercept takes");
+    cpu->svm->guest = false;
+    cpu->svm->gif = false;
+    ck_assert_int_eq(box_run(box, UINT64_MAX), PACIFICA_STOP_HALTED);
+    ck_assert_str_eq(box->result.diag.what,
+                     "halted for ever: GIF is 0, and nothing can end this HLT");
+    box_free(box);
+    box = box_new(IMAGE(0xfb, HALT)); /* sti; hlt */
+    ck_assert_int_eq(box_run(box, UINT64_MAX), PACIFICA_STOP_HALTED);
+    ck_assert_str_eq(box->result.diag.what, "halted for ever: nothing can end this HLT");
+    box_free(box);
+}
+END_TEST
+
 /* An IDT would be needed to take the interrupt; to see that it would come, enabling it is enough. */
 START_TEST(halted_machine_wants_input_when_the_uart_would_interrupt)
 {
@@ -670,6 +695,7 @@ static void add_running(Suite *suite)
     tcase_add_test(tc, stop_from_a_callback);
     tcase_add_test(tc, stop_from_another_thread);
     tcase_add_test(tc, halted_for_ever_is_told_and_can_be_told_again);
+    tcase_add_test(tc, halted_for_ever_says_why);
     tcase_add_test(tc, halted_machine_wants_input_when_the_uart_would_interrupt);
     tcase_add_test(tc, what_is_not_emulated_stops_until_reset);
     tcase_add_test(tc, shutdown_stops_until_reset);
