@@ -52,12 +52,12 @@ static void begin_input(struct console *console, struct console_line *line,
         endpoint_flush(line->said);
 }
 
-void console_begin(struct console *console, struct session *session)
+void console_begin(struct console *console, struct session *session, struct window *window)
 {
     const struct cli_options *o = session->options;
     int shared = cli_monitor_port(o);
     struct cli_chardev monitor = cli_monitor(o);
-    *console = (struct console){ .machine = session->machine };
+    *console = (struct console){ .machine = session->machine, .window = window };
     for (unsigned i = 0; i < CLI_SERIALS; i++) {
         struct cli_chardev serial = cli_serial(o, i);
         struct console_line *line = add_line(console, &serial, &session->serial[i]);
@@ -183,7 +183,9 @@ static void feed_line(struct console *console, struct console_line *line)
 
 void console_feed(struct console *console)
 {
-    bool anybody = false;
+    bool anybody = console->window != NULL;
+    if (console->window && !window_look(console->window))
+        console->wishes.quit = true;
     keys_feed(&console->wishes.keys, console->machine);
     for (unsigned i = 0; i < console->count; i++) {
         const struct console_line *line = &console->line[i];
@@ -199,7 +201,7 @@ void console_feed(struct console *console)
 
 bool console_may_wake(const struct console *console)
 {
-    if (console->wishes.keys.count)
+    if (console->wishes.keys.count || console->window)
         return true;
     for (unsigned i = 0; i < console->count; i++) {
         const struct console_line *line = &console->line[i];
@@ -222,5 +224,7 @@ void console_wait(const struct console *console, unsigned most_ms)
                 (struct pollfd){ .fd = line->link ? link_poll_fd(line->link) : STDIN_FILENO,
                                  .events = POLLIN };
     }
+    if (console->window && most_ms > WINDOW_LOOK_MS)
+        most_ms = WINDOW_LOOK_MS;
     (void)poll(inputs, count, (int)most_ms);
 }

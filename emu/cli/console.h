@@ -5,6 +5,7 @@
 #include "emu/cli/monitor.h"
 #include "emu/cli/session.h"
 #include "emu/cli/terminal.h"
+#include "emu/cli/window.h"
 
 #define CONSOLE_BYTES 512
 #define CONSOLE_MOMENT_MS 50
@@ -27,15 +28,16 @@ struct console_line {
 
 struct console {
     struct pacifica_machine *machine;
+    struct window *window; /* NULL: there is none */
     struct terminal terminal;
     struct console_line line[CONSOLE_LINES];
     unsigned count;
     struct run_wishes wishes;
 };
 
-/* Begin to read. A terminal gives its keys at once and unechoed from now on. If it feeds serial line and monitor, Ctrl-C goes
+/* Begin to read; `window` may be NULL. A terminal gives its keys at once and unechoed from now on. If it feeds serial line and monitor, Ctrl-C goes
  * there, too; else it still interrupts. */
-void console_begin(struct console *console, struct session *session);
+void console_begin(struct console *console, struct session *session, struct window *window);
 void console_end(struct console *console);
 
 /* Hand on what arrived; never waits. CHOICE: input is looked at between slices of the run only, so a run

@@ -142,6 +142,13 @@ enum pacifica_status option_no_reboot(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
+enum pacifica_status option_display(struct parse *parse, const char *value)
+{
+    parse->options->window = strcmp(value, "sdl") == 0;
+    return parse->options->window || strcmp(value, "none") == 0 ? PACIFICA_OK
+                                                                : option_not_yet(parse, value);
+}
+
 enum pacifica_status option_realtime(struct parse *parse, const char *value)
 {
     (void)value;

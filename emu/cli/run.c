@@ -101,7 +101,7 @@ static bool heed_console(struct console *console, struct watchdog *watchdog,
 }
 
 /* Run slice by slice until something ends the run. How it is sliced changes nothing the guest can see. */
-static void run_slices(struct session *session, struct watchdog *watchdog,
+static void run_slices(struct session *session, struct watchdog *watchdog, struct window *window,
                        struct pacifica_result *result)
 {
     const struct cli_options *o = session->options;
@@ -111,7 +111,7 @@ static void run_slices(struct session *session, struct watchdog *watchdog,
     limits.exact_blocks = o->exact_blocks;
     limits.drop_fast_every = o->drop_fast_every;
     *result = (struct pacifica_result){ 0 };
-    console_begin(&console, session);
+    console_begin(&console, session, window);
     save_screens(session, 0);
     pace_begin(&pace, o->realtime);
     do {
@@ -216,6 +216,22 @@ static void tell_numbers(struct session *session, const struct pacifica_result *
                       pacifica_machine_state_hash(session->machine));
 }
 
+/* Run with the window that -display wants. False: there is none to be had, and it was told. Its threads inherit the signals
+ * that the watchdog has blocked. */
+static bool run_window(struct session *session, struct watchdog *watchdog,
+                       struct pacifica_result *result)
+{
+    struct window *window = NULL;
+    struct pacifica_diag diag = { 0 };
+    if (session->options->window && window_open(&window, session->machine, &diag) != PACIFICA_OK) {
+        cli_complain(&diag);
+        return false;
+    }
+    run_slices(session, watchdog, window, result);
+    window_close(window);
+    return true;
+}
+
 int session_run(struct session *session, int *signal)
 {
     struct watchdog watchdog;
@@ -225,10 +241,12 @@ int session_run(struct session *session, int *signal)
         (void)fprintf(stderr, "pacifica: --max-time: no thread to be had\n");
         return CLI_STATUS_USAGE;
     }
-    run_slices(session, &watchdog, &result);
+    bool shown = run_window(session, &watchdog, &result);
     if (watched)
         watchdog_end(&watchdog);
     *signal = watchdog.signal;
+    if (!shown)
+        return CLI_STATUS_USAGE;
     tell_end(session, &watchdog, &result);
     tell_info(session);
     tell_numbers(session, &result);

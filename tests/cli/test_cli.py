@@ -86,7 +86,7 @@ class Options(CliTest):
             self.refused(f"pacifica: -{option}: not there yet", f"-{option}")
 
     def test_values_that_are_not_there_yet(self):
-        for option, value in (("display", "sdl"), ("serial", "vc"), ("net", "user"),
+        for option, value in (("display", "gtk"), ("serial", "vc"), ("net", "user"),
                               ("nic", "tap"), ("vnc", ":1"), ("parallel", "stdio")):
             self.refused(f"pacifica: -{option}: {value}: not there yet", f"-{option}", value)
         self.refused("pacifica: -chardev: vc: not there yet", "-chardev", "vc,id=a")

@@ -576,6 +576,40 @@ class Lines(ConsoleTest):
         self.assertTrue(os.path.exists(file))
 
 
+class Window(ConsoleTest):
+    """The program with SDL's dummy driver; where it has no SDL, it says so."""
+    DUMMY = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
+
+    def setUp(self):
+        super().setUp()
+        code = images.out8(images.COM1, 0x2a) + images.exit_with(0)
+        self.result = self.boot(code, "-display", "sdl", env=self.DUMMY)
+        if "not built into" in self.result.err:
+            self.assertEqual((self.result.status, len(self.result.lines), self.result.out), (2, 1, ""))
+            self.skipTest("no SDL")
+
+    def test_run(self):
+        self.assertEqual((self.result.status, self.result.out, self.result.err), (1, "*", ""))
+
+    def test_halted_machine_stays(self):
+        result = self.boot(images.HALT, "-display", "sdl", "-max-time", "0.4", env=self.DUMMY)
+        self.assertEqual(result.status, 4)
+
+    def test_signals_end_it(self):
+        with subprocess.Popen([*test_cli.PACIFICA, "-kernel", self.image(images.SPIN), "-display", "sdl"],
+                              stdin=subprocess.DEVNULL, env=self.DUMMY) as child:
+            time.sleep(0.5)
+            child.terminate()
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), -signal.SIGTERM)
+
+    def test_refused(self):
+        result = self.boot(images.SPIN, "-display", "sdl", env={**os.environ, "SDL_VIDEODRIVER": "none such"})
+        self.assertEqual((result.status, len(result.lines), result.out), (2, 1, ""))
+        result = self.boot(images.SPIN, "-display", "sdl", "-vga", "none", env=self.DUMMY)
+        self.assertEqual((result.status, result.err),
+                         (2, "pacifica: -display: there is no screen (-vga std adds one)\n"))
+
+
 class Realtime(ConsoleTest):
     def run_ticks(self, *arguments):
         """Seconds on the clock and of CPU time that 100 ticks of 10 ms take."""
