@@ -162,7 +162,7 @@ struct cli_options {
     unsigned serial_count;
     struct cli_chardev monitor;
     const char *monitor_chardev; /* -monitor chardev:ID, -mon ID */
-    bool window; /* -display sdl */
+    bool window;                 /* -display sdl */
     bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash,
         exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];

@@ -88,7 +88,7 @@ enum pacifica_status machine_add_rng(struct pacifica_machine *machine, uint64_t 
                                      struct pacifica_diag *diag);
 enum pacifica_status machine_free_place(const struct pacifica_machine *machine, uint8_t *devfn,
                                         struct pacifica_diag *diag); /* the next free PCI slot */
-void machine_free_disks(struct pacifica_machine *machine); /* after the bus */
+void machine_free_disks(struct pacifica_machine *machine);           /* after the bus */
 
 /* net.c: add the network cards that the options have. */
 enum pacifica_status machine_add_nics(struct pacifica_machine *machine,

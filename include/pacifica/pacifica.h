@@ -156,9 +156,9 @@ enum pacifica_vga {
 /* What a machine is made of. Start from PACIFICA_OPTIONS_INIT. Everything that pointers here lead to must
  * live as long as the machine, except the arrays `devices`, `fw_cfg`, `disks` and `nics` and the texts. */
 struct pacifica_options {
-    uint64_t ram_bytes;            /* a multiple of 4 KiB, 1 MiB to 1 TiB */
-    const char *cpu;               /* model[,+feature][,-feature]... as `-cpu` takes it */
-    struct pacifica_output serial; /* what the guest sends on COM1 */
+    uint64_t ram_bytes;                 /* a multiple of 4 KiB, 1 MiB to 1 TiB */
+    const char *cpu;                    /* model[,+feature][,-feature]... as `-cpu` takes it */
+    struct pacifica_output serial;      /* what the guest sends on COM1 */
     const struct pacifica_output *com2; /* and on COM2; NULL: there is none. Copied */
     const struct pacifica_device *devices;
     size_t device_count;
