@@ -36,9 +36,12 @@ static void assign_size(struct pci_device *dev, uint64_t bytes, struct space *po
     }
 }
 
+/* A VGA also answers at ports and memory of old, for which it has no BARs: PCI Code and ID Assignment, 1.4. */
 static uint16_t wants(const struct pci_device *dev)
 {
-    uint16_t command = 0;
+    bool vga = dev->config[PCI_CLASS + 2] == 0x03 && !dev->config[PCI_CLASS + 1] &&
+               !dev->config[PCI_CLASS];
+    uint16_t command = vga ? PCI_COMMAND_IO | PCI_COMMAND_MEMORY : 0;
     for (unsigned i = 0; i < PCI_BARS; i++)
         if (dev->bar[i].kind)
             command |= dev->bar[i].kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;

@@ -607,6 +607,31 @@ START_TEST(firmware_places_everything_once)
 }
 END_TEST
 
+START_TEST(firmware_opens_the_old_ports_of_a_vga)
+{
+    static const int irq[PCI_PIRQS] = { 10, 10, 11, 11 };
+    static const struct {
+        uint32_t class_code, command;
+    } cases[] = {
+        { 0x030000, 3 }, { 0x030001, 2 }, { 0x030100, 2 }, { 0x040000, 2 }, { 0x000003, 2 }
+    };
+    struct pci_kit p;
+    struct pci_device dev[5];
+    pci_kit_open(&p);
+    memset(dev, 0, sizeof(dev));
+    for (unsigned i = 0; i < 5; i++) {
+        struct pci_identity identity = { .vendor = 1, .class_code = cases[i].class_code };
+        pci_init(&dev[i], &identity, NULL, NULL);
+        pci_add_bar(&dev[i], 0, &(struct pci_bar_config){ .kind = PCI_BAR_MEM, .bytes = 4096 });
+        ck_assert(pci_add(p.pci, &dev[i], pci_devfn(i + 4, 0)));
+    }
+    pci_firmware_init(p.pci, irq);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_eq(config_in(&p, (i + 4) << 3, 0x04, 2), cases[i].command);
+    pci_kit_close(&p);
+}
+END_TEST
+
 START_TEST(firmware_leaves_out_what_has_no_room)
 {
     static const int irq[PCI_PIRQS] = { 10, 10, 11, 11 };
@@ -636,11 +661,11 @@ START_TEST(firmware_leaves_out_what_has_no_room)
 }
 END_TEST
 
-CHECK_MAIN("pci", firmware_places_everything_once, firmware_leaves_out_what_has_no_room,
-           dma_sees_no_smram, address_takes_doublewords_only, header_reads_in_all_widths,
-           nobody_reads_all_ones, identity_is_read_only, capabilities_are_a_list,
-           write_hook_hears_what_was_written, bits_that_writing_1_clears, a_place_is_given_once,
-           bars_tell_their_size, io_bar_answers_where_command_lets_it,
+CHECK_MAIN("pci", firmware_places_everything_once, firmware_opens_the_old_ports_of_a_vga,
+           firmware_leaves_out_what_has_no_room, dma_sees_no_smram, address_takes_doublewords_only,
+           header_reads_in_all_widths, nobody_reads_all_ones, identity_is_read_only,
+           capabilities_are_a_list, write_hook_hears_what_was_written, bits_that_writing_1_clears,
+           a_place_is_given_once, bars_tell_their_size, io_bar_answers_where_command_lets_it,
            memory_bars_answer_where_command_lets_them, rom_has_a_switch_of_its_own,
            bar_at_either_end_answers_nowhere, ram_wins_over_bars, bars_that_meet,
            pins_turn_with_the_slot, pin_shows_in_status_and_obeys_command, functions_share_a_wire,
