@@ -321,7 +321,7 @@ struct cpu_msrs {
     uint64_t perf_global_ctl, perf_global_status;
     uint64_t mperf, aperf, irperf; /* less the instructions: perf_clock() */
     uint64_t last_branch[4];       /* LASTBRANCHFROM, TO, LASTINTFROM, TO */
-    uint64_t iorr[4], top_mem, top_mem2, nb_cfg, mmio_cfg_base, smi_trigger, watchdog;
+    uint64_t iorr[4], top_mem, top_mem2, mmio_cfg_base, smi_trigger, watchdog;
     uint64_t ignne, smbase, smm_addr, smm_mask, svm_key, smm_key;
     uint64_t name[6];       /* the brand string of CPUID Fn8000_0002-4 */
     uint64_t cpuid_flip[4]; /* C001_1002-5: written value XOR the true feature words */

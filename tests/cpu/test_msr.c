@@ -189,6 +189,13 @@ WITH_KIT(census_of_boot_reads_exists)
         absent(k, probes[i]);
 }
 
+/* Linux writes bit 46 of NB_CFG on all of AMD's since family 10h. Zen has no such register: nothing sticks. */
+WITH_KIT(nb_cfg_reads_zero_and_ignores_writes)
+{
+    accepts(k, 0xc001001f, 1ull << 46);
+    ck_assert_uint_eq(get(k, 0xc001001f), 0);
+}
+
 /* --- registers with rules --- */
 
 WITH_KIT(pat_types)
@@ -710,6 +717,7 @@ int main(void)
     tcase_add_test(all, values_read_back_and_reserved_bits_fault);
     tcase_add_test(all, msr_reset_undoes_everything);
     tcase_add_test(all, census_of_boot_reads_exists);
+    tcase_add_test(all, nb_cfg_reads_zero_and_ignores_writes);
     tcase_add_test(all, pat_types);
     tcase_add_test(all, guests_with_nested_paging_have_their_own_pat);
     tcase_add_test(all, mtrr_rules);
