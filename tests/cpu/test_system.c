@@ -99,7 +99,8 @@ START_TEST(svm_instructions_need_svme_and_protected_mode)
         k->cpu->regs.efer &= ~(uint64_t)EFER_SVME;
         unsigned errors = k->errors;
         kit_raised(k, kit_exec(k, rows[_i].bytes, rows[_i].len), EXC_UD, NO_CODE);
-        bool told = rows[_i].intercept != INTERCEPT_VMMCALL; /* which has a use without SVM: asking */
+        bool told =
+            rows[_i].intercept != INTERCEPT_VMMCALL; /* which has a use without SVM: asking */
         ck_assert_uint_eq(k->errors, errors + told);
     }
     kit_free(k);
