@@ -1,4 +1,5 @@
 """Debian packages of the systems: downloaded with apt, unpacked under a folder of their own, never installed."""
+import os
 import platform
 import re
 import shutil
@@ -80,3 +81,18 @@ def tool(name, package):
     if not shutil.which(name):
         raise Unavailable(f"no {name}: install Debian's package {package}")
     return name
+
+
+def libraries(programs, folders=()):
+    """The shared libraries of programs for x86-64, (path in the machine, bytes): those in the folders, or this workstation's."""
+    if platform.machine() != "x86_64":
+        raise Unavailable("needs the libraries of an x86-64 workstation")
+    paths = {**os.environ, "LC_ALL": "C", "LD_LIBRARY_PATH": ":".join(str(folder) for folder in folders)}
+    found = set()
+    for program in programs:
+        said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True, env=paths).stdout
+        lacking = re.findall(r"(\S+) => not found", said)
+        if lacking:
+            raise Unavailable(f"{program} needs {' '.join(lacking)}")
+        found |= set(re.findall(r"=> (/\S+)", said)) | set(re.findall(r"^\s*(/\S+ld-linux\S+)", said, re.M))
+    return [(f"lib64/{Path(name).name}", Path(name).read_bytes()) for name in sorted(found)]

@@ -35,6 +35,18 @@ echo "net: $ip/$mask from $serverid"
 """
 NET_MODULES = ["virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
                "virtio/virtio_pci", "failover", "net/net_failover", "net/virtio_net"]
+# A machine in the machine: Debian's QEMU, which has SeaBIOS start the same kernel. Its own console is its serial port.
+QEMU_KVM = BEGIN + """insmod /lib/irqbypass.ko
+insmod /lib/kvm.ko
+insmod /lib/kvm-amd.ko
+cd /qemu
+LD_LIBRARY_PATH=/lib64 qemu-system-x86_64 -L /qemu -accel kvm -cpu host -m 128M -nodefaults -display none -no-reboot \\
+    -serial stdio -kernel vmlinuz -initrd initrd.gz -append "console=ttyS0 nested" </dev/null
+poweroff -f
+"""
+NESTED_INIT = BEGIN + """echo "nested: $(grep -o hypervisor /proc/cpuinfo), $(uname -r), $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+poweroff -f
+"""
 GRUB = """serial --unit=0 --speed=115200
 terminal_output serial
 set timeout=0
@@ -60,9 +72,9 @@ class Target:
     qemu: list = field(default_factory=list)  # more options for it
 
 
-def _initrd(cache, name="initrd.gz", script=INIT, files=()):
+def _initrd(cache, name="initrd.gz", script=INIT, files=(), level=9):
     out = Path(cache) / name
-    content = initramfs.build(packages.busybox(cache).read_bytes(), script, files)
+    content = initramfs.build(packages.busybox(cache).read_bytes(), script, files, level)
     if not out.exists() or out.read_bytes() != content:
         out.write_bytes(content)
     return out
@@ -75,6 +87,12 @@ def linux(flavour, cpus):
     return make
 
 
+def _kvm_modules(image):
+    folder = next((image.parents[1] / "lib/modules").iterdir()) / "kernel"
+    modules = [folder / "virt/lib/irqbypass.ko", folder / "arch/x86/kvm/kvm.ko", folder / "arch/x86/kvm/kvm-amd.ko"]
+    return [(f"lib/{file.name}", file.read_bytes()) for file in modules]
+
+
 def kvm(npt):
     """Linux with kvm-amd, and kvm_guest.c, which runs two guests."""
     def make(cache):
@@ -82,9 +100,7 @@ def kvm(npt):
         program = Path(cache) / "kvm_guest"
         subprocess.run([compiler, "-O1", "-static", "-o", program, Path(__file__).parent / "kvm_guest.c"], check=True)
         image = packages.kernel("cloud", cache)
-        folder = next((image.parents[1] / "lib/modules").iterdir()) / "kernel"
-        modules = [folder / "virt/lib/irqbypass.ko", folder / "arch/x86/kvm/kvm.ko", folder / "arch/x86/kvm/kvm-amd.ko"]
-        files = [("bin/kvm_guest", program.read_bytes()), *[(f"lib/{file.name}", file.read_bytes()) for file in modules]]
+        files = [("bin/kvm_guest", program.read_bytes()), *_kvm_modules(image)]
         initrd = _initrd(cache, f"kvm{npt}.gz", KVM.replace("NPT", str(npt)), files)
         return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "512M", *SERIAL]
     return make
@@ -99,6 +115,20 @@ def net(cache):
     initrd = _initrd(cache, "net.gz", NET.replace("MODULES", " ".join(path.stem for path in paths)), files)
     return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "256M", "-netdev", "user,id=net,restrict=on",
             "-device", "virtio-net-pci,netdev=net", *SERIAL]
+
+
+def qemu_kvm(cache):
+    """Linux with kvm-amd, Debian's QEMU on it, SeaBIOS and Linux in that."""
+    program = packages.firmware("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
+    image = packages.kernel("cloud", cache)
+    roms = [packages.firmware(f"/usr/share/seabios/{name}", "seabios") for name in ["bios-256k.bin"]]
+    roms += [packages.firmware(f"/usr/share/qemu/{name}", "qemu-system-data") for name in ("linuxboot_dma.bin", "kvmvapic.bin")]
+    inner = _initrd(cache, "nested.gz", NESTED_INIT)
+    files = [("bin/qemu-system-x86_64", Path(program).read_bytes()), *packages.libraries([program]), *_kvm_modules(image),
+             *[(f"qemu/{Path(name).name}", Path(name).read_bytes()) for name in roms],
+             ("qemu/vmlinuz", image.read_bytes()), ("qemu/initrd.gz", inner.read_bytes())]
+    initrd = _initrd(cache, "qemu-kvm.gz", QEMU_KVM, files, level=0)
+    return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "1G", *SERIAL]
 
 
 def grub(cache):
@@ -152,6 +182,7 @@ TARGETS = [
     Target("seabios", r"^No bootable device\.", seabios, 400_000_000, dmesg=False, ends=False),
     Target("kvm-npt", KVM_MARKER, kvm(1), 8_000_000_000, qemu=["-cpu", "max"]),
     Target("kvm-shadow", KVM_MARKER, kvm(0), 8_000_000_000, qemu=["-cpu", "max"]),
+    Target("qemu-kvm", r"^nested: hypervisor, \S+-cloud-amd64, kvm-clock$", qemu_kvm, 12_000_000_000, qemu=["-cpu", "max"]),
     # Xen gives the PM timer to nobody else, and no guest bit 24 of HWCR.
     Target("xen-dom0", r"^user space: \S+-amd64, 1 processors", xen, 25_000_000_000, qemu=["-cpu", "max,-smap"],
            known=["PM-Timer failed consistency check", "MTRRs disabled, skipping PAT", r"\[Firmware Bug\]: TSC doesn't count with P0 frequency"]),
