@@ -47,6 +47,25 @@ def kernel(flavour, cache):
     return next((unpack(match.group(1), cache) / "boot").glob("vmlinuz-*"))
 
 
+def modules(image, names):
+    """The modules of a kernel's package and those that they need, in the order of loading: (path in an initramfs, bytes)."""
+    found = {file.stem: file for file in (image.parents[1] / "lib/modules").rglob("*.ko")}
+    loaded = {}
+
+    def load(name):
+        if name in loaded:
+            return
+        content = found[name].read_bytes()
+        needs = re.search(rb"\0depends=([^\0]*)\0", content)
+        for other in needs.group(1).decode().split(",") if needs and needs.group(1) else []:
+            load(other)
+        loaded[name] = content
+
+    for name in names:
+        load(name)
+    return [(f"lib/{name}.ko", content) for name, content in loaded.items()]
+
+
 def busybox(cache):
     return unpack("busybox-static", cache) / "bin/busybox"
 

@@ -3,6 +3,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ext4
 import initramfs
 import packages
 
@@ -70,6 +71,7 @@ class Target:
     ends: bool = True
     known: list = field(default_factory=list)
     qemu: list = field(default_factory=list)  # more options for it
+    look: callable = lambda cache: []  # what is wrong with what it leaves behind
 
 
 def _initrd(cache, name="initrd.gz", script=INIT, files=(), level=9):
@@ -121,7 +123,7 @@ def qemu_kvm(cache):
     """Linux with kvm-amd, Debian's QEMU on it, SeaBIOS and Linux in that."""
     program = packages.firmware("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
     image = packages.kernel("cloud", cache)
-    roms = [packages.firmware(f"/usr/share/seabios/{name}", "seabios") for name in ["bios-256k.bin"]]
+    roms = [packages.firmware(f"/usr/share/seabios/{name}", "seabios") for name in ("bios-256k.bin",)]
     roms += [packages.firmware(f"/usr/share/qemu/{name}", "qemu-system-data") for name in ("linuxboot_dma.bin", "kvmvapic.bin")]
     inner = _initrd(cache, "nested.gz", NESTED_INIT)
     files = [("bin/qemu-system-x86_64", Path(program).read_bytes()), *packages.libraries([program]), *_kvm_modules(image),
@@ -129,6 +131,23 @@ def qemu_kvm(cache):
              ("qemu/vmlinuz", image.read_bytes()), ("qemu/initrd.gz", inner.read_bytes())]
     initrd = _initrd(cache, "qemu-kvm.gz", QEMU_KVM, files, level=0)
     return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "1G", *SERIAL]
+
+
+def disk(kind, modules, device):
+    """Linux with an ext4 file system on a disk of this kind, which it changes."""
+    def make(cache):
+        file = Path(cache) / f"{kind}.ext4"
+        ext4.make(file)
+        image = packages.kernel("cloud", cache)
+        files = packages.modules(image, modules)
+        script = BEGIN + "".join(f"insmod /{path}\n" for path, _ in files) + ext4.SCRIPT.replace("DISK", device)
+        return ["-kernel", image, "-initrd", _initrd(cache, f"{kind}.gz", script, files), "-append", "console=ttyS0", "-m", "512M",
+                "-drive", f"file={file},format=raw,if={kind},snapshot=off", *SERIAL]
+    return make
+
+
+def look_at_disk(kind):
+    return lambda cache: ext4.look(Path(cache) / f"{kind}.ext4")
 
 
 def grub(cache):
@@ -179,6 +198,10 @@ TARGETS = [
     Target("linux-net", r"^net: 10\.0\.2\.15/24 from 10\.0\.2\.2$(?s:.*)^3 packets transmitted, 3 packets received", net,
            6_000_000_000, qemu=["-cpu", "max"]),
     Target("linux-cd", r"^user space: \S+-cloud-amd64, 1 processors", grub, 8_000_000_000, qemu=["-cpu", "max"]),
+    Target("ext4-virtio", ext4.MARKER, disk("virtio", ["virtio_pci", "virtio_blk"], "/dev/vda"), 8_000_000_000,
+           qemu=["-cpu", "max"], look=look_at_disk("virtio")),
+    Target("ext4-ide", ext4.MARKER, disk("ide", ["ata_piix", "sd_mod"], "/dev/sda"), 8_000_000_000,
+           qemu=["-cpu", "max"], look=look_at_disk("ide")),
     Target("seabios", r"^No bootable device\.", seabios, 400_000_000, dmesg=False, ends=False),
     Target("kvm-npt", KVM_MARKER, kvm(1), 8_000_000_000, qemu=["-cpu", "max"]),
     Target("kvm-shadow", KVM_MARKER, kvm(0), 8_000_000_000, qemu=["-cpu", "max"]),
