@@ -97,11 +97,4 @@ static inline bool disk_same(const uint8_t *bytes, uint64_t offset, size_t size)
     return true;
 }
 
-static inline void disk_mix_word(void *ctx, uint64_t word)
-{
-    uint64_t *hash = ctx;
-    *hash = (*hash ^ word) * 0x9e3779b97f4a7c15ull;
-    *hash ^= *hash >> 29;
-}
-
 #endif

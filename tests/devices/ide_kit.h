@@ -139,9 +139,7 @@ static inline void ide_give(struct ide_kit *k, uint16_t port, const uint8_t *fro
 
 static inline uint64_t ide_hash(const struct ide_kit *k)
 {
-    uint64_t hash = 1;
-    bus_mix(k->bus, disk_mix_word, &hash);
-    return hash;
+    return kit_bus_hash(k->bus);
 }
 
 #endif

@@ -75,6 +75,21 @@ static inline void kit_out(struct kit *kit, uint16_t port, uint8_t value)
     bus_port_ops.write(kit->bus, port, 1, value);
 }
 
+static inline void kit_mix_word(void *ctx, uint64_t word)
+{
+    uint64_t *hash = ctx;
+    *hash = (*hash ^ word) * 0x9e3779b97f4a7c15ull;
+    *hash ^= *hash >> 29;
+}
+
+/* What the devices of a bus give to the state hash. */
+static inline uint64_t kit_bus_hash(const struct bus *bus)
+{
+    uint64_t hash = 1;
+    bus_mix(bus, kit_mix_word, &hash);
+    return hash;
+}
+
 /* The other end of an interrupt line. */
 struct kit_line {
     bool level;

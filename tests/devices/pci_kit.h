@@ -66,18 +66,9 @@ static inline void config_out(struct pci_kit *p, uint8_t devfn, unsigned offset,
     port_write(p, (uint16_t)(0xcfc + (offset & 3)), size, value);
 }
 
-static inline void mix_into(void *ctx, uint64_t word)
-{
-    uint64_t *hash = ctx;
-    *hash = (*hash ^ word) * 0x9e3779b97f4a7c15ull;
-    *hash ^= *hash >> 29;
-}
-
 static inline uint64_t kit_hash(struct pci_kit *p)
 {
-    uint64_t hash = 1;
-    bus_mix(p->kit.bus, mix_into, &hash);
-    return hash;
+    return kit_bus_hash(p->kit.bus);
 }
 
 #endif

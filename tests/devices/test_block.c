@@ -6,7 +6,7 @@
 static uint64_t hash_of(const struct block *block)
 {
     uint64_t hash = 1;
-    const struct dev_mixer mixer = { .put = disk_mix_word, .ctx = &hash };
+    const struct dev_mixer mixer = { .put = kit_mix_word, .ctx = &hash };
     block_mix(block, &mixer);
     return hash;
 }

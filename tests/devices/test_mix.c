@@ -37,18 +37,9 @@ static void pc_close(struct pc *pc)
     kit_close(&pc->local.kit);
 }
 
-static void mix_word(void *ctx, uint64_t word)
-{
-    uint64_t *hash = ctx;
-    *hash = (*hash ^ word) * 0x9e3779b97f4a7c15ull;
-    *hash ^= *hash >> 29;
-}
-
 static uint64_t hash_of(const struct pc *pc)
 {
-    uint64_t hash = 1;
-    bus_mix(pc->local.kit.bus, mix_word, &hash);
-    return hash;
+    return kit_bus_hash(pc->local.kit.bus);
 }
 
 static void out(struct pc *pc, uint16_t port, uint8_t value)

@@ -218,9 +218,7 @@ static inline void v_broken(struct virtio_kit *k)
 
 static inline uint64_t v_hash(const struct virtio_kit *k)
 {
-    uint64_t hash = 1;
-    bus_mix(k->bus, disk_mix_word, &hash);
-    return hash;
+    return kit_bus_hash(k->bus);
 }
 
 #endif
