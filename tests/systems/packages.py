@@ -81,6 +81,18 @@ def xen(cache):
     return image
 
 
+def xen_tools(names, cache):
+    """Programs of Debian's Xen for dom0, and the libraries that they need."""
+    libraries_of = ["libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1", "libxenhypfs1",
+                    "libxenmisc4.17", "libxenstore4", "libxentoolcore1", "libxentoollog1", "libyajl2"]
+    folders = [unpack(package, cache) / "usr/lib/x86_64-linux-gnu" for package in libraries_of]
+    folder = unpack("xen-utils-4.17", cache) / "usr/lib/xen-4.17/bin"
+    programs = [folder / name for name in names]
+    ends_threads = next(unpack("libgcc-s1", cache).rglob("libgcc_s.so.1"))  # libc loads it when a thread is cancelled
+    return [*[(f"bin/{file.name}", file.read_bytes()) for file in programs], *libraries(programs, folders),
+            (f"lib64/{ends_threads.name}", ends_threads.read_bytes())]
+
+
 def x86_compiler():
     """A C compiler whose programs the emulated machine runs."""
     names = ["x86_64-linux-gnu-gcc"] + (["gcc", "cc"] if platform.machine() == "x86_64" else [])
