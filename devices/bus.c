@@ -298,6 +298,34 @@ static void bus_port_write(void *self, uint16_t port, unsigned size, uint32_t va
     }
 }
 
+/* A device sees memory as a processor outside SMM does: what the host bridge keeps for SMM is not there for it. A20M# is
+ * an input of the processor, and masks nothing here. CHOICE: so it is with SMM_ADDR and SMM_MASK. */
+static bool device_copy(struct memory *memory, uint64_t spa, void *to, const void *from, size_t len)
+{
+    if (!memory)
+        return false;
+    const struct memory_view processor = *memory_get_view(memory);
+    struct memory_view device = processor;
+    device.smm = false;
+    device.ignores_a20 = true;
+    memory_set_view(memory, &device);
+    bool good =
+        memory_device_may(memory, spa, len) &&
+        (to ? phys_read_block(memory, spa, to, len) : phys_write_block(memory, spa, from, len));
+    memory_set_view(memory, &processor);
+    return good;
+}
+
+bool bus_dma_read(const struct bus *bus, uint64_t spa, void *to, size_t len)
+{
+    return device_copy(bus->memory, spa, to, NULL, len);
+}
+
+bool bus_dma_write(const struct bus *bus, uint64_t spa, const void *from, size_t len)
+{
+    return device_copy(bus->memory, spa, NULL, from, len);
+}
+
 /* The device whose window holds all of the access, or NULL. */
 static struct bus_dev *mmio_find(struct bus *bus, uint64_t spa, unsigned size)
 {

@@ -120,6 +120,11 @@ void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void 
 struct memory *bus_memory(const struct bus *bus);
 struct vclock *bus_clock(const struct bus *bus);
 
+/* A device's own accesses to memory: all of [spa, spa + len), or false, and nothing is copied: a byte is no RAM (ROM may be
+ * read), or the processor protects it from devices, or there is no memory. */
+bool bus_dma_read(const struct bus *bus, uint64_t spa, void *to, size_t len);
+bool bus_dma_write(const struct bus *bus, uint64_t spa, const void *from, size_t len);
+
 /* Tell probe clients about a guest error or something not emulated. text is static. */
 void bus_tell(const struct bus *bus, enum probe_kind kind, const char *text);
 

@@ -49,7 +49,7 @@ struct fw_cfg {
     uint16_t key;
     uint64_t at; /* the next byte of the selected item */
     uint32_t dma_high;
-    struct memory *memory;
+    struct bus *bus;
     uint64_t ram_bytes;
     uint16_t cpus;
     bool boot_menu;
@@ -122,8 +122,7 @@ static bool dma_read(struct fw_cfg *fw, uint64_t spa, uint32_t length)
         uint32_t part = length < DMA_CHUNK ? length : DMA_CHUNK;
         for (uint32_t i = 0; i < part; i++)
             chunk[i] = item_byte(fw, fw->at + i);
-        if (!memory_device_may(fw->memory, spa, part) ||
-            !phys_write_block(fw->memory, spa, chunk, part))
+        if (!bus_dma_write(fw->bus, spa, chunk, part))
             return false;
         fw->at += part;
         spa += part;
@@ -141,8 +140,7 @@ static void select_item(struct fw_cfg *fw, uint16_t key)
 static void dma_run(struct fw_cfg *fw, uint64_t request_spa)
 {
     uint8_t request[REQUEST_BYTES];
-    if (!fw->memory || !memory_device_may(fw->memory, request_spa, sizeof(request)) ||
-        !phys_read_block(fw->memory, request_spa, request, sizeof(request)))
+    if (!bus_dma_read(fw->bus, request_spa, request, sizeof(request)))
         return;
     uint32_t control = (uint32_t)get_be(request, 4), length = (uint32_t)get_be(request + 4, 4);
     uint64_t spa = get_be(request + 8, 8);
@@ -156,7 +154,7 @@ static void dma_run(struct fw_cfg *fw, uint64_t request_spa)
     else if (control & DMA_SKIP)
         fw->at += length;
     put_be(request, good ? 0 : DMA_ERROR, 4);
-    (void)phys_write_block(fw->memory, request_spa, request, 4);
+    (void)bus_dma_write(fw->bus, request_spa, request, 4);
 }
 
 /* The halves are big-endian in the register. */
@@ -248,7 +246,7 @@ struct fw_cfg *fw_cfg_add(struct bus *bus, uint64_t ram_bytes, uint16_t cpus)
         return NULL;
     fw->ram_bytes = ram_bytes;
     fw->cpus = cpus;
-    fw->memory = bus_memory(bus);
+    fw->bus = bus;
     return fw;
 }
 

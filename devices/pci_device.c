@@ -229,30 +229,17 @@ void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer)
 
 /* --- bus mastering --------------------------------------------------------------------------------- */
 
-/* A device sees memory as a processor outside SMM does: what the host bridge keeps for SMM is not there for it.
- * CHOICE: so it is with SMM_ADDR and SMM_MASK. */
-static bool device_copy(struct pci_device *dev, uint64_t spa, void *to, const void *from,
-                        size_t len)
+static bool may_master(const struct pci_device *dev)
 {
-    struct memory *memory = bus_memory(pci_bus_bus(dev->bus));
-    if (!memory || !(pci_command(dev) & PCI_COMMAND_MASTER) || !memory_device_may(memory, spa, len))
-        return false;
-    const struct memory_view processor = *memory_get_view(memory);
-    struct memory_view device = processor;
-    device.smm = device.ignores_a20 = false;
-    memory_set_view(memory, &device);
-    bool good =
-        to ? phys_read_block(memory, spa, to, len) : phys_write_block(memory, spa, from, len);
-    memory_set_view(memory, &processor);
-    return good;
+    return pci_command(dev) & PCI_COMMAND_MASTER;
 }
 
 bool pci_dma_read(struct pci_device *dev, uint64_t spa, void *to, size_t len)
 {
-    return device_copy(dev, spa, to, NULL, len);
+    return may_master(dev) && bus_dma_read(pci_bus_bus(dev->bus), spa, to, len);
 }
 
 bool pci_dma_write(struct pci_device *dev, uint64_t spa, const void *from, size_t len)
 {
-    return device_copy(dev, spa, NULL, from, len);
+    return may_master(dev) && bus_dma_write(pci_bus_bus(dev->bus), spa, from, len);
 }

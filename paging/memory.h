@@ -85,7 +85,7 @@ void memory_set_view(struct memory *memory, const struct memory_view *view);
 const struct memory_view *memory_get_view(const struct memory *memory);
 
 /* The A20 line: closed, bit 20 of every physical address counts as 0, in table walks too; guest physical addresses
- * are none. Open after memory_new(). CHOICE: accesses of devices are masked too. */
+ * are none. Open after memory_new(). */
 void memory_set_a20(struct memory *memory, bool open);
 bool memory_a20(const struct memory *memory);
 

@@ -211,6 +211,32 @@ START_TEST(bus_mmio_window_moves_and_hides)
 }
 END_TEST
 
+/* A20M# is an input of the processor; what SKINIT protects, it protects at the address that is reached. */
+START_TEST(dma_does_not_see_a20)
+{
+    struct kit kit;
+    uint64_t value = 0x1122334455667788;
+    kit_open(&kit);
+    bus_free(kit.bus);
+    struct memory *memory = memory_new(8 << 20);
+    ck_assert_ptr_nonnull(memory);
+    kit.bus = bus_new(memory, &kit.clock, &kit.probes);
+    memory_set_a20(memory, false);
+    ck_assert(bus_dma_write(kit.bus, 0x300000, &value, 8));
+    ck_assert(bus_dma_read(kit.bus, 0x200000, &value, 8));
+    ck_assert_uint_eq(value, 0);
+    memory_set_slb(memory, 0x200000);
+    ck_assert(bus_dma_write(kit.bus, 0x300000, &value, 8));
+    ck_assert(bus_dma_write(kit.bus, 0x1ffff8, &value, 8));
+    ck_assert(!bus_dma_write(kit.bus, 0x1ffff9, &value, 8));
+    ck_assert(!bus_dma_read(kit.bus, 0x200000, &value, 8));
+    memory_set_a20(memory, true);
+    ck_assert_uint_eq(phys_read(memory, 0x300000, 8), 0);
+    kit_close(&kit);
+    memory_free(memory);
+}
+END_TEST
+
 static uint64_t spent;
 
 static void spend(void *self, uint64_t ns)
@@ -383,4 +409,4 @@ CHECK_MAIN("bus", windows_move_and_hide, windows_without_callbacks_and_at_the_la
            bus_taken_ports_are_refused_whole, bus_full_bus_refuses,
            bus_reset_reaches_every_device_once, bus_mmio_goes_to_the_window_that_holds_all_of_it,
            bus_mmio_window_moves_and_hides, bus_lets_time_pass_for_slow_devices,
-           bus_port_accesses_are_told_to_probes)
+           dma_does_not_see_a20, bus_port_accesses_are_told_to_probes)
