@@ -79,7 +79,9 @@ void ide_reset_drive(struct ide_channel *ch, struct ide_drive *drive, bool power
     drive->status = drive->kind == IDE_DISK ? IDE_DRDY | IDE_DSC : 0;
     ide_signature(ch, drive);
     drive->cd.key = drive->cd.code = drive->cd.qualifier = 0;
-    drive->cd.locked = false;
+    drive->cd.locked = drive->cd.dma = false;
+    drive->cd.limit = 0;
+    drive->cd.packet = false;
     if (!power)
         return;
     drive->multiple = IDE_SECTORS_MOST; /* CHOICE: not 0: PIO is quick by itself */

@@ -286,6 +286,7 @@ static void flash_reset(void *self)
     struct pflash *flash = self;
     flash->status = 0;
     flash->second = false;
+    flash->wanted = flash->taken = 0;
     set_command(flash, FLASH_ARRAY);
 }
 

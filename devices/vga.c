@@ -141,7 +141,7 @@ static void vga_mix(const void *self, const struct dev_mixer *mixer)
 
 static const struct dev_class dev_vga = {
     .name = "vga",
-    .ports = { { 0x3c0, 16 }, { 0x3d0, 16 }, { 0x3b0, 12 }, { VBE_INDEX_PORT, 3 } },
+    .ports = { { 0x3c0, 16 }, { 0x3d0, 16 }, { 0x3b0, 12 }, { VBE_INDEX_PORT, 4 } },
     .port_size = 2,
     .access_ns = BUS_ACCESS_NS,
     .state_size = sizeof(struct vga),
@@ -196,11 +196,9 @@ struct vga *vga_add(struct bus *bus, struct pci_bus *pci, const void *rom, size_
                                                   .subsystem = 0x1100,
                                                   .class_code = 0x030000,
                                                   .revision = 2 };
-    static const struct pci_hooks hooks = { NULL, NULL, NULL };
     struct vga *vga = rom_size <= VGA_ROM_MOST ? bus_add(bus, &dev_vga) : NULL;
     if (!vga)
         return NULL;
-    vga->bus = bus;
     vga->clock = bus_clock(bus);
     vga->memory = calloc(1, VGA_MEMORY_BYTES);
     if (!vga->memory || (rom_size && !copy_rom(vga, rom, rom_size)))
@@ -213,7 +211,7 @@ struct vga *vga_add(struct bus *bus, struct pci_bus *pci, const void *rom, size_
     if (!bus_add_window(bus, &vga->legacy))
         return NULL;
     bus_move_window(bus, &vga->legacy, true, LEGACY_SPA);
-    pci_init(&vga->pci, &identity, &hooks, vga);
+    pci_init(&vga->pci, &identity, NULL, vga);
     add_bars(vga);
     return pci_add(pci, &vga->pci, pci_devfn(pci_free_slot(pci, PCI_FIRST_SLOT), 0)) ? vga : NULL;
 }

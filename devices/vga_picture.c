@@ -68,8 +68,8 @@ struct vga_size vga_text_size(const struct vga *vga)
 {
     if (!is_text(vga) || is_blank(vga))
         return (struct vga_size){ 0, 0 };
-    return (struct vga_size){ vga->crtc[CRTC_DISPLAY_END] + 1u,
-                              display_lines(vga) / cell_rows(vga) };
+    unsigned rows = display_lines(vga) / cell_rows(vga);
+    return (struct vga_size){ vga->crtc[CRTC_DISPLAY_END] + 1u, rows ? rows : 1 };
 }
 
 struct vga_size vga_size(const struct vga *vga)

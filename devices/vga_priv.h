@@ -85,7 +85,6 @@ enum vbe_index {
 
 struct vga {
     struct pci_device pci;
-    struct bus *bus;
     struct vclock *clock;
     struct bus_window legacy; /* A0000h-BFFFFh */
     uint8_t *rom;

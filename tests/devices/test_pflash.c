@@ -237,6 +237,17 @@ START_TEST(reset_reads_the_array)
 }
 END_TEST
 
+START_TEST(reset_forgets_half_a_buffer)
+{
+    uint64_t fresh = kit_bus_hash(b.kit.bus);
+    poke(0, 0xe8);
+    poke(0, 3);
+    poke(0, 0x55);
+    bus_reset(b.kit.bus);
+    ck_assert_uint_eq(kit_bus_hash(b.kit.bus), fresh);
+}
+END_TEST
+
 START_TEST(mix_sees_commands_and_contents)
 {
     uint64_t seen[5];
@@ -316,6 +327,7 @@ int main(void)
                                    unknown_commands_are_told,
                                    programming_drops_decoded_code,
                                    reset_reads_the_array,
+                                   reset_forgets_half_a_buffer,
                                    mix_sees_commands_and_contents,
                                    places_that_are_taken };
     const TTest *const own_tests[] = { what_is_programmed_reaches_the_image, read_only_flash_fails,

@@ -406,6 +406,28 @@ START_TEST(dispi_identifies_itself)
 }
 END_TEST
 
+START_TEST(dispi_data_at_the_even_port_too)
+{
+    bus_port_ops.write(b.kit.bus, 0x1ce, 2, 1);
+    bus_port_ops.write(b.kit.bus, 0x1d0, 2, 640);
+    ck_assert_uint_eq(vbe_get(1), 640);
+    bus_port_ops.write(b.kit.bus, 0x1ce, 2, 0);
+    ck_assert_uint_eq(bus_port_ops.read(b.kit.bus, 0x1d0, 2), 0xb0c5);
+}
+END_TEST
+
+START_TEST(text_has_a_row_at_least)
+{
+    set(0x3d4, 0x11, 0x00);
+    set(0x3d4, 0x12, 0x00);
+    set(0x3d4, 0x07, 0x00);
+    set(0x3d4, 0x09, 0x1f);
+    struct vga_size size;
+    free(picture(&size));
+    ck_assert_uint_eq(size.height, 32);
+}
+END_TEST
+
 START_TEST(dispi_enables_what_fits)
 {
     vbe(1, 1027);
@@ -736,9 +758,9 @@ CHECK_MAIN_WITH("vga", setup, teardown, reset_leaves_text_mode, indexed_register
                 windows_of_the_miscellaneous_register, write_mode_0,
                 logical_functions_use_the_latches, write_modes_1_to_3, read_mode_1_compares_colours,
                 chained_addresses_choose_the_plane, dispi_identifies_itself,
-                dispi_enables_what_fits, dispi_clears_memory_unless_told_not_to,
-                dispi_banks_move_the_window, registers_behind_bar_2, rom_is_behind_its_bar,
-                text_shows_font_colours_and_cursor, planar_graphics,
-                graphics_split_at_the_line_compare, colours_256, cga_graphics, linear_modes,
-                linear_modes_with_a_palette, screen_off_is_black, any_registers_can_be_drawn,
-                mix_sees_every_change)
+                dispi_data_at_the_even_port_too, text_has_a_row_at_least, dispi_enables_what_fits,
+                dispi_clears_memory_unless_told_not_to, dispi_banks_move_the_window,
+                registers_behind_bar_2, rom_is_behind_its_bar, text_shows_font_colours_and_cursor,
+                planar_graphics, graphics_split_at_the_line_compare, colours_256, cga_graphics,
+                linear_modes, linear_modes_with_a_palette, screen_off_is_black,
+                any_registers_can_be_drawn, mix_sees_every_change)
