@@ -24,6 +24,7 @@ static enum pacifica_status check(const struct pacifica_machine *machine,
                                   struct pacifica_diag *diag)
 {
     bool there[UNITS] = { false };
+    uint64_t bytes = 0;
     *any = false;
     for (size_t i = 0; i < options->disk_count; i++) {
         const struct pacifica_disk *disk = &options->disks[i];
@@ -37,9 +38,11 @@ static enum pacifica_status check(const struct pacifica_machine *machine,
         if (disk->size_bytes % PFLASH_SECTOR)
             return diag_set(diag, PACIFICA_EFORMAT, "flash memory", NULL,
                             "%" PRIu64 " bytes are no multiple of 4 KiB", disk->size_bytes);
-        if (disk->size_bytes > FIRMWARE_MOST)
-            return diag_set(diag, PACIFICA_ERANGE, "flash memory", "at most 16 MiB",
+        if (disk->size_bytes > FIRMWARE_MOST - bytes)
+            return diag_set(diag, PACIFICA_ERANGE, "flash memory",
+                            "at most 16 MiB together: the local APIC lies below",
                             "%" PRIu64 " bytes are too many", disk->size_bytes);
+        bytes += disk->size_bytes;
     }
     if (*any && !unit_of(machine, options, 0))
         return diag_set(diag, PACIFICA_EUSAGE, "flash memory", "it has the reset vector",

@@ -106,7 +106,10 @@ static enum pacifica_status machine_init(struct pacifica_machine *machine,
         status = make_cpu(machine, i, diag);
     if (status != PACIFICA_OK)
         return status;
-    machine_reset_devices(machine);
+    if (machine->firmware)
+        bus_reset(machine->bus);
+    else
+        machine_reset_devices(machine);
     machine_watch(machine);
     return PACIFICA_OK;
 }
