@@ -59,16 +59,15 @@ static bool renew_budget(struct vcpu *cpu)
     return true;
 }
 
-/* Fewer instructions have room in the turn then: those of the block too, perhaps, which is left in this case. */
+/* Fewer instructions have room in the turn then: those of the block too, perhaps, which is left in this case. Deadlines do not
+ * cut it short: a limit of time is one, and time must not depend on how a run is cut. */
 void vcpu_spend(struct vcpu *cpu, uint64_t ns)
 {
     const struct vcpu_group *group = cpu->run->group;
-    uint64_t now = vcpu_now_ns(cpu), next = clock_next_ns(group->clock);
+    uint64_t next = clock_next_ns(group->clock);
     uint64_t end = next < group->end_ns ? next : group->end_ns;
-    uint64_t room = end > now ? end - now : 0;
-    ns = ns < room ? ns : room;
     cpu->skipped_ns += ns;
-    room -= ns;
+    uint64_t now = vcpu_now_ns(cpu), room = end > now ? end - now : 0;
     if (cpu->budget <= 0 || cpu->left > room) {
         cpu_attention(cpu);
     } else if ((uint64_t)cpu->budget > room - cpu->left) {

@@ -52,7 +52,7 @@ void group_free(struct vcpu_group *group);
 void group_take_clock(
     struct vcpu_group *group); /* the clock reads the running vCPU's time from now on */
 
-/* run.c: let time pass for a vCPU in the middle of an instruction, at most to the next deadline or the end of its turn. */
+/* run.c: let time pass for a vCPU in the middle of an instruction. */
 void vcpu_spend(struct vcpu *cpu, uint64_t ns);
 
 /* All decoded code and what leads to it goes. Not while a chain runs. */

@@ -8,8 +8,9 @@
 #define ROM_BYTES 4096u
 #define RESULT 0x500
 
-/* Read `port` a hundred times between two RDTSCs; the difference goes to 500h. */
-static uint32_t run_polls(uint8_t port, bool exact, uint64_t slice)
+/* Read `port` a hundred times between two RDTSCs; the difference goes to 500h. The run is cut after `slice` steps, or if that
+ * is not 0 each `slice_ns`. */
+static uint32_t run_cut(uint8_t port, bool exact, uint64_t slice, uint64_t slice_ns)
 {
     uint8_t rom[ROM_BYTES];
     const uint8_t code[] = { 0x0f, 0x31,             /* rdtsc */
@@ -36,11 +37,19 @@ static uint32_t run_polls(uint8_t port, bool exact, uint64_t slice)
     ck_assert_int_eq(pacifica_machine_load_firmware(machine, &firmware, NULL), PACIFICA_OK);
     do {
         limits.max_steps = result.steps + slice;
+        limits.max_ns = slice_ns ? result.now_ns + slice_ns : 0;
         pacifica_machine_run(machine, &limits, &result);
-    } while (result.stop == PACIFICA_STOP_LIMIT_INSNS && result.steps < 1000);
+    } while (
+        (result.stop == PACIFICA_STOP_LIMIT_INSNS || result.stop == PACIFICA_STOP_LIMIT_TIME) &&
+        result.steps < 1000);
     uint32_t took = (uint32_t)phys_read(machine->memory, RESULT, 4);
     pacifica_machine_free(machine);
     return took;
+}
+
+static uint32_t run_polls(uint8_t port, bool exact, uint64_t slice)
+{
+    return run_cut(port, exact, slice, 0);
 }
 
 /* mov, mov, a hundred of IN and LOOP, and the second RDTSC itself */
@@ -69,6 +78,7 @@ START_TEST(time_does_not_depend_on_blocks_or_cuts)
     for (uint64_t slice = 1; slice < 20; slice++) {
         ck_assert_uint_eq(run_polls(0x61, false, slice), took);
         ck_assert_uint_eq(run_polls(0x61, true, slice), took);
+        ck_assert_uint_eq(run_cut(0x61, false, 1000, 77 * slice), took);
     }
 }
 END_TEST
