@@ -176,6 +176,8 @@ enum pacifica_status option_debugcon(struct parse *parse, const char *value)
         device.chardev = value + 8;
     else
         status = parse_destination(parse, value, &device.destination);
+    if (device.destination.mux)
+        return option_bad(parse, value, "no place: the monitor shares serial lines only");
     return status == PACIFICA_OK ? add_device(parse, &device) : status;
 }
 
@@ -339,6 +341,31 @@ static void supply_firmware(struct cli_options *o)
                                                    .search = true };
 }
 
+static bool same_id(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* What is opened once has one user; the monitor and a serial line count as one. */
+static enum pacifica_status check_users(struct parse *parse)
+{
+    const struct cli_options *o = parse->options;
+    for (unsigned i = 0; i < o->chardev_count; i++) {
+        const struct cli_chardev *chardev = &o->chardev[i];
+        unsigned users = 0;
+        for (unsigned k = 0; k < o->serial_count; k++)
+            users += same_id(o->serial[k].chardev, chardev->id);
+        if (!users)
+            users = same_id(o->monitor_chardev, chardev->id);
+        for (unsigned k = 0; k < o->device_count; k++)
+            users += same_id(o->device[k].chardev, chardev->id);
+        if (users > 1 && chardev->kind != CHARDEV_STDIO && chardev->kind != CHARDEV_NULL)
+            return diag_set(parse->diag, PACIFICA_EUSAGE, "-chardev", NULL,
+                            "'%s' is used more than once", chardev->id);
+    }
+    return PACIFICA_OK;
+}
+
 enum pacifica_status options_check(struct parse *parse)
 {
     const struct cli_options *o = parse->options;
@@ -365,7 +392,9 @@ enum pacifica_status options_check(struct parse *parse)
         if (o->device[i].chardev && !cli_find_chardev(o, o->device[i].chardev))
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
-    enum pacifica_status status = check_images(parse);
+    enum pacifica_status status = check_users(parse);
+    if (status == PACIFICA_OK)
+        status = check_images(parse);
     if (status == PACIFICA_OK)
         status = nets_check(parse);
     if (status == PACIFICA_OK)

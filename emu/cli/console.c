@@ -186,7 +186,8 @@ void console_feed(struct console *console)
     bool anybody = console->window != NULL;
     if (console->window && !window_look(console->window))
         console->wishes.quit = true;
-    keys_feed(&console->wishes.keys, console->machine);
+    if (!console->wishes.paused)
+        keys_feed(&console->wishes.keys, console->machine);
     for (unsigned i = 0; i < console->count; i++) {
         const struct console_line *line = &console->line[i];
         feed_line(console, &console->line[i]);

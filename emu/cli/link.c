@@ -116,7 +116,7 @@ static enum pacifica_status open_tcp(struct link *link, const struct cli_chardev
     const char *host = chardev->host[0] ? chardev->host : "127.0.0.1";
     int error = getaddrinfo(host, chardev->port, &hints, &found);
     if (error != 0)
-        return diag_set(diag, PACIFICA_EIO, host, NULL, "%s", gai_strerror(error));
+        return diag_set(diag, PACIFICA_EIO, link->name, NULL, "%s", gai_strerror(error));
     enum pacifica_status result = PACIFICA_EIO;
     for (const struct addrinfo *at = found; at && result != PACIFICA_OK; at = at->ai_next) {
         int fd = socket(at->ai_family, at->ai_socktype, at->ai_protocol);

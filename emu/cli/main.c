@@ -2,8 +2,10 @@
 #include "emu/cli/commands.h"
 #include "emu/cli/session.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void write_stdout(void *self, const void *bytes, size_t size)
 {
@@ -58,11 +60,22 @@ static int run(const struct cli_options *options, int *signal)
     return status;
 }
 
+/* Whoever started us may have closed the standard files: no disk image shall get their numbers. */
+static bool open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct cli_options options;
     struct pacifica_diag diag = { 0 };
     int status = CLI_STATUS_USAGE, signal = 0;
+    if (!open_standard_files())
+        return status;
     command_handler *command = argc > 1 ? command_find(argv[1]) : NULL;
     if (command)
         return command(argc - 1, argv + 1);

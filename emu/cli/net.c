@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <libslirp.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,6 +22,37 @@ static uint64_t real_ns(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* libslirp writes to sockets whose peers may be gone. SIGPIPE is not for the run then, which it would end. */
+struct quiet {
+    sigset_t before;
+    bool pending; /* it was there already */
+};
+
+static sigset_t pipe_signal(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPIPE);
+    return set;
+}
+
+static void quiet_begin(struct quiet *quiet)
+{
+    const sigset_t set = pipe_signal();
+    sigset_t pending;
+    (void)pthread_sigmask(SIG_BLOCK, &set, &quiet->before);
+    quiet->pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void quiet_end(const struct quiet *quiet)
+{
+    const sigset_t set = pipe_signal();
+    const struct timespec at_once = { 0 };
+    if (!quiet->pending)
+        (void)sigtimedwait(&set, NULL, &at_once);
+    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
 }
 
 /* --- what libslirp calls ------------------------------------------------------------------------------ */
@@ -133,7 +165,10 @@ static void look(struct net *net, int wait_ms)
     net->sockets = 0;
     slirp_pollfds_fill(net->slirp, &timeout, add_socket, net);
     int got = poll(net->socket, net->sockets, wait_ms);
+    struct quiet quiet;
+    quiet_begin(&quiet);
     slirp_pollfds_poll(net->slirp, got < 0, socket_events, net);
+    quiet_end(&quiet);
 }
 
 static bool busy(const struct net *net)
@@ -196,10 +231,16 @@ static void from_guest(void *self, const void *frame, size_t size)
         slirp_input(net->slirp, announcement, NET_ARP_BYTES);
     if (net->refuses_names)
         answered = net_refusal(frame, size, answer);
-    if (answered)
+    if (answered) {
         (void)to_guest(answer, answered, net);
-    else
-        slirp_input(net->slirp, frame, (int)size);
+        return;
+    }
+    struct quiet quiet;
+    if (net->outside)
+        quiet_begin(&quiet);
+    slirp_input(net->slirp, frame, (int)size);
+    if (net->outside)
+        quiet_end(&quiet);
 }
 
 /* --- making ------------------------------------------------------------------------------------------ */
@@ -270,8 +311,11 @@ enum pacifica_status nets_open(struct nets *nets, const struct cli_options *opti
 
 void nets_close(struct nets *nets)
 {
+    struct quiet quiet;
+    quiet_begin(&quiet);
     for (unsigned i = 0; i < nets->count; i++)
         if (nets->net[i].slirp)
             slirp_cleanup(nets->net[i].slirp);
+    quiet_end(&quiet);
     nets->count = 0;
 }

@@ -154,7 +154,8 @@ static bool read_mac(const char *text, uint8_t mac[6])
     if (strlen(text) != 17)
         return false;
     for (unsigned i = 0; i < 17; i++) {
-        const char *digit = strchr(digits, text[i] | 0x20);
+        const char *digit =
+            strchr(digits, text[i] >= 'A' && text[i] <= 'F' ? text[i] | 0x20 : text[i]);
         if (i % 3 == 2 ? text[i] != ':' : !digit)
             return false;
         if (i % 3 != 2)

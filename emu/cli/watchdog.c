@@ -42,8 +42,10 @@ static void *watch(void *self)
     for (;;) {
         struct timespec left = time_left(&end);
         int got = sigtimedwait(&watchdog->signals, NULL, limited ? &left : NULL);
-        if (got == SIGNAL_QUIT)
+        if (got == SIGNAL_QUIT && atomic_load(&watchdog->ending))
             return NULL;
+        if (got == SIGNAL_QUIT) /* somebody else's */
+            continue;
         if (got > 0) {
             atomic_store(&watchdog->signal, got);
             bite(watchdog, WATCHDOG_SIGNAL);
@@ -68,6 +70,7 @@ bool watchdog_begin(struct watchdog *watchdog, struct pacifica_machine *machine,
     watchdog->max_time_ms = max_time_ms;
     atomic_init(&watchdog->bite, WATCHDOG_QUIET);
     atomic_init(&watchdog->signal, 0);
+    atomic_init(&watchdog->ending, false);
     (void)sigemptyset(&watchdog->signals);
     (void)sigaddset(&watchdog->signals, SIGINT);
     (void)sigaddset(&watchdog->signals, SIGTERM);
@@ -99,6 +102,7 @@ void watchdog_look(struct watchdog *watchdog)
 
 void watchdog_end(struct watchdog *watchdog)
 {
+    atomic_store(&watchdog->ending, true);
     (void)pthread_kill(watchdog->thread, SIGNAL_QUIT);
     (void)pthread_join(watchdog->thread, NULL);
     watchdog_look(watchdog);

@@ -18,6 +18,7 @@ struct watchdog {
     sigset_t signals, pipe, before;
     atomic_int bite;   /* enum watchdog_bite */
     atomic_int signal; /* WATCHDOG_SIGNAL: which */
+    atomic_bool ending;
 };
 
 /* Start watching; from now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE end the run in good order. false: no thread was to be had. */

@@ -265,6 +265,34 @@ class Machine(CliTest):
         for count in ("1", "2", "64", "4,cores=2,threads=1", "1,maxcpus=8"):
             self.assertEqual(self.boot(images.exit_with(0), "-smp", count).status, 1)
 
+    def test_closed_standard_files(self):
+        disk = self.file("disk", bytes(1 << 20))
+        for closed in (0, 1, 2):
+            code = f"import os, sys; os.close({closed}); os.execv(sys.argv[1], sys.argv[1:])"
+            command = [sys.executable, "-c", code, *PACIFICA, "-kernel", self.image(images.HALT), "-drive",
+                       f"file={disk},format=raw,snapshot=off"]
+            done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
+            self.assertEqual(done.returncode, 8)
+            self.assertEqual(pathlib.Path(disk).read_bytes(), bytes(1 << 20), closed)
+
+    def test_strange_signals_end_nothing(self):
+        code = b"\xeb\xfe"  # jmp $
+        with subprocess.Popen([*PACIFICA, "-kernel", self.image(code), "-max-time", "2"], stderr=subprocess.PIPE) as child:
+            time.sleep(0.5)
+            child.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
+            self.assertIsNone(child.poll())
+            self.assertEqual(child.wait(TIMEOUT_SECONDS), 4)
+
+    def test_chardevs_have_one_user(self):
+        path = self.path("output")
+        line = "pacifica: -chardev: 'a' is used more than once"
+        self.refused(line, "-chardev", f"file,id=a,path={path}", "-serial", "chardev:a", "-device", "isa-debugcon,chardev=a")
+        self.refused(line, "-chardev", "pty,id=a", "-device", "isa-debugcon,iobase=0x402,chardev=a", "-device",
+                     "isa-debugcon,chardev=a")
+        self.refused("pacifica: -debugcon: 'mon:stdio' is no place: the monitor shares serial lines only",
+                     "-debugcon", "mon:stdio")
+
     def test_pc_testdev(self):
         self.assertEqual(self.boot(images.exit_with(0), "-device", "pc-testdev").status, 1)
         self.refused("pacifica: -device: 'iobase=0xe8' is no property of this device",
