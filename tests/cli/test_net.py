@@ -48,6 +48,9 @@ def wait_for(address, value):
     return b"\x66\x81\x3d" + struct.pack("<IH", address, value) + b"\x75\xf5"
 
 
+WAIT = b"\xb9" + struct.pack("<I", 30_000_000) + b"\xe2\xfe"  # mov ecx, ...; 1: loop 1
+
+
 def put16(address, value):
     """mov word [address], value"""
     return b"\x66\xc7\x05" + struct.pack("<IH", address, value)
@@ -60,7 +63,7 @@ def show(address, size):
 
 def driver(steps):
     """An image that sends frames, waits until so many have arrived in all, and shows what arrived on COM1. steps: (frame or
-    None, count) each."""
+    None, count) each; without a count it waits for some time."""
     code = config(0x10, CARD_PORTS) + config(4, 7) + images.out8(CARD_PORTS + 18, 3) + out32(CARD_PORTS + 4, 0)
     for queue, where in enumerate((RECEIVE, SEND)):
         code += out16(CARD_PORTS + 14, queue) + out32(CARD_PORTS + 8, where >> 12)
@@ -71,7 +74,7 @@ def driver(steps):
             frames.append(bytes(HEADER) + frame)
             code += put16(SEND + AVAIL + 2, len(frames)) + out16(CARD_PORTS + 16, 1)
             code += wait_for(SEND + USED + 2, len(frames))
-        code += wait_for(RECEIVE + USED + 2, count)
+        code += WAIT if count is None else wait_for(RECEIVE + USED + 2, count)
     code += show(RECEIVE + USED, 4 + 8 * BUFFERS) + show(IN, ROOM * BUFFERS) + images.exit_with(0)
     image = bytearray(images.multiboot(code).ljust(END - images.LOAD, b"\0"))
     assert len(code) < 0xf00
@@ -123,6 +126,15 @@ def ip(protocol, content, to, source=GUEST, fragment=0):
 
 def udp(to, port, content, source=GUEST, source_port=1000):
     return ip(17, struct.pack(">HHHH", source_port, port, 8 + len(content), 0) + content, to, source)
+
+
+SYN, PUSH_ACK, TCP_ACK = 0x02, 0x18, 0x10
+
+
+def tcp(to, port, flags, sequence, acknowledged=0, content=b""):
+    body = struct.pack(">HHIIBBHHH", 1000, port, sequence, acknowledged, 0x50, flags, 8192, 0, 0) + content
+    pseudo = GUEST + to + struct.pack(">BBH", 0, 6, len(body))
+    return ip(6, body[:16] + struct.pack(">H", checksum(pseudo + body)) + body[18:], to)
 
 
 def echo(to, content=b"ping", **more):
@@ -309,6 +321,21 @@ class Outside(NetTest):
             thread.join()
         self.assertEqual(answer[26:34], GATEWAY + GUEST)
         self.assertEqual(answer[42:47], b"HELLO")
+
+    def test_peer_that_is_gone_ends_nothing(self):
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            server.settimeout(TIMEOUT_SECONDS)
+            port = server.getsockname()[1]
+            thread = threading.Thread(target=lambda: server.accept()[0].close(), daemon=True)
+            thread.start()
+            steps = [(tcp(GATEWAY, port, SYN, 1000), 1), (tcp(GATEWAY, port, TCP_ACK, 1001, 2), None)]
+            for i in range(3):
+                steps.append((tcp(GATEWAY, port, PUSH_ACK, 1001 + 4 * i, 2, b"data"), None))
+            frames = self.exchange(steps, "-nic", "user,restrict=off")
+            thread.join()
+        self.assertEqual(frames[0][47], SYN | TCP_ACK)
 
     def test_others_get_in(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
