@@ -104,7 +104,8 @@ static void expect(struct box *box, size_t count, const uint8_t *bytes)
     ck_assert(window_look(box->window));
     run(box);
     ck_assert_uint_eq(box->count, count);
-    ck_assert_mem_eq(box->out, bytes, count);
+    if (count)
+        ck_assert_mem_eq(box->out, bytes, count);
     box->count = 0;
 }
 #define EXPECT(...)                             \
