@@ -184,9 +184,9 @@ START_TEST(wires_devices_are_part_of_the_hash)
     struct pacifica_machine *machine = machine_with(&testdev, 1, 2);
     uint64_t hash = pacifica_machine_state_hash(machine);
     ck_assert_uint_eq(pacifica_machine_state_hash(machine), hash);
-    out(machine, 0x80, 0x5a);
+    out(machine, 0x3ff, 0x5a); /* which takes no time */
     ck_assert_uint_ne(pacifica_machine_state_hash(machine), hash);
-    out(machine, 0x80, 0);
+    out(machine, 0x3ff, 0);
     ck_assert_uint_eq(pacifica_machine_state_hash(machine), hash);
     pacifica_machine_free(machine);
 }
