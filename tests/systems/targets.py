@@ -204,14 +204,13 @@ def look_at_memtest(cache):
     return [] if re.search(r"Memtest86\+ v\d(?s:.*) Pass:  1 +Errors: 0$", screen, re.M) else [f"the screen is: {screen}"]
 
 
-def grub(cache):
-    """Linux from a CD: SeaBIOS, GRUB, both from Debian."""
+def _rescue_cd(kind, cache):
     packages.tool("xorriso", "xorriso")
     packages.tool("mformat", "mtools")
     rescue = packages.tool("grub-mkrescue", "grub-common")
     folder = Path(cache) / "cd"
     (folder / "boot/grub").mkdir(parents=True, exist_ok=True)
-    files = {"vmlinuz": packages.kernel("cloud", cache).read_bytes(), "initrd.gz": _initrd(cache).read_bytes(), "grub/grub.cfg": GRUB.encode()}
+    files = {"vmlinuz": packages.kernel(kind, cache).read_bytes(), "initrd.gz": _initrd(cache).read_bytes(), "grub/grub.cfg": GRUB.encode()}
     image = Path(cache) / f"cd-{zlib.crc32(b''.join(files.values())):08x}.iso"
     if not image.exists():  # a new one would bear another date
         for name, content in files.items():
@@ -220,8 +219,15 @@ def grub(cache):
         if done.returncode:
             image.unlink(missing_ok=True)
             raise packages.Unavailable(f"grub-mkrescue: {done.stderr.strip().splitlines()[-1:]}")
-    bios = packages.firmware("/usr/share/seabios/bios-256k.bin", "seabios")
-    return ["-bios", bios, "-cdrom", image, "-m", "512M", *SERIAL]
+    return image
+
+
+def grub(kind, cpus):
+    """Linux from a CD: SeaBIOS, GRUB, both from Debian."""
+    def make(cache):
+        bios = packages.firmware("/usr/share/seabios/bios-256k.bin", "seabios")
+        return ["-bios", bios, "-cdrom", _rescue_cd(kind, cache), "-m", "512M", "-smp", str(cpus), *SERIAL]
+    return make
 
 
 def ovmf(cache):
@@ -270,9 +276,14 @@ TARGETS = [
            qemu=["-cpu", "max"]),
     Target("linux-full", r"^user space: \S+-amd64, 1 processors", linux("full", 1), 12_000_000_000,
            qemu=["-cpu", "max"]),
+    Target("linux-full-4", r"^user space: \S+-amd64, 4 processors", linux("full", 4), 16_000_000_000,
+           qemu=["-cpu", "max"]),
     Target("linux-net", r"^net: 10\.0\.2\.15/24 from 10\.0\.2\.2$(?s:.*)^3 packets transmitted, 3 packets received", net,
            6_000_000_000, qemu=["-cpu", "max"]),
-    Target("linux-cd", r"^user space: \S+-cloud-amd64, 1 processors", grub, 8_000_000_000, qemu=["-cpu", "max"]),
+    Target("linux-cd", r"^user space: \S+-cloud-amd64, 1 processors", grub("cloud", 1), 8_000_000_000, qemu=["-cpu", "max"]),
+    Target("linux-cd-4", r"^user space: \S+-cloud-amd64, 4 processors", grub("cloud", 4), 12_000_000_000, qemu=["-cpu", "max"]),
+    Target("full-cd", r"^user space: \S+-amd64, 1 processors", grub("full", 1), 15_000_000_000, qemu=["-cpu", "max"]),
+    Target("full-cd-4", r"^user space: \S+-amd64, 4 processors", grub("full", 4), 20_000_000_000, qemu=["-cpu", "max"]),
     Target("ext4-virtio", ext4.MARKER, disk("virtio", ["virtio_pci", "virtio_blk"], "/dev/vda"), 8_000_000_000,
            qemu=["-cpu", "max"], look=look_at_disk("virtio")),
     Target("ext4-ide", ext4.MARKER, disk("ide", ["ata_piix", "sd_mod"], "/dev/sda"), 8_000_000_000,
