@@ -43,7 +43,7 @@ enum {
 
 static void identify(struct ide_channel *ch, struct ide_drive *drive)
 {
-    ide_identify(drive, ch->buffer);
+    ide_identify(drive, (unsigned)(drive - ch->drive), ch->buffer);
     ch->left = 0;
     ch->at = 0;
     ch->stop = ch->length = BLOCK_SECTOR;

@@ -66,7 +66,7 @@ static void put_geometry(const struct ide_drive *drive, uint8_t *to)
     put_double(to, 57, (uint32_t)current * track);
 }
 
-static void identify_disk(const struct ide_drive *drive, uint8_t *to)
+static void identify_disk(const struct ide_drive *drive, unsigned number, uint8_t *to)
 {
     uint64_t sectors = block_sectors(drive->block);
     unsigned enabled = (drive->write_cache ? 0x20u : 0) | (drive->look_ahead ? 0x40u : 0);
@@ -84,7 +84,7 @@ static void identify_disk(const struct ide_drive *drive, uint8_t *to)
     put(to, 85, 0x0008 | enabled); /* of those, what is enabled */
     put(to, 86, 0x3400);
     put(to, 87, 0x4000);
-    put(to, 93, 0x600b); /* a cable of 80 wires; device 0 */
+    put(to, 93, number ? 0x6b00 : 0x600b); /* a cable of 80 wires; device 1, 0: by jumper, passed */
     for (unsigned i = 0; i < 4; i++)
         put(to, 100 + i, (unsigned)(sectors >> 16 * i & 0xffff));
 }
@@ -111,12 +111,12 @@ static void put_check(uint8_t *to)
     to[511] = (uint8_t)-sum;
 }
 
-void ide_identify(const struct ide_drive *drive, uint8_t to[BLOCK_SECTOR])
+void ide_identify(const struct ide_drive *drive, unsigned number, uint8_t to[BLOCK_SECTOR])
 {
     memset(to, 0, BLOCK_SECTOR);
     put_common(drive, to);
     if (drive->kind == IDE_DISK)
-        identify_disk(drive, to);
+        identify_disk(drive, number, to);
     else
         identify_cd(to);
     put_check(to);

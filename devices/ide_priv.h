@@ -158,7 +158,7 @@ void ide_disk_next(struct ide_channel *ch);
 
 /* --- ide_identify.c --- */
 
-void ide_identify(const struct ide_drive *drive, uint8_t to[BLOCK_SECTOR]);
+void ide_identify(const struct ide_drive *drive, unsigned number, uint8_t to[BLOCK_SECTOR]);
 
 /* --- ide_atapi.c --- */
 

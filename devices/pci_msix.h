@@ -6,7 +6,6 @@
 #include "devices/pci.h"
 
 #define PCI_MSIX_MOST 32
-#define PCI_MSIX_CAPABILITY_BYTES 12
 #define PCI_MSIX_NONE 0xffffu /* no vector */
 
 struct pci_msix_vector {

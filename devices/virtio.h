@@ -27,7 +27,6 @@ struct virtio_class {
     uint32_t pci_class;
     uint64_t features; /* of the device itself */
     unsigned queues;
-    unsigned config_bytes;
     void (*reset)(void *self);
     void (*config)(void *self, uint8_t *to); /* its configuration, zeroed before */
     void (*work)(void *self);

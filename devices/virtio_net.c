@@ -16,7 +16,6 @@
 
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT, QUEUES };
 
-#define CONFIG_BYTES 8u
 #define CONFIG_STATUS 6 /* behind the address */
 #define STATUS_LINK_UP 1u
 
@@ -225,7 +224,6 @@ static const struct virtio_class virtio_net_class = {
     .pci_device = 0x1000,
     .pci_class = 0x020000,
     .queues = QUEUES,
-    .config_bytes = CONFIG_BYTES,
     .reset = net_reset,
     .config = net_config,
     .work = net_work,

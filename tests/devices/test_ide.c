@@ -1,4 +1,5 @@
 /* IDE channels and disks without DMA: ATA/ATAPI-6, chapters 7 to 9. */
+#include "devices/ide_priv.h"
 #include "tests/devices/ide_kit.h"
 
 #define S 512u
@@ -163,7 +164,14 @@ START_TEST(ide_identify_tells_the_size)
     ck_assert_uint_eq(word(100), 4096);
     ck_assert_uint_eq(word(101) | word(102) | word(103), 0);
     ck_assert_uint_eq(word(83) & 0xc400, 0x4400);
-    ck_assert_uint_eq(word(82) & 1, 0); /* no SMART */
+    ck_assert_uint_eq(word(82) & 1, 0);  /* no SMART */
+    ck_assert_uint_eq(word(93), 0x600b); /* what device 0 found in its reset */
+    const struct ide_drive slave = {
+        .kind = IDE_DISK, .block = k.block[0], .heads = 16, .track_sectors = 63
+    };
+    uint8_t other[S];
+    ide_identify(&slave, 1, other);
+    ck_assert_uint_eq(other[186] | other[187] << 8, 0x6b00); /* and device 1 */
     ck_assert_mem_eq(data + 54, "APICIFACH RA DIDKS", 18);
     uint8_t sum = 0;
     for (unsigned i = 0; i < S; i++)
