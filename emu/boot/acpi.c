@@ -3,25 +3,21 @@
  * CHOICE: revision 3 of the FADT, with the reset register, which QEMU's `pc` machine does not tell. Of the sleep states
  * there is S5 alone. No x2APIC entries: 64 processors have APIC IDs below 255. */
 #include "emu/boot/acpi_priv.h"
+#include "devices/hpet.h"
+#include "devices/ioapic.h"
+#include "devices/piix4_pm.h"
 #include "emu/boot/boot_priv.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define LOCAL_APIC 0xfee00000u
-#define IO_APIC 0xfec00000u
-#define HPET 0xfed00000u
-#define HPET_ID 0x8086a201u /* revision 1, three 64-bit timers, legacy routing, Intel */
 #define HPET_LEAST_TICK 100u
 
-#define SCI_IRQ 9u
 #define SMI_COMMAND 0xb2u
-#define ACPI_ENABLE 0xf1u
-#define ACPI_DISABLE 0xf0u
-#define PM1_EVENT 0x600u
-#define PM1_CONTROL 0x604u
-#define PM_TIMER 0x608u
-#define GPE0 0xafe0u
+#define PM1_EVENT PIIX4_PM_PORT
+#define PM1_CONTROL (PIIX4_PM_PORT + 4u)
+#define PM_TIMER (PIIX4_PM_PORT + 8u)
 #define RESET_PORT 0xcf9u
 #define RESET_VALUE 6u
 #define CMOS_CENTURY 0x32u
@@ -149,14 +145,14 @@ static uint32_t build_fadt(struct acpi_set *set, const struct acpi_config *confi
         point(&table, 132, 8, facs);
     }
     point(&table, 40, 4, dsdt);
-    boot_put(fadt + 46, SCI_IRQ, 2);
+    boot_put(fadt + 46, PIIX4_SCI_IRQ, 2);
     boot_put(fadt + 48, SMI_COMMAND, 4);
-    fadt[52] = ACPI_ENABLE;
-    fadt[53] = ACPI_DISABLE;
+    fadt[52] = PIIX4_ACPI_ENABLE;
+    fadt[53] = PIIX4_ACPI_DISABLE;
     boot_put(fadt + 56, PM1_EVENT, 4);
     boot_put(fadt + 64, PM1_CONTROL, 4);
     boot_put(fadt + 76, PM_TIMER, 4);
-    boot_put(fadt + 80, GPE0, 4);
+    boot_put(fadt + 80, PIIX4_GPE_PORT, 4);
     fadt[88] = 4; /* lengths of the four */
     fadt[89] = 2;
     fadt[91] = 4;
@@ -172,7 +168,7 @@ static uint32_t build_fadt(struct acpi_set *set, const struct acpi_config *confi
     put_port(fadt + 148, PM1_EVENT, 32);
     put_port(fadt + 172, PM1_CONTROL, 16);
     put_port(fadt + 208, PM_TIMER, 32);
-    put_port(fadt + 220, GPE0, 32);
+    put_port(fadt + 220, PIIX4_GPE_PORT, 32);
     return table_end(&table);
 }
 
@@ -192,7 +188,7 @@ static void madt_override(struct table *table, uint8_t irq, uint8_t gsi, unsigne
 /* 5.2.12 */
 static uint32_t build_madt(struct acpi_set *set, const struct acpi_config *config)
 {
-    static const uint8_t level[] = { 5, SCI_IRQ, 10, 11 };
+    static const uint8_t level[] = { 5, PIIX4_SCI_IRQ, 10, 11 };
     struct table table = table_begin(set, "APIC", 3, 44);
     uint8_t *madt = set->tables + table.start;
 
@@ -208,7 +204,7 @@ static uint32_t build_madt(struct acpi_set *set, const struct acpi_config *confi
     uint8_t *io = more(&table, 12);
     io[0] = 1;
     io[1] = 12;
-    boot_put(io + 4, IO_APIC, 4);
+    boot_put(io + 4, IOAPIC_SPA, 4);
     madt_override(&table, 0, 2, 0);
     for (size_t i = 0; i < sizeof(level); i++)
         madt_override(&table, level[i], level[i], HIGH_LEVEL);
@@ -225,7 +221,7 @@ static uint32_t build_hpet(struct acpi_set *set)
     struct table table = table_begin(set, "HPET", 1, 56);
     uint8_t *hpet = set->tables + table.start;
     boot_put(hpet + 36, HPET_ID, 4);
-    boot_put(hpet + 44, HPET, 8); /* a Generic Address Structure in memory */
+    boot_put(hpet + 44, HPET_SPA, 8); /* a Generic Address Structure in memory */
     boot_put(hpet + 53, HPET_LEAST_TICK, 2);
     return table_end(&table);
 }

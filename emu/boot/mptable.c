@@ -1,6 +1,7 @@
 /* Building the MP table. */
 #include "emu/boot/mptable.h"
 
+#include "devices/ioapic.h"
 #include "emu/boot/boot_priv.h"
 
 #include <assert.h>
@@ -9,7 +10,6 @@
 #define HEADER_BYTES 44u
 #define LOCAL_APIC 0xfee00000u
 #define LOCAL_APIC_VERSION 0x10u
-#define IO_APIC 0xfec00000u
 #define IO_APIC_VERSION 0x20u
 #define PCI_BUS 0u
 #define ISA_BUS 1u
@@ -104,7 +104,7 @@ void mptable_build(unsigned cpus, const uint8_t pirq[4], struct mptable *table)
     uint8_t *io = entry_add(table, ENTRY_IO_APIC, 8);
     io[2] = IO_APIC_VERSION;
     io[3] = 1;
-    boot_put(io + 4, IO_APIC, 4);
+    boot_put(io + 4, IOAPIC_SPA, 4);
     add_isa(table);
     add_pci(table, pirq);
     add_interrupt(table, ENTRY_LOCAL, KIND_EXTINT, 0, ISA_BUS, 0, 0, 0);
