@@ -40,6 +40,28 @@ void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns)
     note_move(clock);
 }
 
+void clock_clear(struct vclock *clock)
+{
+    while (clock->first)
+        clock_cancel(clock, clock->first);
+}
+
+void clock_restore(struct vclock *clock, struct deadline *d, uint64_t when_ns, uint32_t place)
+{
+    clock_cancel(clock, d);
+    if (when_ns > CLOCK_LAST)
+        return;
+    struct deadline **at = &clock->first;
+    while (*at && ((*at)->when_ns < when_ns || ((*at)->when_ns == when_ns && (*at)->place < place)))
+        at = &(*at)->next;
+    d->place = place;
+    d->when_ns = when_ns;
+    d->queued = true;
+    d->next = *at;
+    *at = d;
+    note_move(clock);
+}
+
 uint64_t clock_next_ns(const struct vclock *clock)
 {
     return clock->first ? clock->first->when_ns : CLOCK_NEVER;

@@ -18,6 +18,7 @@
 struct deadline {
     uint64_t when_ns; /* CLOCK_NEVER: not queued */
     bool queued;
+    uint32_t place; /* clock_restore()'s */
     void (*fire)(void *self, uint64_t now_ns);
     void *self;
     struct deadline *next;
@@ -49,6 +50,11 @@ static inline uint64_t clock_now_ns(struct vclock *clock)
  * instruction boundary; one behind CLOCK_LAST never does, and is not queued. */
 void clock_arm(struct vclock *clock, struct deadline *d, uint64_t when_ns);
 void clock_cancel(struct vclock *clock, struct deadline *d);
+
+/* For loading a saved machine: empty the queue, then queue each deadline anew. Of those for the same time the one with
+ * the smaller `place` comes first. CLOCK_NEVER: it is not queued. */
+void clock_clear(struct vclock *clock);
+void clock_restore(struct vclock *clock, struct deadline *d, uint64_t when_ns, uint32_t place);
 
 /* Time of the first deadline or CLOCK_NEVER. */
 uint64_t clock_next_ns(const struct vclock *clock);
