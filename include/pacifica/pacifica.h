@@ -47,11 +47,15 @@ enum pacifica_stop {
     PACIFICA_STOP_LIMIT_INSNS, /* limits.max_steps was reached */
     PACIFICA_STOP_LIMIT_TIME,  /* limits.max_ns was reached */
     PACIFICA_STOP_UNIMPLEMENTED,
-    PACIFICA_STOP_SHUTDOWN, /* triple fault or shutdown of the host */
-    PACIFICA_STOP_HALTED,   /* halted, and nothing can wake it */
-    PACIFICA_STOP_REQUEST,  /* pacifica_machine_stop() */
-    PACIFICA_STOP_WATCH,    /* an event named in options.stop_on happened */
-    PACIFICA_STOP_POWER_OFF /* the guest switched the machine off */
+    PACIFICA_STOP_SHUTDOWN,  /* triple fault or shutdown of the host */
+    PACIFICA_STOP_HALTED,    /* halted, and nothing can wake it */
+    PACIFICA_STOP_REQUEST,   /* pacifica_machine_stop() */
+    PACIFICA_STOP_WATCH,     /* an event named in options.stop_on happened */
+    PACIFICA_STOP_POWER_OFF, /* the guest switched the machine off */
+    PACIFICA_STOP_BREAK,     /* what pacifica_break_add() named: result.break_id */
+    PACIFICA_STOP_STEP,      /* pacifica_machine_step() is done */
+    PACIFICA_STOP_BEGINNING, /* going back: there is nothing before */
+    PACIFICA_STOP_REPLAYED   /* the recording has ended */
 };
 
 /* What pacifica_machine_run() tells. */
@@ -61,6 +65,8 @@ struct pacifica_result {
     uint64_t steps;            /* instructions, iterations, deliveries, #VMEXITs, ... so far */
     uint64_t instructions;     /* instructions and string iterations so far */
     uint64_t now_ns;           /* virtual time since the machine was made */
+    unsigned break_id;         /* STOP_BREAK: which */
+    unsigned cpu;              /* whose turn it was when the machine stopped */
     struct pacifica_diag diag; /* explains every stop that is not EXIT, RESET or REQUEST */
 };
 
@@ -486,5 +492,8 @@ PACIFICA_API enum pacifica_status pacifica_exit_codes(const char *code,
 #ifdef __cplusplus
 }
 #endif
+
+#include <pacifica/debug.h>
+#include <pacifica/snapshot.h>
 
 #endif
