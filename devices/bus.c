@@ -164,12 +164,47 @@ void bus_reset(struct bus *bus)
             bus->dev[i].class->reset(bus->dev[i].state);
 }
 
+/* Words of bytes that a hash pass gives. */
+static void put_bytes(void *self, const void *bytes, size_t size)
+{
+    const struct dev_mixer *mixer = self;
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < size; i++)
+        dev_mix(mixer, at[i]);
+}
+
 void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx)
 {
-    const struct dev_mixer mixer = { .put = put, .ctx = ctx };
-    for (unsigned i = 0; i < bus->count; i++)
-        if (bus->dev[i].class->mix)
+    struct dev_mixer mixer = { .put = put, .ctx = ctx };
+    struct snap snap;
+    snap_hash(&snap, put_bytes, &mixer);
+    for (unsigned i = 0; i < bus->count; i++) {
+        if (bus->dev[i].class->state)
+            bus->dev[i].class->state(bus->dev[i].state, &snap);
+        else if (bus->dev[i].class->mix)
             bus->dev[i].class->mix(bus->dev[i].state, &mixer);
+    }
+}
+
+/* How many devices of the same class were added before. */
+static unsigned instance_of(const struct bus *bus, unsigned index)
+{
+    unsigned before = 0;
+    for (unsigned i = 0; i < index; i++)
+        before += bus->dev[i].class == bus->dev[index].class;
+    return before;
+}
+
+void bus_state(struct bus *bus, struct snap *snap)
+{
+    for (unsigned i = 0; i < bus->count; i++) {
+        const struct dev_class *class = bus->dev[i].class;
+        if (!class->state)
+            continue;
+        if (snap_begin(snap, class->name, instance_of(bus, i), class->state_version))
+            class->state(bus->dev[i].state, snap);
+        snap_end(snap);
+    }
 }
 
 struct memory *bus_memory(const struct bus *bus)

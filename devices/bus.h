@@ -8,6 +8,7 @@
 
 #include "emu/base/clock.h"
 #include "emu/base/probe.h"
+#include "emu/base/snap.h"
 #include "emu/cpu/state.h"
 #include "paging/memory.h"
 
@@ -71,6 +72,10 @@ struct dev_class {
     /* Give all that a program could find out about the device, now or later, and nothing that depends on how a run was
      * executed or cut: what is kept lazily counts as if it had been brought up to date. Changes nothing. */
     void (*mix)(const void *self, const struct dev_mixer *mixer);
+    /* Name all state: emu/base/snap.h. After loading, what is derived from it is made anew, without telling anybody (wires are
+     * state of the devices at both ends). */
+    void (*state)(void *self, struct snap *snap);
+    uint32_t state_version; /* of what `state` names, from 1 on */
 };
 
 /* Make an empty bus. All pointers are borrowed; memory may be NULL for a bus without MMIO and DMA, else
@@ -116,6 +121,9 @@ void bus_reset(struct bus *bus);
 
 /* Every device's part of the state hash, in the order they were added. */
 void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx);
+
+/* Every device's state, in the order they were added, each as a section with the name of its class. */
+void bus_state(struct bus *bus, struct snap *snap);
 
 struct memory *bus_memory(const struct bus *bus);
 struct vclock *bus_clock(const struct bus *bus);
