@@ -48,7 +48,7 @@ def wait_for(address, value):
     return b"\x66\x81\x3d" + struct.pack("<IH", address, value) + b"\x75\xf5"
 
 
-WAIT = b"\xb9" + struct.pack("<I", 30_000_000) + b"\xe2\xfe"  # mov ecx, ...; 1: loop 1
+WAIT = b"\xb9" + struct.pack("<I", 1_000_000) + b"\xe2\xfe"  # mov ecx, ...; 1: loop 1: the program looks outside meanwhile
 
 
 def put16(address, value):
@@ -128,7 +128,7 @@ def udp(to, port, content, source=GUEST, source_port=1000):
     return ip(17, struct.pack(">HHHH", source_port, port, 8 + len(content), 0) + content, to, source)
 
 
-SYN, PUSH_ACK, TCP_ACK = 0x02, 0x18, 0x10
+FIN, SYN, PUSH_ACK, TCP_ACK = 0x01, 0x02, 0x18, 0x10
 
 
 def tcp(to, port, flags, sequence, acknowledged=0, content=b""):
@@ -330,12 +330,14 @@ class Outside(NetTest):
             port = server.getsockname()[1]
             thread = threading.Thread(target=lambda: server.accept()[0].close(), daemon=True)
             thread.start()
-            steps = [(tcp(GATEWAY, port, SYN, 1000), 1), (tcp(GATEWAY, port, TCP_ACK, 1001, 2), None)]
+            # The second frame tells of the peer's end. What is sent then brings a reset, and what follows finds no peer.
+            steps = [(tcp(GATEWAY, port, SYN, 1000), 1), (tcp(GATEWAY, port, TCP_ACK, 1001, 2), 2)]
             for i in range(3):
                 steps.append((tcp(GATEWAY, port, PUSH_ACK, 1001 + 4 * i, 2, b"data"), None))
             frames = self.exchange(steps, "-nic", "user,restrict=off")
             thread.join()
         self.assertEqual(frames[0][47], SYN | TCP_ACK)
+        self.assertTrue(frames[1][47] & FIN)
 
     def test_others_get_in(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
