@@ -26,7 +26,8 @@ if(CLANG_FORMAT)
 endif()
 
 if(TARGET pacifica_shared AND NOT PACIFICA_SANITIZE)
-    pacifica_static_test(symbols ${checks}/check-symbols $<TARGET_FILE:pacifica_shared> ${CMAKE_NM})
+    pacifica_static_test(symbols ${checks}/check-symbols $<TARGET_FILE:pacifica_shared> ${PROJECT_BINARY_DIR}/libpacifica.a
+                         ${CMAKE_NM})
 endif()
 
 # Hot handlers: the objects of emu/insn/hot*.c, from the release builds on x86-64.
