@@ -3,6 +3,8 @@
  * CHOICE: bits 30:24 and 1:0 of CONFIG_ADDRESS read as zero, as PCI has it, and nothing behind bus 0 exists. */
 #include "devices/pci_priv.h"
 
+#include <string.h>
+
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
 #define MESSAGES 0xfeeu /* bits 31:20 of their addresses */
@@ -52,6 +54,11 @@ void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level)
     pci->driven[wire] = (uint8_t)(level ? before + 1 : before - 1);
     if (!before != !pci->driven[wire])
         irq_set(&pci->pirq[wire], level);
+}
+
+void pci_bus_count(struct pci_bus *pci, uint8_t devfn, unsigned pin)
+{
+    pci->driven[pci_pirq(devfn, pin)]++;
 }
 
 void pci_bus_set_pirqs(struct pci_bus *pci, const struct irq_line line[PCI_PIRQS])
@@ -142,13 +149,15 @@ static void pci_reset(void *self)
             pci_device_reset(pci->function[i]);
 }
 
-static void pci_mix(const void *self, const struct dev_mixer *mixer)
+/* Functions are named by their devices, and count their pins again. */
+static void pci_state(void *self, struct snap *snap)
 {
-    const struct pci_bus *pci = self;
-    dev_mix(mixer, pci->address);
-    for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
-        if (pci->function[i])
-            pci_device_mix(pci->function[i], mixer);
+    struct pci_bus *pci = self;
+    SNAP(snap, pci, address);
+    if (!snap_loading(snap))
+        return;
+    pci->address &= ADDRESS_BITS;
+    memset(pci->driven, 0, sizeof(pci->driven));
 }
 
 static const struct dev_class dev_pci = {
@@ -159,7 +168,8 @@ static const struct dev_class dev_pci = {
     .reset = pci_reset,
     .port_read = pci_read,
     .port_write = pci_write,
-    .mix = pci_mix,
+    .state = pci_state,
+    .state_version = 1,
 };
 
 struct pci_bus *pci_bus_add(struct bus *bus)

@@ -3,7 +3,8 @@
  * How a device becomes a PCI function: its state struct, made by bus_add() as any other device's, holds a
  * struct pci_device. Its maker calls pci_init(), then pci_add_bar() and pci_add_capability() as needed, may put further
  * registers into config[] and their writable bits into writable[], and ends with pci_add(), which keeps all that as the
- * state after reset. The bus resets and mixes configuration space; the device's class its own registers.
+ * state after reset. The bus resets configuration space; the device's class its own registers, and its `state` begins with
+ * pci_device_state().
  *
  * A device that reaches memory by itself does it with pci_dma_read() and pci_dma_write() alone, and interrupts with
  * pci_set_intx(). */
@@ -151,6 +152,10 @@ bool pci_bar_base(const struct pci_device *dev, unsigned index, uint64_t *base);
 
 /* Drive the function's interrupt pin. */
 void pci_set_intx(struct pci_device *dev, bool level);
+
+/* Name all of it: configuration space, the pin, MSI-X. After loading the windows of BARs are where the registers say, and
+ * no hook was called. Names nothing of a function that is on no bus. */
+void pci_device_state(struct pci_device *dev, struct snap *snap);
 
 /* Bus mastering: copy between the function and memory. false, and nothing is copied: COMMAND forbids it, or a byte is
  * no RAM (ROM may be read), or the processor protects it from devices. */

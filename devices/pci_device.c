@@ -162,10 +162,15 @@ static void move_bars(struct pci_device *dev)
 
 /* --- interrupts ------------------------------------------------------------------------------------ */
 
-static void update_intx(struct pci_device *dev)
+static bool pin_driven(const struct pci_device *dev)
 {
     bool messages = dev->msix && pci_msix_enabled(dev->msix);
-    bool drive = dev->intx && !messages && !(pci_command(dev) & PCI_COMMAND_NO_INTX);
+    return dev->intx && !messages && !(pci_command(dev) & PCI_COMMAND_NO_INTX);
+}
+
+static void update_intx(struct pci_device *dev)
+{
+    bool drive = pin_driven(dev);
     if (dev->intx)
         dev->config[PCI_STATUS] |= PCI_STATUS_INTX;
     else
@@ -183,7 +188,7 @@ void pci_set_intx(struct pci_device *dev, bool level)
     update_intx(dev);
 }
 
-/* --- configuration writes, reset, hash ---------------------------------------------------------- */
+/* --- configuration writes, reset ----------------------------------------------------------------- */
 
 static bool touches(unsigned offset, unsigned size, unsigned first, unsigned bytes)
 {
@@ -218,13 +223,42 @@ void pci_device_reset(struct pci_device *dev)
         dev->hooks.reset(dev->self);
 }
 
-void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer)
+/* --- state ----------------------------------------------------------------------------------------- */
+
+/* What a function is does not change. */
+static bool is_same(const struct pci_device *dev)
 {
-    dev_mix(mixer, dev->devfn | (uint64_t)dev->intx << 8 | (uint64_t)dev->intx_driven << 9);
-    for (unsigned at = 0; at < PCI_CONFIG_BYTES; at += 8)
-        dev_mix(mixer, pci_get32(dev, at) | (uint64_t)pci_get32(dev, at + 4) << 32);
+    return memcmp(dev->config + PCI_VENDOR, dev->initial + PCI_VENDOR, 4) == 0 &&
+           memcmp(dev->config + PCI_REVISION, dev->initial + PCI_REVISION, 4) == 0 &&
+           dev->config[PCI_INTERRUPT_PIN] == dev->initial[PCI_INTERRUPT_PIN] &&
+           (!dev->intx || dev->config[PCI_INTERRUPT_PIN]);
+}
+
+/* Everything that follows from configuration space, silently. */
+static void settle(struct pci_device *dev)
+{
+    dev->intx_driven = pin_driven(dev);
+    if (dev->intx_driven)
+        pci_bus_count(dev->bus, dev->devfn, dev->config[PCI_INTERRUPT_PIN]);
+    move_bars(dev);
+}
+
+void pci_device_state(struct pci_device *dev, struct snap *snap)
+{
+    if (!dev->bus)
+        return;
+    SNAP_ALL(snap, dev, config);
+    SNAP(snap, dev, intx);
     if (dev->msix)
-        pci_msix_mix(dev->msix, mixer);
+        pci_msix_state(dev->msix, snap);
+    if (!snap_loading(snap))
+        return;
+    if (!is_same(dev)) {
+        snap_refuse(snap, "config");
+        memcpy(dev->config, dev->initial, sizeof(dev->config));
+        dev->intx = false;
+    }
+    settle(dev);
 }
 
 /* --- bus mastering --------------------------------------------------------------------------------- */

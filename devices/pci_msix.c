@@ -115,12 +115,18 @@ void pci_msix_reset(struct pci_msix *msix)
         msix->vector[i] = (struct pci_msix_vector){ .masked = true };
 }
 
-void pci_msix_mix(const struct pci_msix *msix, const struct dev_mixer *mixer)
+void pci_msix_state(struct pci_msix *msix, struct snap *snap)
 {
-    dev_mix(mixer, msix->pending);
+    SNAP(snap, msix, pending);
+    if ((uint64_t)msix->pending >> msix->count) {
+        snap_refuse(snap, "pending");
+        msix->pending = 0;
+    }
     for (unsigned i = 0; i < msix->count; i++) {
-        dev_mix(mixer, msix->vector[i].address);
-        dev_mix(mixer, msix->vector[i].data | (uint64_t)msix->vector[i].masked << 32);
+        struct pci_msix_vector *vector = &msix->vector[i];
+        SNAP(snap, vector, address);
+        SNAP(snap, vector, data);
+        SNAP(snap, vector, masked);
     }
 }
 

@@ -14,7 +14,7 @@ struct pci_msix_vector {
     bool masked;
 };
 
-/* Part of a device's state. The bus resets and mixes it with the function that it belongs to. */
+/* Part of a device's state. The bus resets it with the function that it belongs to, which also names it. */
 struct pci_msix {
     struct pci_device *dev;
     uint8_t capability;
@@ -37,6 +37,6 @@ void pci_msix_notify(struct pci_msix *msix, unsigned vector);
 /* For pci_device.c. */
 void pci_msix_written(struct pci_msix *msix);
 void pci_msix_reset(struct pci_msix *msix);
-void pci_msix_mix(const struct pci_msix *msix, const struct dev_mixer *mixer);
+void pci_msix_state(struct pci_msix *msix, struct snap *snap);
 
 #endif

@@ -22,10 +22,12 @@ void pci_bus_message(struct pci_device *dev, uint64_t address, uint32_t data);
 /* A function's pin changes. */
 void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level);
 
+/* It was loaded with its pin active. Functions are loaded behind their bus. */
+void pci_bus_count(struct pci_bus *pci, uint8_t devfn, unsigned pin);
+
 /* pci_device.c */
 unsigned pci_bar_offset(unsigned index);
 void pci_device_write(struct pci_device *dev, unsigned offset, unsigned size, uint32_t value);
 void pci_device_reset(struct pci_device *dev);
-void pci_device_mix(const struct pci_device *dev, const struct dev_mixer *mixer);
 
 #endif

@@ -51,7 +51,15 @@ static void config_reset(void *self)
     t->resets++;
 }
 
-static const struct dev_class class_thing = { .name = "thing", .state_size = sizeof(struct thing) };
+static void thing_state(void *self, struct snap *snap)
+{
+    struct thing *t = self;
+    pci_device_state(&t->pci, snap);
+}
+
+static const struct dev_class class_thing = {
+    .name = "thing", .state_size = sizeof(struct thing), .state = thing_state, .state_version = 1
+};
 
 static void add_bar(struct thing *t, unsigned index, enum pci_bar_kind kind, uint64_t bytes)
 {
