@@ -13,6 +13,12 @@ const struct info_item info_items[] = {
     { "mtrr", NULL, "MTRRs, PAT registers, memory types of physical ranges", info_mtrr },
     { "walk", "ADDR", "how a linear address is translated, entry by entry", info_walk },
     { "mem", NULL, "the ranges of linear addresses that are mapped, with rights", info_mem },
+    { "svm", NULL, "the world it is in, its guest, the last #VMEXIT", info_svm },
+    { "vmcb", "[SPA]", "every field of the current VMCB, or of one elsewhere", info_vmcb_fields },
+    { "intercepts", NULL, "what the current VMCB intercepts", info_intercepts },
+    { "iopm", NULL, "the ports that exit by the current I/O permissions map", info_iopm },
+    { "msrpm", NULL, "the MSRs that exit by the current MSR permissions map", info_msrpm },
+    { "npt", NULL, "the ranges of guest physical addresses that nested tables map", info_npt },
     { "skinit", NULL, "the last SKINIT, and what a TPM would have measured", info_skinit },
 };
 const unsigned info_item_count = sizeof(info_items) / sizeof(info_items[0]);
@@ -33,11 +39,11 @@ enum pacifica_status info_write(struct vcpu *cpu, const char *request,
     const struct info_item *item = find(request, length);
     if (!item)
         return diag_set(diag, PACIFICA_EUSAGE, request,
-                        "registers, fp, tlb, mtrr, walk ADDR, mem or skinit",
+                        "the list has all items: -info help, or info alone in the monitor",
                         "nothing that can be told");
     if (!item->argument && argument[0])
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "'%s' takes no argument", item->name);
-    if (item->argument && !argument[0])
+    if (item->argument && item->argument[0] != '[' && !argument[0])
         return diag_set(diag, PACIFICA_EUSAGE, request, NULL, "'%s' needs an argument: %s",
                         item->name, item->argument);
     return item->write(cpu, argument, output, diag);

@@ -78,40 +78,73 @@ static uint64_t sign_extend(enum walk_mode mode, uint64_t at)
     return (at ^ half) - half;
 }
 
-enum pacifica_status info_mem(struct vcpu *cpu, const char *argument,
-                              const struct pacifica_output *output, struct pacifica_diag *diag)
+/* Write every range that `regime` maps, of linear addresses or, where it is that of nested tables, guest physical ones. */
+static void put_mapped(struct vcpu *cpu, const struct walk_regime *regime, bool linear,
+                       const struct pacifica_output *output)
 {
-    const struct walk_regime regime = info_regime(cpu);
-    const uint64_t end = space_end(regime.mode);
+    const uint64_t end = space_end(regime->mode);
     struct range range = { .open = false };
     struct walk_log log;
     uint32_t walks = 0;
-    (void)argument;
-    (void)diag;
-    if (regime.mode == WALK_NONE && !regime.nested) {
-        output_put(output, "no paging: linear addresses are physical\n");
-        return PACIFICA_OK;
-    }
     for (uint64_t at = 0, bytes; at < end; at = (at | (bytes - 1)) + 1) {
-        uint64_t la = sign_extend(regime.mode, at);
+        uint64_t la = linear ? sign_extend(regime->mode, at) : at;
         if (walks++ == WALKS_MOST) {
             put_range(&range, output);
             output_put(output, "more from %016" PRIx64 " on: not looked at\n", la);
-            return PACIFICA_OK;
+            return;
         }
         struct walk_result res =
-            walk_explain(cpu->memory, &regime, la, (struct access){ .kind = ACCESS_READ }, &log);
+            walk_explain(cpu->memory, regime, la, (struct access){ .kind = ACCESS_READ }, &log);
         if (res.status == WALK_OK) {
             bytes = res.page_bytes;
             add_page(&range, la, bytes, &res, output);
             continue;
         }
-        bytes = failed_bytes(&regime, &res, &log);
+        bytes = failed_bytes(regime, &res, &log);
         if (bytes == 0)
             break;
     }
     put_range(&range, output);
     if (!range.open)
         output_put(output, "nothing is mapped\n");
+}
+
+enum pacifica_status info_mem(struct vcpu *cpu, const char *argument,
+                              const struct pacifica_output *output, struct pacifica_diag *diag)
+{
+    const struct walk_regime regime = info_regime(cpu);
+    (void)argument;
+    (void)diag;
+    if (regime.mode == WALK_NONE && !regime.nested)
+        output_put(output, "no paging: linear addresses are physical\n");
+    else
+        put_mapped(cpu, &regime, true, output);
+    return PACIFICA_OK;
+}
+
+/* The nested tables as the host's modes walk them: now, while it runs, or those it had at VMRUN. */
+enum pacifica_status info_npt(struct vcpu *cpu, const char *argument,
+                              const struct pacifica_output *output, struct pacifica_diag *diag)
+{
+    uint8_t page[VMCB_PAGE_BYTES];
+    struct walk_regime regime;
+    (void)argument;
+    (void)diag;
+    if (!info_vmcb(cpu, page, output))
+        return PACIFICA_OK;
+    if (cpu->svm->guest)
+        regime = cpu->svm->host_regime;
+    else
+        regime = info_regime(cpu);
+    if (cpu->svm->guest ? !cpu->svm->nested_paging
+                        : !(vmcb_field_value(page, VMCB_NESTED_CONTROL) & 1)) {
+        output_put(output, "the guest has no nested paging\n");
+        return PACIFICA_OK;
+    }
+    regime.root = vmcb_field_value(page, VMCB_N_CR3);
+    regime.nested = NULL;
+    output_put(output, "nested tables at %016" PRIx64 ", %s\n", regime.root,
+               info_paging_name(regime.mode));
+    put_mapped(cpu, &regime, false, output);
     return PACIFICA_OK;
 }
