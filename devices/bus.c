@@ -207,6 +207,59 @@ void bus_state(struct bus *bus, struct snap *snap)
     }
 }
 
+/* The runs of ports that an owner (see port_dev) has. */
+static void tell_ports(const struct bus *bus, unsigned owner, struct bus_place place,
+                       void (*tell)(void *self, const struct bus_place *place), void *self)
+{
+    place.ports = true;
+    for (uint32_t port = 0; port < PORT_COUNT; port++) {
+        if (bus->port_dev[port] != owner)
+            continue;
+        place.base = port;
+        while (port + 1 < PORT_COUNT && bus->port_dev[port + 1] == owner)
+            port++;
+        place.bytes = port - place.base + 1;
+        tell(self, &place);
+    }
+}
+
+/* Is a window part of a device's state? */
+static bool owns_window(const struct bus_dev *dev, const struct bus_window *window)
+{
+    uintptr_t begin = (uintptr_t)dev->state;
+    uintptr_t at = (uintptr_t)window->self;
+    return at >= begin && at - begin < dev->class->state_size;
+}
+
+void bus_places(const struct bus *bus, void (*tell)(void *self, const struct bus_place *place),
+                void *self)
+{
+    for (unsigned i = 0; i < bus->count; i++) {
+        const struct bus_dev *dev = &bus->dev[i];
+        struct bus_place place = { .name = dev->class->name, .instance = instance_of(bus, i) };
+        tell(self, &place);
+        tell_ports(bus, i + 1, place, tell, self);
+        if (dev->mmio_size) {
+            place.base = dev->mmio_spa;
+            place.bytes = dev->mmio_size;
+            tell(self, &place);
+        }
+        for (unsigned j = 0; j < bus->window_count; j++) {
+            const struct bus_window *window = bus->window[j];
+            if (!window->mapped || !owns_window(dev, window))
+                continue;
+            if (window->ports) {
+                tell_ports(bus, FIRST_WINDOW + j, place, tell, self);
+                continue;
+            }
+            place.ports = false;
+            place.base = window->base;
+            place.bytes = window->bytes;
+            tell(self, &place);
+        }
+    }
+}
+
 struct memory *bus_memory(const struct bus *bus)
 {
     return bus->memory;

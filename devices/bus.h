@@ -125,6 +125,18 @@ void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void 
 /* Every device's state, in the order they were added, each as a section with the name of its class. */
 void bus_state(struct bus *bus, struct snap *snap);
 
+/* Where a device answers. */
+struct bus_place {
+    const char *name; /* of its class */
+    unsigned instance;
+    bool ports;           /* I/O ports; else memory */
+    uint64_t base, bytes; /* bytes 0: nowhere; told once of each device, before its places */
+};
+
+/* Tell of every device, in the order they were added, and of its places as they are now. */
+void bus_places(const struct bus *bus, void (*tell)(void *self, const struct bus_place *place),
+                void *self);
+
 struct memory *bus_memory(const struct bus *bus);
 struct vclock *bus_clock(const struct bus *bus);
 
