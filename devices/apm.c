@@ -32,10 +32,10 @@ static void apm_reset(void *self)
     apm->byte[0] = apm->byte[1] = 0;
 }
 
-static void apm_mix(const void *self, const struct dev_mixer *mixer)
+static void apm_state(void *self, struct snap *snap)
 {
-    const struct apm *apm = self;
-    dev_mix(mixer, apm->byte[0] | (uint64_t)apm->byte[1] << 8);
+    struct apm *apm = self;
+    SNAP_ALL(snap, apm, byte);
 }
 
 static const struct dev_class dev_apm = {
@@ -46,7 +46,8 @@ static const struct dev_class dev_apm = {
     .reset = apm_reset,
     .port_read = apm_read,
     .port_write = apm_write,
-    .mix = apm_mix,
+    .state = apm_state,
+    .state_version = 1,
 };
 
 struct apm *apm_add(struct bus *bus, void (*control)(void *self, uint8_t value), void *self)

@@ -35,10 +35,10 @@ static void ferr_reset(void *self)
     latch(self, false);
 }
 
-static void ferr_mix(const void *self, const struct dev_mixer *mixer)
+static void ferr_state(void *self, struct snap *snap)
 {
-    const struct ferr *ferr = self;
-    dev_mix(mixer, ferr->latched);
+    struct ferr *ferr = self;
+    SNAP(snap, ferr, latched);
 }
 
 static const struct dev_class dev_ferr = {
@@ -48,7 +48,8 @@ static const struct dev_class dev_ferr = {
     .state_size = sizeof(struct ferr),
     .reset = ferr_reset,
     .port_write = ferr_write,
-    .mix = ferr_mix,
+    .state = ferr_state,
+    .state_version = 1,
 };
 
 struct ferr *ferr_add(struct bus *bus, struct irq_line irq, void (*ignne)(void *self), void *self)

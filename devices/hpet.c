@@ -346,20 +346,48 @@ static void hpet_fini(void *self)
         clock_cancel(hpet->clock, &hpet->timer[i].match);
 }
 
-static void hpet_mix(const void *self, const struct dev_mixer *mixer)
+/* Let the counter count from the time that state is named as of, and comparators follow it. A match that was not acted on
+ * yet waits for its deadline. */
+static void settle(struct hpet *hpet)
 {
-    const struct hpet *hpet = self;
-    uint64_t now = counter_at(hpet, dev_mix_ns(hpet->clock));
-    dev_mix(mixer, now);
-    dev_mix(mixer, hpet->config | (uint64_t)hpet->status << 2 | (uint64_t)hpet->pit << 8 |
-                       (uint64_t)hpet->rtc << 9);
+    uint64_t ns = hpet->clock->highest_ns, now = counter_at(hpet, ns);
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
-        struct hpet_timer timer = hpet->timer[i]; /* a copy */
-        (void)timer_advance(&timer, now);
-        dev_mix(mixer, timer.config | (uint64_t)timer.high << 32);
-        dev_mix(mixer, timer.comparator);
-        dev_mix(mixer, timer.period);
+        struct hpet_timer *timer = &hpet->timer[i];
+        if (!timer->match.queued || timer->match.when_ns > ns)
+            (void)timer_advance(timer, now);
     }
+    hpet->counter = now;
+    hpet->since = hpet->config & CONFIG_ENABLE ? ns / HPET_PERIOD_NS : 0;
+}
+
+static void timer_state(struct hpet *hpet, struct hpet_timer *timer, struct snap *snap)
+{
+    SNAP(snap, timer, config);
+    SNAP(snap, timer, comparator);
+    SNAP(snap, timer, period);
+    SNAP(snap, timer, seen);
+    SNAP(snap, timer, high);
+    snap_deadline(snap, "match", hpet->clock, &timer->match);
+    if (timer->config & ~(TIMER_WRITABLE | TIMER_ROUTE))
+        snap_refuse(snap, "config");
+}
+
+static void hpet_state(void *self, struct snap *snap)
+{
+    struct hpet *hpet = self;
+    if (!snap_loading(snap))
+        settle(hpet);
+    SNAP_BELOW(snap, hpet, config, (CONFIG_ENABLE | CONFIG_LEGACY) + 1);
+    SNAP_BELOW(snap, hpet, status, 1u << HPET_TIMERS);
+    SNAP(snap, hpet, counter);
+    SNAP(snap, hpet, since);
+    SNAP(snap, hpet, pit);
+    SNAP(snap, hpet, rtc);
+    SNAP(snap, hpet, irq0);
+    SNAP(snap, hpet, irq8);
+    SNAP(snap, hpet, route);
+    for (unsigned i = 0; i < HPET_TIMERS; i++)
+        timer_state(hpet, &hpet->timer[i], snap);
 }
 
 static const struct dev_class dev_hpet = {
@@ -372,7 +400,8 @@ static const struct dev_class dev_hpet = {
     .fini = hpet_fini,
     .mmio_read = hpet_read,
     .mmio_write = hpet_write,
-    .mix = hpet_mix,
+    .state = hpet_state,
+    .state_version = 1,
 };
 
 struct hpet *hpet_add(struct bus *bus, const struct hpet_wires *wires)

@@ -62,27 +62,39 @@ static void route(const struct i440fx *bridge)
 }
 
 /* The lock closes SMRAM, and then neither it nor D_OPEN can be written before a reset. */
+static void obey(struct i440fx *bridge)
+{
+    bool locked = bridge->pci.config[SMRAM] & SMRAM_LOCK;
+    if (locked)
+        bridge->pci.config[SMRAM] &= (uint8_t)~SMRAM_OPEN;
+    bridge->pci.writable[SMRAM] = locked ? SMRAM_LOCKED : SMRAM_UNLOCKED;
+    route(bridge);
+}
+
 static void i440fx_written(void *self, unsigned offset, unsigned size)
 {
-    struct i440fx *bridge = self;
     (void)offset, (void)size;
-    if (bridge->pci.config[SMRAM] & SMRAM_LOCK) {
-        bridge->pci.config[SMRAM] &= (uint8_t)~SMRAM_OPEN;
-        bridge->pci.writable[SMRAM] = SMRAM_LOCKED;
-    }
-    route(bridge);
+    obey(self);
 }
 
 static void i440fx_reset(void *self)
 {
+    obey(self);
+}
+
+static void i440fx_state(void *self, struct snap *snap)
+{
     struct i440fx *bridge = self;
-    bridge->pci.writable[SMRAM] = SMRAM_UNLOCKED;
-    route(bridge);
+    pci_device_state(&bridge->pci, snap);
+    if (snap_loading(snap))
+        obey(bridge);
 }
 
 static const struct dev_class dev_i440fx = {
     .name = "i440fx",
     .state_size = sizeof(struct i440fx),
+    .state = i440fx_state,
+    .state_version = 1,
 };
 
 struct i440fx *i440fx_add(struct bus *bus, struct pci_bus *pci)

@@ -183,6 +183,13 @@ static void write_output_port(struct i8042 *kbc, uint8_t value)
         reset_ports_ask(kbc->config.reset);
 }
 
+/* At port 60h. */
+static bool waits_for_argument(uint8_t command)
+{
+    return (command >= KBC_WRITE_RAM && command <= KBC_WRITE_RAM_END) ||
+           (command >= KBC_WRITE_OUTPUT && command <= KBC_TO_MOUSE);
+}
+
 static void take_command(struct i8042 *kbc, uint8_t command)
 {
     kbc->was_command = true;
@@ -215,8 +222,7 @@ static void take_command(struct i8042 *kbc, uint8_t command)
     case KBC_A20_OPEN: reset_ports_set_a20(kbc->config.reset, command == KBC_A20_OPEN); break;
     case KBC_TEST_LINES: put(kbc, FROM_CONTROLLER, 0x00); break;
     default:
-        if ((command >= KBC_WRITE_RAM && command <= KBC_WRITE_RAM_END) ||
-            (command >= KBC_WRITE_OUTPUT && command <= KBC_TO_MOUSE))
+        if (waits_for_argument(command))
             kbc->command = command;
         else
             bus_tell(kbc->bus, PROBE_UNIMP, "port 64h: no such command of the keyboard controller");
@@ -299,17 +305,23 @@ static void kbc_fini(void *self)
     clock_cancel(kbc->clock, &kbc->arrival);
 }
 
-static void kbc_mix(const void *self, const struct dev_mixer *mixer)
+static void kbc_state(void *self, struct snap *snap)
 {
-    const struct i8042 *kbc = self;
-    ps2_keyboard_mix(&kbc->keyboard, mixer);
-    ps2_mouse_mix(&kbc->mouse, mixer);
-    for (unsigned i = 0; i < KBC_RAM; i++)
-        dev_mix(mixer, kbc->ram[i]);
-    dev_mix(mixer, kbc->command | (uint64_t)kbc->output << 8 | (uint64_t)kbc->source << 16 |
-                       (uint64_t)kbc->full << 24 | (uint64_t)kbc->was_command << 25 |
-                       (uint64_t)kbc->released << 26);
-    dev_mix(mixer, kbc->arrival.queued ? kbc->arrival.when_ns : CLOCK_NEVER);
+    struct i8042 *kbc = self;
+    ps2_keyboard_state(&kbc->keyboard, snap);
+    ps2_mouse_state(&kbc->mouse, snap);
+    SNAP_ALL(snap, kbc, ram);
+    SNAP(snap, kbc, command);
+    SNAP(snap, kbc, output);
+    SNAP_BELOW(snap, kbc, source, FROM_MOUSE + 1);
+    SNAP(snap, kbc, full);
+    SNAP(snap, kbc, was_command);
+    SNAP(snap, kbc, released);
+    snap_deadline(snap, "arrival", kbc->clock, &kbc->arrival);
+    if (kbc->command && !waits_for_argument(kbc->command)) {
+        snap_refuse(snap, "command");
+        kbc->command = 0;
+    }
 }
 
 static const struct dev_class dev_i8042 = {
@@ -322,7 +334,8 @@ static const struct dev_class dev_i8042 = {
     .fini = kbc_fini,
     .port_read = kbc_read,
     .port_write = kbc_write,
-    .mix = kbc_mix,
+    .state = kbc_state,
+    .state_version = 1,
 };
 
 struct i8042 *i8042_add(struct bus *bus, const struct i8042_config *config)

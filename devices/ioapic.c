@@ -170,12 +170,21 @@ static void ioapic_reset(void *self)
         ioapic->entry[pin] = (struct entry){ .low = RTE_MASKED };
 }
 
-static void ioapic_mix(const void *self, const struct dev_mixer *mixer)
+static void ioapic_state(void *self, struct snap *snap)
 {
-    const struct ioapic *ioapic = self;
-    dev_mix(mixer, ioapic->index | (uint64_t)ioapic->id << 8 | (uint64_t)ioapic->lines << 32);
-    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
-        dev_mix(mixer, ioapic->entry[pin].low | (uint64_t)ioapic->entry[pin].high << 32);
+    struct ioapic *ioapic = self;
+    SNAP(snap, ioapic, index);
+    SNAP(snap, ioapic, id);
+    SNAP(snap, ioapic, lines);
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        struct entry *entry = &ioapic->entry[pin];
+        SNAP(snap, entry, low);
+        SNAP(snap, entry, high);
+        if (entry->low & ~(RTE_LOW_WRITABLE | RTE_REMOTE_IRR))
+            snap_refuse(snap, "low");
+    }
+    if (ioapic->lines >> IOAPIC_PINS)
+        snap_refuse(snap, "lines");
 }
 
 static const struct dev_class dev_ioapic = {
@@ -186,7 +195,8 @@ static const struct dev_class dev_ioapic = {
     .reset = ioapic_reset,
     .mmio_read = ioapic_mmio_read,
     .mmio_write = ioapic_mmio_write,
-    .mix = ioapic_mix,
+    .state = ioapic_state,
+    .state_version = 1,
 };
 
 struct ioapic *ioapic_add(struct bus *bus, struct apics *apics)

@@ -177,36 +177,53 @@ static void apics_fini(void *self)
     free(apics->cpu);
 }
 
-static void mix_cpu(const struct lapic *lapic, const struct dev_mixer *mixer)
+static bool base_is_possible(const struct lapic *lapic)
 {
-    dev_mix(mixer, lapic->apic_base);
-    dev_mix(mixer, lapic->id | (uint64_t)lapic->ldr << 32);
-    dev_mix(mixer, lapic->dfr | (uint64_t)lapic->svr << 32);
-    dev_mix(mixer, lapic->icr_low | (uint64_t)lapic->icr_high << 32);
-    dev_mix(mixer, lapic->remote_read | (uint64_t)lapic->tpr << 32 | (uint64_t)lapic->seoi << 40 |
-                       (uint64_t)lapic->ext_control << 48);
-    dev_mix(mixer, lapic->esr | (uint64_t)lapic->errors << 32);
-    for (unsigned i = 0; i < 8; i++) {
-        dev_mix(mixer, lapic->isr[i] | (uint64_t)lapic->irr[i] << 32);
-        dev_mix(mixer, lapic->tmr[i] | (uint64_t)lapic->ier[i] << 32);
-    }
-    for (unsigned i = 0; i < LVT_COUNT; i++)
-        dev_mix(mixer, lapic->lvt[i]);
-    uint64_t pins = lapic->extint;
-    for (unsigned i = 0; i < 2; i++) {
-        pins |= (uint64_t)lapic->lint[i] << (8 + i);
-        if (lapic->lvt[LVT_LINT0 + i] & LVT_REMOTE_IRR)
-            pins |= (uint64_t)lapic->lint_vector[i] << (16 + 8 * i);
-    }
-    dev_mix(mixer, pins);
-    lapic_timer_mix(lapic, mixer);
+    const struct apics_config *config = &lapic->apics->config;
+    uint64_t may = (APIC_BASE_ABA & ((UINT64_C(1) << config->maxphyaddr) - 1)) | APIC_BASE_AE |
+                   (lapic->index == 0 ? APIC_BASE_BSC : 0) | (config->x2apic ? APIC_BASE_EXTD : 0);
+    return !(lapic->apic_base & ~may) && (lapic_enabled(lapic) || !lapic_x2apic(lapic));
 }
 
-static void apics_mix(const void *self, const struct dev_mixer *mixer)
+static void state_of_cpu(struct lapic *lapic, struct snap *snap)
 {
-    const struct apics *apics = self;
-    for (unsigned i = 0; i < apics->config.count; i++)
-        mix_cpu(&apics->cpu[i], mixer);
+    SNAP(snap, lapic, apic_base);
+    SNAP(snap, lapic, id);
+    SNAP(snap, lapic, ldr);
+    SNAP(snap, lapic, icr_high);
+    SNAP(snap, lapic, dfr);
+    SNAP(snap, lapic, svr);
+    SNAP(snap, lapic, icr_low);
+    SNAP(snap, lapic, remote_read);
+    SNAP(snap, lapic, tpr);
+    SNAP(snap, lapic, seoi);
+    SNAP(snap, lapic, ext_control);
+    SNAP(snap, lapic, esr);
+    SNAP(snap, lapic, errors);
+    SNAP_ALL(snap, lapic, isr);
+    SNAP_ALL(snap, lapic, tmr);
+    SNAP_ALL(snap, lapic, irr);
+    SNAP_ALL(snap, lapic, ier);
+    SNAP_ALL(snap, lapic, lvt);
+    SNAP_ALL(snap, lapic, lint);
+    SNAP_ALL(snap, lapic, lint_vector);
+    SNAP(snap, lapic, extint);
+    lapic_timer_state(lapic, snap);
+    if (snap_loading(snap) && !base_is_possible(lapic)) {
+        snap_refuse(snap, "apic_base");
+        lapic->apic_base = RESET_BASE;
+    }
+}
+
+/* Whose window is shown is for the machine to say, as before. */
+static void apics_state(void *self, struct snap *snap)
+{
+    struct apics *apics = self;
+    for (unsigned i = 0; i < apics->config.count; i++) {
+        state_of_cpu(&apics->cpu[i], snap);
+        lapic_find_highest(&apics->cpu[i]);
+    }
+    show_window(apics);
 }
 
 /* The PIC's INTR is wired to every LINT0. */
@@ -224,7 +241,8 @@ static const struct dev_class dev_apics = {
     .fini = apics_fini,
     .mmio_read = apics_mmio_read,
     .mmio_write = apics_mmio_write,
-    .mix = apics_mix,
+    .state = apics_state,
+    .state_version = 1,
 };
 
 struct apics *apics_add(struct bus *bus, const struct apics_config *config)

@@ -25,7 +25,7 @@ static void vector_set(uint32_t set[8], unsigned vector, bool value)
     set[vector / 32] = value ? set[vector / 32] | bit : set[vector / 32] & ~bit;
 }
 
-static void find_highest(struct lapic *lapic)
+void lapic_find_highest(struct lapic *lapic)
 {
     lapic->highest_irr = highest_bit(lapic->irr, lapic->ier);
     lapic->highest_isr = highest_bit(lapic->isr, lapic->isr);
@@ -81,7 +81,7 @@ void lapic_set_tpr(struct lapic *lapic, uint8_t tpr)
 void lapic_set_ier(struct lapic *lapic, unsigned word, uint32_t value)
 {
     lapic->ier[word] = value;
-    find_highest(lapic);
+    lapic_find_highest(lapic);
     lapic_changed(lapic);
 }
 
@@ -97,7 +97,7 @@ bool lapic_accept(struct lapic *lapic, uint8_t vector, bool level)
     }
     vector_set(lapic->irr, vector, true);
     vector_set(lapic->tmr, vector, level);
-    find_highest(lapic);
+    lapic_find_highest(lapic);
     lapic_changed(lapic);
     return true;
 }
@@ -190,7 +190,7 @@ void lapic_end(struct lapic *lapic, unsigned vector)
     if (!vector_bit(lapic->isr, vector))
         return;
     vector_set(lapic->isr, vector, false);
-    find_highest(lapic);
+    lapic_find_highest(lapic);
     if (vector_bit(lapic->tmr, vector))
         tell_source(lapic, vector);
     lapic_changed(lapic);
@@ -246,7 +246,7 @@ static int intc_acknowledge(void *self)
         lapic_timer_sync(lapic);
         vector_set(lapic->irr, (unsigned)vector, false);
         vector_set(lapic->isr, (unsigned)vector, true);
-        find_highest(lapic);
+        lapic_find_highest(lapic);
         lapic_timer_arm(lapic);
         return vector;
     }

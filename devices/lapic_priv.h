@@ -186,6 +186,7 @@ bool lapic_write_msr(void *self, uint32_t index, uint64_t value);
 void lapic_error(struct lapic *lapic, uint32_t bit);
 uint8_t lapic_ppr(const struct lapic *lapic);
 uint8_t lapic_apr(const struct lapic *lapic);
+void lapic_find_highest(struct lapic *lapic);     /* after a change of IRR, IER or ISR */
 void lapic_clear_interrupts(struct lapic *lapic); /* IRR, ISR and TMR become empty */
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr);
 void lapic_set_ier(struct lapic *lapic, unsigned word, uint32_t value);
@@ -210,7 +211,7 @@ void lapic_timer_set_initial(struct lapic *lapic, uint32_t initial);
 void lapic_timer_set_divide(struct lapic *lapic, uint32_t value);
 void lapic_timer_mode_changed(struct lapic *lapic, uint32_t old_entry);
 void lapic_timer_fire(void *self, uint64_t now_ns);
-void lapic_timer_mix(const struct lapic *lapic, const struct dev_mixer *mixer);
+void lapic_timer_state(struct lapic *lapic, struct snap *snap);
 uint64_t lapic_read_tsc_deadline(void *self);
 void lapic_write_tsc_deadline(void *self, uint64_t tsc, uint64_t when_ns);
 

@@ -181,6 +181,7 @@ static void write_svr(struct lapic *lapic, uint32_t value)
 
 static void write_esr(struct lapic *lapic)
 {
+    lapic_timer_sync(lapic); /* an expiry so far finds the error told already */
     lapic->esr = lapic->errors;
     lapic->errors = 0;
     lapic_timer_arm(lapic); /* an illegal vector of the timer is an error again */

@@ -55,23 +55,16 @@ uint32_t lapic_timer_count(const struct lapic *lapic)
     return lapic->initial - (uint32_t)((ticks - lapic->from) % lapic->initial);
 }
 
-static void sync_deadline(struct lapic *lapic, uint64_t now)
+/* Let it go on to `now`. True: it has expired. */
+static bool advance(struct lapic *lapic, uint64_t now)
 {
-    if (!lapic->tsc_deadline || is_armed(lapic, now))
-        return;
-    lapic->tsc_deadline = 0;
-    lapic_deliver(lapic, LVT_TIMER);
-}
-
-void lapic_timer_sync(struct lapic *lapic)
-{
-    uint64_t now = now_of(lapic);
-    sync_deadline(lapic, now);
-    if (!lapic->timer_on)
-        return;
+    if (lapic->tsc_deadline && !is_armed(lapic, now)) {
+        lapic->tsc_deadline = 0;
+        return true;
+    }
     uint64_t ticks = ticks_gone(lapic, now);
-    if (ticks < lapic->from)
-        return;
+    if (!lapic->timer_on || ticks < lapic->from)
+        return false;
     if (is_periodic(lapic)) {
         uint64_t periods = (ticks - lapic->from) / lapic->initial;
         lapic->at += (lapic->from + periods * lapic->initial) << tick_shift(lapic);
@@ -79,7 +72,13 @@ void lapic_timer_sync(struct lapic *lapic)
     } else {
         lapic->timer_on = false;
     }
-    lapic_deliver(lapic, LVT_TIMER);
+    return true;
+}
+
+void lapic_timer_sync(struct lapic *lapic)
+{
+    if (advance(lapic, now_of(lapic)))
+        lapic_deliver(lapic, LVT_TIMER);
 }
 
 /* Would the interrupt be seen? Not if it is masked, or its vector is requested already. */
@@ -174,24 +173,30 @@ void lapic_write_tsc_deadline(void *self, uint64_t tsc, uint64_t when_ns)
     lapic_timer_arm(lapic);
 }
 
-/* The next expiry, whether or not anything waits for it. */
-static uint64_t next_expiry(const struct lapic *lapic, uint64_t now)
+/* What has expired unseen is forgotten; an interrupt that is still to come waits for its deadline. */
+static void settle(struct lapic *lapic)
 {
-    if (is_armed(lapic, now))
-        return lapic->at;
-    uint64_t ticks = ticks_gone(lapic, now);
-    if (!lapic->timer_on || (ticks >= lapic->from && !is_periodic(lapic)))
-        return CLOCK_NEVER;
-    uint64_t at_zero = lapic->from;
-    if (ticks >= lapic->from)
-        at_zero += ((ticks - lapic->from) / lapic->initial + 1) * lapic->initial;
-    return lapic->at + (at_zero << tick_shift(lapic));
+    if (!expiry_matters(lapic))
+        (void)advance(lapic, lapic->apics->clock->highest_ns);
+    if (!lapic->timer_on)
+        lapic->from = 0;
+    if (!lapic->timer_on && !lapic->tsc_deadline)
+        lapic->at = 0;
 }
 
-void lapic_timer_mix(const struct lapic *lapic, const struct dev_mixer *mixer)
+void lapic_timer_state(struct lapic *lapic, struct snap *snap)
 {
-    uint64_t now = dev_mix_ns(lapic->apics->clock);
-    dev_mix(mixer, lapic->initial | (uint64_t)lapic->divide << 32);
-    dev_mix(mixer, next_expiry(lapic, now));
-    dev_mix(mixer, is_armed(lapic, now) ? lapic->tsc_deadline : 0);
+    if (!snap_loading(snap))
+        settle(lapic);
+    SNAP(snap, lapic, timer_on);
+    SNAP(snap, lapic, initial);
+    SNAP(snap, lapic, divide);
+    SNAP(snap, lapic, from);
+    SNAP(snap, lapic, at);
+    SNAP(snap, lapic, tsc_deadline);
+    snap_deadline(snap, "expiry", lapic->apics->clock, &lapic->expiry);
+    if (snap_loading(snap) && lapic->timer_on && (!lapic->initial || lapic->at > CLOCK_LAST)) {
+        snap_refuse(snap, "initial");
+        lapic->timer_on = false;
+    }
 }

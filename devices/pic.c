@@ -288,19 +288,35 @@ void pic_firmware_init(struct pic *pic)
     pic_update(pic);
 }
 
-static void pic_mix(const void *self, const struct dev_mixer *mixer)
+static void chip_state(struct chip *chip, struct snap *snap)
 {
-    const struct pic *pic = self;
-    for (unsigned i = 0; i < 2; i++) {
-        const struct chip *chip = &pic->chip[i];
-        dev_mix(mixer, chip->irr | (uint64_t)chip->isr << 8 | (uint64_t)chip->imr << 16 |
-                           (uint64_t)chip->lines << 24 | (uint64_t)chip->elcr << 32 |
-                           (uint64_t)chip->vector_base << 40 | (uint64_t)chip->highest << 48 |
-                           (uint64_t)chip->init << 56);
-        dev_mix(mixer, chip->single | chip->need_icw4 << 1 | chip->read_isr << 2 | chip->poll << 3 |
-                           chip->special_mask << 4 | chip->auto_eoi << 5 |
-                           chip->rotate_auto_eoi << 6 | chip->sfnm << 7);
-    }
+    SNAP(snap, chip, irr);
+    SNAP(snap, chip, isr);
+    SNAP(snap, chip, imr);
+    SNAP(snap, chip, lines);
+    SNAP(snap, chip, elcr);
+    SNAP(snap, chip, vector_base);
+    SNAP_BELOW(snap, chip, highest, 8);
+    SNAP_BELOW(snap, chip, init, INIT_ICW4 + 1);
+    SNAP(snap, chip, single);
+    SNAP(snap, chip, need_icw4);
+    SNAP(snap, chip, read_isr);
+    SNAP(snap, chip, poll);
+    SNAP(snap, chip, special_mask);
+    SNAP(snap, chip, auto_eoi);
+    SNAP(snap, chip, rotate_auto_eoi);
+    SNAP(snap, chip, sfnm);
+    if (chip->elcr & ~chip->elcr_writable)
+        snap_refuse(snap, "elcr");
+}
+
+static void pic_state(void *self, struct snap *snap)
+{
+    struct pic *pic = self;
+    chip_state(&pic->chip[0], snap);
+    chip_state(&pic->chip[1], snap);
+    if (snap_loading(snap))
+        pic->out = chip_request(&pic->chip[0]) >= 0;
 }
 
 static const struct dev_class dev_pic = {
@@ -311,7 +327,8 @@ static const struct dev_class dev_pic = {
     .reset = pic_reset,
     .port_read = pic_read,
     .port_write = pic_write,
-    .mix = pic_mix,
+    .state = pic_state,
+    .state_version = 1,
 };
 
 void pic_connect(struct pic *pic, void (*changed)(void *self, bool level), void *self)

@@ -24,13 +24,18 @@ int piix3_routed(const struct piix3 *piix3, unsigned pirq)
     return !(route & PIRQRC_OFF) && (PIRQ_ALLOWED >> (route & 15) & 1) ? (int)(route & 15) : -1;
 }
 
-static void update(struct piix3 *piix3)
+static unsigned wanted(const struct piix3 *piix3)
 {
     unsigned want = 0;
     for (unsigned i = 0; i < PCI_PIRQS; i++)
         if ((piix3->pirq >> i & 1) && piix3_routed(piix3, i) >= 0)
             want |= 1u << piix3_routed(piix3, i);
-    unsigned changed = want ^ piix3->driven;
+    return want;
+}
+
+static void update(struct piix3 *piix3)
+{
+    unsigned want = wanted(piix3), changed = want ^ piix3->driven;
     piix3->driven = (uint16_t)want;
     for (unsigned i = 0; i < PIIX3_IRQS; i++)
         if (changed >> i & 1)
@@ -63,9 +68,20 @@ void piix3_firmware_init(struct piix3 *piix3)
     update(piix3);
 }
 
+static void piix3_state(void *self, struct snap *snap)
+{
+    struct piix3 *piix3 = self;
+    pci_device_state(&piix3->pci, snap);
+    SNAP_BELOW(snap, piix3, pirq, 1u << PCI_PIRQS);
+    if (snap_loading(snap))
+        piix3->driven = (uint16_t)wanted(piix3);
+}
+
 static const struct dev_class dev_piix3 = {
     .name = "piix3",
     .state_size = sizeof(struct piix3),
+    .state = piix3_state,
+    .state_version = 1,
 };
 
 /* Registers after reset, and which of their bits can be written. */

@@ -262,13 +262,20 @@ static void pm_fini(void *self)
     clock_cancel(pm->clock, &pm->overflow);
 }
 
-static void pm_mix(const void *self, const struct dev_mixer *mixer)
+static void pm_state(void *self, struct snap *snap)
 {
-    const struct piix4_pm *pm = self;
-    dev_mix(mixer, status_at(pm, dev_mix_ns(pm->clock)) | (uint64_t)pm->enable << 16 |
-                       (uint64_t)pm->control << 32 | (uint64_t)pm->gpe_enable << 48);
-    dev_mix(mixer, pm->glbctl);
-    piix4_smbus_mix(&pm->smbus, mixer);
+    struct piix4_pm *pm = self;
+    pci_device_state(&pm->pci, snap);
+    SNAP(snap, pm, halves);
+    SNAP(snap, pm, status);
+    SNAP(snap, pm, enable);
+    SNAP(snap, pm, control);
+    SNAP(snap, pm, gpe_enable);
+    SNAP(snap, pm, glbctl);
+    piix4_smbus_state(&pm->smbus, snap);
+    snap_deadline(snap, "overflow", pm->clock, &pm->overflow);
+    if (snap_loading(snap))
+        place_windows(pm);
 }
 
 static const struct dev_class dev_piix4_pm = {
@@ -280,7 +287,8 @@ static const struct dev_class dev_piix4_pm = {
     .fini = pm_fini,
     .port_read = gpe_read,
     .port_write = gpe_write,
-    .mix = pm_mix,
+    .state = pm_state,
+    .state_version = 1,
 };
 
 /* Registers after reset, and which of their bits can be written. */

@@ -76,9 +76,11 @@ void piix4_smbus_reset(struct piix4_smbus *smbus)
     smbus->data[0] = smbus->data[1] = 0;
 }
 
-void piix4_smbus_mix(const struct piix4_smbus *smbus, const struct dev_mixer *mixer)
+void piix4_smbus_state(struct piix4_smbus *smbus, struct snap *snap)
 {
-    dev_mix(mixer, smbus->status | (uint64_t)smbus->control << 8 | (uint64_t)smbus->command << 16 |
-                       (uint64_t)smbus->address << 24 | (uint64_t)smbus->data[0] << 32 |
-                       (uint64_t)smbus->data[1] << 40);
+    SNAP(snap, smbus, status);
+    SNAP(snap, smbus, control);
+    SNAP(snap, smbus, command);
+    SNAP(snap, smbus, address);
+    SNAP_ALL(snap, smbus, data);
 }

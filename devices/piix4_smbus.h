@@ -14,6 +14,6 @@ struct piix4_smbus {
 /* Fill a zeroed one, for bus_add_window(). */
 void piix4_smbus_init(struct piix4_smbus *smbus);
 void piix4_smbus_reset(struct piix4_smbus *smbus);
-void piix4_smbus_mix(const struct piix4_smbus *smbus, const struct dev_mixer *mixer);
+void piix4_smbus_state(struct piix4_smbus *smbus, struct snap *snap);
 
 #endif

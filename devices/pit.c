@@ -6,6 +6,7 @@
 
 #include "devices/pit_channel.h"
 
+#define COUNT_MOST 65536u
 #define REFRESH_TICKS 18 /* 15.1 microseconds, half a period of the toggle */
 
 struct pit {
@@ -138,29 +139,64 @@ static void pit_fini(void *self)
     clock_cancel(pit->clock, &pit->edge);
 }
 
-static void mix_channel(struct channel ch, uint64_t tick, const struct dev_mixer *mixer)
+/* Ticks are of a time that can come, and the cycle before them is not before tick 0. */
+static bool is_tick(uint64_t tick)
 {
-    channel_sync(&ch, tick); /* of a copy */
-    dev_mix(mixer, ch.control | (uint64_t)ch.gate << 9 | (uint64_t)ch.high_write_next << 10 |
-                       (uint64_t)ch.high_read_next << 11 | (uint64_t)ch.latched << 12 |
-                       (uint64_t)ch.status_latched << 13 | (uint64_t)ch.loaded << 14 |
-                       (uint64_t)ch.triggered << 15 | (uint64_t)ch.low_written << 16 |
-                       (uint64_t)(ch.latched ? ch.latch : 0) << 24 |
-                       (uint64_t)(ch.status_latched ? ch.status : 0) << 40 |
-                       (uint64_t)ch.held << 48 | (uint64_t)ch.next_valid << 49);
-    dev_mix(mixer, ch.count | (uint64_t)(ch.next_valid ? ch.next : 0) << 32);
-    dev_mix(mixer, ch.held ? ch.held_elapsed : ch.start);
-    dev_mix(mixer, tick < ch.start && ch.out_before);
-    dev_mix(mixer, ch.next_valid ? ch.next_at : 0);
+    return tick >= FIRST_TICK / 2 && tick <= ns_tick(CLOCK_LAST) + FIRST_TICK;
 }
 
-static void pit_mix(const void *self, const struct dev_mixer *mixer)
+static bool channel_is_possible(const struct channel *ch, uint64_t now)
 {
-    const struct pit *pit = self;
-    uint64_t tick = ns_tick(dev_mix_ns(pit->clock));
-    for (unsigned i = 0; i < 3; i++)
-        mix_channel(pit->channel[i], tick, mixer);
-    dev_mix(mixer, pit->port61);
+    bool periodic = ch->mode == 2 || ch->mode == 3;
+    if (ch->held_elapsed > now || (ch->loaded && (ch->count == 0 || !is_tick(ch->start))))
+        return false;
+    return !ch->next_valid ||
+           (ch->next != 0 && (!periodic || (ch->loaded && is_tick(ch->next_at))));
+}
+
+static void channel_state(struct channel *ch, struct snap *snap, uint64_t now)
+{
+    SNAP(snap, ch, control);
+    SNAP_BELOW(snap, ch, mode, 6);
+    SNAP_BELOW(snap, ch, access, ACCESS_BOTH + 1);
+    SNAP(snap, ch, bcd);
+    SNAP(snap, ch, gate);
+    SNAP(snap, ch, high_write_next);
+    SNAP(snap, ch, high_read_next);
+    SNAP(snap, ch, low_written);
+    SNAP(snap, ch, latched);
+    SNAP(snap, ch, status_latched);
+    SNAP(snap, ch, latch);
+    SNAP(snap, ch, status);
+    SNAP(snap, ch, loaded);
+    SNAP(snap, ch, triggered);
+    SNAP(snap, ch, held);
+    SNAP_BELOW(snap, ch, count, COUNT_MOST + 1);
+    SNAP(snap, ch, start);
+    SNAP(snap, ch, out_before);
+    SNAP(snap, ch, held_elapsed);
+    SNAP(snap, ch, next_valid);
+    SNAP_BELOW(snap, ch, next, COUNT_MOST + 1);
+    SNAP(snap, ch, next_at);
+    if (snap_loading(snap) && !channel_is_possible(ch, now)) {
+        snap_refuse(snap, "count");
+        ch->held_elapsed = 0;
+        ch->loaded = ch->next_valid = false;
+    }
+}
+
+/* Channel 0 is up to date: it is called at every change. */
+static void pit_state(void *self, struct snap *snap)
+{
+    struct pit *pit = self;
+    uint64_t tick = ns_tick(pit->clock->highest_ns);
+    for (unsigned i = 0; i < 3; i++) {
+        if (i != 0 && !snap_loading(snap))
+            channel_sync(&pit->channel[i], tick);
+        channel_state(&pit->channel[i], snap, tick);
+    }
+    SNAP_BELOW(snap, pit, port61, 0x10);
+    snap_deadline(snap, "edge", pit->clock, &pit->edge);
 }
 
 static const struct dev_class dev_pit = {
@@ -173,7 +209,8 @@ static const struct dev_class dev_pit = {
     .fini = pit_fini,
     .port_read = pit_read,
     .port_write = pit_write,
-    .mix = pit_mix,
+    .state = pit_state,
+    .state_version = 1,
 };
 
 struct pit *pit_add(struct bus *bus, struct irq_line irq0)

@@ -39,11 +39,16 @@ bool ps2_event(struct ps2_output *out, const uint8_t *bytes, unsigned count)
     return true;
 }
 
-void ps2_output_mix(const struct ps2_output *out, const struct dev_mixer *mixer)
+void ps2_output_state(struct ps2_output *out, struct snap *snap)
 {
-    dev_mix(mixer, out->reply_count | (uint64_t)out->events_count << 8 | (uint64_t)out->last << 16);
-    for (unsigned i = 0; i < out->reply_count; i++)
-        dev_mix(mixer, out->reply[out->reply_first + i]);
-    for (unsigned i = 0; i < out->events_count; i++)
-        dev_mix(mixer, out->events[(out->events_first + i) % PS2_EVENTS]);
+    uint32_t first = out->reply_first, count = out->reply_count;
+    snap_ring(snap, "reply", out->reply, PS2_REPLY, &first, &count);
+    out->reply_first = (uint8_t)first;
+    out->reply_count = (uint8_t)count;
+    first = out->events_first;
+    count = out->events_count;
+    snap_ring(snap, "events", out->events, PS2_EVENTS, &first, &count);
+    out->events_first = (uint8_t)first;
+    out->events_count = (uint8_t)count;
+    SNAP(snap, out, last);
 }

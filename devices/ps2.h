@@ -27,7 +27,7 @@ bool ps2_has_output(const struct ps2_output *out);
 void ps2_answer(struct ps2_output *out, const uint8_t *bytes, unsigned count);
 /* All of the bytes or, without room, none. */
 bool ps2_event(struct ps2_output *out, const uint8_t *bytes, unsigned count);
-void ps2_output_mix(const struct ps2_output *out, const struct dev_mixer *mixer);
+void ps2_output_state(struct ps2_output *out, struct snap *snap);
 
 struct ps2_keyboard {
     struct ps2_output out;
@@ -42,7 +42,7 @@ void ps2_keyboard_write(struct ps2_keyboard *keyboard, uint8_t byte);
 /* A key goes down, or down still (it repeats), or up. `usage` is that of USB's "Keyboard/Keypad" page (HID Usage Tables,
  * 10); those that a keyboard with 104 keys lacks are ignored. */
 void ps2_keyboard_key(struct ps2_keyboard *keyboard, unsigned usage, bool down);
-void ps2_keyboard_mix(const struct ps2_keyboard *keyboard, const struct dev_mixer *mixer);
+void ps2_keyboard_state(struct ps2_keyboard *keyboard, struct snap *snap);
 
 struct ps2_mouse {
     struct ps2_output out;
@@ -62,6 +62,6 @@ void ps2_mouse_write(struct ps2_mouse *mouse, uint8_t byte);
 void ps2_mouse_move(struct ps2_mouse *mouse, int dx, int dy, int dz, uint8_t buttons);
 /* Report what has accumulated, if there is room. */
 void ps2_mouse_flush(struct ps2_mouse *mouse);
-void ps2_mouse_mix(const struct ps2_mouse *mouse, const struct dev_mixer *mixer);
+void ps2_mouse_state(struct ps2_mouse *mouse, struct snap *snap);
 
 #endif

@@ -169,10 +169,17 @@ void ps2_keyboard_key(struct ps2_keyboard *keyboard, unsigned usage, bool down)
     }
 }
 
-void ps2_keyboard_mix(const struct ps2_keyboard *keyboard, const struct dev_mixer *mixer)
+void ps2_keyboard_state(struct ps2_keyboard *keyboard, struct snap *snap)
 {
-    ps2_output_mix(&keyboard->out, mixer);
-    dev_mix(mixer, keyboard->command | (uint64_t)keyboard->set << 8 |
-                       (uint64_t)keyboard->leds << 16 | (uint64_t)keyboard->rate << 24 |
-                       (uint64_t)keyboard->scanning << 32);
+    ps2_output_state(&keyboard->out, snap);
+    SNAP(snap, keyboard, command);
+    SNAP(snap, keyboard, set);
+    SNAP(snap, keyboard, leds);
+    SNAP(snap, keyboard, rate);
+    SNAP(snap, keyboard, scanning);
+    uint8_t command = keyboard->command;
+    if (command && command != KBD_LEDS && command != KBD_SET && command != KBD_RATE)
+        snap_refuse(snap, "command");
+    if (keyboard->set != 1 && keyboard->set != 2)
+        snap_refuse(snap, "set");
 }

@@ -197,14 +197,34 @@ void ps2_mouse_write(struct ps2_mouse *mouse, uint8_t byte)
     answer(mouse, PS2_ACK);
 }
 
-void ps2_mouse_mix(const struct ps2_mouse *mouse, const struct dev_mixer *mixer)
+static void movement_state(struct snap *snap, const char *name, int32_t *moved)
 {
-    ps2_output_mix(&mouse->out, mixer);
-    dev_mix(mixer, mouse->command | (uint64_t)mouse->id << 8 | (uint64_t)mouse->resolution << 16 |
-                       (uint64_t)mouse->rate << 24 | (uint64_t)mouse->rate_before << 32 |
-                       (uint64_t)mouse->buttons << 40 | (uint64_t)mouse->sent_buttons << 48);
-    dev_mix(mixer, (uint64_t)(uint32_t)mouse->dx | (uint64_t)(uint32_t)mouse->dy << 32);
-    dev_mix(mixer, (uint64_t)(uint32_t)mouse->dz | (uint64_t)mouse->reporting << 32 |
-                       (uint64_t)mouse->remote << 33 | (uint64_t)mouse->wrap << 34 |
-                       (uint64_t)mouse->scaling << 35);
+    snap_s32(snap, name, moved);
+    if (*moved < -MOVED_MAX || *moved > MOVED_MAX) {
+        snap_refuse(snap, name);
+        *moved = 0;
+    }
+}
+
+void ps2_mouse_state(struct ps2_mouse *mouse, struct snap *snap)
+{
+    ps2_output_state(&mouse->out, snap);
+    SNAP(snap, mouse, command);
+    SNAP(snap, mouse, id);
+    SNAP(snap, mouse, resolution);
+    SNAP(snap, mouse, rate);
+    SNAP(snap, mouse, rate_before);
+    SNAP_BELOW(snap, mouse, buttons, 0x20);
+    SNAP_BELOW(snap, mouse, sent_buttons, 0x20);
+    SNAP(snap, mouse, reporting);
+    SNAP(snap, mouse, remote);
+    SNAP(snap, mouse, wrap);
+    SNAP(snap, mouse, scaling);
+    movement_state(snap, "dx", &mouse->dx);
+    movement_state(snap, "dy", &mouse->dy);
+    movement_state(snap, "dz", &mouse->dz);
+    if (mouse->command && mouse->command != MOUSE_RESOLUTION && mouse->command != MOUSE_RATE)
+        snap_refuse(snap, "command");
+    if (mouse->id && mouse->id != ID_WHEEL && mouse->id != ID_BUTTONS)
+        snap_refuse(snap, "id");
 }

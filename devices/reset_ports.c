@@ -95,10 +95,16 @@ static void reset_ports_reset(void *self)
     tell_a20(ports);
 }
 
-static void reset_ports_mix(const void *self, const struct dev_mixer *mixer)
+static void reset_ports_state(void *self, struct snap *snap)
 {
-    const struct reset_ports *ports = self;
-    dev_mix(mixer, ports->reset_control | (uint64_t)ports->fast_a20 << 8);
+    struct reset_ports *ports = self;
+    SNAP(snap, ports, reset_control);
+    SNAP(snap, ports, fast_a20);
+    if (snap_loading(snap)) {
+        ports->reset_control &= RC_SYSTEM | RC_RESET;
+        ports->fast_a20 &= FAST_A20_OPEN | FAST_A20_INIT;
+        tell_a20(ports); /* memory does not name it */
+    }
 }
 
 static const struct dev_class dev_reset_ports = {
@@ -109,7 +115,8 @@ static const struct dev_class dev_reset_ports = {
     .reset = reset_ports_reset,
     .port_read = reset_ports_read,
     .port_write = reset_ports_write,
-    .mix = reset_ports_mix,
+    .state = reset_ports_state,
+    .state_version = 1,
 };
 
 struct reset_ports *reset_ports_add(struct bus *bus, struct pci_bus *pci, struct reset_wires wires)

@@ -137,20 +137,40 @@ static void rtc_fini(void *self)
     clock_cancel(bus_clock(rtc->bus), &rtc->event);
 }
 
-static void rtc_mix(const void *self, const struct dev_mixer *mixer)
+#define EPOCH_MOST INT64_C(1000000000000) /* more than what the registers can say */
+
+static void rtc_check(struct rtc *rtc, struct snap *snap)
 {
-    struct rtc rtc = *(const struct rtc *)self; /* the copy is brought up to date */
-    uint64_t now = dev_mix_ns(bus_clock(rtc.bus)) + rtc.phase_ns;
-    rtc_refresh(&rtc, now);
-    dev_mix(mixer, rtc.index | (uint64_t)rtc_flags(&rtc, now) << 8);
-    dev_mix(mixer, rtc_held(&rtc) ? 0 : (uint64_t)rtc.epoch);
-    dev_mix(mixer, rtc.phase_ns);
-    for (unsigned i = 0; i < CMOS_BYTES; i += 8) {
-        uint64_t word = 0;
-        for (unsigned byte = 0; byte < 8; byte++)
-            word |= (uint64_t)rtc.cmos[i + byte] << (8 * byte);
-        dev_mix(mixer, word);
+    if (rtc->epoch > EPOCH_MOST || rtc->epoch < -EPOCH_MOST) {
+        snap_refuse(snap, "epoch");
+        rtc->epoch = 0;
     }
+    if (rtc->phase_ns >= NS_PER_SECOND || rtc->since > CLOCK_LAST + NS_PER_SECOND) {
+        snap_refuse(snap, "phase_ns");
+        rtc->phase_ns = rtc->since = 0;
+    }
+    if (rtc->flags & ~C_FLAGS)
+        snap_refuse(snap, "flags");
+}
+
+static void rtc_state(void *self, struct snap *snap)
+{
+    struct rtc *rtc = self;
+    struct vclock *clock = bus_clock(rtc->bus);
+    uint64_t now = clock->highest_ns + rtc->phase_ns;
+    if (!snap_loading(snap)) {
+        rtc_refresh(rtc, now);
+        rtc_latch_flags(rtc, now);
+    }
+    SNAP_BELOW(snap, rtc, index, CMOS_BYTES);
+    SNAP_ALL(snap, rtc, cmos);
+    SNAP(snap, rtc, epoch);
+    SNAP(snap, rtc, phase_ns);
+    SNAP(snap, rtc, flags);
+    SNAP(snap, rtc, since);
+    snap_deadline(snap, "event", clock, &rtc->event);
+    if (snap_loading(snap))
+        rtc_check(rtc, snap);
 }
 
 static const struct dev_class dev_rtc = {
@@ -163,7 +183,8 @@ static const struct dev_class dev_rtc = {
     .fini = rtc_fini,
     .port_read = rtc_read,
     .port_write = rtc_write,
-    .mix = rtc_mix,
+    .state = rtc_state,
+    .state_version = 1,
 };
 
 /* --- making ------------------------------------------------------------------------------------- */

@@ -333,21 +333,42 @@ static void uart_fini(void *self)
     clock_cancel(uart->clock, &uart->timeout);
 }
 
-static void uart_mix(const void *self, const struct dev_mixer *mixer)
+/* What FCR, LCR and the FIFO say must agree with what was queued. */
+static void uart_check(struct uart *uart, struct snap *snap)
 {
-    const struct uart *uart = self;
-    dev_mix(mixer, uart->ier | (uint64_t)uart->fcr << 8 | (uint64_t)uart->lcr << 16 |
-                       (uint64_t)uart->mcr << 24 | (uint64_t)uart->lsr << 32 |
-                       (uint64_t)uart->msr << 40 | (uint64_t)uart->scratch << 48 |
-                       (uint64_t)uart->thre_pending << 56 | (uint64_t)uart->timed_out << 57);
-    dev_mix(mixer,
-            uart->divisor | (uint64_t)uart->fifo_count << 16 | (uint64_t)uart->queue_count << 32);
-    for (unsigned i = 0; i < uart->fifo_count; i++)
-        dev_mix(mixer, uart->fifo[(uart->fifo_first + i) % UART_FIFO]);
-    for (unsigned i = 0; i < uart->queue_count; i++)
-        dev_mix(mixer, uart->queue[(uart->queue_first + i) % UART_QUEUE]);
-    dev_mix(mixer, uart->arrival.queued ? uart->arrival.when_ns : CLOCK_NEVER);
-    dev_mix(mixer, uart->timeout.queued ? uart->timeout.when_ns : CLOCK_NEVER);
+    if (uart->fifo_count > 1 && !fifo_enabled(uart)) {
+        snap_refuse(snap, "fifo_count");
+        uart->fifo_count = 0;
+    }
+    bool comes = uart->queue_count && fifo_room(uart) && !(uart->mcr & MCR_LOOP);
+    if (uart->arrival.queued && !comes) {
+        snap_refuse(snap, "arrival");
+        clock_cancel(uart->clock, &uart->arrival);
+    }
+}
+
+/* RBR shows what lies in the FIFO's next place, be it there or gone. */
+static void uart_state(void *self, struct snap *snap)
+{
+    struct uart *uart = self;
+    SNAP(snap, uart, ier);
+    SNAP(snap, uart, fcr);
+    SNAP(snap, uart, lcr);
+    SNAP(snap, uart, mcr);
+    SNAP(snap, uart, lsr);
+    SNAP(snap, uart, msr);
+    SNAP(snap, uart, scratch);
+    SNAP(snap, uart, divisor);
+    SNAP(snap, uart, thre_pending);
+    SNAP(snap, uart, timed_out);
+    SNAP_ALL(snap, uart, fifo);
+    SNAP_BELOW(snap, uart, fifo_first, UART_FIFO);
+    SNAP_BELOW(snap, uart, fifo_count, UART_FIFO + 1);
+    snap_ring(snap, "queue", uart->queue, UART_QUEUE, &uart->queue_first, &uart->queue_count);
+    snap_deadline(snap, "arrival", uart->clock, &uart->arrival);
+    snap_deadline(snap, "timeout", uart->clock, &uart->timeout);
+    if (snap_loading(snap))
+        uart_check(uart, snap);
 }
 
 static const struct dev_class dev_uart16550 = {
@@ -358,7 +379,8 @@ static const struct dev_class dev_uart16550 = {
     .fini = uart_fini,
     .port_read = uart_read,
     .port_write = uart_write,
-    .mix = uart_mix,
+    .state = uart_state,
+    .state_version = 1,
 };
 
 struct uart *uart_add(struct bus *bus, uint16_t base, struct irq_line irq, struct byte_sink output)

@@ -34,8 +34,12 @@ struct vclock {
     void *self;
     struct deadline *first; /* sorted by time, then by order of arming */
     bool changed;           /* deadlines moved: the run loop must look again */
-    uint64_t highest_ns;    /* the latest time that was handed out */
+    uint64_t
+        highest_ns; /* the latest time that was handed out; devices name their state as of it */
 };
+
+/* A deadline fires at most so late: what a vCPU may be ahead of the slowest one, and more. */
+#define CLOCK_LATE_NS 1000000u
 
 /* The time as anything a guest can see must take it: of the running vCPU, but no less than any vCPU has read before. */
 static inline uint64_t clock_now_ns(struct vclock *clock)
@@ -44,6 +48,13 @@ static inline uint64_t clock_now_ns(struct vclock *clock)
     if (now > clock->highest_ns)
         clock->highest_ns = now;
     return clock->highest_ns;
+}
+
+/* No vCPU's time is below `ns`. To be said before state is named, that it may be as of then: nobody can see it. */
+static inline void clock_settle(struct vclock *clock, uint64_t ns)
+{
+    if (ns > clock->highest_ns)
+        clock->highest_ns = ns;
 }
 
 /* Queue `d` for `when_ns`, moving it if it was queued. A time in the past fires at the next

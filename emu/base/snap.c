@@ -300,17 +300,38 @@ uint32_t snap_below(struct snap *snap, const char *name, uint32_t value, uint32_
     return 0;
 }
 
+void snap_ring(struct snap *snap, const char *name, uint8_t *bytes, uint32_t room, uint32_t *first,
+               uint32_t *count)
+{
+    *count = snap_below(snap, name, *count, room + 1);
+    if (snap->mode == SNAP_LOAD)
+        *first = 0;
+    uint32_t to_end = room - *first;
+    uint32_t part = *count < to_end ? *count : to_end;
+    snap_bytes(snap, name, bytes + *first, part);
+    snap_bytes(snap, name, bytes, *count - part);
+}
+
+/* Firing late, a deadline may go from one event to the next: there must not be years of them. */
+static bool is_overdue(const struct vclock *clock, uint64_t when)
+{
+    uint64_t now = clock->now ? clock->now(clock->self) : 0;
+    if (now < clock->highest_ns)
+        now = clock->highest_ns;
+    return when < now && now - when > CLOCK_LATE_NS;
+}
+
 void snap_deadline(struct snap *snap, const char *name, struct vclock *clock, struct deadline *d)
 {
     uint64_t when = d->queued ? d->when_ns : CLOCK_NEVER;
     uint32_t place = 0;
     for (const struct deadline *at = clock->first; d->queued && at != d; at = at->next)
-        place++;
+        place += at->when_ns == when;
     when = number(snap, name, 0, when, 8);
     place = (uint32_t)number(snap, name, 1, place, 4);
     if (snap->mode != SNAP_LOAD)
         return;
-    if (when > CLOCK_LAST && when != CLOCK_NEVER)
+    if (when != CLOCK_NEVER && (when > CLOCK_LAST || is_overdue(clock, when)))
         snap_refuse(snap, name);
     clock_restore(clock, d, snap->failed ? CLOCK_NEVER : when, place);
 }

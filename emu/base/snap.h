@@ -39,6 +39,9 @@ struct snap {
     size_t section_at;          /* SAVE: where its head begins */
     const uint8_t *section_end; /* LOAD */
     bool failed;
+    /* The user's, set behind the beginning: leave out what was written to disks, flash memory and screens, for which there
+     * are marks (devices/block.h, devices/vga.h). */
+    bool without_media;
     struct pacifica_diag diag; /* LOAD: why it failed; SAVE fails without memory only */
     /* Hears of each number as it passes, in every mode; for tools that show or compare. May be NULL. */
     void (*tell)(void *self, const struct snap *snap, const char *name, unsigned index,
@@ -104,8 +107,13 @@ void snap_u64s(struct snap *snap, const char *name, uint64_t *values, size_t cou
  * Saved as 32 bits. Returns the number; 0 after a refusal. */
 uint32_t snap_below(struct snap *snap, const char *name, uint32_t value, uint32_t end);
 
+/* A ring of bytes: those that are in it, the oldest first. Loading puts that one at 0, and refuses more than `room`. */
+void snap_ring(struct snap *snap, const char *name, uint8_t *bytes, uint32_t room, uint32_t *first,
+               uint32_t *count);
+
 /* A deadline: whether it is queued, for when, and which comes first of those at the same time. Loading queues it; before a
- * machine is loaded its queue is emptied (clock_clear()). */
+ * machine is loaded its queue is emptied (clock_clear()), and its times (clock->highest_ns and those of the vCPUs) are
+ * loaded before its devices: a deadline that should have fired long ago is refused. */
 void snap_deadline(struct snap *snap, const char *name, struct vclock *clock, struct deadline *d);
 
 /* SNAP(snap, uart, ier): one member by its type. SNAP_ALL: an array. */
