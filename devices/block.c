@@ -1,35 +1,30 @@
 /* Disks over images.
  *
  * What the guest writes is kept in memory, by clusters of eight sectors, each with a map of the sectors that count; so a write
- * reads nothing, and what is kept is bounded by what was written. Two levels of tables lead to the clusters: small for small
- * disks, and in the order of the disk, as the state hash wants it. */
+ * reads nothing, and what is kept is bounded by what was written. */
 #include "devices/block.h"
+
+#include "devices/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CLUSTER_SECTORS 8u
-#define GROUP_CLUSTERS 512u /* 2 MiB of disk */
-#define GROUP_SECTORS ((uint64_t)GROUP_CLUSTERS * CLUSTER_SECTORS)
-
-struct cluster {
-    uint8_t written; /* a bit for each sector */
-    uint8_t bytes[CLUSTER_SECTORS * BLOCK_SECTOR];
-};
-
-struct group {
-    struct cluster *cluster[GROUP_CLUSTERS];
-};
+#define CLUSTER_SECTORS (PAGES_BYTES / BLOCK_SECTOR)
 
 struct block {
     struct block_source source;
     uint64_t size_bytes, sectors;
     bool read_only, through;
     char serial[BLOCK_SERIAL + 1];
-    struct group **group; /* of the overlay, one for GROUP_SECTORS; not with `through` */
-    uint64_t memory_left; /* for it */
+    struct pages *overlay; /* clusters; NULL: nothing is kept */
+    uint64_t memory_most;  /* for it */
     uint64_t history; /* with `through`: a digest of all writes, for they are seen nowhere else */
 };
+
+static uint64_t cluster_count(const struct block *block)
+{
+    return block->sectors / CLUSTER_SECTORS + 1;
+}
 
 struct block *block_new(const struct block_config *config)
 {
@@ -46,12 +41,12 @@ struct block *block_new(const struct block_config *config)
     block->sectors = sectors;
     block->read_only = config->read_only;
     block->through = through;
-    block->memory_left = config->memory_most;
+    block->memory_most = config->memory_most;
     if (config->serial)
         memcpy(block->serial, config->serial, strnlen(config->serial, BLOCK_SERIAL));
     if (!through && !config->read_only) {
-        block->group = calloc((size_t)(sectors / GROUP_SECTORS + 1), sizeof(*block->group));
-        if (!block->group) {
+        block->overlay = pages_new(cluster_count(block));
+        if (!block->overlay) {
             free(block);
             return NULL;
         }
@@ -59,21 +54,11 @@ struct block *block_new(const struct block_config *config)
     return block;
 }
 
-static uint64_t group_count(const struct block *block)
-{
-    return block->group ? block->sectors / GROUP_SECTORS + 1 : 0;
-}
-
 void block_free(struct block *block)
 {
     if (!block)
         return;
-    for (uint64_t i = 0; i < group_count(block); i++) {
-        for (unsigned k = 0; block->group[i] && k < GROUP_CLUSTERS; k++)
-            free(block->group[i]->cluster[k]);
-        free(block->group[i]);
-    }
-    free(block->group);
+    pages_free(block->overlay);
     free(block);
 }
 
@@ -97,9 +82,8 @@ const char *block_serial(const struct block *block)
 /* The sector as it was written, or NULL if it never was. */
 static const uint8_t *written_sector(const struct block *block, uint64_t sector)
 {
-    const struct group *group = block->group ? block->group[sector / GROUP_SECTORS] : NULL;
-    const struct cluster *cluster =
-        group ? group->cluster[sector % GROUP_SECTORS / CLUSTER_SECTORS] : NULL;
+    const struct page *cluster =
+        block->overlay ? pages_get(block->overlay, sector / CLUSTER_SECTORS) : NULL;
     unsigned at = sector % CLUSTER_SECTORS;
     return cluster && cluster->written >> at & 1 ? &cluster->bytes[at * BLOCK_SECTOR] : NULL;
 }
@@ -145,33 +129,20 @@ enum block_result block_read(const struct block *block, uint64_t sector, uint32_
 
 /* --- writing -------------------------------------------------------------------------------------- */
 
-/* Memory for what is written, zeroed. NULL: there is no more, or no more is allowed. */
-static void *get_memory(struct block *block, size_t bytes)
+/* The cluster of a sector, to be written. NULL: there is no more memory, or no more is allowed. */
+static struct page *cluster_for(struct block *block, uint64_t sector)
 {
-    void *memory = bytes <= block->memory_left ? calloc(1, bytes) : NULL;
-    if (memory)
-        block->memory_left -= bytes;
-    return memory;
-}
-
-/* The cluster of a sector, made if it was not there. NULL without memory. */
-static struct cluster *cluster_for(struct block *block, uint64_t sector)
-{
-    struct group **group = &block->group[sector / GROUP_SECTORS];
-    if (!*group)
-        *group = get_memory(block, sizeof(**group));
-    if (!*group)
+    uint64_t cluster = sector / CLUSTER_SECTORS, bytes = pages_bytes(block->overlay);
+    uint64_t more = pages_more(block->overlay, cluster);
+    if (more && (bytes > block->memory_most || more > block->memory_most - bytes))
         return NULL;
-    struct cluster **cluster = &(*group)->cluster[sector % GROUP_SECTORS / CLUSTER_SECTORS];
-    if (!*cluster)
-        *cluster = get_memory(block, sizeof(**cluster));
-    return *cluster;
+    return pages_change(block->overlay, cluster);
 }
 
 static bool write_memory(struct block *block, uint64_t sector, uint32_t count, const uint8_t *from)
 {
     for (; count; count--, sector++, from += BLOCK_SECTOR) {
-        struct cluster *cluster = cluster_for(block, sector);
+        struct page *cluster = cluster_for(block, sector);
         unsigned at = sector % CLUSTER_SECTORS;
         if (!cluster) {
             if (block->source.full)
@@ -228,22 +199,122 @@ enum block_result block_flush(struct block *block)
     return block->source.flush(block->source.self) ? BLOCK_OK : BLOCK_FAILED;
 }
 
-/* --- the state hash --------------------------------------------------------------------------------- */
+/* --- state ------------------------------------------------------------------------------------------ */
 
-static void mix_cluster(const struct cluster *cluster, uint64_t number,
-                        const struct dev_mixer *mixer)
+#define NO_MORE UINT64_MAX /* behind the last cluster */
+
+static void name_sectors(struct snap *snap, struct page *cluster)
 {
-    dev_mix(mixer, number << 8 | cluster->written);
     for (unsigned at = 0; at < CLUSTER_SECTORS; at++)
         if (cluster->written >> at & 1)
-            dev_mix(mixer, digest_bytes(at, &cluster->bytes[at * BLOCK_SECTOR], BLOCK_SECTOR));
+            snap_bytes(snap, "sector", &cluster->bytes[at * BLOCK_SECTOR], BLOCK_SECTOR);
 }
 
-void block_mix(const struct block *block, const struct dev_mixer *mixer)
+/* Each cluster by its number. */
+static void name_overlay(const struct block *block, struct snap *snap)
 {
-    dev_mix(mixer, block->history);
-    for (uint64_t i = 0; i < group_count(block); i++)
-        for (unsigned k = 0; block->group[i] && k < GROUP_CLUSTERS; k++)
-            if (block->group[i]->cluster[k])
-                mix_cluster(block->group[i]->cluster[k], i * GROUP_CLUSTERS + k, mixer);
+    for (uint64_t i = 0; pages_next(block->overlay, &i); i++) {
+        struct page cluster = *pages_get(block->overlay, i);
+        snap_u64(snap, "cluster", &i);
+        SNAP(snap, &cluster, written);
+        name_sectors(snap, &cluster);
+    }
+    uint64_t end = NO_MORE;
+    snap_u64(snap, "cluster", &end);
+}
+
+/* The bits of sectors that the disk has. */
+static uint8_t sectors_of(const struct block *block, uint64_t cluster)
+{
+    uint64_t left = block->sectors - cluster * CLUSTER_SECTORS;
+    return left < CLUSTER_SECTORS ? (uint8_t)((1u << left) - 1) : 0xff;
+}
+
+static bool load_cluster(struct block *block, struct snap *snap, uint64_t number)
+{
+    uint8_t written = 0;
+    snap_u8(snap, "written", &written);
+    if (!written || (written & ~sectors_of(block, number)))
+        return false;
+    struct page *cluster = cluster_for(block, number * CLUSTER_SECTORS);
+    if (!cluster)
+        return false;
+    cluster->written = written;
+    name_sectors(snap, cluster);
+    return !snap->failed;
+}
+
+static void load_overlay(struct block *block, struct snap *snap)
+{
+    uint64_t number = 0, next = 0;
+    pages_clear(block->overlay);
+    for (;;) {
+        snap_u64(snap, "cluster", &number);
+        if (snap->failed || number == NO_MORE)
+            return;
+        if (number < next || number >= cluster_count(block) || !load_cluster(block, snap, number)) {
+            snap_refuse(snap, "cluster");
+            return;
+        }
+        next = number + 1;
+    }
+}
+
+void block_state(struct block *block, struct snap *snap)
+{
+    if (block->through)
+        SNAP(snap, block, history);
+    if (!block->overlay || snap->without_media)
+        return;
+    if (snap_loading(snap))
+        load_overlay(block, snap);
+    else
+        name_overlay(block, snap);
+}
+
+bool block_through(const struct block *block)
+{
+    return block->through;
+}
+
+/* --- marks ------------------------------------------------------------------------------------------- */
+
+struct block_mark {
+    struct pages_mark *overlay; /* NULL: the block keeps nothing */
+};
+
+struct block_mark *block_mark(struct block *block)
+{
+    struct block_mark *mark = calloc(1, sizeof(*mark));
+    if (!mark || !block->overlay)
+        return mark;
+    mark->overlay = pages_mark(block->overlay);
+    if (mark->overlay)
+        return mark;
+    free(mark);
+    return NULL;
+}
+
+void block_return(struct block *block, const struct block_mark *mark)
+{
+    if (mark->overlay)
+        pages_return(block->overlay, mark->overlay);
+}
+
+void block_mark_free(struct block_mark *mark)
+{
+    if (!mark)
+        return;
+    pages_mark_free(mark->overlay);
+    free(mark);
+}
+
+uint64_t block_mark_bytes(const struct block_mark *mark)
+{
+    return sizeof(*mark) + (mark->overlay ? pages_mark_bytes(mark->overlay) : 0);
+}
+
+uint64_t block_memory(const struct block *block)
+{
+    return block->overlay ? pages_memory(block->overlay) : 0;
 }

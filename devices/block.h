@@ -52,7 +52,18 @@ enum block_result block_write(struct block *block, uint64_t sector, uint32_t cou
                               const void *from);
 enum block_result block_flush(struct block *block);
 
-/* What of it a program could find out: what was written. */
-void block_mix(const struct block *block, const struct dev_mixer *mixer);
+/* Name what was written: all of it if it stays in memory; else the image has it, and only what tells two runs apart is
+ * named. A pass without media leaves the first out. */
+void block_state(struct block *block, struct snap *snap);
+bool block_through(const struct block *block); /* is anything written to the image? */
+
+/* What was written until now, kept cheaply: what is written later is copied first. Marks are freed before their block.
+ * block_mark() gives NULL without memory. */
+struct block_mark;
+struct block_mark *block_mark(struct block *block);
+void block_return(struct block *block, const struct block_mark *mark); /* be as at the mark */
+void block_mark_free(struct block_mark *mark);                         /* NULL is allowed */
+uint64_t block_mark_bytes(const struct block_mark *mark); /* that freeing it would give back */
+uint64_t block_memory(const struct block *block); /* bytes of what was written, with all marks */
 
 #endif

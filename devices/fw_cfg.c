@@ -215,11 +215,12 @@ static void fw_cfg_fini(void *self)
 }
 
 /* What the items hold is no state: nothing changes it. */
-static void fw_cfg_mix(const void *self, const struct dev_mixer *mixer)
+static void fw_cfg_state(void *self, struct snap *snap)
 {
-    const struct fw_cfg *fw = self;
-    dev_mix(mixer, fw->key | (uint64_t)fw->dma_high << 32);
-    dev_mix(mixer, fw->at);
+    struct fw_cfg *fw = self;
+    SNAP(snap, fw, key);
+    SNAP(snap, fw, at);
+    SNAP(snap, fw, dma_high);
 }
 
 static const struct dev_class dev_fw_cfg = {
@@ -231,7 +232,8 @@ static const struct dev_class dev_fw_cfg = {
     .fini = fw_cfg_fini,
     .port_read = fw_cfg_read,
     .port_write = fw_cfg_write,
-    .mix = fw_cfg_mix,
+    .state = fw_cfg_state,
+    .state_version = 1,
 };
 
 void fw_cfg_set_boot_menu(struct fw_cfg *fw, bool on)

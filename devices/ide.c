@@ -298,7 +298,8 @@ static const struct dev_class dev_ide = {
     .fini = ide_fini,
     .port_read = ide_read,
     .port_write = ide_write,
-    .mix = ide_mix,
+    .state = ide_state,
+    .state_version = 1,
 };
 
 #define IDETIM 0x40u /* two words */

@@ -84,7 +84,7 @@ struct ide_channel {
     uint8_t device, control; /* registers that both drives share */
     struct ide_drive drive[IDE_DRIVES];
 
-    /* The transfer at work. Invariant: at <= stop <= length <= IDE_BUFFER_BYTES. */
+    /* The transfer at work. Invariant while there is one: at <= stop <= length <= IDE_BUFFER_BYTES. */
     enum ide_phase phase;
     unsigned owner;  /* the drive */
     bool extended;   /* a 48-bit command */
@@ -133,8 +133,8 @@ void ide_signature(struct ide_channel *ch, struct ide_drive *drive);
 /* The state of both drives behind power-on, SRST and diagnostics. */
 void ide_reset_drive(struct ide_channel *ch, struct ide_drive *drive, bool power);
 
-/* ide_mix.c */
-void ide_mix(const void *self, const struct dev_mixer *mixer);
+/* ide_state.c */
+void ide_state(void *self, struct snap *snap);
 
 /* --- ide_ata.c: the commands that are no packets --- */
 

@@ -4,7 +4,7 @@
  * never out of date. Ports that can only be written read all ones. */
 #include "devices/pc_testdev.h"
 
-#include <string.h>
+#include "devices/pages.h"
 
 #define LATCH PC_TESTDEV_LATCH_PORT
 #define FLUSH 0xe4
@@ -80,19 +80,15 @@ static void testdev_reset(void *self)
             set_line(dev, line, false);
 }
 
-static void testdev_mix(const void *self, const struct dev_mixer *mixer)
+static void testdev_state(void *self, struct snap *snap)
 {
-    const struct pc_testdev *dev = self;
-    uint64_t word = 0;
-    for (unsigned i = 0; i < 4; i++)
-        word |= (uint64_t)dev->latch[i] << (8 * i);
-    dev_mix(mixer, word | (uint64_t)dev->lines << 32);
-    for (size_t at = 0; at < sizeof(dev->memory); at += sizeof(word)) {
-        memcpy(&word, dev->memory + at, sizeof(word));
-        if (word == 0) /* most of it was never touched */
-            continue;
-        dev_mix(mixer, at);
-        dev_mix(mixer, word);
+    struct pc_testdev *dev = self;
+    SNAP(snap, dev, lines);
+    SNAP_ALL(snap, dev, latch);
+    snap_sparse(snap, "memory", dev->memory, sizeof(dev->memory), NULL);
+    if (snap_loading(snap) && dev->lines >> PC_TESTDEV_IRQS) {
+        snap_refuse(snap, "lines");
+        dev->lines = 0;
     }
 }
 
@@ -108,7 +104,8 @@ static const struct dev_class dev_pc_testdev = {
     .port_write = testdev_write,
     .mmio_read = testdev_mmio_read,
     .mmio_write = testdev_mmio_write,
-    .mix = testdev_mix,
+    .state = testdev_state,
+    .state_version = 1,
 };
 
 struct pc_testdev *pc_testdev_add(struct bus *bus, struct irq_line irq)

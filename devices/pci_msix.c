@@ -118,7 +118,7 @@ void pci_msix_reset(struct pci_msix *msix)
 void pci_msix_state(struct pci_msix *msix, struct snap *snap)
 {
     SNAP(snap, msix, pending);
-    if ((uint64_t)msix->pending >> msix->count) {
+    if (snap_loading(snap) && (uint64_t)msix->pending >> msix->count) {
         snap_refuse(snap, "pending");
         msix->pending = 0;
     }

@@ -102,19 +102,24 @@ static void testdev_reset(void *self)
     }
 }
 
-static void testdev_mix(const void *self, const struct dev_mixer *mixer)
+static void testdev_state(void *self, struct snap *snap)
 {
-    const struct pci_testdev *dev = self;
-    for (unsigned i = 0; i < 2; i++)
-        dev_mix(mixer, dev->bar[i].selected | (uint64_t)dev->bar[i].test << 8 |
-                           (uint64_t)dev->bar[i].count << 32);
+    struct pci_testdev *dev = self;
+    pci_device_state(&dev->pci, snap);
+    for (unsigned i = 0; i < 2; i++) {
+        struct test_bar *bar = &dev->bar[i];
+        SNAP(snap, bar, selected);
+        bar->test = (uint8_t)snap_below(snap, "test", bar->test, TESTS);
+        SNAP(snap, bar, count);
+    }
 }
 
 static const struct dev_class dev_pci_testdev = {
     .name = "pci-testdev",
     .state_size = sizeof(struct pci_testdev),
     .reset = testdev_reset,
-    .mix = testdev_mix,
+    .state = testdev_state,
+    .state_version = 1,
 };
 
 struct pci_testdev *pci_testdev_add(struct bus *bus, struct pci_bus *pci)

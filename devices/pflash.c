@@ -195,7 +195,10 @@ static void begin(struct pflash *flash, uint8_t command)
         return;
     }
     flash->second = true;
-    flash->wanted = 0;
+    flash->wanted = flash->taken = 0;
+    flash->buffer_at = 0;
+    memset(flash->buffer, 0, sizeof(flash->buffer));
+    memset(flash->filled, 0, sizeof(flash->filled));
     set_command(flash, command);
 }
 
@@ -290,24 +293,79 @@ static void flash_reset(void *self)
     set_command(flash, FLASH_ARRAY);
 }
 
-static void flash_mix(const void *self, const struct dev_mixer *mixer)
+/* The array that is read as a ROM follows the block, whose content may have come by a mark. */
+static void refresh_array(struct pflash *flash)
 {
-    const struct pflash *flash = self;
-    block_mix(flash->block, mixer);
-    dev_mix(mixer, flash->command | (uint64_t)flash->status << 8 | (uint64_t)flash->second << 16 |
-                       (uint64_t)flash->wanted << 17 | (uint64_t)flash->taken << 32);
-    if (flash->command != FLASH_BUFFER || !flash->taken)
+    uint8_t wanted[PFLASH_SECTOR], now[PFLASH_SECTOR];
+    set_command(flash, FLASH_ARRAY); /* so that it can be read */
+    for (uint64_t at = 0; at < flash->bytes; at += PFLASH_SECTOR) {
+        uint64_t spa = flash->spa + at;
+        if (block_read(flash->block, at / BLOCK_SECTOR, PFLASH_SECTOR / BLOCK_SECTOR, wanted) ==
+                BLOCK_OK &&
+            (!bus_dma_read(flash->bus, spa, now, sizeof(now)) ||
+             memcmp(now, wanted, sizeof(now)) != 0))
+            (void)memory_program_rom(flash->memory, spa, wanted, sizeof(wanted));
+    }
+}
+
+static bool is_command(uint8_t command)
+{
+    switch (command) {
+    case FLASH_ARRAY:
+    case FLASH_READ_ID:
+    case FLASH_QUERY:
+    case FLASH_READ_STATUS:
+    case FLASH_PROGRAM:
+    case FLASH_PROGRAM_TOO:
+    case FLASH_ERASE:
+    case FLASH_LOCK:
+    case FLASH_BUFFER: return true;
+    default: return false;
+    }
+}
+
+/* What has been taken of "write to buffer". */
+static void buffer_state(struct pflash *flash, struct snap *snap)
+{
+    SNAP_BELOW(snap, flash, wanted, BUFFER_BYTES + 1);
+    SNAP_BELOW(snap, flash, taken, flash->wanted + 1);
+    SNAP(snap, flash, buffer_at);
+    SNAP_ALL(snap, flash, buffer);
+    SNAP_ALL(snap, flash, filled);
+    if (!snap_loading(snap))
         return;
-    dev_mix(mixer, flash->buffer_at);
-    for (unsigned i = 0; i < BUFFER_BYTES; i++)
-        dev_mix(mixer, flash->filled[i] ? 0x100u | flash->buffer[i] : 0);
+    if (flash->buffer_at % BUFFER_BYTES || flash->buffer_at > flash->bytes - BUFFER_BYTES) {
+        snap_refuse(snap, "buffer_at");
+        flash->buffer_at = 0;
+    }
+}
+
+static void flash_state(void *self, struct snap *snap)
+{
+    struct pflash *flash = self;
+    block_state(flash->block, snap);
+    SNAP(snap, flash, command);
+    SNAP(snap, flash, status);
+    SNAP(snap, flash, second);
+    if (snap_loading(snap) && !is_command(flash->command)) {
+        snap_refuse(snap, "command");
+        flash->command = FLASH_ARRAY;
+    }
+    if (flash->command == FLASH_BUFFER && flash->second)
+        buffer_state(flash, snap);
+    if (!snap_loading(snap))
+        return;
+    uint8_t command = flash->command;
+    refresh_array(flash);
+    set_command(flash, command);
 }
 
 static const struct dev_class dev_pflash = {
     .name = "pflash",
     .state_size = sizeof(struct pflash),
     .reset = flash_reset,
-    .mix = flash_mix,
+    .state = flash_state,
+    .state_version = 1,
 };
 
 static bool map_array(const struct pflash *flash)

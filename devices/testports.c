@@ -106,9 +106,10 @@ static void post_reset(void *self)
     post->code = 0;
 }
 
-static void post_mix(const void *self, const struct dev_mixer *mixer)
+static void post_state(void *self, struct snap *snap)
 {
-    dev_mix(mixer, post_port_code(self));
+    struct post_port *post = self;
+    SNAP(snap, post, code);
 }
 
 static const struct dev_class dev_post_port = {
@@ -120,7 +121,8 @@ static const struct dev_class dev_post_port = {
     .reset = post_reset,
     .port_read = post_read,
     .port_write = post_write,
-    .mix = post_mix,
+    .state = post_state,
+    .state_version = 1,
 };
 
 struct post_port *post_port_add(struct bus *bus)

@@ -118,25 +118,7 @@ static void vga_fini(void *self)
     struct vga *vga = self;
     free(vga->rom);
     free(vga->memory);
-}
-
-static void vga_mix(const void *self, const struct dev_mixer *mixer)
-{
-    const struct vga *vga = self;
-    vga_registers_mix(vga, mixer);
-    for (unsigned i = 0; i < VBE_COUNT; i++)
-        dev_mix(mixer, vga->vbe[i]);
-    dev_mix(mixer, vga->vbe_index | (uint64_t)vga->big_endian << 16);
-    for (unsigned page = 0; page < VGA_PAGES; page++) {
-        if (!vga->touched[page])
-            continue;
-        dev_mix(mixer, page);
-        for (unsigned i = 0; i < VGA_PAGE; i += 8) {
-            uint64_t word;
-            memcpy(&word, vga->memory + (uint64_t)page * VGA_PAGE + i, 8);
-            dev_mix(mixer, word);
-        }
-    }
+    pages_free(vga->marked);
 }
 
 static const struct dev_class dev_vga = {
@@ -149,7 +131,8 @@ static const struct dev_class dev_vga = {
     .fini = vga_fini,
     .port_read = port_read,
     .port_write = port_write,
-    .mix = vga_mix,
+    .state = vga_state,
+    .state_version = 1,
 };
 
 static bool copy_rom(struct vga *vga, const void *rom, size_t size)

@@ -27,4 +27,13 @@ void vga_draw(const struct vga *vga, struct vga_size size, uint32_t *pixels);
 struct vga_size vga_text_size(const struct vga *vga);
 uint16_t vga_text_cell(const struct vga *vga, unsigned column, unsigned row);
 
+/* What its memory holds, kept cheaply, as block_mark() does it: passes over the state without media leave it out. All marks are
+ * freed before the adapter. vga_mark() gives NULL without memory. */
+struct vga_mark;
+struct vga_mark *vga_mark(struct vga *vga);
+void vga_return(struct vga *vga, const struct vga_mark *mark);
+void vga_mark_free(struct vga_mark *mark);            /* NULL is allowed */
+uint64_t vga_mark_bytes(const struct vga_mark *mark); /* that freeing it would give back */
+uint64_t vga_mark_memory(const struct vga *vga);      /* bytes that all of them take */
+
 #endif

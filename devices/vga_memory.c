@@ -6,15 +6,17 @@
 static void store(struct vga *vga, uint64_t at, uint8_t value)
 {
     vga->memory[at] = value;
-    vga->touched[at / VGA_PAGE] = 1;
+    vga->touched[at / VGA_PAGE] = VGA_TOUCHED | VGA_CHANGED;
 }
 
 void vga_memory_clear(struct vga *vga)
 {
-    for (unsigned page = 0; page < VGA_PAGES; page++)
-        if (vga->touched[page])
-            memset(vga->memory + (uint64_t)page * VGA_PAGE, 0, VGA_PAGE);
-    memset(vga->touched, 0, sizeof(vga->touched));
+    for (unsigned page = 0; page < VGA_PAGES; page++) {
+        if (!(vga->touched[page] & VGA_TOUCHED))
+            continue;
+        memset(vga->memory + (uint64_t)page * VGA_PAGE, 0, VGA_PAGE);
+        vga->touched[page] = VGA_CHANGED;
+    }
 }
 
 /* --- the linear window --- */

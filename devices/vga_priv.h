@@ -3,6 +3,7 @@
 #ifndef DEVICES_VGA_PRIV_H
 #define DEVICES_VGA_PRIV_H
 
+#include "devices/pages.h"
 #include "devices/vga.h"
 
 #define VGA_SEQ_COUNT 5
@@ -83,6 +84,10 @@ enum vbe_index {
 #define VBE_8BIT_DAC 0x20
 #define VBE_NO_CLEAR 0x80
 
+/* Of a page of memory. */
+#define VGA_TOUCHED 1u /* it may hold something else than zeros */
+#define VGA_CHANGED 2u /* and something else than at the last mark */
+
 struct vga {
     struct pci_device pci;
     struct vclock *clock;
@@ -105,7 +110,8 @@ struct vga {
 
     /* Byte `a` of plane p is memory[4 * a + p]; chained and linear addresses are just so. */
     uint8_t *memory;
-    uint8_t touched[VGA_PAGES]; /* not 0: the page may hold something else than zeros */
+    uint8_t touched[VGA_PAGES]; /* VGA_TOUCHED, VGA_CHANGED */
+    struct pages *marked;       /* memory as it was at the last mark; NULL: there was none */
 };
 
 /* --- vga_registers.c: ports 3B0h-3DFh --- */
@@ -113,12 +119,16 @@ uint8_t vga_port_read(struct vga *vga, uint16_t port);
 void vga_port_write(struct vga *vga, uint16_t port, uint8_t value);
 /* As a BIOS leaves them for 80 columns and 25 rows. */
 void vga_registers_reset(struct vga *vga);
-void vga_registers_mix(const struct vga *vga, const struct dev_mixer *mixer);
+
+/* --- vga_state.c --- */
+void vga_state(void *self, struct snap *snap);
 
 /* --- vga_vbe.c: the DISPI interface --- */
 uint16_t vga_vbe_read(const struct vga *vga, unsigned index);
 void vga_vbe_write(struct vga *vga, unsigned index, uint16_t value);
 void vga_vbe_reset(struct vga *vga);
+bool vga_vbe_good(
+    const struct vga *vga); /* are these values of the registers that a program can bring about? */
 static inline bool vga_vbe_on(const struct vga *vga)
 {
     return vga->vbe[VBE_ENABLE] & VBE_ENABLED;

@@ -218,26 +218,3 @@ void vga_registers_reset(struct vga *vga)
     vga->latch = 0;
     reset_palette(vga);
 }
-
-static void mix_bytes(const struct dev_mixer *mixer, const uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        dev_mix(mixer, bytes[i]);
-}
-
-void vga_registers_mix(const struct vga *vga, const struct dev_mixer *mixer)
-{
-    mix_bytes(mixer, vga->seq, sizeof(vga->seq));
-    mix_bytes(mixer, vga->gfx, sizeof(vga->gfx));
-    mix_bytes(mixer, vga->crtc, sizeof(vga->crtc));
-    mix_bytes(mixer, vga->attr, sizeof(vga->attr));
-    mix_bytes(mixer, &vga->dac[0][0], sizeof(vga->dac));
-    mix_bytes(mixer, vga->dac_latch, sizeof(vga->dac_latch));
-    dev_mix(mixer, vga->seq_index | (uint64_t)vga->gfx_index << 8 |
-                       (uint64_t)vga->crtc_index << 16 | (uint64_t)vga->attr_index << 24 |
-                       (uint64_t)vga->misc << 32 | (uint64_t)vga->feature << 40 |
-                       (uint64_t)vga->enable << 48 | (uint64_t)vga->attr_data << 56);
-    dev_mix(mixer, vga->dac_mask | (uint64_t)vga->dac_state << 8 | (uint64_t)vga->dac_read << 16 |
-                       (uint64_t)vga->dac_write << 24 | (uint64_t)vga->dac_step << 32);
-    dev_mix(mixer, vga->latch);
-}

@@ -119,3 +119,17 @@ void vga_vbe_reset(struct vga *vga)
     vga->vbe[VBE_BPP] = 8;
     vga->vbe[VBE_MEMORY_64K] = MEMORY_64K;
 }
+
+bool vga_vbe_good(const struct vga *vga)
+{
+    const uint16_t *vbe = vga->vbe;
+    uint64_t lines = lines_of(vga, vbe[VBE_VIRT_WIDTH]);
+    if (vbe[VBE_ID] < ID_FIRST || vbe[VBE_ID] > ID_LAST || vbe[VBE_XRES] > VGA_SIZE_MAX ||
+        vbe[VBE_XRES] % 8 || vbe[VBE_YRES] > VGA_SIZE_MAX || !bpp_exists(vbe[VBE_BPP]) ||
+        vbe[VBE_BANK] >= MEMORY_64K || vbe[VBE_MEMORY_64K] != MEMORY_64K)
+        return false;
+    return !vga_vbe_on(vga) || (vbe[VBE_XRES] && vbe[VBE_YRES] &&
+                                vbe[VBE_X_OFFSET] + vbe[VBE_XRES] <= vbe[VBE_VIRT_WIDTH] &&
+                                vbe[VBE_Y_OFFSET] + vbe[VBE_YRES] <= vbe[VBE_VIRT_HEIGHT] &&
+                                vbe[VBE_VIRT_HEIGHT] <= lines);
+}

@@ -148,33 +148,78 @@ struct virtio_queue *virtio_selected(struct virtio *virtio)
                                                         : NULL;
 }
 
-/* --- the state hash ------------------------------------------------------------------------------------ */
+/* --- state --------------------------------------------------------------------------------------------- */
 
-void virtio_request_mix(const struct virtio_request *request, const struct dev_mixer *mixer)
+/* Add up what was loaded. false: a segment is empty. */
+static bool add_segments(struct virtio_request *request)
 {
-    dev_mix(mixer, request->head | (uint64_t)request->queue << 16 | (uint64_t)request->out << 32 |
-                       (uint64_t)request->in << 48);
+    request->out_bytes = request->in_bytes = 0;
     for (unsigned i = 0; i < request->out + request->in; i++) {
-        dev_mix(mixer, request->segment[i].gpa);
-        dev_mix(mixer, request->segment[i].bytes);
+        uint32_t bytes = request->segment[i].bytes;
+        *(i < request->out ? &request->out_bytes : &request->in_bytes) += bytes;
+        if (!bytes)
+            return false;
+    }
+    return true;
+}
+
+void virtio_request_state(struct virtio *virtio, struct virtio_request *request, struct snap *snap)
+{
+    SNAP(snap, request, head);
+    request->queue = (uint16_t)snap_below(snap, "queue", request->queue, virtio->class->queues);
+    SNAP_BELOW(snap, request, out, VIRTIO_SEGMENTS_MOST + 1);
+    SNAP_BELOW(snap, request, in, VIRTIO_SEGMENTS_MOST + 1 - request->out);
+    for (unsigned i = 0; i < request->out + request->in; i++) {
+        struct virtio_segment *segment = &request->segment[i];
+        SNAP(snap, segment, gpa);
+        SNAP(snap, segment, bytes);
+    }
+    if (snap_loading(snap) && !add_segments(request)) {
+        snap_refuse(snap, "segment");
+        request->out = request->in = 0;
+        request->out_bytes = request->in_bytes = 0;
     }
 }
 
-void virtio_mix(const struct virtio *virtio, const struct dev_mixer *mixer)
+static void vector_state(struct virtio *virtio, struct snap *snap, uint16_t *vector)
 {
-    dev_mix(mixer, virtio->status | virtio->isr << 8 | (uint64_t)virtio->broken << 16 |
-                       (uint64_t)virtio->queue_select << 32);
-    dev_mix(mixer, virtio->feature_select | (uint64_t)virtio->driver_feature_select << 32);
-    dev_mix(mixer, virtio->driver_features);
-    dev_mix(mixer, virtio->config_vector);
-    dev_mix(mixer, virtio->work.queued ? virtio->work.when_ns : CLOCK_NEVER);
-    for (unsigned i = 0; i < virtio->class->queues; i++) {
-        const struct virtio_queue *queue = &virtio->queue[i];
-        dev_mix(mixer, queue->size | (uint64_t)queue->enabled << 16 |
-                           (uint64_t)queue->next_avail << 32 | (uint64_t)queue->next_used << 48);
-        dev_mix(mixer, queue->table);
-        dev_mix(mixer, queue->avail);
-        dev_mix(mixer, queue->used);
-        dev_mix(mixer, queue->vector);
-    }
+    snap_u16(snap, "vector", vector);
+    if (!snap_loading(snap) || *vector == virtio_vector(virtio, *vector))
+        return;
+    snap_refuse(snap, "vector");
+    *vector = PCI_MSIX_NONE;
+}
+
+static void queue_state(struct virtio *virtio, struct virtio_queue *queue, struct snap *snap)
+{
+    SNAP(snap, queue, size);
+    SNAP(snap, queue, enabled);
+    SNAP(snap, queue, table);
+    SNAP(snap, queue, avail);
+    SNAP(snap, queue, used);
+    SNAP(snap, queue, next_avail);
+    SNAP(snap, queue, next_used);
+    vector_state(virtio, snap, &queue->vector);
+    if (!snap_loading(snap))
+        return;
+    if (queue->size && queue->size <= VIRTIO_QUEUE_SIZE && !(queue->size & (queue->size - 1)))
+        return;
+    snap_refuse(snap, "size");
+    queue->size = VIRTIO_QUEUE_SIZE;
+}
+
+void virtio_state(struct virtio *virtio, struct snap *snap)
+{
+    pci_device_state(&virtio->pci, snap);
+    SNAP(snap, virtio, status);
+    SNAP(snap, virtio, isr);
+    SNAP(snap, virtio, broken);
+    SNAP(snap, virtio, queue_select);
+    SNAP(snap, virtio, feature_select);
+    SNAP(snap, virtio, driver_feature_select);
+    SNAP(snap, virtio, driver_features);
+    vector_state(virtio, snap, &virtio->config_vector);
+    snap_deadline(snap, "work", bus_clock(virtio->bus), &virtio->work);
+    for (unsigned i = 0; i < virtio->class->queues; i++)
+        queue_state(virtio, &virtio->queue[i], snap);
 }

@@ -75,8 +75,8 @@ struct virtio {
 bool virtio_add(struct virtio *virtio, struct bus *bus, struct pci_bus *pci, uint8_t devfn,
                 const struct virtio_class *class, uint64_t features);
 void virtio_fini(struct virtio *virtio);
-void virtio_reset(struct virtio *virtio); /* by the driver, and at power-on */
-void virtio_mix(const struct virtio *virtio, const struct dev_mixer *mixer);
+void virtio_reset(struct virtio *virtio);                    /* by the driver, and at power-on */
+void virtio_state(struct virtio *virtio, struct snap *snap); /* its function, too */
 
 static inline bool virtio_has(const struct virtio *virtio, uint64_t feature)
 {
@@ -104,6 +104,7 @@ void virtio_break(struct virtio *virtio, const char *text);
 /* Call `work` again in so many nanoseconds. */
 void virtio_again(struct virtio *virtio, uint64_t delay_ns);
 
-void virtio_request_mix(const struct virtio_request *request, const struct dev_mixer *mixer);
+/* A request that was taken and is not given back. */
+void virtio_request_state(struct virtio *virtio, struct virtio_request *request, struct snap *snap);
 
 #endif

@@ -172,19 +172,38 @@ static void dev_fini(void *self)
     virtio_fini(self);
 }
 
-static void dev_mix_blk(const void *self, const struct dev_mixer *mixer)
+/* What begin() has made sure of, and how far step() comes. */
+static bool request_good(const struct virtio_blk *blk)
 {
-    const struct virtio_blk *blk = self;
-    virtio_mix(&blk->virtio, mixer);
-    block_mix(blk->block, mixer);
-    dev_mix(mixer, blk->active);
-    if (!blk->active)
+    const struct virtio_request *request = &blk->request;
+    return (blk->type == REQUEST_IN || blk->type == REQUEST_OUT) &&
+           request->out_bytes >= HEADER_BYTES && request->in_bytes && data_good(blk) &&
+           blk->done < blk->bytes && blk->done % BLOCK_SECTOR == 0;
+}
+
+static void dev_state(void *self, struct snap *snap)
+{
+    struct virtio_blk *blk = self;
+    struct virtio_request *request = &blk->request;
+    virtio_state(&blk->virtio, snap);
+    block_state(blk->block, snap);
+    SNAP(snap, blk, active);
+    if (!blk->active) {
+        blk_reset(blk); /* what is left of the last one */
         return;
-    dev_mix(mixer, blk->type);
-    dev_mix(mixer, blk->sector);
-    dev_mix(mixer, blk->bytes);
-    dev_mix(mixer, blk->done);
-    virtio_request_mix(&blk->request, mixer);
+    }
+    virtio_request_state(&blk->virtio, request, snap);
+    SNAP(snap, blk, type);
+    SNAP(snap, blk, sector);
+    SNAP(snap, blk, done);
+    if (!snap_loading(snap))
+        return;
+    blk->bytes =
+        blk->type == REQUEST_IN ? request->in_bytes - 1 : request->out_bytes - HEADER_BYTES;
+    if (!request_good(blk)) {
+        snap_refuse(snap, "request");
+        blk_reset(blk);
+    }
 }
 
 static const struct dev_class dev_virtio_blk = {
@@ -192,7 +211,8 @@ static const struct dev_class dev_virtio_blk = {
     .state_size = sizeof(struct virtio_blk),
     .reset = dev_reset,
     .fini = dev_fini,
-    .mix = dev_mix_blk,
+    .state = dev_state,
+    .state_version = 1,
 };
 
 static const struct virtio_class virtio_blk_class = {

@@ -190,25 +190,27 @@ static void dev_fini(void *self)
     virtio_fini(self);
 }
 
-static void mix_frame(const struct frame *frame, const struct dev_mixer *mixer)
+/* Those that wait, from the first one on. */
+static void frames_state(struct virtio_net *net, struct snap *snap)
 {
-    dev_mix(mixer, frame->bytes);
-    for (uint32_t at = 0; at < frame->bytes; at += 8) {
-        uint64_t word = 0;
-        memcpy(&word, frame->data + at, frame->bytes - at < 8 ? frame->bytes - at : 8);
-        dev_mix(mixer, word);
+    SNAP_BELOW(snap, net, frames, FRAMES_MOST + 1);
+    if (snap_loading(snap))
+        net->first = 0;
+    for (unsigned i = 0; i < net->frames; i++) {
+        struct frame *frame = &net->frame[(net->first + i) % FRAMES_MOST];
+        SNAP_BELOW(snap, frame, bytes, VIRTIO_NET_FRAME_MOST + 1);
+        snap_bytes(snap, "data", frame->data, frame->bytes);
     }
 }
 
-static void dev_mix_net(const void *self, const struct dev_mixer *mixer)
+static void dev_state(void *self, struct snap *snap)
 {
-    const struct virtio_net *net = self;
-    virtio_mix(&net->virtio, mixer);
-    dev_mix(mixer, net->frames | (uint64_t)net->buffers << 32);
-    for (unsigned i = 0; i < net->frames; i++)
-        mix_frame(&net->frame[(net->first + i) % FRAMES_MOST], mixer);
+    struct virtio_net *net = self;
+    virtio_state(&net->virtio, snap);
+    frames_state(net, snap);
+    SNAP_BELOW(snap, net, buffers, BUFFERS_MOST + 1);
     for (unsigned i = 0; i < net->buffers; i++)
-        virtio_request_mix(&net->buffer[i], mixer);
+        virtio_request_state(&net->virtio, &net->buffer[i], snap);
 }
 
 static const struct dev_class dev_virtio_net = {
@@ -216,7 +218,8 @@ static const struct dev_class dev_virtio_net = {
     .state_size = sizeof(struct virtio_net),
     .reset = dev_reset,
     .fini = dev_fini,
-    .mix = dev_mix_net,
+    .state = dev_state,
+    .state_version = 1,
 };
 
 static const struct virtio_class virtio_net_class = {

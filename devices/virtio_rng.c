@@ -46,11 +46,11 @@ static void dev_fini(void *self)
     virtio_fini(self);
 }
 
-static void dev_mix_rng(const void *self, const struct dev_mixer *mixer)
+static void dev_state(void *self, struct snap *snap)
 {
-    const struct virtio_rng *rng = self;
-    virtio_mix(&rng->virtio, mixer);
-    dev_mix(mixer, rng->random.state);
+    struct virtio_rng *rng = self;
+    virtio_state(&rng->virtio, snap);
+    snap_u64(snap, "random", &rng->random.state);
 }
 
 static const struct dev_class dev_virtio_rng = {
@@ -58,7 +58,8 @@ static const struct dev_class dev_virtio_rng = {
     .state_size = sizeof(struct virtio_rng),
     .reset = dev_reset,
     .fini = dev_fini,
-    .mix = dev_mix_rng,
+    .state = dev_state,
+    .state_version = 1,
 };
 
 static const struct virtio_class virtio_rng_class = {
