@@ -61,8 +61,9 @@ bool block_through(const struct block *block); /* is anything written to the ima
  * block_mark() gives NULL without memory. */
 struct block_mark;
 struct block_mark *block_mark(struct block *block);
-void block_return(struct block *block, const struct block_mark *mark); /* be as at the mark */
-void block_mark_free(struct block_mark *mark);                         /* NULL is allowed */
+/* Be as at the mark. Before the rest of the state is loaded: flash memory looks at its block then. */
+void block_return(struct block *block, const struct block_mark *mark);
+void block_mark_free(struct block_mark *mark);            /* NULL is allowed */
 uint64_t block_mark_bytes(const struct block_mark *mark); /* that freeing it would give back */
 uint64_t block_memory(const struct block *block); /* bytes of what was written, with all marks */
 

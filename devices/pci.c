@@ -3,8 +3,6 @@
  * CHOICE: bits 30:24 and 1:0 of CONFIG_ADDRESS read as zero, as PCI has it, and nothing behind bus 0 exists. */
 #include "devices/pci_priv.h"
 
-#include <string.h>
-
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
 #define MESSAGES 0xfeeu /* bits 31:20 of their addresses */
@@ -47,18 +45,18 @@ bool pci_bus_attach(struct pci_bus *pci, struct pci_device *dev, uint8_t devfn)
 }
 
 /* At most 256 functions share a wire, and none of slot 0 does. */
+void pci_bus_load(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level)
+{
+    pci->driven[pci_pirq(devfn, pin)] += level ? 1 : -1;
+}
+
 void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level)
 {
     unsigned wire = pci_pirq(devfn, pin);
     unsigned before = pci->driven[wire];
-    pci->driven[wire] = (uint8_t)(level ? before + 1 : before - 1);
+    pci_bus_load(pci, devfn, pin, level);
     if (!before != !pci->driven[wire])
         irq_set(&pci->pirq[wire], level);
-}
-
-void pci_bus_count(struct pci_bus *pci, uint8_t devfn, unsigned pin)
-{
-    pci->driven[pci_pirq(devfn, pin)]++;
 }
 
 void pci_bus_set_pirqs(struct pci_bus *pci, const struct irq_line line[PCI_PIRQS])
@@ -149,15 +147,13 @@ static void pci_reset(void *self)
             pci_device_reset(pci->function[i]);
 }
 
-/* Functions are named by their devices, and count their pins again. */
+/* Functions are named by their devices, and tell what became of their pins. */
 static void pci_state(void *self, struct snap *snap)
 {
     struct pci_bus *pci = self;
     SNAP(snap, pci, address);
-    if (!snap_loading(snap))
-        return;
-    pci->address &= ADDRESS_BITS;
-    memset(pci->driven, 0, sizeof(pci->driven));
+    if (snap_loading(snap))
+        pci->address &= ADDRESS_BITS;
 }
 
 static const struct dev_class dev_pci = {

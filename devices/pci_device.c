@@ -237,9 +237,10 @@ static bool is_same(const struct pci_device *dev)
 /* Everything that follows from configuration space, silently. */
 static void settle(struct pci_device *dev)
 {
-    dev->intx_driven = pin_driven(dev);
-    if (dev->intx_driven)
-        pci_bus_count(dev->bus, dev->devfn, dev->config[PCI_INTERRUPT_PIN]);
+    bool drive = pin_driven(dev);
+    if (drive != dev->intx_driven)
+        pci_bus_load(dev->bus, dev->devfn, dev->config[PCI_INTERRUPT_PIN], drive);
+    dev->intx_driven = drive;
     move_bars(dev);
 }
 

@@ -22,8 +22,8 @@ void pci_bus_message(struct pci_device *dev, uint64_t address, uint32_t data);
 /* A function's pin changes. */
 void pci_bus_drive(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level);
 
-/* It was loaded with its pin active. Functions are loaded behind their bus. */
-void pci_bus_count(struct pci_bus *pci, uint8_t devfn, unsigned pin);
+/* The same, but nobody hears of it: the other end of the wire is loaded, too. */
+void pci_bus_load(struct pci_bus *pci, uint8_t devfn, unsigned pin, bool level);
 
 /* pci_device.c */
 unsigned pci_bar_offset(unsigned index);
