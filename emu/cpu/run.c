@@ -407,7 +407,7 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
                 return take_stop(cpu);
             if (!renew_budget(cpu))
                 return PACIFICA_STOP_NONE;
-            if (steps_of_all(cpu) >= limits->max_steps)
+            if (steps_of_all(cpu) >= limits->max_steps && run->group->turns >= limits->from_turn)
                 return PACIFICA_STOP_LIMIT_INSNS;
             enum step step = take_events(cpu);
             if (step == STEP_STOP)

@@ -42,6 +42,7 @@ struct vcpu *vcpu_current(const struct vcpu *cpu);
 
 struct run_limits {
     uint64_t max_steps; /* absolute: stop when group_steps() reaches it; UINT64_MAX: never */
+    uint64_t from_turn; /* but not before this turn: waiting takes turns and may take no steps */
     const volatile bool *stop_request; /* looked at often; may be NULL */
     bool exact_blocks;                 /* one-instruction blocks only (state-hash tests) */
     uint64_t
@@ -61,6 +62,10 @@ uint64_t vcpu_steps(const struct vcpu *cpu);
 uint64_t group_steps(const struct vcpu *cpu);
 /* Instructions that all vCPUs retired. */
 uint64_t group_insns(const struct vcpu *cpu);
+
+/* Turns that have ended so far. It may be set, for a machine that is loaded. */
+uint64_t group_turns(const struct vcpu *cpu);
+void group_set_turns(struct vcpu *cpu, uint64_t turns);
 
 /* Virtual time of a vCPU in nanoseconds: its instructions, plus what it spent waiting. Guests are shown clock_now_ns(). */
 uint64_t vcpu_now_ns(const struct vcpu *cpu);

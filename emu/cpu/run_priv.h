@@ -17,6 +17,7 @@ struct vcpu_group {
     void *turn_self;
 
     unsigned current; /* whose turn it is */
+    uint64_t turns;   /* that have ended; decides about nothing */
     uint64_t end_ns;  /* the turns of this round end here; moves forward only between rounds */
     uint64_t now_ns;  /* between two rounds: the time of the vCPU that is behind all others */
     bool between;     /* no vCPU runs: now_ns is the time */

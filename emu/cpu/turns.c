@@ -135,6 +135,16 @@ uint64_t group_insns(const struct vcpu *cpu)
     return insns;
 }
 
+uint64_t group_turns(const struct vcpu *cpu)
+{
+    return cpu->run->group->turns;
+}
+
+void group_set_turns(struct vcpu *cpu, uint64_t turns)
+{
+    cpu->run->group->turns = turns;
+}
+
 /* A turn's end is a matter of how the run was cut where there is one vCPU. */
 void group_mix(const struct vcpu *cpu, void (*put)(void *self, uint64_t word), void *self)
 {
@@ -249,6 +259,7 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
         if (stop != PACIFICA_STOP_NONE)
             return stop;
         all_steps = group->other_steps + vcpu_steps(current);
+        group->turns++;
         if (++group->current == group->count) {
             group->current = 0;
             stop = next_round(group);
