@@ -164,28 +164,6 @@ void bus_reset(struct bus *bus)
             bus->dev[i].class->reset(bus->dev[i].state);
 }
 
-/* Words of bytes that a hash pass gives. */
-static void put_bytes(void *self, const void *bytes, size_t size)
-{
-    const struct dev_mixer *mixer = self;
-    const uint8_t *at = bytes;
-    for (size_t i = 0; i < size; i++)
-        dev_mix(mixer, at[i]);
-}
-
-void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx)
-{
-    struct dev_mixer mixer = { .put = put, .ctx = ctx };
-    struct snap snap;
-    snap_hash(&snap, put_bytes, &mixer);
-    for (unsigned i = 0; i < bus->count; i++) {
-        if (bus->dev[i].class->state)
-            bus->dev[i].class->state(bus->dev[i].state, &snap);
-        else if (bus->dev[i].class->mix)
-            bus->dev[i].class->mix(bus->dev[i].state, &mixer);
-    }
-}
-
 /* How many devices of the same class were added before. */
 static unsigned instance_of(const struct bus *bus, unsigned index)
 {

@@ -32,23 +32,6 @@ struct port_range {
 };
 #define DEV_PORT_RANGES 4
 
-/* Where the words of a state hash go. */
-struct dev_mixer {
-    void (*put)(void *ctx, uint64_t word);
-    void *ctx;
-};
-
-static inline void dev_mix(const struct dev_mixer *mixer, uint64_t word)
-{
-    mixer->put(mixer->ctx, word);
-}
-
-/* The time to mix at: taken without telling anybody that it was read. */
-static inline uint64_t dev_mix_ns(const struct vclock *clock)
-{
-    return clock->now(clock->self);
-}
-
 /* CHOICE: an access to a device that programs poll for time to pass, or for a bit to change, takes as long as on a PC with
  * an LPC bus: half a microsecond to one. At one nanosecond each a poll of a second would be a thousand million
  * instructions. All other accesses take no time but the instruction's. */
@@ -69,11 +52,9 @@ struct dev_class {
     void (*port_write)(void *self, uint16_t port, unsigned size, uint32_t value);
     uint64_t (*mmio_read)(void *self, uint64_t offset, unsigned size);
     void (*mmio_write)(void *self, uint64_t offset, unsigned size, uint64_t value);
-    /* Give all that a program could find out about the device, now or later, and nothing that depends on how a run was
-     * executed or cut: what is kept lazily counts as if it had been brought up to date. Changes nothing. */
-    void (*mix)(const void *self, const struct dev_mixer *mixer);
-    /* Name all state: emu/base/snap.h. After loading, what is derived from it is made anew, without telling anybody (wires are
-     * state of the devices at both ends). */
+    /* Name all state: emu/base/snap.h. What is kept lazily is brought up to clock->highest_ns before, without effects that
+     * anybody could notice. After loading, what is derived is made anew without telling anybody (wires are state of the
+     * devices at both ends), and whatever the pass was given, the device can be reset, loaded again and freed. */
     void (*state)(void *self, struct snap *snap);
     uint32_t state_version; /* of what `state` names, from 1 on */
 };
@@ -118,9 +99,6 @@ void bus_move_window(struct bus *bus, struct bus_window *window, bool mapped, ui
 
 /* Reset every device, in the order they were added. */
 void bus_reset(struct bus *bus);
-
-/* Every device's part of the state hash, in the order they were added. */
-void bus_mix(const struct bus *bus, void (*put)(void *ctx, uint64_t word), void *ctx);
 
 /* Every device's state, in the order they were added, each as a section with the name of its class. */
 void bus_state(struct bus *bus, struct snap *snap);

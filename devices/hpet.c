@@ -357,7 +357,7 @@ static void settle(struct hpet *hpet)
             (void)timer_advance(timer, now);
     }
     hpet->counter = now;
-    hpet->since = hpet->config & CONFIG_ENABLE ? ns / HPET_PERIOD_NS : 0;
+    hpet->since = ns / HPET_PERIOD_NS;
 }
 
 static void timer_state(struct hpet *hpet, struct hpet_timer *timer, struct snap *snap)
@@ -380,7 +380,6 @@ static void hpet_state(void *self, struct snap *snap)
     SNAP_BELOW(snap, hpet, config, (CONFIG_ENABLE | CONFIG_LEGACY) + 1);
     SNAP_BELOW(snap, hpet, status, 1u << HPET_TIMERS);
     SNAP(snap, hpet, counter);
-    SNAP(snap, hpet, since);
     SNAP(snap, hpet, pit);
     SNAP(snap, hpet, rtc);
     SNAP(snap, hpet, irq0);
@@ -388,6 +387,8 @@ static void hpet_state(void *self, struct snap *snap)
     SNAP(snap, hpet, route);
     for (unsigned i = 0; i < HPET_TIMERS; i++)
         timer_state(hpet, &hpet->timer[i], snap);
+    if (snap_loading(snap))
+        hpet->since = hpet->clock->highest_ns / HPET_PERIOD_NS;
 }
 
 static const struct dev_class dev_hpet = {

@@ -145,9 +145,9 @@ static void rtc_check(struct rtc *rtc, struct snap *snap)
         snap_refuse(snap, "epoch");
         rtc->epoch = 0;
     }
-    if (rtc->phase_ns >= NS_PER_SECOND || rtc->since > CLOCK_LAST + NS_PER_SECOND) {
+    if (rtc->phase_ns >= NS_PER_SECOND) {
         snap_refuse(snap, "phase_ns");
-        rtc->phase_ns = rtc->since = 0;
+        rtc->phase_ns = 0;
     }
     if (rtc->flags & ~C_FLAGS)
         snap_refuse(snap, "flags");
@@ -167,10 +167,11 @@ static void rtc_state(void *self, struct snap *snap)
     SNAP(snap, rtc, epoch);
     SNAP(snap, rtc, phase_ns);
     SNAP(snap, rtc, flags);
-    SNAP(snap, rtc, since);
     snap_deadline(snap, "event", clock, &rtc->event);
-    if (snap_loading(snap))
-        rtc_check(rtc, snap);
+    if (!snap_loading(snap))
+        return;
+    rtc_check(rtc, snap);
+    rtc->since = clock->highest_ns + rtc->phase_ns;
 }
 
 static const struct dev_class dev_rtc = {

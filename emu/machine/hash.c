@@ -278,10 +278,19 @@ static void mix_vcpu(const struct mixer *mixer, struct vcpu *cpu)
     paging_hash(cpu->paging, mixer->put, mixer->self);
 }
 
+/* Words of the bytes that a pass gives. */
+static void mix_bytes(void *self, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < size; i++)
+        mix(self, at[i]);
+}
+
 void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
                  void *self)
 {
-    const struct mixer mixer = { .put = put, .self = self };
+    struct mixer mixer = { .put = put, .self = self };
+    struct snap snap;
     for (unsigned i = 0; i < machine->cpu_count; i++)
         mix_vcpu(&mixer, machine->cpu[i]);
     group_mix(machine->cpu[0], put, self);
@@ -289,7 +298,8 @@ void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint6
     mix(&mixer, machine->random.state);
     mix(&mixer, memory_a20(machine->memory));
     mix(&mixer, memory_slb(machine->memory));
-    bus_mix(machine->bus, put, self);
+    snap_hash(&snap, mix_bytes, &mixer);
+    bus_state(machine->bus, &snap);
 }
 
 /* --- the hash ------------------------------------------------------------------------------- */

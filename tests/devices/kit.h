@@ -75,18 +75,26 @@ static inline void kit_out(struct kit *kit, uint16_t port, uint8_t value)
     bus_port_ops.write(kit->bus, port, 1, value);
 }
 
-static inline void kit_mix_word(void *ctx, uint64_t word)
+/* Where a pass puts what it hashes; ctx is a uint64_t. */
+static inline void kit_hash_bytes(void *ctx, const void *bytes, size_t size)
 {
+    const uint8_t *at = bytes;
     uint64_t *hash = ctx;
-    *hash = (*hash ^ word) * 0x9e3779b97f4a7c15ull;
-    *hash ^= *hash >> 29;
+    for (size_t i = 0; i < size; i++) {
+        *hash = (*hash ^ at[i]) * 0x9e3779b97f4a7c15ull;
+        *hash ^= *hash >> 29;
+    }
 }
 
 /* What the devices of a bus give to the state hash. */
-static inline uint64_t kit_bus_hash(const struct bus *bus)
+static inline uint64_t kit_bus_hash(struct bus *bus)
 {
     uint64_t hash = 1;
-    bus_mix(bus, kit_mix_word, &hash);
+    struct vclock *clock = bus_clock(bus);
+    struct snap snap;
+    clock_settle(clock, clock->now(clock->self)); /* there is one processor */
+    snap_hash(&snap, kit_hash_bytes, &hash);
+    bus_state(bus, &snap);
     return hash;
 }
 

@@ -71,13 +71,6 @@ static inline uint64_t kit_hash(struct pci_kit *p)
     return kit_bus_hash(p->kit.bus);
 }
 
-static inline void kit_hash_bytes(void *self, const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    for (size_t i = 0; i < size; i++)
-        kit_mix_word(self, at[i]);
-}
-
 /* Of a function alone. */
 static inline uint64_t kit_function_hash(struct pci_device *dev)
 {

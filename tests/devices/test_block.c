@@ -3,18 +3,11 @@
 
 #define S BLOCK_SECTOR
 
-static void hash_bytes(void *self, const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    for (size_t i = 0; i < size; i++)
-        kit_mix_word(self, at[i]);
-}
-
 static uint64_t hash_of(struct block *block)
 {
     uint64_t hash = 1;
     struct snap snap;
-    snap_hash(&snap, hash_bytes, &hash);
+    snap_hash(&snap, kit_hash_bytes, &hash);
     block_state(block, &snap);
     return hash;
 }
