@@ -161,6 +161,8 @@ static void take_head(struct snap *snap, uint32_t version)
         fail(snap, NULL, "it is missing or truncated");
     } else if (strcmp(head.name, snap->section) != 0 || head.instance != snap->instance) {
         char what[96];
+        for (char *at = head.name; *at; at++) /* it may be anything */
+            *at = *at > ' ' && *at < 127 ? *at : '?';
         (void)snprintf(what, sizeof(what), "section %s.%u stands in its place", head.name,
                        head.instance);
         fail(snap, NULL, what);
