@@ -43,6 +43,13 @@ static inline void trip_log(struct trip_world *world, uint64_t value)
     world->log[world->logged++] = value;
 }
 
+/* For what is too long to be logged. */
+static inline void trip_sum(uint64_t *sum, uint64_t word)
+{
+    *sum = (*sum ^ word) * 0x9e3779b97f4a7c15ull;
+    *sum ^= *sum >> 29;
+}
+
 static inline void trip_wire_set(void *self, unsigned line, bool level)
 {
     struct trip_world *world = self;
