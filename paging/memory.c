@@ -162,6 +162,12 @@ static void routing_changed(struct memory *memory)
         memory->listeners[i].changed(memory->listeners[i].self, UINT64_MAX);
 }
 
+void memory_routes_loaded(struct memory *memory)
+{
+    memory_plain_update(memory);
+    routing_changed(memory);
+}
+
 /* Does [spa, spa + bytes) meet RAM? Both are multiples of 4 KiB. */
 static bool covers_ram(const struct memory *memory, uint64_t spa, uint64_t bytes)
 {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct memory;
+struct snap;
 
 /* MMIO: everything that is not RAM or ROM. size is 1, 2, 4 or 8 and never crosses the size's alignment
  * unless the guest did. Open bus reads all ones. */
@@ -139,6 +140,10 @@ bool memory_device_may(const struct memory *memory, uint64_t spa, size_t len);
  * (ROM may be read). */
 bool phys_read_block(struct memory *memory, uint64_t spa, void *to, size_t len);
 bool phys_write_block(struct memory *memory, uint64_t spa, const void *from, size_t len);
+
+/* The section "memory": who answers which address. What RAM and ROMs hold is no part of it, nor is the view, which is that of
+ * the processor whose turn it is. */
+void memory_routes_state(struct memory *memory, struct snap *snap);
 
 /* To be called after every write through a native pointer to [spa, spa + len), which is RAM. */
 void phys_written(struct memory *memory, uint64_t spa, size_t len);

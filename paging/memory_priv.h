@@ -59,6 +59,9 @@ struct memory {
     uint64_t slb; /* MEMORY_NO_SLB: none */
 };
 
+/* memory.c: the routing was loaded. */
+void memory_routes_loaded(struct memory *memory);
+
 /* phys.c: the bytes of one page have changed. */
 void memory_written(struct memory *memory, uint64_t page, unsigned offset, unsigned len);
 

@@ -7,6 +7,8 @@
 #include "paging/memory.h"
 #include "paging/regime.h"
 
+struct snap;
+
 /* Make and free the paging state of one vCPU; registers with memory's mark listeners.
  * probes may be NULL. Returns NULL without memory. */
 struct paging *paging_new(struct memory *memory, struct probes *probes);
@@ -112,8 +114,8 @@ struct tlb_view {
 void paging_each(const struct paging *paging, void (*each)(void *self, const struct tlb_view *view),
                  void *self);
 
-/* Feed the architectural content (not counters of hits) to a hash: calls mix with each entry's words. */
-void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t word), void *self);
+/* The section "tlb": the architectural content with what decides about replacement, and, but for hashing, the counters. */
+void paging_state(struct paging *paging, struct snap *snap, unsigned instance);
 
 static inline bool paging_is_canonical(uint64_t la, bool la57)
 {

@@ -313,6 +313,11 @@ struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64
 /* Remove a valid entry with the fast entries made from it. */
 void tlb_remove(struct paging *paging, struct tlb_entry *e);
 
+/* For loading a TLB: forget all of it, and what is derived from it, without telling anybody; then put a translation to its
+ * place, which is free. `tag` is the one that belongs to both. */
+void tlb_forget(struct paging *paging);
+void tlb_place(struct paging *paging, unsigned at, const struct tlb_entry *entry, uint64_t tag);
+
 struct asid_state *tlb_asid(struct paging *paging, uint16_t asid); /* marks it as touched */
 
 /* The fast entries made from an architectural entry of a data array go. */

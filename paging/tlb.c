@@ -130,6 +130,32 @@ static void drop_hints(struct paging *paging)
         memset(paging->hints, 0, sizeof(paging->hints)); /* none from 2^32 changes ago */
 }
 
+void tlb_forget(struct paging *paging)
+{
+    for (uint32_t i = 0; i < paging->touched_count; i++)
+        paging->asids[paging->touched[i]] = (struct asid_state){ .touched = false };
+    paging->touched_count = 0;
+    memset(paging->tags, 0, sizeof(paging->tags));
+    memset(paging->live, 0, sizeof(paging->live));
+    memset(paging->next_way, 0, sizeof(paging->next_way));
+    paging->pcids = false;
+    drop_hints(paging);
+    paging_remapped(paging);
+}
+
+void tlb_place(struct paging *paging, unsigned at, const struct tlb_entry *entry, uint64_t tag)
+{
+    struct tlb_entry *e = &paging->entries[at];
+    struct asid_state *state = tlb_asid(paging, entry->is.asid);
+
+    *e = *entry;
+    link_entry(paging, state, e);
+    state->fractured += is_fractured(e);
+    paging->live[e->array]++;
+    paging->tags[at] = tag;
+    paging->pcids |= e->is.pcid != 0;
+}
+
 struct tlb_entry *tlb_insert(struct paging *paging, enum tlb_array first, uint64_t page,
                              uint64_t gpa, uint64_t spa, struct tlb_tags tags)
 {
@@ -323,25 +349,5 @@ void paging_each(const struct paging *paging, void (*each)(void *self, const str
                        .global = e->is.flags & TLB_G,
                        .dirty = e->is.flags & TLB_D,
                    });
-    }
-}
-
-void paging_hash(const struct paging *paging, void (*mix)(void *self, uint64_t word), void *self)
-{
-    for (unsigned set = 0; set < TLB_SETS; set++)
-        mix(self, paging->next_way[set]);
-    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-        const struct tlb_entry *e = &paging->entries[i];
-
-        if (!paging->tags[i])
-            continue;
-        mix(self, i);
-        mix(self, e->page);
-        mix(self, e->gpa);
-        mix(self, e->spa);
-        mix(self, (uint64_t)e->is.asid << 48 | (uint64_t)e->is.pcid << 32 |
-                      (uint64_t)e->is.shift << 24 | (uint64_t)e->is.guest_shift << 16 |
-                      (uint64_t)tlb_pkey(e->is) << 8 | (e->is.flags & 0xff) |
-                      (uint64_t)(e->is.flags >> 8 & 0xf) << 12);
     }
 }

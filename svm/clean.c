@@ -7,6 +7,7 @@
  * nor of a guest that SMM has interrupted, since the handler may have run another one or the same. */
 #include "svm/clean.h"
 
+#include "emu/base/snap.h"
 #include "svm/world.h"
 
 /* What #VMEXIT writes of VINTR_CONTROL; the rest stays as VMRUN loaded it. */
@@ -83,6 +84,14 @@ static void keep_regs(struct svm_clean *restrict to, const struct vcpu *restrict
 
 #define MOVE_KEPT(name, home, how) VMCB_SET(page, name, from->home);
 static void store_regs(uint8_t *restrict page, const struct svm_clean *restrict from)
+{
+#include "svm/vmcb_fields.def"
+}
+#undef MOVE_KEPT
+
+#define MOVE_KEPT(name, home, how) to->home = SVM_LOAD_##how(cpu, VMCB_GET(page, name));
+static void take_regs(struct svm_clean *restrict to, const struct vcpu *restrict cpu,
+                      const uint8_t *restrict page)
 {
 #include "svm/vmcb_fields.def"
 }
@@ -239,4 +248,36 @@ void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb)
     keep_regs(cache, cpu);
     memcpy(cache->intercept, cpu->svm->intercept, sizeof(cache->intercept));
     cache->valid = true;
+}
+
+/* --- emu/base/snap.h --- */
+
+void svm_clean_snap(struct vcpu *cpu, struct snap *snap)
+{
+    struct svm_clean *cache = &cpu->svm->clean;
+    uint8_t page[VMCB_PAGE_BYTES] = { 0 };
+    if (snap_loading(snap))
+        *cache = (struct svm_clean){ .in_use = false };
+    SNAP(snap, cache, in_use);
+    if (!cache->in_use)
+        return;
+    svm_clean_copy(cache, page);
+    SNAP(snap, cache, valid);
+    SNAP(snap, cache, spa);
+    SNAP(snap, cache, host_cr0);
+    SNAP(snap, cache, host_cr4);
+    SNAP(snap, cache, host_efer);
+    SNAP_ALL(snap, cache, intercept);
+    for (unsigned i = 0; i < VMCB_FIELD_COUNT; i++) {
+        const struct vmcb_field_info *field = &vmcb_fields[i];
+        if (field->clean == VMCB_CLEAN_NONE || field->bytes > 8)
+            continue;
+        uint64_t value = vmcb_field_value(page, (enum vmcb_field)i);
+        snap_u64(snap, field->name, &value);
+        vmcb_store(page, field->offset, field->bytes, value);
+    }
+    if (!snap_loading(snap))
+        return;
+    memcpy(cache->page, page, sizeof(page));
+    take_regs(cache, cpu, page);
 }

@@ -4,6 +4,8 @@
 
 #include "svm/vmcb.h"
 
+struct snap;
+
 /* One guest, the last one that this vCPU ran. What is kept of the control area is what VMRUN loaded, what is kept of the
  * save area is what #VMEXIT left. Part of the architectural state. */
 struct svm_clean {
@@ -39,5 +41,8 @@ void svm_clean_forget(struct svm_clean *clean);
 
 /* #VMEXIT has written the guest to its VMCB: keep it, if it is the one that VMRUN has merged last. */
 void svm_clean_keep(struct vcpu *cpu, const uint8_t *vmcb);
+
+/* emu/base/snap.h: what is kept, by fields. */
+void svm_clean_snap(struct vcpu *cpu, struct snap *snap);
 
 #endif

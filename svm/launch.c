@@ -5,6 +5,24 @@
 #include <nettle/sha2.h>
 #include <stdio.h>
 
+static const char *const failures[SVM_LAUNCH_FAILURES] = {
+    [SVM_LAUNCH_NOT_BOOT] = "the processor is not the boot processor",
+    [SVM_LAUNCH_NO_INIT] = "an application processor is not in the INIT state",
+};
+
+const char *svm_launch_failure_text(enum svm_launch_failure failure)
+{
+    return failures[failure];
+}
+
+enum svm_launch_failure svm_launch_failure_of(const struct svm_launch *launch)
+{
+    unsigned failure = SVM_LAUNCH_GOOD;
+    while (failure + 1 < SVM_LAUNCH_FAILURES && failures[failure] != launch->failure)
+        failure++;
+    return (enum svm_launch_failure)failure;
+}
+
 const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM_DIGEST_TEXT])
 {
     for (unsigned i = 0; i < bytes; i++)

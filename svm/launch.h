@@ -19,6 +19,17 @@ struct svm_launch {
     uint8_t sha1[SHA1_BYTES], sha256[SHA256_BYTES]; /* of the image */
 };
 
+/* Why the TPM would refuse a launch. */
+enum svm_launch_failure {
+    SVM_LAUNCH_GOOD,
+    SVM_LAUNCH_NOT_BOOT, /* the processor is not the boot processor */
+    SVM_LAUNCH_NO_INIT,  /* another one is not in the INIT state */
+    SVM_LAUNCH_FAILURES
+};
+/* As svm_launch.failure has it; and back. */
+const char *svm_launch_failure_text(enum svm_launch_failure failure);
+enum svm_launch_failure svm_launch_failure_of(const struct svm_launch *launch);
+
 /* A digest for people, in hexadecimal. Returns `text`. */
 #define SVM_DIGEST_TEXT (2 * SHA256_BYTES + 1)
 const char *svm_digest_text(const uint8_t *digest, unsigned bytes, char text[SVM_DIGEST_TEXT]);

@@ -1,6 +1,7 @@
 /* The line that MONITOR watches: a copy, compared when somebody asks. */
 #include "emu/cpu/monitor.h"
 
+#include "emu/base/snap.h"
 #include "emu/cpu/run_priv.h"
 #include "paging/memory.h"
 
@@ -36,6 +37,14 @@ static void expire(void *self, uint64_t now_ns)
     cpu_attention(cpu);
 }
 
+static struct deadline *deadline_of(struct vcpu *cpu)
+{
+    struct deadline *deadline = &cpu->run->monitor_deadline;
+    deadline->fire = expire;
+    deadline->self = cpu;
+    return deadline;
+}
+
 void monitor_wait(struct vcpu *cpu, bool any_interrupt, uint64_t for_ns)
 {
     struct cpu_monitor *monitor = &cpu->monitor;
@@ -45,9 +54,7 @@ void monitor_wait(struct vcpu *cpu, bool any_interrupt, uint64_t for_ns)
     cpu->regs.halted = true;
     if (!cpu->run || !cpu->clock) /* made by hand: there is no time */
         return;
-    struct deadline *deadline = &cpu->run->monitor_deadline;
-    deadline->fire = expire;
-    deadline->self = cpu;
+    struct deadline *deadline = deadline_of(cpu);
     if (for_ns)
         clock_arm(cpu->clock, deadline, clock_now_ns(cpu->clock) + for_ns);
     else
@@ -61,4 +68,9 @@ bool monitor_ended(const struct vcpu *cpu)
     bool interrupt =
         cpu->monitor.any_interrupt && cpu->intc && cpu->intc->pending(cpu->intc_self) >= 0;
     return interrupt || cpu->monitor.expired || !monitor_intact(cpu);
+}
+
+void monitor_deadline_state(struct vcpu *cpu, struct snap *snap)
+{
+    snap_deadline(snap, "monitor_deadline", cpu->clock, deadline_of(cpu));
 }

@@ -19,4 +19,9 @@ void monitor_wait(struct vcpu *cpu, bool any_interrupt, uint64_t for_ns);
 /* Has a wait ended, by the line, a masked interrupt or time? false while nothing waits. */
 bool monitor_ended(const struct vcpu *cpu);
 
+struct snap;
+
+/* When the wait of MWAITX ends: emu/base/snap.h. */
+void monitor_deadline_state(struct vcpu *cpu, struct snap *snap);
+
 #endif

@@ -73,7 +73,4 @@ uint64_t vcpu_now_ns(const struct vcpu *cpu);
 /* vCPU n of cpu's group; NULL behind the last. One that was made by hand is alone. */
 struct vcpu *group_vcpu(struct vcpu *cpu, unsigned n);
 
-/* What the order of turns depends on besides the vCPUs, word by word: for the state hash. */
-void group_mix(const struct vcpu *cpu, void (*put)(void *self, uint64_t word), void *self);
-
 #endif

@@ -6,6 +6,8 @@
 #include "emu/cpu/raise.h"
 #include "emu/cpu/run.h"
 
+#define IDLE_ROUNDS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
+
 struct vcpu_group {
     struct vcpu *cpu[VCPUS_MAX];
     unsigned count, room; /* vCPUs made, and how many there are to be */

@@ -34,10 +34,10 @@ static const char *find_failure(struct vcpu *cpu)
 {
     const struct vcpu *other;
     if (cpu->index != 0)
-        return "the processor is not the boot processor";
+        return svm_launch_failure_text(SVM_LAUNCH_NOT_BOOT);
     for (unsigned n = 1; (other = group_vcpu(cpu, n)) != NULL; n++)
         if (!is_in_init(other))
-            return "an application processor is not in the INIT state";
+            return svm_launch_failure_text(SVM_LAUNCH_NO_INIT);
     return NULL;
 }
 

@@ -20,7 +20,6 @@
 
 /* CHOICE: 10 microseconds. An interrupt from one processor reaches another at most so much late. */
 #define SLICE_NS 10000u
-#define IDLE_ROUNDS_MAX 1000000u /* deadlines that may pass in HLT before it counts as for ever */
 
 /* --- the group --------------------------------------------------------------------------------- */
 
@@ -143,18 +142,6 @@ uint64_t group_turns(const struct vcpu *cpu)
 void group_set_turns(struct vcpu *cpu, uint64_t turns)
 {
     cpu->run->group->turns = turns;
-}
-
-/* A turn's end is a matter of how the run was cut where there is one vCPU. */
-void group_mix(const struct vcpu *cpu, void (*put)(void *self, uint64_t word), void *self)
-{
-    const struct vcpu_group *group = cpu->run->group;
-    if (group->count == 1)
-        return;
-    put(self, group->current);
-    put(self, group->end_ns);
-    put(self, group->alone);
-    put(self, group->clock->highest_ns);
 }
 
 /* --- rounds --------------------------------------------------------------------------------------- */

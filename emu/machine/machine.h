@@ -17,6 +17,7 @@
 #include "devices/pit.h"
 #include "devices/uart16550.h"
 #include "emu/base/random.h"
+#include "emu/base/snap.h"
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/run.h"
 
@@ -121,9 +122,10 @@ enum pacifica_status machine_add_firmware_tables(struct pacifica_machine *machin
 /* machine.c: is a processor halted that an interrupt would wake? */
 bool machine_interruptible(const struct pacifica_machine *machine);
 
-/* hash.c: all that the state hash is made of but RAM and ROM, word by word. */
-void machine_mix(struct pacifica_machine *machine, void (*put)(void *self, uint64_t word),
-                 void *self);
+/* state.c: name all of the machine but RAM and what ROMs hold, between two instructions: emu/base/snap.h. Loading forgets all
+ * that is derived from anything, RAM included; where it fails the machine is in no state at all, but may be loaded, reset and
+ * freed. Whoever has armed deadlines that no part of the machine owns arms them again afterwards. */
+void machine_state(struct pacifica_machine *machine, struct snap *snap);
 
 /* watch.c: attach the client behind options.stop_on. */
 void machine_watch(struct pacifica_machine *machine);

@@ -1,5 +1,6 @@
 /* Several vCPUs: turns of equal length, one clock that never goes back, waiting that costs little, and the same result however
  * the run is cut. */
+#include "emu/cpu/snap.h"
 #include "tests/cpu/kit.h"
 
 #define MAX_STEPS 2000000u
@@ -260,10 +261,16 @@ WITH_TWO(deadlines_that_wake_nobody_are_steps)
 
 /* --- however it is cut --- */
 
-static void mix(void *self, uint64_t word)
+static void mix(uint64_t *hash, uint64_t word)
 {
-    uint64_t *hash = self;
     *hash = (*hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static void mix_bytes(void *self, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < size; i++)
+        mix(self, at[i]);
 }
 
 static uint64_t run_cut(uint64_t piece, bool exact)
@@ -280,8 +287,11 @@ static uint64_t run_cut(uint64_t piece, bool exact)
                                      .exact_blocks = exact };
         ck_assert_int_eq(run_vcpu(k->cpu, &limits), PACIFICA_STOP_LIMIT_INSNS);
     }
+    struct snap snap;
     uint64_t hash = 0;
-    group_mix(k->cpu, mix, &hash);
+    group_settle(k->cpu);
+    snap_hash(&snap, mix_bytes, &hash);
+    group_state(k->cpu, &snap);
     mix(&hash, k->cpu->r[REG_RAX]);
     mix(&hash, ap->r[REG_RAX]);
     mix(&hash, k->cpu->r[REG_RIP]);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "devices/ioapic.h"
+#include "emu/base/snap.h"
 #include "paging/paging.h"
 #include "tests/fuzz/guest.h"
 
@@ -49,10 +50,18 @@ static const struct pacifica_device devices[] = {
     { .kind = PACIFICA_DEVICE_DEBUGCON, .port = 0x402, .output = { .write = to_nowhere } },
 };
 
+/* A number of the state, by its name. */
+struct word {
+    const char *section, *name;
+    unsigned instance, index;
+    uint64_t value;
+};
+
 struct final {
     int stop;
+    uint64_t steps, hash;
     unsigned count;
-    uint64_t word[WORDS_MAX];
+    struct word word[WORDS_MAX]; /* the first ones, for those who want to know */
     bool written[PAGES]; /* which were written; the others hold zeros and are not looked at */
     uint8_t ram[PAGES][4096];
 };
@@ -107,17 +116,33 @@ static void hear_nothing(void *self, const struct probe_event *event)
     (void)event;
 }
 
-static void add_word(void *self, uint64_t word)
+static void add_bytes(void *self, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    struct final *final = self;
+    for (size_t i = 0; i < size; i++)
+        final->hash = (final->hash ^ at[i]) * UINT64_C(0x100000001b3);
+}
+
+static void add_word(void *self, const struct snap *snap, const char *name, unsigned index,
+                     uint64_t value)
 {
     struct final *final = self;
     if (final->count < WORDS_MAX)
-        final->word[final->count++] = word;
+        final->word[final->count++] =
+            (struct word){ snap->section, name, snap->instance, index, value };
 }
 
 static void note_final(struct pacifica_machine *machine, struct final *final)
 {
+    struct snap snap;
+    final->steps = group_steps(machine->cpu[0]);
     final->count = 0;
-    machine_mix(machine, add_word, final);
+    final->hash = UINT64_C(0xcbf29ce484222325);
+    snap_hash(&snap, add_bytes, final);
+    snap.tell = add_word;
+    snap.tell_self = final;
+    machine_state(machine, &snap);
     for (unsigned page = 0; page < PAGES; page++) {
         final->written[page] = page < LOW_PAGES || memory_marks(machine->memory, page) & PAGE_DIRTY;
         if (final->written[page])
@@ -209,8 +234,7 @@ static bool same_page(const struct final *a, const struct final *b, unsigned pag
 
 static bool equal(const struct final *a, const struct final *b)
 {
-    bool same = a->stop == b->stop && a->count == b->count &&
-                memcmp(a->word, b->word, a->count * sizeof(a->word[0])) == 0;
+    bool same = a->stop == b->stop && a->hash == b->hash;
     for (unsigned page = 0; page < PAGES && same; page++)
         same = same_page(a, b, page);
     return same;
@@ -219,13 +243,15 @@ static bool equal(const struct final *a, const struct final *b)
 static void tell(const struct final *a, const struct final *b)
 {
     (void)fprintf(stderr, "  stop %d, %d; steps %" PRIu64 ", %" PRIu64 "\n", a->stop, b->stop,
-                  a->word[0], b->word[0]);
-    for (unsigned i = 0, told = 0; i < a->count && told < 12; i++)
-        if (a->word[i] != b->word[i]) {
-            (void)fprintf(stderr, "  word %u: %" PRIx64 ", %" PRIx64 "\n", i, a->word[i],
-                          b->word[i]);
-            told++;
-        }
+                  a->steps, b->steps);
+    for (unsigned i = 0, told = 0; i < a->count && i < b->count && told < 12; i++) {
+        const struct word *x = &a->word[i], *y = &b->word[i];
+        if (x->value == y->value && strcmp(x->name, y->name) == 0)
+            continue;
+        (void)fprintf(stderr, "  %s.%u %s[%u]: %" PRIx64 ", %s[%u]: %" PRIx64 "\n", x->section,
+                      x->instance, x->name, x->index, x->value, y->name, y->index, y->value);
+        told++;
+    }
     for (unsigned page = 0; page < PAGES; page++)
         if (!same_page(a, b, page)) {
             unsigned at = 0;

@@ -1,7 +1,7 @@
 /* Random guests: the same final state, whatever way they are run.
  *
  * A guest is run for a limited number of steps, again and again: as usual, in blocks of one instruction, with all derived
- * tables dropped every few steps, traced, and stopped and resumed. All that machine_mix() tells, RAM and the reason of the
+ * tables dropped every few steps, traced, and stopped and resumed. All that machine_state() tells, RAM and the reason of the
  * stop must be equal, or the process aborts. FUZZ_VERBOSE=1 says what differs, and at which step first. */
 #ifndef TESTS_FUZZ_WAYS_H
 #define TESTS_FUZZ_WAYS_H

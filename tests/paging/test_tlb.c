@@ -1,4 +1,5 @@
 /* The architectural TLB: what is cached, what each flush takes and leaves, replacement, counters. */
+#include "emu/base/snap.h"
 #include "tests/paging/kit.h"
 
 #define LA 0x00007f8040201000ull
@@ -765,18 +766,22 @@ START_TEST(itlb_generation_grows_when_code_entries_go)
 }
 END_TEST
 
-static void mix_word(void *self, uint64_t word)
+static void mix_bytes(void *self, const void *bytes, size_t size)
 {
+    const uint8_t *at = bytes;
     uint64_t *hash = self;
 
-    *hash = (*hash ^ word) * 0x100000001b3ull;
+    for (size_t i = 0; i < size; i++)
+        *hash = (*hash ^ at[i]) * 0x100000001b3ull;
 }
 
 static uint64_t hash_now(void)
 {
     uint64_t hash = 0xcbf29ce484222325ull;
+    struct snap snap;
 
-    paging_hash(kit.paging, mix_word, &hash);
+    snap_hash(&snap, mix_bytes, &hash);
+    paging_state(kit.paging, &snap, 0);
     return hash;
 }
 
