@@ -3,6 +3,7 @@
 #ifndef EMU_BASE_PROBE_H
 #define EMU_BASE_PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum probe_kind {
@@ -37,6 +38,8 @@ struct probe_client {
     uint32_t mask; /* 1 << enum probe_kind */
     void (*fire)(void *self, const struct probe_event *event);
     void *self;
+    bool
+        decides; /* its calls decide about the run: it hears what is executed again, too; others do not */
     struct probe_client *next;
 };
 
@@ -44,11 +47,15 @@ struct probes {
     uint32_t mask;       /* union of the clients' masks */
     uint32_t generation; /* changes with every attach and detach */
     struct probe_client *clients;
+    bool muted;
 };
 
 /* Attach a client (caller's storage, must outlive the attachment) or detach it. */
 void probes_attach(struct probes *probes, struct probe_client *client);
 void probes_detach(struct probes *probes, struct probe_client *client);
+
+/* Something is executed again: clients hear nothing until it is over, but for those that decide. */
+void probes_mute(struct probes *probes, bool muted);
 
 /* Call every client that asked for this kind. */
 void probes_fire(const struct probes *probes, const struct probe_event *event);

@@ -1,4 +1,5 @@
 /* Placing a kernel in guest memory and starting the CPU there; mapping firmware. */
+#include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
@@ -50,6 +51,9 @@ enum pacifica_status pacifica_machine_load_firmware(struct pacifica_machine *mac
     if (machine->kernel.image.data)
         return diag_set(diag, PACIFICA_EUSAGE, firmware->name, "start one of them",
                         "firmware on a machine with a kernel");
+    if (machine->journal)
+        return diag_set(diag, PACIFICA_EUSAGE, firmware->name, "load it before",
+                        "further firmware on a machine that records, replays or goes back");
     const struct firmware_source source = { .bytes = firmware->image.data,
                                             .len = firmware->image.size,
                                             .name = firmware->name ? firmware->name : "firmware",

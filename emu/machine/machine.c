@@ -1,7 +1,7 @@
 /* Making, loading, resetting and freeing a machine. */
+#include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
-#include "devices/i8042.h"
 #include "devices/vga.h"
 #include "emu/base/diag.h"
 #include "svm/svm.h"
@@ -90,6 +90,8 @@ static enum pacifica_status machine_init(struct pacifica_machine *machine,
     if (status == PACIFICA_OK)
         status = check_cpus(options->cpus, diag);
     if (status == PACIFICA_OK)
+        status = machine_made_of(machine, options);
+    if (status == PACIFICA_OK)
         status = cpu_model_parse(options->cpu ? options->cpu : "max", &machine->model, diag);
     if (status != PACIFICA_OK)
         return status;
@@ -134,6 +136,7 @@ void pacifica_machine_free(struct pacifica_machine *machine)
 {
     if (!machine)
         return;
+    journal_end(machine);
     for (unsigned i = machine->cpu_count; i-- > 0;) {
         vcpu_free(machine->cpu[i]);
         machine->cpu[i] = NULL;
@@ -143,11 +146,11 @@ void pacifica_machine_free(struct pacifica_machine *machine)
     machine_free_disks(machine);
     if (machine->memory)
         memory_free(machine->memory);
+    free(machine->made);
     free(machine);
 }
 
-enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
-                                            struct pacifica_diag *diag)
+enum pacifica_status machine_reset(struct pacifica_machine *machine, struct pacifica_diag *diag)
 {
     if (!machine->kernel.image.data && !machine->firmware)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "neither kernel nor firmware is loaded");
@@ -163,6 +166,19 @@ enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
     return machine_boot(machine, diag);
 }
 
+/* Met again in the past a reset enters by itself when the machine goes on. */
+enum pacifica_status pacifica_machine_reset(struct pacifica_machine *machine,
+                                            struct pacifica_diag *diag)
+{
+    if (journal_admit(machine) == ADMIT_IGNORE || journal_is_next(machine, INPUT_RESET))
+        return PACIFICA_OK;
+    machine_change(machine);
+    enum pacifica_status status = machine_reset(machine, diag);
+    if (status == PACIFICA_OK)
+        journal_note(machine, &(struct input){ .kind = INPUT_RESET });
+    return status;
+}
+
 enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machine,
                                                   const struct pacifica_kernel *kernel,
                                                   struct pacifica_diag *diag)
@@ -172,33 +188,14 @@ enum pacifica_status pacifica_machine_load_kernel(struct pacifica_machine *machi
     if (machine->firmware)
         return diag_set(diag, PACIFICA_EUSAGE, kernel->name, "start one of them",
                         "a kernel on a machine with firmware");
+    if (machine->journal)
+        return diag_set(diag, PACIFICA_EUSAGE, kernel->name, "load it before",
+                        "another kernel on a machine that records, replays or goes back");
     machine->kernel = *kernel;
-    enum pacifica_status status = pacifica_machine_reset(machine, diag);
+    enum pacifica_status status = machine_reset(machine, diag);
     if (status != PACIFICA_OK)
         machine->kernel = (struct pacifica_kernel){ 0 };
     return status;
-}
-
-size_t pacifica_machine_serial_input(struct pacifica_machine *machine, const void *bytes,
-                                     size_t size)
-{
-    return uart_input(machine->uart, bytes, size);
-}
-
-size_t pacifica_machine_com2_input(struct pacifica_machine *machine, const void *bytes, size_t size)
-{
-    return machine->com2 ? uart_input(machine->com2, bytes, size) : 0;
-}
-
-void pacifica_machine_key(struct pacifica_machine *machine, unsigned usage, bool down)
-{
-    i8042_key(machine->kbc, usage, down);
-}
-
-void pacifica_machine_mouse(struct pacifica_machine *machine, int dx, int dy, int dz,
-                            unsigned buttons)
-{
-    i8042_mouse(machine->kbc, dx, dy, dz, (uint8_t)buttons);
 }
 
 enum pacifica_status pacifica_machine_screen(const struct pacifica_machine *machine,

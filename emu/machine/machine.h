@@ -20,6 +20,7 @@
 #include "emu/base/snap.h"
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/run.h"
+#include "emu/machine/mute.h"
 
 #define MACHINE_DEVICES 8 /* devices of pacifica_options */
 #define MACHINE_DISKS 16  /* and disks */
@@ -47,6 +48,11 @@ struct pacifica_machine {
     struct ide *ide;
     struct virtio_net *nic[PACIFICA_NICS_MOST];
     unsigned nic_count;
+    struct machine_card {
+        struct pacifica_machine *machine;
+        void (*send)(void *self, const void *frame, size_t size);
+        void *self;
+    } card[PACIFICA_NICS_MOST];         /* where the cards' frames go */
     struct block *block[MACHINE_DISKS]; /* behind the disks; the bus borrows them */
     struct vcpu *cpu[VCPUS_MAX]; /* the first is the bootstrap processor; NULL behind cpu_count */
     unsigned cpu_count;          /* as the options say; the vCPUs are made after the devices */
@@ -63,6 +69,11 @@ struct pacifica_machine {
 
     uint64_t gsi_level[MACHINE_GSIS]; /* one bit for each wire to it that is asserted */
     unsigned gsi_wires;
+
+    struct journal *journal;    /* what enters from outside; NULL: nobody wants to know */
+    struct mute mute;           /* while something is executed again */
+    struct deadline time_limit; /* limits.max_ns of the run */
+    char *made;                 /* describe.c */
 
     enum pacifica_stop ended; /* a stop behind which only a reset goes on, or STOP_NONE */
     uint32_t exit_value;
@@ -106,6 +117,28 @@ void machine_ferr(void *self, unsigned cpu);
 
 /* devices.c: reset the devices, and leave them as a PC's firmware does: the kernels we load expect that. */
 void machine_reset_devices(struct pacifica_machine *machine);
+
+/* machine.c, input.c: the public functions of these names without the journal. */
+enum pacifica_status machine_reset(struct pacifica_machine *machine, struct pacifica_diag *diag);
+enum pacifica_status machine_signal(struct pacifica_machine *machine, unsigned cpu,
+                                    enum pacifica_signal signal);
+
+/* run.c: run until something stops the machine, by limits.max_steps (not before turn `from_turn`: run_limits), exact_blocks and
+ * drop_fast_every only. The machine may be in the middle of what pacifica_machine_run() does. */
+enum pacifica_stop machine_run_to(struct pacifica_machine *machine,
+                                  const struct pacifica_limits *limits, uint64_t from_turn);
+void machine_arm_time_limit(struct pacifica_machine *machine, uint64_t max_ns);
+void machine_cancel_time_limit(struct pacifica_machine *machine);
+
+/* travel.c: a debugger is about to change something: the machine is at a moment at which inputs may enter, and what was to
+ * come behind it is forgotten. */
+void machine_change(struct pacifica_machine *machine);
+
+/* describe.c: what a machine is made of, one thing a line: made with it, and with what it starts from. The caller frees the
+ * text; NULL without memory. */
+enum pacifica_status machine_made_of(struct pacifica_machine *machine,
+                                     const struct pacifica_options *options);
+char *machine_describe(struct pacifica_machine *machine);
 
 /* load.c: what starts after a reset. Place machine->kernel in memory and set the CPU to its entry, or leave it at the reset
  * vector for firmware. Statuses: pacifica_machine_load_kernel(). */

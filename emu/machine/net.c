@@ -1,4 +1,5 @@
 /* The network cards of a machine. */
+#include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
 #include "devices/virtio_net.h"
@@ -7,6 +8,15 @@
 #include <string.h>
 
 static const uint8_t default_mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+/* What the guest sends; self is a struct machine_card. */
+static void card_sends(void *self, const void *frame, size_t size)
+{
+    struct machine_card *card = self;
+    if (journal_send_begin(card->machine) && card->send)
+        card->send(card->self, frame, size);
+    journal_send_end(card->machine);
+}
 
 enum pacifica_status machine_add_nics(struct pacifica_machine *machine,
                                       const struct pacifica_options *options,
@@ -18,7 +28,9 @@ enum pacifica_status machine_add_nics(struct pacifica_machine *machine,
                         PACIFICA_NICS_MOST);
     for (size_t i = 0; i < options->nic_count; i++) {
         const struct pacifica_nic *nic = &options->nics[i];
-        struct virtio_net_config config = { .send = nic->send, .self = nic->self };
+        struct machine_card *card = &machine->card[i];
+        struct virtio_net_config config = { .send = card_sends, .self = card };
+        *card = (struct machine_card){ .machine = machine, .send = nic->send, .self = nic->self };
         uint8_t devfn = 0;
         bool given = memcmp(nic->mac, none, sizeof(none)) != 0;
         memcpy(config.mac, given ? nic->mac : default_mac, sizeof(config.mac));
@@ -36,12 +48,6 @@ enum pacifica_status machine_add_nics(struct pacifica_machine *machine,
         machine->nic_count++;
     }
     return PACIFICA_OK;
-}
-
-bool pacifica_machine_net_input(struct pacifica_machine *machine, unsigned nic, const void *frame,
-                                size_t size)
-{
-    return nic < machine->nic_count && virtio_net_input(machine->nic[nic], frame, size);
 }
 
 /* No guest reads it, so it is not noted as read. */

@@ -1,4 +1,5 @@
 /* Running a machine, and saying why it stopped. */
+#include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
 #include "emu/base/diag.h"
@@ -52,6 +53,7 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
     case PACIFICA_STOP_HALTED:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", explain_halt(cpu));
         break;
+    case PACIFICA_STOP_REPLAYED:
     case PACIFICA_STOP_WATCH:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", machine->watch_text);
         break;
@@ -60,55 +62,84 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
 }
 
 /* The end that limits.max_ns sets. */
-struct time_limit {
-    struct deadline deadline;
-    struct pacifica_machine *machine;
-};
-
 static void time_is_over(void *self, uint64_t now_ns)
 {
-    struct time_limit *limit = self;
+    struct pacifica_machine *machine = self;
     (void)now_ns;
-    vcpu_stop(machine_current(limit->machine), PACIFICA_STOP_LIMIT_TIME);
+    vcpu_stop(machine_current(machine), PACIFICA_STOP_LIMIT_TIME);
 }
 
-static void begin_time_limit(struct time_limit *limit, struct pacifica_machine *machine,
-                             uint64_t max_ns)
+void machine_arm_time_limit(struct pacifica_machine *machine, uint64_t max_ns)
 {
-    *limit = (struct time_limit){ .deadline = { .fire = time_is_over, .self = limit },
-                                  .machine = machine };
-    if (max_ns)
-        clock_arm(&machine->clock, &limit->deadline, max_ns);
+    machine->time_limit.fire = time_is_over;
+    machine->time_limit.self = machine;
+    clock_arm(&machine->clock, &machine->time_limit, max_ns);
 }
 
 /* Another stop may have come first. */
-static void end_time_limit(struct time_limit *limit)
+void machine_cancel_time_limit(struct pacifica_machine *machine)
 {
-    struct vcpu *cpu = machine_current(limit->machine);
-    clock_cancel(&limit->machine->clock, &limit->deadline);
+    struct vcpu *cpu = machine_current(machine);
+    clock_cancel(&machine->clock, &machine->time_limit);
     if (cpu->stop.reason == PACIFICA_STOP_LIMIT_TIME)
         cpu->stop.reason = PACIFICA_STOP_NONE;
 }
 
-static enum pacifica_stop run(struct pacifica_machine *machine,
-                              const struct pacifica_limits *limits)
+/* Such a limit may show, so the journal knows of it. */
+static void begin_time_limit(struct pacifica_machine *machine, uint64_t max_ns)
+{
+    if (!max_ns)
+        return;
+    (void)journal_admit(machine);
+    machine_arm_time_limit(machine, max_ns);
+    journal_note(machine, &(struct input){ .kind = INPUT_TIME_LIMIT, .a = max_ns });
+}
+
+static void end_time_limit(struct pacifica_machine *machine, uint64_t max_ns)
+{
+    if (!max_ns)
+        return;
+    (void)journal_admit(machine);
+    machine_cancel_time_limit(machine);
+    journal_note(machine, &(struct input){ .kind = INPUT_TIME_LIMIT_END });
+}
+
+enum pacifica_stop machine_run_to(struct pacifica_machine *machine,
+                                  const struct pacifica_limits *limits, uint64_t from_turn)
 {
     const struct run_limits run_limits = { .max_steps = limits->max_steps,
+                                           .from_turn = from_turn,
                                            .stop_request = &machine->stop_request,
                                            .exact_blocks = limits->exact_blocks,
                                            .drop_fast_every = limits->drop_fast_every };
+    enum pacifica_stop stop = machine->ended;
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
-    if (machine->ended != PACIFICA_STOP_NONE)
-        return machine->ended;
-    struct time_limit time_limit;
-    begin_time_limit(&time_limit, machine, limits->max_ns);
-    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
-    end_time_limit(&time_limit);
+    if (stop == PACIFICA_STOP_NONE)
+        stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
     if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED ||
         stop == PACIFICA_STOP_POWER_OFF)
         machine->ended = stop;
     if (stop == PACIFICA_STOP_REQUEST)
         machine->stop_request = false;
+    if (machine->journal)
+        journal_stopped(machine, stop);
+    return stop;
+}
+
+static enum pacifica_stop run(struct pacifica_machine *machine,
+                              const struct pacifica_limits *limits)
+{
+    if (machine->journal && (machine->journal->replay || journal_feeds(machine->journal))) {
+        enum pacifica_stop stop = machine_feed(machine, limits, false);
+        if (stop != PACIFICA_STOP_NONE)
+            return stop;
+    }
+    if (machine->ended != PACIFICA_STOP_NONE)
+        return machine->ended;
+    begin_time_limit(machine, limits->max_ns);
+    enum pacifica_stop stop = machine_run_to(machine, limits, 0);
+    end_time_limit(machine, limits->max_ns);
+    journal_progress(machine, stop);
     return stop;
 }
 

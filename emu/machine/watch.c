@@ -40,6 +40,7 @@ void machine_watch(struct pacifica_machine *machine)
 {
     machine->watch.self = machine;
     machine->watch.fire = watch_fire;
+    machine->watch.decides = true;
     if (machine->stop_on & (PACIFICA_STOP_ON_VMEXIT_INVALID | PACIFICA_STOP_ON_GUEST_SHUTDOWN))
         machine->watch.mask |= 1u << PROBE_EXIT;
     if (machine->stop_on & PACIFICA_STOP_ON_GUEST_ERROR)
