@@ -240,6 +240,17 @@ bool memory_program_rom(struct memory *memory, uint64_t spa, const void *from, s
     return false;
 }
 
+void memory_set_page(struct memory *memory, uint64_t page, const void *from)
+{
+    static const uint8_t zeros[PAGE_BYTES];
+    const void *bytes = from ? from : zeros;
+
+    if (page >= memory->page_count || memcmp(memory_native(memory, page), bytes, PAGE_BYTES) == 0)
+        return;
+    memcpy(memory_native(memory, page), bytes, PAGE_BYTES);
+    memory_written(memory, page, 0, PAGE_BYTES);
+}
+
 /* --- routing --- */
 
 /* The backing page of a ROM at spa that is not left to the bus, or MEMORY_NONE. */

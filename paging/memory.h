@@ -113,6 +113,10 @@ uint8_t *memory_page_ptr(const struct memory *memory, uint64_t page);
 uint64_t memory_page_count(const struct memory *memory);
 bool memory_page_writable(const struct memory *memory, uint64_t page); /* false: ROM */
 
+/* Replace what a backing page holds, RAM or ROM, as loading a saved machine does; NULL: by zeros. Marked as after a write if anything
+ * changes. */
+void memory_set_page(struct memory *memory, uint64_t page, const void *from);
+
 uint8_t memory_marks(const struct memory *memory, uint64_t page);
 void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t clear);
 

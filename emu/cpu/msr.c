@@ -88,7 +88,7 @@ const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number)
     return NULL;
 }
 
-static bool is_stored(enum msr_kind kind)
+bool msr_is_stored(enum msr_kind kind)
 {
     switch (kind) {
     case MSR_CONST:
@@ -104,6 +104,7 @@ static bool is_stored(enum msr_kind kind)
     case MSR_SMM_CTL:
     case MSR_DOORBELL:
     case MSR_PERF:
+    case MSR_PERF_GLOBAL:
     case MSR_PERF_CLOCK:
     case MSR_PERF_CLOCK_RO:
     case MSR_PATCH_LEVEL:
@@ -123,7 +124,7 @@ void msr_reset(struct vcpu *cpu)
 {
     cpu->msr = (struct cpu_msrs){ 0 };
     for (const struct msr_info *row = msr_table; row < msr_table + msr_table_count; row++) {
-        for (uint32_t i = 0; i < row->count && is_stored(row->kind); i++)
+        for (uint32_t i = 0; i < row->count && msr_is_stored(row->kind); i++)
             *place(cpu, row, row->number + i) = row->reset;
     }
     memcpy(cpu->msr.name, cpu->model->brand, sizeof(cpu->msr.name));
@@ -529,7 +530,7 @@ static bool write_special(struct vcpu *cpu, const struct msr_info *row, uint32_t
     }
     if (!is_legal(cpu, row, number, value))
         return false;
-    if (!is_stored(row->kind))
+    if (!msr_is_stored(row->kind))
         return true;
     uint64_t *to = row->kind == MSR_PAT         ? pat_place(cpu)
                    : row->kind == MSR_SPEC_CTRL ? spec_ctrl_place(cpu)

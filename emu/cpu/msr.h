@@ -76,6 +76,9 @@ struct msr_info {
 extern const struct msr_info msr_table[];
 extern const unsigned msr_table_count;
 
+/* Do registers of this kind have a word of struct cpu_msrs, at `where`? */
+bool msr_is_stored(enum msr_kind kind);
+
 /* The row of a register that exists in this model, or NULL. */
 const struct msr_info *msr_find(const struct vcpu *cpu, uint32_t number);
 
