@@ -281,7 +281,7 @@ struct walk_result paging_fast_fill(struct paging *paging, const struct walk_reg
                      !keys_equal(paging->current_key, key_of(regime))))
         return res;
     page = memory_page_of(paging->memory, res.spa);
-    if (page == MEMORY_NONE)
+    if (page == MEMORY_NONE || (paging->memory->marks[page] & PAGE_TOLD))
         return res;
     fast = &paging->current->entries[(la >> PAGE_SHIFT) % FAST_ENTRIES];
     fast->rtag = la_page;

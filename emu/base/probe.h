@@ -20,6 +20,8 @@ enum probe_kind {
     PROBE_GUEST_ERROR, /* text = what the guest did wrong */
     PROBE_UNIMP,       /* text = what is not emulated */
     PROBE_SKINIT,      /* SKINIT has started a secure loader: a = its block */
+    PROBE_MAGIC,       /* XCHG BX, BX is about to have no effect */
+    PROBE_TOUCH, /* an access of a processor to a page with PAGE_TOLD: a = spa, b = size | write << 8 */
     PROBE_KINDS
 };
 

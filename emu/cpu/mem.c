@@ -159,6 +159,17 @@ static void probe_access(struct vcpu *cpu, uint64_t la, unsigned size, bool writ
             .kind = PROBE_MEM, .cpu = cpu, .a = la, .b = size | (uint64_t)write << 8, .c = value });
 }
 
+/* Somebody wants to hear of accesses to this page: breaks. */
+static void tell_touch(struct vcpu *cpu, uint64_t spa, unsigned size, bool write)
+{
+    if (EMU_LIKELY(!probes_want(cpu->probes, PROBE_TOUCH)) ||
+        !(memory_marks(cpu->memory, memory_backing(cpu->memory, spa)) & PAGE_TOLD))
+        return;
+    probes_fire(cpu->probes,
+                &(struct probe_event){
+                    .kind = PROBE_TOUCH, .cpu = cpu, .a = spa, .b = size | (uint64_t)write << 8 });
+}
+
 /* Implicit accesses match no breakpoint. APM vol 2, 13.1.3.2 "Data Breakpoints". */
 static void watch_access(struct vcpu *cpu, uint64_t la, unsigned size, bool write)
 {
@@ -238,12 +249,20 @@ EMU_MUST_USE static enum step translate(struct vcpu *cpu, uint64_t la, unsigned 
     return translate_pages(cpu, la, size, access, at);
 }
 
+static void touch_pages(struct vcpu *cpu, const struct mem_rmw *at, bool write)
+{
+    tell_touch(cpu, at->spa[0], at->first, write);
+    if (at->first < at->size)
+        tell_touch(cpu, at->spa[1], at->size - at->first, write);
+}
+
 static uint64_t physical_load(struct vcpu *cpu, const struct mem_rmw *at)
 {
     uint64_t value = phys_read(cpu->memory, at->spa[0], at->first);
     if (at->first < at->size)
         value |= phys_read(cpu->memory, at->spa[1], at->size - at->first) << (8 * at->first);
     probe_access(cpu, at->la, at->size, false, value);
+    touch_pages(cpu, at, false);
     return value;
 }
 
@@ -253,6 +272,7 @@ static void physical_store(struct vcpu *cpu, const struct mem_rmw *at, uint64_t 
     if (at->first < at->size)
         phys_write(cpu->memory, at->spa[1], at->size - at->first, value >> (8 * at->first));
     probe_access(cpu, at->la, at->size, true, value);
+    touch_pages(cpu, at, true);
     if (EMU_UNLIKELY(in_apic(at)))
         apic_written(cpu, at);
 }
@@ -447,6 +467,7 @@ static void bytes_physical(struct vcpu *cpu, const struct mem_rmw *at, bool writ
         probe_access(cpu, at->la + done, size, write, value);
         done += size;
     }
+    touch_pages(cpu, at, write);
     watch_access(cpu, at->la, at->size, write);
     if (EMU_UNLIKELY(in_apic(at)) && write)
         apic_written(cpu, at);
@@ -542,9 +563,8 @@ enum step mem_run(struct vcpu *cpu, uint64_t la, enum access_kind kind, uint8_t 
     if (step != STEP_NEXT || EMU_UNLIKELY(apic))
         return step;
     *ptr = memory_ptr(cpu->memory, *spa, 1);
-    if (*ptr && kind == ACCESS_WRITE &&
-        (memory_marks(cpu->memory, memory_backing(cpu->memory, *spa)) &
-         (PAGE_HAS_CODE | PAGE_WATCHED)))
+    const unsigned told = kind == ACCESS_WRITE ? PAGE_HAS_CODE | PAGE_WATCHED : PAGE_TOLD;
+    if (*ptr && (memory_marks(cpu->memory, memory_backing(cpu->memory, *spa)) & told))
         *ptr = NULL;
     return STEP_NEXT;
 }

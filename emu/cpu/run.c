@@ -185,7 +185,7 @@ void vcpu_reset(struct vcpu *cpu)
 
 void vcpu_stop(struct vcpu *cpu, int reason)
 {
-    if (cpu->stop.reason == PACIFICA_STOP_NONE) {
+    if (cpu->stop.reason == PACIFICA_STOP_NONE || cpu->stop.reason == PACIFICA_STOP_BREAK) {
         cpu->stop.reason = reason;
         cpu->stop.feature = NULL;
         cpu->stop.text[0] = '\0';
@@ -387,10 +387,34 @@ static enum step take_events(struct vcpu *cpu)
     return step;
 }
 
-static bool wants_exact(const struct vcpu *cpu, const struct run_limits *limits)
+static bool wants_exact(const struct vcpu *cpu)
 {
-    return limits->exact_blocks || trap_wants_exact(cpu) || page_leaves_segment(cpu) ||
+    return trap_wants_exact(cpu) || page_leaves_segment(cpu) ||
            probes_want(cpu->probes, PROBE_INSN);
+}
+
+/* --- what ordinary runs lack: run_limits.rare ---------------------------------------------------------- */
+
+/* Behind a step. PACIFICA_STOP_NONE, or why the machine stops. */
+EMU_COLD static int look_behind(struct vcpu *cpu, const struct run_limits *limits)
+{
+    if (cpu->stop.reason != PACIFICA_STOP_NONE)
+        return take_stop(cpu);
+    int stop = limits->watch ? limits->watch->behind(limits->watch->self, cpu) : PACIFICA_STOP_NONE;
+    if (stop == PACIFICA_STOP_NONE && cpu == limits->step_cpu &&
+        vcpu_steps(cpu) >= limits->step_end)
+        stop = PACIFICA_STOP_STEP;
+    return stop;
+}
+
+/* Before an instruction. */
+EMU_COLD static int look_ahead(struct vcpu *cpu, const struct run_limits *limits, bool *exact)
+{
+    *exact |= limits->exact_blocks;
+    if (cpu == limits->step_cpu)
+        shrink_budget(cpu, limits->step_end - vcpu_steps(cpu));
+    return limits->watch ? limits->watch->ahead(limits->watch->self, cpu, exact)
+                         : PACIFICA_STOP_NONE;
 }
 
 int run_turn(struct vcpu *cpu, const struct run_limits *limits)
@@ -400,8 +424,13 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
     for (;;) {
         if (EMU_UNLIKELY(cpu->perf.active))
             perf_settle(cpu);
-        if (limits->stop_request && *limits->stop_request)
+        if (*limits->stop_request)
             return PACIFICA_STOP_REQUEST;
+        if (EMU_UNLIKELY(limits->rare)) {
+            int stop = look_behind(cpu, limits);
+            if (stop != PACIFICA_STOP_NONE)
+                return stop;
+        }
         if (cpu->attention || cpu->clock->changed || cpu->budget <= 0) {
             if (cpu->stop.reason != PACIFICA_STOP_NONE)
                 return take_stop(cpu);
@@ -435,11 +464,16 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
             if (block_cache_reclaim(run->cache, false))
                 group_forget_code(run->group);
         }
-        bool exact = tight || wants_exact(cpu, limits);
+        bool exact = tight || wants_exact(cpu);
+        if (EMU_UNLIKELY(limits->rare)) {
+            int stop = look_ahead(cpu, limits, &exact);
+            if (stop != PACIFICA_STOP_NONE)
+                return stop;
+        }
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
         if (step == STEP_STOP) {
-            if (cpu->stop.reason == PACIFICA_STOP_NONE)
+            if (cpu->stop.reason == PACIFICA_STOP_NONE || cpu->stop.reason == PACIFICA_STOP_BREAK)
                 cpu->stop.reason = PACIFICA_STOP_SHUTDOWN;
             return take_stop(cpu);
         }
@@ -447,7 +481,7 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
             cpu->yield = false;
             if (!run->group->alone) {
                 group_pass_time(run->group);
-                return PACIFICA_STOP_NONE;
+                return limits->rare ? look_behind(cpu, limits) : PACIFICA_STOP_NONE;
             }
         }
     }

@@ -40,6 +40,18 @@ void vcpu_reset(struct vcpu *cpu);
 /* The vCPU of cpu's group whose turn it is, or was when the run stopped. */
 struct vcpu *vcpu_current(const struct vcpu *cpu);
 
+/* Somebody who looks at boundaries between instructions and may stop the machine there: breaks. Such stops change nothing: a
+ * further run goes on as if there had been none. */
+struct run_watch {
+    /* All that one step has done is there, and nothing of the next one: PACIFICA_STOP_NONE, or why to stop. */
+    int (*behind)(void *self, struct vcpu *cpu);
+    /* The same directly before an instruction, whose turn it is before every event. `*exact` may be set: it is executed alone.
+     * All instructions of a linear page of which that is ever wanted must be, and vcpu_forget_code() is called when
+     * such a page is added. */
+    int (*ahead)(void *self, struct vcpu *cpu, bool *exact);
+    void *self;
+};
+
 struct run_limits {
     uint64_t max_steps; /* absolute: stop when group_steps() reaches it; UINT64_MAX: never */
     uint64_t from_turn; /* but not before this turn: waiting takes turns and may take no steps */
@@ -47,6 +59,11 @@ struct run_limits {
     bool exact_blocks;                 /* one-instruction blocks only (state-hash tests) */
     uint64_t
         drop_fast_every; /* steps between drops of the fast tables and decoded code; 0: never */
+    const struct run_watch *watch; /* may be NULL */
+    /* Stop when vcpu_steps() of this vCPU reaches step_end: PACIFICA_STOP_STEP. May be NULL. */
+    const struct vcpu *step_cpu;
+    uint64_t step_end;
+    bool rare; /* run_vcpu()'s own: any of those that ordinary runs lack */
 };
 
 /* Run all vCPUs of cpu's group until something stops the machine. Returns enum pacifica_stop; stop of vcpu_current() holds
@@ -54,8 +71,16 @@ struct run_limits {
 int run_vcpu(struct vcpu *cpu, const struct run_limits *limits);
 
 /* Ask the run loop to stop at the next instruction boundary, from a device or a probe client of the same thread:
- * run_vcpu() returns `reason` (enum pacifica_stop). The first reason asked for wins. */
+ * run_vcpu() returns `reason` (enum pacifica_stop). The first reason asked for wins, but STOP_BREAK gives way to every other. */
 void vcpu_stop(struct vcpu *cpu, int reason);
+
+/* Forget all decoded code, which no program can see. Not while it runs. */
+void vcpu_forget_code(struct vcpu *cpu);
+
+/* Let somebody hear of writes to pages with PAGE_WATCHED or PAGE_HAS_CODE, behind each; NULL: nobody. */
+void vcpu_hear_writes(struct vcpu *cpu,
+                      void (*heard)(void *self, uint64_t page, unsigned offset, unsigned len),
+                      void *self);
 
 /* Instructions, string iterations, event deliveries and #VMEXITs so far: of one vCPU, of all. */
 uint64_t vcpu_steps(const struct vcpu *cpu);

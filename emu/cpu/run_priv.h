@@ -17,6 +17,8 @@ struct vcpu_group {
     struct memory *memory;
     void (*turn)(void *self, unsigned index);
     void *turn_self;
+    void (*heard)(void *self, uint64_t page, unsigned offset, unsigned len); /* or NULL */
+    void *heard_self;
 
     unsigned current; /* whose turn it is */
     uint64_t turns;   /* that have ended; decides about nothing */

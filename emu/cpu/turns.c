@@ -48,6 +48,16 @@ static void code_written(void *self, uint64_t page, unsigned offset, unsigned le
     struct vcpu_group *group = self;
     if (block_cache_written(group->cache, page, offset, len) && group->count)
         cpu_attention(group->cpu[group->current]);
+    if (EMU_UNLIKELY(group->heard != NULL))
+        group->heard(group->heard_self, page, offset, len);
+}
+
+void vcpu_hear_writes(struct vcpu *cpu,
+                      void (*heard)(void *self, uint64_t page, unsigned offset, unsigned len),
+                      void *self)
+{
+    cpu->run->group->heard = heard;
+    cpu->run->group->heard_self = self;
 }
 
 struct vcpu_group *group_new(const struct vcpu_parts *parts)
@@ -99,6 +109,11 @@ void group_forget_code(struct vcpu_group *group)
         run->fetch_la = UINT64_MAX;
         run->link = NULL;
     }
+}
+
+void vcpu_forget_code(struct vcpu *cpu)
+{
+    group_forget_code(cpu->run->group);
 }
 
 struct vcpu *vcpu_current(const struct vcpu *cpu)
@@ -233,8 +248,14 @@ static struct vcpu *begin_turn(struct vcpu_group *group, uint64_t all_steps)
     return cpu;
 }
 
-int run_vcpu(struct vcpu *cpu, const struct run_limits *limits)
+int run_vcpu(struct vcpu *cpu, const struct run_limits *wanted)
 {
+    static const volatile bool never;
+    struct run_limits now = *wanted;
+    const struct run_limits *limits = &now;
+    now.rare = now.exact_blocks || now.watch || now.step_cpu;
+    if (!now.stop_request)
+        now.stop_request = &never;
     struct vcpu_group *group = cpu->run->group;
     uint64_t all_steps = group_steps(cpu);
     for (unsigned i = 0; i < group->count; i++)

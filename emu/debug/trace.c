@@ -146,6 +146,8 @@ static void trace_fire(void *self, const struct probe_event *event)
     case PROBE_GUEST_ERROR: trace_text(trace, TRACE_GUEST_ERRORS, "guest_error", event); break;
     case PROBE_UNIMP: trace_text(trace, TRACE_UNIMP, "unimp", event); break;
     case PROBE_SKINIT: trace_skinit(trace, event); break;
+    case PROBE_MAGIC:
+    case PROBE_TOUCH:
     case PROBE_KINDS: break;
     }
 }

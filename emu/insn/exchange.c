@@ -17,6 +17,15 @@ enum step insn_xchg(struct vcpu *cpu, const struct insn *in)
     return STEP_NEXT;
 }
 
+/* XCHG BX, BX, by which programs call debuggers. No effect but that. */
+enum step insn_xchg_magic(struct vcpu *cpu, const struct insn *in)
+{
+    (void)in;
+    if (probes_want(cpu->probes, PROBE_MAGIC))
+        probes_fire(cpu->probes, &(struct probe_event){ .kind = PROBE_MAGIC, .cpu = cpu });
+    return STEP_NEXT;
+}
+
 /* The sum is written last: XADD of a register with itself doubles it. */
 enum step insn_xadd(struct vcpu *cpu, const struct insn *in)
 {

@@ -42,6 +42,9 @@ enum step insn_jmp_far(struct vcpu *cpu, const struct insn *in);
 enum step insn_call_far(struct vcpu *cpu, const struct insn *in);
 enum step insn_ret_far(struct vcpu *cpu, const struct insn *in);
 
+/* XCHG BX, BX: bind() chooses it. exchange.c. */
+enum step insn_xchg_magic(struct vcpu *cpu, const struct insn *in);
+
 /* The body that stands for another one where shadow stacks are on: of CALL and RET. shadow_stack.c. */
 insn_body *shadow_stack_body(insn_body *body);
 

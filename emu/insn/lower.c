@@ -43,6 +43,14 @@ static bool lock_allowed(const struct vcpu *cpu, const struct insn *insn,
     return (info->flags & INSN_LOCKABLE) && insn->count > 0 && insn->op[0].kind == OPERAND_MEM;
 }
 
+/* 66h 87h DBh, or 87h DBh in 16-bit code. */
+static bool is_magic(const struct insn *insn)
+{
+    const uint8_t *end = insn->bytes + insn->len;
+    return insn->op_size == 2 && end[-2] == 0x87 && end[-1] == 0xdb &&
+           (insn->len == 2 || (insn->len == 3 && insn->bytes[0] == 0x66));
+}
+
 static void bind(void *self, struct insn *insn, int status)
 {
     const struct vcpu *cpu = self;
@@ -60,6 +68,8 @@ static void bind(void *self, struct insn *insn, int status)
     insn->body = insn->shadow_stack ? shadow_stack_body(info->body) : info->body;
     insn->flags = info->flags;
     insn->need = isa_need(insn);
+    if (insn->mnemonic == ZYDIS_MNEMONIC_XCHG && is_magic(insn))
+        insn->body = insn_xchg_magic;
     /* SSE2's MOVSD and CMPSD share their mnemonics with string instructions, whose rows these are. */
     if ((insn->mnemonic == ZYDIS_MNEMONIC_MOVSD || insn->mnemonic == ZYDIS_MNEMONIC_CMPSD) &&
         insn->count > 0)
