@@ -1,0 +1,164 @@
+/* What a machine is made of, as text: a snapshot fits machines of which the same can be said. */
+#include "emu/machine/snapshot.h"
+
+#include "emu/base/diag.h"
+#include "emu/cpu/run.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_ROOM 4096
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static bool make_room(struct snapshot_text *text, size_t more)
+{
+    if (text->failed)
+        return false;
+    if (text->room - text->size > more)
+        return true;
+    size_t room = text->room ? text->room : TEXT_ROOM;
+    while (room - text->size <= more)
+        room *= 2;
+    char *bytes = realloc(text->bytes, room);
+    text->failed = bytes == NULL;
+    if (bytes) {
+        text->bytes = bytes;
+        text->room = room;
+    }
+    return bytes != NULL;
+}
+
+void snapshot_text_put(struct snapshot_text *text, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    size_t size = length < 0                      ? 0
+                  : (size_t)length < sizeof(line) ? (size_t)length
+                                                  : sizeof(line) - 1;
+    if (!make_room(text, size))
+        return;
+    memcpy(text->bytes + text->size, line, size + 1);
+    text->size += size;
+}
+
+void snapshot_text_free(struct snapshot_text *text)
+{
+    free(text->bytes);
+    *text = (struct snapshot_text){ 0 };
+}
+
+/* --- a machine ---------------------------------------------------------------------------------- */
+
+static void put_features(const struct cpu_model *model, struct snapshot_text *text)
+{
+    snapshot_text_put(text, "features");
+    for (int f = CPU_FEATURE_NONE + 1; f < CPU_FEATURE_COUNT; f++)
+        if (cpu_model_has(model, (enum cpu_feature)f))
+            snapshot_text_put(text, " %s", cpu_features[f].option);
+    snapshot_text_put(text, "\n");
+}
+
+static void put_disks(const struct pacifica_machine *machine, struct snapshot_text *text)
+{
+    for (unsigned i = 0; i < MACHINE_DISKS; i++)
+        if (machine->block[i])
+            snapshot_text_put(text, "disk-%u %" PRIu64 " sectors%s\n", i,
+                              block_sectors(machine->block[i]),
+                              block_read_only(machine->block[i]) ? ", read-only" : "");
+}
+
+void snapshot_describe(struct pacifica_machine *machine, struct snapshot_text *text)
+{
+    const struct vcpu *cpu = machine->cpu[0];
+    snapshot_text_put(text, "pacifica %s\n", PACIFICA_VERSION);
+    snapshot_text_put(text, "steps %" PRIu64 "\n", group_steps(cpu));
+    snapshot_text_put(text, "instructions %" PRIu64 "\n", group_insns(cpu));
+    snapshot_text_put(text, "time-ns %" PRIu64 "\n", machine->clock.now(machine->clock.self));
+    snapshot_text_put(text, "cpu %s\naddress-bits %u\nclean-bits %s\n", machine->model.name,
+                      machine->model.address_bits,
+                      machine->model.clean_bits_ignored ? "ignore" : "honor");
+    snapshot_text_put(text, "processors %u\n", machine->cpu_count);
+    snapshot_text_put(text, "memory %" PRIu64 "\n", memory_ram_bytes(machine->memory));
+    snapshot_text_put(text, "rom-pages %" PRIu64 "\n",
+                      memory_page_count(machine->memory) -
+                          memory_ram_bytes(machine->memory) / SNAPSHOT_PAGE);
+    snapshot_text_put(text, "start %s\n",
+                      machine->firmware            ? "firmware"
+                      : machine->kernel.image.data ? "kernel"
+                                                   : "nothing");
+    snapshot_text_put(text, "vga %s\n", machine->vga ? "std" : "none");
+    snapshot_text_put(text, "serial-lines %u\n", machine->com2 ? 2 : 1);
+    snapshot_text_put(text, "network-cards %u\n", machine->nic_count);
+    put_disks(machine, text);
+    put_features(&machine->model, text);
+}
+
+/* --- comparing ------------------------------------------------------------------------------------ */
+
+static const char *next_line(const char *line)
+{
+    line += strcspn(line, "\n");
+    return *line ? line + 1 : line;
+}
+
+const char *snapshot_line(const char *text, const char *key, size_t *length)
+{
+    size_t size = strlen(key);
+    for (const char *line = text; *line; line = next_line(line)) {
+        if (strncmp(line, key, size) != 0 || line[size] != ' ')
+            continue;
+        *length = strcspn(line + size + 1, "\n");
+        return line + size + 1;
+    }
+    *length = 0;
+    return NULL;
+}
+
+/* What may differ: the moment, and the model. */
+static bool is_exempt(const char *line)
+{
+    static const char *const keys[] = { "pacifica", "steps",        "instructions", "time-ns",
+                                        "cpu",      "address-bits", "clean-bits",   "features" };
+    size_t length = strcspn(line, " \n");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strlen(keys[i]) == length && strncmp(keys[i], line, length) == 0)
+            return true;
+    return false;
+}
+
+static const char *skip_exempt(const char *line)
+{
+    while (*line && is_exempt(line))
+        line = next_line(line);
+    return line;
+}
+
+enum pacifica_status snapshot_compare(const char *theirs, const char *mine,
+                                      struct pacifica_diag *diag)
+{
+    static const char hint[] =
+        "give the options that the machine had; `pacifica snap info` tells of it";
+    for (;;) {
+        theirs = skip_exempt(theirs);
+        mine = skip_exempt(mine);
+        size_t their = strcspn(theirs, "\n"), my = strcspn(mine, "\n");
+        if (their == my && memcmp(theirs, mine, my) == 0) {
+            if (!*theirs)
+                return PACIFICA_OK;
+            theirs = next_line(theirs);
+            mine = next_line(mine);
+            continue;
+        }
+        return diag_set(diag, PACIFICA_EUSAGE, "snapshot", hint,
+                        "of another machine: it has '%.*s', this one '%.*s'",
+                        their ? (int)(their < 64 ? their : 64) : 7, their ? theirs : "nothing",
+                        my ? (int)(my < 64 ? my : 64) : 7, my ? mine : "nothing");
+    }
+}
