@@ -3,6 +3,7 @@
 
 #include "emu/base/diag.h"
 #include "emu/cli/session.h"
+#include "emu/cli/snapshots.h"
 #include "emu/cli/test.h"
 
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 #define STATUS_FOUND 1 /* as diff and grep have it: there is something to tell */
 #define VMCB_MOST (UINT64_C(1) << 20)
 
-static command_handler command_test, command_models, command_exits, command_vmcb, command_later;
+static command_handler command_test, command_models, command_exits, command_vmcb, command_snap,
+    command_later;
 
 static const struct command_row {
     const char *name, *arguments;
@@ -88,6 +90,11 @@ static int usage(const char *name, const char *what)
 static int command_test(int argc, char **argv)
 {
     return test_main(argc - 1, (const char *const *)argv + 1);
+}
+
+static int command_snap(int argc, char **argv)
+{
+    return snapshots_main(argc, argv);
 }
 
 static int command_later(int argc, char **argv)

@@ -281,22 +281,41 @@ enum pacifica_status option_vga(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
-enum pacifica_status option_screendump_at(struct parse *parse, const char *value)
+/* "N:FILE" or "end:FILE". */
+static enum pacifica_status add_save(struct parse *parse, const char *value, struct cli_save_at *all,
+                                     unsigned *count)
 {
-    struct cli_options *o = parse->options;
-    struct cli_screendump dump = { .at = CLI_AT_END };
+    struct cli_save_at save = { .at = CLI_AT_END };
     const char *rest = strchr(value, ':');
     char when[24];
     if (!rest || !rest[1] || rest - value >= (ptrdiff_t)sizeof(when))
         return option_bad(parse, value, "not a number of steps or 'end', a colon and a file");
     memcpy(when, value, (size_t)(rest - value));
     when[rest - value] = '\0';
-    if (strcmp(when, "end") != 0 && (!word_number(when, &dump.at) || dump.at == CLI_AT_END))
+    if (strcmp(when, "end") != 0 && (!word_number(when, &save.at) || save.at == CLI_AT_END))
         return option_bad(parse, when, "no number of steps and not 'end'");
-    if (o->screendump_count == CLI_SCREENDUMPS)
-        return option_bad(parse, value, "one picture too many (8)");
-    dump.path = rest + 1;
-    o->screendump[o->screendump_count++] = dump;
+    if (*count == CLI_SCREENDUMPS)
+        return option_bad(parse, value, "one file too many (8)");
+    save.path = rest + 1;
+    all[(*count)++] = save;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_screendump_at(struct parse *parse, const char *value)
+{
+    return add_save(parse, value, parse->options->screendump, &parse->options->screendump_count);
+}
+
+/* --- snapshots ------------------------------------------------------------------------------ */
+
+enum pacifica_status option_savevm_at(struct parse *parse, const char *value)
+{
+    return add_save(parse, value, parse->options->savevm, &parse->options->savevm_count);
+}
+
+enum pacifica_status option_loadvm(struct parse *parse, const char *value)
+{
+    parse->options->loadvm = value;
     return PACIFICA_OK;
 }
 

@@ -107,8 +107,8 @@ struct cli_nic {
     uint8_t mac[6];   /* all zero: the library's */
 };
 
-/* A picture of the screen that is to be saved after so many steps, or CLI_AT_END. */
-struct cli_screendump {
+/* A picture of the screen or a snapshot that is to be saved after so many steps, or CLI_AT_END. */
+struct cli_save_at {
     uint64_t at;
     const char *path;
 };
@@ -151,8 +151,9 @@ struct cli_options {
     const char *boot_order;
     bool boot_menu;
     enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
-    struct cli_screendump screendump[CLI_SCREENDUMPS];
-    unsigned screendump_count;
+    struct cli_save_at screendump[CLI_SCREENDUMPS], savevm[CLI_SCREENDUMPS];
+    unsigned screendump_count, savevm_count;
+    const char *loadvm; /* begin with this snapshot; NULL: as the image does */
     struct cli_chardev chardev[CLI_CHARDEVS];
     unsigned chardev_count;
     struct cli_port {

@@ -34,5 +34,9 @@ unsigned pace_ahead_ms(struct pace *pace, uint64_t now_ns)
         pace->start_ns += clock - now_ns;
         clock = now_ns;
     }
+    if (now_ns > clock + BEHIND_MOST_NS) { /* a snapshot was loaded */
+        pace->start_ns -= now_ns - clock;
+        clock = now_ns;
+    }
     return now_ns > clock ? (unsigned)((now_ns - clock) / MILLISECOND_NS) : 0;
 }

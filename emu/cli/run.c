@@ -3,6 +3,7 @@
 #include "emu/cli/pace.h"
 #include "emu/cli/screen.h"
 #include "emu/cli/session.h"
+#include "emu/cli/snapshots.h"
 #include "emu/cli/watchdog.h"
 
 #include "emu/base/diag.h"
@@ -45,27 +46,42 @@ static bool goes_on(struct session *session, struct console *console,
     }
 }
 
-/* Save the pictures whose time has come; `steps` is CLI_AT_END at the end. */
-static void save_screens(struct session *session, uint64_t steps)
+/* Save one file whose time may have come; `steps` is CLI_AT_END at the end. */
+static void save_one(struct session *session, const struct cli_save_at *save, bool *done,
+                     uint64_t steps,
+                     enum pacifica_status (*write)(struct pacifica_machine *machine,
+                                                   const char *path, struct pacifica_diag *diag))
+{
+    struct pacifica_diag diag = { 0 };
+    enum pacifica_status status = PACIFICA_OK;
+    if (*done || save->at > steps)
+        return;
+    *done = true;
+    if (steps == CLI_AT_END && save->at != CLI_AT_END)
+        status = diag_set(&diag, PACIFICA_ERANGE, save->path, "'end:' instead of a number",
+                          "not saved: the run ended before step %" PRIu64, save->at);
+    else
+        status = write(session->machine, save->path, &diag);
+    if (status == PACIFICA_OK)
+        return;
+    cli_complain(&diag);
+    session->screendump_failed = true;
+}
+
+static enum pacifica_status save_screen(struct pacifica_machine *machine, const char *path,
+                                        struct pacifica_diag *diag)
+{
+    return screen_save(machine, path, diag);
+}
+
+/* Save the pictures and snapshots whose time has come. */
+static void save_files(struct session *session, uint64_t steps)
 {
     const struct cli_options *o = session->options;
-    for (unsigned i = 0; i < o->screendump_count; i++) {
-        const struct cli_screendump *dump = &o->screendump[i];
-        struct pacifica_diag diag = { 0 };
-        enum pacifica_status status = PACIFICA_OK;
-        if (session->screendump_done[i] || dump->at > steps)
-            continue;
-        session->screendump_done[i] = true;
-        if (steps == CLI_AT_END && dump->at != CLI_AT_END)
-            status = diag_set(&diag, PACIFICA_ERANGE, dump->path, "'end:' instead of a number",
-                              "not saved: the run ended before step %" PRIu64, dump->at);
-        else
-            status = screen_save(session->machine, dump->path, &diag);
-        if (status == PACIFICA_OK)
-            continue;
-        cli_complain(&diag);
-        session->screendump_failed = true;
-    }
+    for (unsigned i = 0; i < o->screendump_count; i++)
+        save_one(session, &o->screendump[i], &session->screendump_done[i], steps, save_screen);
+    for (unsigned i = 0; i < o->savevm_count; i++)
+        save_one(session, &o->savevm[i], &session->savevm_done[i], steps, snapshot_save_file);
 }
 
 /* The end of the next slice: output, input and pictures wait for it. */
@@ -77,6 +93,9 @@ static uint64_t next_end(const struct session *session, uint64_t steps)
     for (unsigned i = 0; i < o->screendump_count; i++)
         if (o->screendump[i].at > steps && o->screendump[i].at < end)
             end = o->screendump[i].at;
+    for (unsigned i = 0; i < o->savevm_count; i++)
+        if (o->savevm[i].at > steps && o->savevm[i].at < end)
+            end = o->savevm[i].at;
     return end;
 }
 
@@ -112,7 +131,7 @@ static void run_slices(struct session *session, struct watchdog *watchdog, struc
     limits.drop_fast_every = o->drop_fast_every;
     *result = (struct pacifica_result){ 0 };
     console_begin(&console, session, window);
-    save_screens(session, 0);
+    save_files(session, 0);
     pace_begin(&pace, o->realtime);
     do {
         if (!heed_console(&console, watchdog, result))
@@ -122,12 +141,12 @@ static void run_slices(struct session *session, struct watchdog *watchdog, struc
         pacifica_machine_run(session->machine, &limits, result);
         session_flush(session);
         nets_look(&session->nets);
-        save_screens(session, result->steps);
+        save_files(session, result->steps);
         unsigned ahead_ms = pace_ahead_ms(&pace, result->now_ns);
         if (ahead_ms && watchdog->bite == WATCHDOG_QUIET)
             console_wait(&console, ahead_ms);
     } while (goes_on(session, &console, watchdog, result));
-    save_screens(session, CLI_AT_END);
+    save_files(session, CLI_AT_END);
     console_end(&console);
 }
 

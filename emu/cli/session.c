@@ -3,6 +3,7 @@
 
 #include "emu/base/diag.h"
 #include "emu/cli/firmware.h"
+#include "emu/cli/snapshots.h"
 
 #include <string.h>
 
@@ -218,6 +219,8 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
         status = check_info(session, diag);
     if (status == PACIFICA_OK)
         status = load_image(session, diag);
+    if (status == PACIFICA_OK && options->loadvm)
+        status = snapshot_load_file(session->machine, options->loadvm, diag);
     return status;
 }
 

@@ -30,7 +30,7 @@ struct session {
     struct pacifica_machine *machine;
     struct pacifica_trace *log_client, *trace_client;
     struct pacifica_exit_stats *stats;
-    bool screendump_done[CLI_SCREENDUMPS], screendump_failed;
+    bool screendump_done[CLI_SCREENDUMPS], savevm_done[CLI_SCREENDUMPS], screendump_failed;
 };
 
 /* Read the files, make the machine, load the kernel, attach the traces. Statuses as those of the library;

@@ -92,7 +92,7 @@ class Options(CliTest):
         self.refused("pacifica: -chardev: vc: not there yet", "-chardev", "vc,id=a")
 
     def test_subcommands_that_are_not_there_yet(self):
-        for word in ("trace", "snap", "disasm"):
+        for word in ("trace", "disasm"):
             self.refused(f"pacifica: {word}: not there yet", word)
 
     def test_subcommands_stand_first(self):
