@@ -96,15 +96,14 @@ static enum pacifica_stop take(struct pacifica_machine *machine, const struct in
 
 /* A run towards an input, or as far as the caller wants. */
 static enum pacifica_stop approach(struct pacifica_machine *machine,
-                                   const struct pacifica_limits *limits, const struct input *in)
+                                   const struct run_limits *limits, const struct input *in)
 {
-    struct pacifica_limits shorter = *limits;
-    uint64_t turn = 0;
+    struct run_limits shorter = *limits;
     if (in->place == PLACE_STEPS && in->steps < limits->max_steps) {
         shorter.max_steps = in->steps;
-        turn = in->turn;
+        shorter.from_turn = in->turn;
     }
-    return machine_run_to(machine, &shorter, turn);
+    return machine_run_to(machine, &shorter);
 }
 
 /* A stop at which the input may enter. */
@@ -145,7 +144,7 @@ static enum pacifica_stop stopped_elsewhere(struct pacifica_machine *machine,
 }
 
 static enum pacifica_stop feed_one(struct pacifica_machine *machine,
-                                   const struct pacifica_limits *limits, uint64_t *halted_ns)
+                                   const struct run_limits *limits, uint64_t *halted_ns)
 {
     const struct input *in = next_stop(machine->journal);
     if (!in)
@@ -160,8 +159,8 @@ static enum pacifica_stop feed_one(struct pacifica_machine *machine,
     return stopped_elsewhere(machine, in, stop, halted_ns);
 }
 
-enum pacifica_stop machine_feed(struct pacifica_machine *machine,
-                                const struct pacifica_limits *limits, bool to_present)
+enum pacifica_stop machine_feed(struct pacifica_machine *machine, const struct run_limits *limits,
+                                bool to_present)
 {
     struct journal *journal = machine->journal;
     uint64_t halted_ns = UINT64_MAX;

@@ -12,6 +12,7 @@
 #include <pacifica/pacifica.h>
 
 struct pacifica_machine;
+struct run_limits;
 
 /* These numbers stand in recordings. */
 enum input_kind {
@@ -121,8 +122,8 @@ void journal_stopped(struct pacifica_machine *machine, enum pacifica_stop stop);
 
 /* feed.c: run as far as `limits` say, by what is left of the journal. STOP_NONE: nothing is, or the present is reached and
  * no more was wanted. */
-enum pacifica_stop machine_feed(struct pacifica_machine *machine,
-                                const struct pacifica_limits *limits, bool to_present);
+enum pacifica_stop machine_feed(struct pacifica_machine *machine, const struct run_limits *limits,
+                                bool to_present);
 
 /* feed.c: let an input enter as it has before. false: it did not: the run is not what it was. */
 bool journal_enter(struct pacifica_machine *machine, const struct input *input);

@@ -123,10 +123,18 @@ enum pacifica_status machine_reset(struct pacifica_machine *machine, struct paci
 enum pacifica_status machine_signal(struct pacifica_machine *machine, unsigned cpu,
                                     enum pacifica_signal signal);
 
-/* run.c: run until something stops the machine, by limits.max_steps (not before turn `from_turn`: run_limits), exact_blocks and
- * drop_fast_every only. The machine may be in the middle of what pacifica_machine_run() does. */
+/* run.c: what pacifica_machine_run() does, with what enters by itself, and a limit of time or 0. */
+enum pacifica_stop machine_run(struct pacifica_machine *machine, const struct run_limits *limits,
+                               uint64_t max_ns);
+
+/* run.c: run until something stops the machine, which may be in the middle of such a run. */
 enum pacifica_stop machine_run_to(struct pacifica_machine *machine,
-                                  const struct pacifica_limits *limits, uint64_t from_turn);
+                                  const struct run_limits *limits);
+
+/* run.c: fill the result of a run with this stop; but break_id. */
+void machine_tell(struct pacifica_machine *machine, enum pacifica_stop stop,
+                  struct pacifica_result *result);
+
 void machine_arm_time_limit(struct pacifica_machine *machine, uint64_t max_ns);
 void machine_cancel_time_limit(struct pacifica_machine *machine);
 

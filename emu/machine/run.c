@@ -104,18 +104,25 @@ static void end_time_limit(struct pacifica_machine *machine, uint64_t max_ns)
     journal_note(machine, &(struct input){ .kind = INPUT_TIME_LIMIT_END });
 }
 
-enum pacifica_stop machine_run_to(struct pacifica_machine *machine,
-                                  const struct pacifica_limits *limits, uint64_t from_turn)
+/* The guest's floating point borrows the workstation's where the result is the same: with the default rounding and without traps or
+ * flushed denormals, whatever the caller has set. */
+static enum pacifica_stop run_as_usual(struct pacifica_machine *machine,
+                                       const struct run_limits *limits)
 {
-    const struct run_limits run_limits = { .max_steps = limits->max_steps,
-                                           .from_turn = from_turn,
-                                           .stop_request = &machine->stop_request,
-                                           .exact_blocks = limits->exact_blocks,
-                                           .drop_fast_every = limits->drop_fast_every };
+    fenv_t callers;
+    bool saved = fegetenv(&callers) == 0 && fesetenv(FE_DFL_ENV) == 0;
+    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], limits);
+    if (saved)
+        (void)fesetenv(&callers);
+    return stop;
+}
+
+enum pacifica_stop machine_run_to(struct pacifica_machine *machine, const struct run_limits *limits)
+{
     enum pacifica_stop stop = machine->ended;
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
     if (stop == PACIFICA_STOP_NONE)
-        stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &run_limits);
+        stop = run_as_usual(machine, limits);
     if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED ||
         stop == PACIFICA_STOP_POWER_OFF)
         machine->ended = stop;
@@ -126,8 +133,8 @@ enum pacifica_stop machine_run_to(struct pacifica_machine *machine,
     return stop;
 }
 
-static enum pacifica_stop run(struct pacifica_machine *machine,
-                              const struct pacifica_limits *limits)
+enum pacifica_stop machine_run(struct pacifica_machine *machine, const struct run_limits *limits,
+                               uint64_t max_ns)
 {
     if (machine->journal && (machine->journal->replay || journal_feeds(machine->journal))) {
         enum pacifica_stop stop = machine_feed(machine, limits, false);
@@ -136,29 +143,39 @@ static enum pacifica_stop run(struct pacifica_machine *machine,
     }
     if (machine->ended != PACIFICA_STOP_NONE)
         return machine->ended;
-    begin_time_limit(machine, limits->max_ns);
-    enum pacifica_stop stop = machine_run_to(machine, limits, 0);
-    end_time_limit(machine, limits->max_ns);
+    begin_time_limit(machine, max_ns);
+    enum pacifica_stop stop = machine_run_to(machine, limits);
+    end_time_limit(machine, max_ns);
     journal_progress(machine, stop);
     return stop;
 }
 
-/* The guest's floating point borrows the workstation's where the result is the same: with the default rounding and without traps or
- * flushed denormals, whatever the caller has set. */
-void pacifica_machine_run(struct pacifica_machine *machine, const struct pacifica_limits *limits,
-                          struct pacifica_result *result)
+static enum pacifica_stop run(struct pacifica_machine *machine,
+                              const struct pacifica_limits *limits)
 {
-    const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
-    fenv_t callers;
-    bool saved = fegetenv(&callers) == 0 && fesetenv(FE_DFL_ENV) == 0;
-    *result = (struct pacifica_result){ 0 };
-    result->stop = run(machine, limits ? limits : &defaults);
-    if (saved)
-        (void)fesetenv(&callers);
-    if (result->stop == PACIFICA_STOP_EXIT)
+    const struct run_limits run_limits = { .max_steps = limits->max_steps,
+                                           .stop_request = &machine->stop_request,
+                                           .exact_blocks = limits->exact_blocks,
+                                           .drop_fast_every = limits->drop_fast_every };
+    return machine_run(machine, &run_limits, limits->max_ns);
+}
+
+void machine_tell(struct pacifica_machine *machine, enum pacifica_stop stop,
+                  struct pacifica_result *result)
+{
+    *result = (struct pacifica_result){ .stop = stop };
+    if (stop == PACIFICA_STOP_EXIT)
         result->exit_value = machine->exit_value;
     result->steps = group_steps(machine->cpu[0]);
     result->instructions = group_insns(machine->cpu[0]);
     result->now_ns = machine->clock.now(machine->clock.self);
+    result->cpu = machine_current(machine)->index;
     explain(machine, result);
+}
+
+void pacifica_machine_run(struct pacifica_machine *machine, const struct pacifica_limits *limits,
+                          struct pacifica_result *result)
+{
+    const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
+    machine_tell(machine, run(machine, limits ? limits : &defaults), result);
 }
