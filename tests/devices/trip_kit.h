@@ -180,6 +180,49 @@ static inline void trip_there_and_back(const struct trip *trip, unsigned variant
     trip_close(untouched);
 }
 
+/* Where members end in what was saved; of long arrays only the first. So a buffer does not hide them. */
+struct trip_members {
+    size_t end[4096];
+    unsigned count, run;
+    const char *name;
+};
+
+static inline void trip_note_member(void *self, const struct snap *snap, const char *name,
+                                    unsigned index, uint64_t value)
+{
+    struct trip_members *members = self;
+    (void)index;
+    (void)value;
+    members->run = name == members->name ? members->run + 1 : 0;
+    members->name = name;
+    if (members->run < 4 && members->count < sizeof(members->end) / sizeof(members->end[0]))
+        members->end[members->count++] = snap->size;
+}
+
+static inline void trip_find_members(struct trip_world *world, struct trip_members *members)
+{
+    struct snap snap;
+    memset(members, 0, sizeof(*members));
+    snap_save(&snap);
+    snap.tell = trip_note_member;
+    snap.tell_self = members;
+    bus_state(world->kit.bus, &snap);
+    ck_assert_uint_gt(members->count, 0);
+    snap_free(&snap);
+}
+
+/* One byte of a member becomes another, or all bytes from there to its end. */
+static inline void trip_alter_member(uint8_t *bytes, const struct trip_members *members,
+                                     uint64_t *seed)
+{
+    size_t end = members->end[(uint32_t)test_random(seed) % members->count];
+    uint32_t kind = (uint32_t)test_random(seed);
+    size_t back = (size_t)1 << (kind >> 16) % 4, at = end > back ? end - back : 0;
+    size_t stop = kind & 1 ? end : at + 1;
+    for (; at < stop; at++)
+        bytes[at] = (uint8_t)(kind & 2 ? kind >> 8 : bytes[at] ^ 1u << (kind >> 8) % 8);
+}
+
 /* A few bytes become others, of the kind that indices and counts do not like. */
 static inline void trip_alter(uint8_t *bytes, size_t size, uint64_t *seed)
 {
@@ -198,15 +241,20 @@ static inline void trip_hostile(const struct trip *trip, unsigned variant)
 {
     struct trip_world *saved = trip_open(trip);
     struct snap good;
+    struct trip_members members;
     uint64_t seed = 1 + variant;
     trip->drive(saved, variant);
     trip_save(saved, &good);
+    trip_find_members(saved, &members);
     for (unsigned i = 0; i < trip->alterations; i++) {
         struct trip_world *victim = trip_open(trip);
         uint8_t *bytes = malloc(good.size); /* just so long: sanitizers see what lies behind */
         ck_assert_ptr_nonnull(bytes);
         memcpy(bytes, good.data, good.size);
-        trip_alter(bytes, good.size, &seed);
+        if (i & 2)
+            trip_alter_member(bytes, &members, &seed);
+        else
+            trip_alter(bytes, good.size, &seed);
         if (!trip_load(victim, saved, bytes, good.size)) {
             bus_reset(victim->kit.bus);
             if (i & 1)
