@@ -2,6 +2,7 @@
 #include "emu/cli/options_priv.h"
 
 #include "emu/base/diag.h"
+#include "emu/trace/sink.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -220,12 +221,17 @@ enum pacifica_status option_trace(struct parse *parse, const char *value)
 
 enum pacifica_status option_trace_format(struct parse *parse, const char *value)
 {
-    if (strcmp(value, "jsonl") == 0)
-        parse->options->trace_format = PACIFICA_TRACE_JSONL;
-    else if (strcmp(value, "text") == 0)
-        parse->options->trace_format = PACIFICA_TRACE_TEXT;
-    else
-        return option_bad(parse, value, "neither text nor jsonl");
+    if (!trace_format_find(value, &parse->options->trace_format))
+        return option_bad(parse, value, "none of text, jsonl, perfetto, ftrace");
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_trace_ring(struct parse *parse, const char *value)
+{
+    uint64_t events;
+    if (!word_number(value, &events) || events == 0 || events > TRACE_RING_MOST)
+        return option_bad(parse, value, "no number of events from 1 to 1000000");
+    parse->options->trace_ring = (uint32_t)events;
     return PACIFICA_OK;
 }
 

@@ -171,6 +171,7 @@ struct cli_options {
     const char *info[CLI_INFO];
     unsigned info_count;
     enum pacifica_trace_format trace_format;
+    uint32_t trace_ring; /* 0: events go out at once */
     uint64_t max_steps, drop_fast_every;
     uint64_t max_time_ms; /* 0: no limit */
     uint32_t stop_on;

@@ -175,6 +175,14 @@ static int status_of(const struct session *session, const struct watchdog *watch
     }
 }
 
+static bool is_trouble(const struct session *session, const struct watchdog *watchdog,
+                       const struct pacifica_result *result)
+{
+    if (result->stop == PACIFICA_STOP_EXIT)
+        return result->exit_value != 0;
+    return status_of(session, watchdog, result) != CLI_STATUS_OK;
+}
+
 /* The line that explains an end which the guest did not choose. */
 static void tell_end(const struct session *session, const struct watchdog *watchdog,
                      const struct pacifica_result *result)
@@ -216,6 +224,16 @@ static void tell_info(struct session *session)
             (void)fprintf(stderr, "pacifica: processor %u: %s\n", cpu, o->info[i]);
             (void)pacifica_machine_info(session->machine, cpu, o->info[i], &to_stderr, NULL);
         }
+}
+
+/* An end that is no success: the last events of --trace-ring tell how it came to that. */
+static void dump_trace(struct session *session, const struct watchdog *watchdog,
+                       const struct pacifica_result *result)
+{
+    if (session->trace_client && is_trouble(session, watchdog, result))
+        (void)pacifica_trace_dump(session->trace_client, result->diag.what[0]
+                                                             ? result->diag.what
+                                                             : "the run has failed");
 }
 
 /* What --exit-stats and --state-hash ask for. bench/run reads the two lines about steps and memory. */
@@ -267,6 +285,7 @@ int session_run(struct session *session, int *signal)
     if (!shown)
         return CLI_STATUS_USAGE;
     tell_end(session, &watchdog, &result);
+    dump_trace(session, &watchdog, &result);
     tell_info(session);
     tell_numbers(session, &result);
     return session->screendump_failed ? CLI_STATUS_USAGE : status_of(session, &watchdog, &result);

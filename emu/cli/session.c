@@ -164,7 +164,8 @@ static enum pacifica_status load_image(struct session *session, struct pacifica_
 /* --- seeing it ---------------------------------------------------------------------------- */
 
 static enum pacifica_status attach(struct session *session, struct output_file *file,
-                                   const char *events, const char *path, bool jsonl,
+                                   const char *events, const char *path,
+                                   enum pacifica_trace_format format, uint32_t ring,
                                    struct pacifica_trace **client, struct pacifica_diag *diag)
 {
     if (!events[0])
@@ -173,20 +174,20 @@ static enum pacifica_status attach(struct session *session, struct output_file *
     if (status != PACIFICA_OK)
         return status;
     const struct pacifica_trace_options options = { .events = events,
-                                                    .format = jsonl ? PACIFICA_TRACE_JSONL
-                                                                    : PACIFICA_TRACE_TEXT,
-                                                    .output = output_to(file) };
+                                                    .format = format,
+                                                    .output = output_to(file),
+                                                    .ring = ring };
     return pacifica_trace_attach(session->machine, &options, client, diag);
 }
 
 static enum pacifica_status attach_all(struct session *session, struct pacifica_diag *diag)
 {
     const struct cli_options *o = session->options;
-    enum pacifica_status status = attach(session, &session->log, o->log_items, o->log_path, false,
-                                         &session->log_client, diag);
+    enum pacifica_status status = attach(session, &session->log, o->log_items, o->log_path,
+                                         PACIFICA_TRACE_TEXT, 0, &session->log_client, diag);
     if (status == PACIFICA_OK)
         status = attach(session, &session->trace, o->trace_events, o->trace_path,
-                        o->trace_format == PACIFICA_TRACE_JSONL, &session->trace_client, diag);
+                        o->trace_format, o->trace_ring, &session->trace_client, diag);
     if (status == PACIFICA_OK && o->exit_stats) {
         session->stats = pacifica_exit_stats_attach(session->machine);
         if (!session->stats)

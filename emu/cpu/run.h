@@ -98,4 +98,7 @@ uint64_t vcpu_now_ns(const struct vcpu *cpu);
 /* vCPU n of cpu's group; NULL behind the last. One that was made by hand is alone. */
 struct vcpu *group_vcpu(struct vcpu *cpu, unsigned n);
 
+/* The vCPU of cpu's group whose turn it is; NULL between turns. */
+const struct vcpu *group_current(const struct vcpu *cpu);
+
 #endif

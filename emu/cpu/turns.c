@@ -129,6 +129,14 @@ struct vcpu *group_vcpu(struct vcpu *cpu, unsigned n)
     return n < cpu->run->group->count ? cpu->run->group->cpu[n] : NULL;
 }
 
+const struct vcpu *group_current(const struct vcpu *cpu)
+{
+    if (!cpu->run)
+        return cpu;
+    const struct vcpu_group *group = cpu->run->group;
+    return group->between ? NULL : group->cpu[group->current];
+}
+
 uint64_t group_steps(const struct vcpu *cpu)
 {
     if (!cpu->run) /* made by hand, in no group */

@@ -3,49 +3,105 @@
 
 #include "emu/base/diag.h"
 #include "emu/cpu/run.h"
+#include "svm/exit_codes.h"
+#include "svm/svm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The events: name, probe points, what a filter's numbers are compared with, meaning. */
-static const struct trace_row {
-    const char *name;
-    uint32_t probes;
-    const char *filter; /* NULL: takes none */
-    const char *meaning;
-} trace_rows[TRACE_EVENTS] = {
-    [TRACE_SVM] = { "svm", 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_SKINIT,
-                    "exit codes by name or number, VMRUN",
-                    "each VMRUN and #VMEXIT, with all that stands behind it; SKINIT" },
-    [TRACE_NPT] = { "npt", 1u << PROBE_EXIT, "guest physical addresses", "each nested page fault" },
-    [TRACE_TLB] = { "tlb", 1u << PROBE_TLB | 1u << PROBE_ENTRY, "ASIDs",
-                    "fills, evictions and flushes of the TLB; flushes that are missing at VMRUN" },
-    [TRACE_INT] = { "int", 1u << PROBE_EXCEPTION, "vectors",
-                    "exceptions and interrupts delivered" },
-    [TRACE_IN_ASM] = { "in_asm", 1u << PROBE_BLOCK, "linear addresses",
-                       "instructions when they are first decoded" },
-    [TRACE_EXEC] = { "exec", 1u << PROBE_INSN, "linear addresses",
-                     "each instruction executed (slow)" },
-    [TRACE_MEM] = { "mem", 1u << PROBE_MEM, "linear addresses", "data accesses (slow)" },
-    [TRACE_IO] = { "io", 1u << PROBE_IO, "ports", "port input and output" },
-    [TRACE_MSR] = { "msr", 1u << PROBE_MSR, "MSR numbers", "RDMSR and WRMSR" },
-    [TRACE_GUEST_ERRORS] = { "guest_errors", 1u << PROBE_GUEST_ERROR, NULL,
-                             "what a guest does wrong by the manual" },
-    [TRACE_UNIMP] = { "unimp", 1u << PROBE_UNIMP, NULL, "what is not emulated" },
+/* The probe points of each event. */
+static const uint32_t trace_probes[TRACE_EVENTS] = {
+    [TRACE_SVM] = 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_SKINIT,
+    [TRACE_NPT] = 1u << PROBE_EXIT,
+    [TRACE_TLB] = 1u << PROBE_TLB | 1u << PROBE_ENTRY,
+    [TRACE_INT] = 1u << PROBE_EXCEPTION,
+    [TRACE_IN_ASM] = 1u << PROBE_BLOCK,
+    [TRACE_EXEC] = 1u << PROBE_INSN,
+    [TRACE_MEM] = 1u << PROBE_MEM,
+    [TRACE_IO] = 1u << PROBE_IO,
+    [TRACE_MSR] = 1u << PROBE_MSR,
+    [TRACE_GUEST_ERRORS] = 1u << PROBE_GUEST_ERROR,
+    [TRACE_UNIMP] = 1u << PROBE_UNIMP,
 };
+
+/* Who has caused an event: devices do not say; NULL: nobody, time has passed. */
+static const struct vcpu *cause_of(const struct pacifica_trace *trace,
+                                   const struct probe_event *event)
+{
+    return event->cpu ? event->cpu : group_current(trace->cpu);
+}
+
+static const struct vcpu *cpu_of(const struct pacifica_trace *trace,
+                                 const struct probe_event *event)
+{
+    const struct vcpu *cause = cause_of(trace, event);
+    return cause ? cause : trace->cpu;
+}
+
+static uint64_t asid_now(const struct vcpu *cpu)
+{
+    return cpu->svm->guest ? cpu->svm->last_asid : 0;
+}
+
+static void set_key(struct trace_subject *subject, enum trace_key key, uint64_t value)
+{
+    subject->has |= 1u << key;
+    subject->key[key] = value;
+}
+
+/* What the event is about: its own guest and place, or else those of its vCPU. */
+bool trace_holds(const struct pacifica_trace *trace, enum trace_event which, uint64_t number,
+                 const struct probe_event *event)
+{
+    const struct vcpu *cpu = cpu_of(trace, event), *cause = cause_of(trace, event);
+    bool svm = (which == TRACE_SVM || which == TRACE_NPT) && event->kind != PROBE_SKINIT;
+    struct trace_subject subject = { 0 };
+    set_key(&subject, TRACE_KEY_STEP, group_steps(cpu));
+    set_key(&subject, TRACE_KEY_CPU, cpu->index);
+    if (which == TRACE_SVM)
+        set_key(&subject, TRACE_KEY_CODE, number);
+    else if (which == TRACE_NPT)
+        set_key(&subject, TRACE_KEY_CODE, event->a);
+    if (which == TRACE_TLB && number != UINT64_MAX)
+        set_key(&subject, TRACE_KEY_ASID, number);
+    else if (which != TRACE_TLB)
+        set_key(&subject, TRACE_KEY_ASID, svm ? cpu->svm->last_asid : asid_now(cpu));
+    if (which == TRACE_IN_ASM || which == TRACE_EXEC)
+        set_key(&subject, TRACE_KEY_RIP, number);
+    else if (cause)
+        set_key(&subject, TRACE_KEY_RIP, svm ? cpu->svm->last_rip : cpu_rip(cause));
+    return rules_hold(&trace->rules, which, &subject);
+}
 
 void trace_begin(struct pacifica_trace *trace, const char *name, const struct probe_event *event)
 {
-    const struct vcpu *cpu = event->cpu ? event->cpu : trace->cpu;
-    record_begin(&trace->record, trace->format, name);
-    record_dec(&trace->record, "step", group_steps(cpu));
-    record_dec(&trace->record, "cpu", cpu->index);
+    const struct vcpu *cpu = cpu_of(trace, event);
+    struct record *record = &trace->sink.record;
+    sink_begin(&trace->sink, name);
+    record_dec(record, "step", group_steps(cpu));
+    record_dec(record, "cpu", cpu->index);
+    record_dec(record, "ns", vcpu_now_ns(cpu));
+}
+
+void trace_put_guest(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const struct vcpu *cause = cause_of(trace, event);
+    if (cause && cause->svm->guest)
+        record_dec(&trace->sink.record, "in_asid", cause->svm->last_asid);
+}
+
+void trace_put_place(struct pacifica_trace *trace, const struct probe_event *event)
+{
+    const struct vcpu *cause = cause_of(trace, event);
+    trace_put_guest(trace, event);
+    if (cause)
+        record_hex(&trace->sink.record, "in_rip", cpu_rip(cause));
 }
 
 void trace_end(struct pacifica_trace *trace)
 {
-    record_end(&trace->record, &trace->output);
+    sink_end(&trace->sink);
 }
 
 static void trace_tlb(struct pacifica_trace *trace, const struct probe_event *event)
@@ -53,14 +109,15 @@ static void trace_tlb(struct pacifica_trace *trace, const struct probe_event *ev
     static const char *const change[] = {
         [PROBE_TLB_FILL] = "fill", [PROBE_TLB_EVICT] = "evict", [PROBE_TLB_FLUSH] = "flush"
     };
-    if (!trace_wants(trace, TRACE_TLB, event->c))
+    if (!trace_wants(trace, TRACE_TLB, event->c, event))
         return;
     trace_begin(trace, "tlb", event);
-    record_text(&trace->record, "op", change[event->a]);
+    trace_put_place(trace, event);
+    record_text(&trace->sink.record, "op", change[event->a]);
     if (event->c != UINT64_MAX) /* else all ASIDs */
-        record_dec(&trace->record, "asid", event->c);
+        record_dec(&trace->sink.record, "asid", event->c);
     if (event->b != UINT64_MAX) /* else all pages */
-        record_hex(&trace->record, "la", event->b);
+        record_hex(&trace->sink.record, "la", event->b);
     trace_end(trace);
 }
 
@@ -75,61 +132,65 @@ static void trace_int(struct pacifica_trace *trace, const struct probe_event *ev
                                            "#PF", "15",  "#MF", "#AC", "#MC", "#XF" };
     unsigned vector = event->a & 0xff;
     const char *kind = type[(event->a >> 8) & 7];
-    if (!trace_wants(trace, TRACE_INT, vector))
+    if (!trace_wants(trace, TRACE_INT, vector, event))
         return;
     trace_begin(trace, "int", event);
-    record_hex(&trace->record, "vector", vector);
-    record_text(&trace->record, "type", kind ? kind : "reserved");
-    record_cs_rip(&trace->record, event->cpu->regs.seg[SEG_CS].selector, cpu_rip(event->cpu));
+    trace_put_guest(trace, event);
+    record_hex(&trace->sink.record, "vector", vector);
+    record_text(&trace->sink.record, "type", kind ? kind : "reserved");
+    record_cs_rip(&trace->sink.record, event->cpu->regs.seg[SEG_CS].selector, cpu_rip(event->cpu));
     if ((event->a >> 11) & 1)
-        record_hex(&trace->record, "error_code", event->b);
+        record_hex(&trace->sink.record, "error_code", event->b);
     bool exception = ((event->a >> 8) & 7) == EVENT_EXCEPTION;
     if (exception && vector == EXC_PF)
-        record_hex(&trace->record, "cr2", event->c);
+        record_hex(&trace->sink.record, "cr2", event->c);
     if (exception && vector < sizeof(vectors) / sizeof(vectors[0]))
-        record_note(&trace->record, vectors[vector]);
+        record_note(&trace->sink.record, vectors[vector]);
     trace_end(trace);
 }
 
 static void trace_access(struct pacifica_trace *trace, enum trace_event which, const char *address,
                          const struct probe_event *event)
 {
-    if (!trace_wants(trace, which, event->a))
+    if (!trace_wants(trace, which, event->a, event))
         return;
-    trace_begin(trace, trace_rows[which].name, event);
-    record_text(&trace->record, "op", (event->b >> 8) & 1 ? "write" : "read");
-    record_hex(&trace->record, address, event->a);
-    record_dec(&trace->record, "size", event->b & 0xff);
-    record_hex(&trace->record, "value", event->c);
+    trace_begin(trace, trace_event_rows[which].name, event);
+    trace_put_place(trace, event);
+    record_text(&trace->sink.record, "op", (event->b >> 8) & 1 ? "write" : "read");
+    record_hex(&trace->sink.record, address, event->a);
+    record_dec(&trace->sink.record, "size", event->b & 0xff);
+    record_hex(&trace->sink.record, "value", event->c);
     trace_end(trace);
 }
 
 static void trace_msr(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    if (!trace_wants(trace, TRACE_MSR, event->a))
+    if (!trace_wants(trace, TRACE_MSR, event->a, event))
         return;
     trace_begin(trace, "msr", event);
-    record_text(&trace->record, "op", event->b ? "write" : "read");
-    record_hex(&trace->record, "msr", event->a);
-    record_hex(&trace->record, "value", event->c);
+    trace_put_place(trace, event);
+    record_text(&trace->sink.record, "op", event->b ? "write" : "read");
+    record_hex(&trace->sink.record, "msr", event->a);
+    record_hex(&trace->sink.record, "value", event->c);
     trace_end(trace);
 }
 
 static void trace_text(struct pacifica_trace *trace, enum trace_event which, const char *name,
                        const struct probe_event *event)
 {
-    if (!trace_wants(trace, which, 0))
+    if (!trace_wants(trace, which, 0, event))
         return;
     trace_begin(trace, name, event);
+    trace_put_guest(trace, event);
     if (event->cpu)
-        record_cs_rip(&trace->record, event->cpu->regs.seg[SEG_CS].selector, cpu_rip(event->cpu));
-    record_note(&trace->record, event->text);
+        record_cs_rip(&trace->sink.record, event->cpu->regs.seg[SEG_CS].selector,
+                      cpu_rip(event->cpu));
+    record_note(&trace->sink.record, event->text);
     trace_end(trace);
 }
 
-static void trace_fire(void *self, const struct probe_event *event)
+static void show(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    struct pacifica_trace *trace = self;
     switch (event->kind) {
     case PROBE_ENTRY:
         trace_vmrun(trace, event);
@@ -152,61 +213,61 @@ static void trace_fire(void *self, const struct probe_event *event)
     }
 }
 
+/* What is no good end of anything: then the last events are of interest. */
+static const char *trouble(const struct probe_event *event)
+{
+    if (event->kind == PROBE_GUEST_ERROR)
+        return "guest error";
+    if (event->kind != PROBE_EXIT)
+        return NULL;
+    return event->a == VMEXIT_INVALID    ? "VMEXIT_INVALID"
+           : event->a == VMEXIT_SHUTDOWN ? "VMEXIT_SHUTDOWN"
+                                         : NULL;
+}
+
+static void trace_fire(void *self, const struct probe_event *event)
+{
+    struct pacifica_trace *trace = self;
+    const char *why = trace->sink.ring ? trouble(event) : NULL;
+    show(trace, event);
+    if (why)
+        (void)sink_dump(&trace->sink, why);
+}
+
+uint64_t trace_dump(struct pacifica_trace *trace, const char *why)
+{
+    return sink_dump(&trace->sink, why);
+}
+
 /* --- choosing events --------------------------------------------------------------------- */
 
-static int find_row(const char *name, size_t length)
+/* The probe points that the events need, and, to notice trouble, a ring. */
+static uint32_t probes_of(const struct pacifica_trace *trace, bool ring)
 {
-    for (int i = 0; i < TRACE_EVENTS; i++)
-        if (strlen(trace_rows[i].name) == length && !memcmp(trace_rows[i].name, name, length))
-            return i;
-    return -1;
+    uint32_t mask = ring ? 1u << PROBE_EXIT | 1u << PROBE_GUEST_ERROR : 0;
+    for (unsigned i = 0; i < TRACE_EVENTS; i++)
+        if (trace->rules.events >> i & 1)
+            mask |= trace_probes[i];
+    return mask;
 }
 
-/* One EVENT[:FILTER] of `length` characters. */
-static enum pacifica_status choose(struct pacifica_trace *trace, const char *text, size_t length,
+static enum pacifica_status choose(struct pacifica_trace *trace,
+                                   const struct pacifica_trace_options *options,
                                    struct pacifica_diag *diag)
 {
-    const char *colon = memchr(text, ':', length);
-    size_t name = colon ? (size_t)(colon - text) : length;
-    int row = find_row(text, name);
-    if (row < 0)
-        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no event '%.*s' to trace", (int)name,
-                        text);
-    trace->events |= 1u << row;
-    trace->client.mask |= trace_rows[row].probes;
-    if (!colon)
-        return PACIFICA_OK;
-    if (!trace_rows[row].filter)
-        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "event '%s' takes no filter",
-                        trace_rows[row].name);
-    if (!filter_parse(&trace->filter[row], colon + 1, length - name - 1,
-                      row == TRACE_SVM ? trace_exit_names : NULL))
-        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "malformed filter '%.*s' (wanted: %s)",
-                        (int)length, text, trace_rows[row].filter);
+    enum pacifica_status status =
+        rules_parse(&trace->rules, options->events ? options->events : "", diag);
+    if (status != PACIFICA_OK)
+        return status;
+    if (!trace->rules.events)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "conditions, but no event to trace");
+    if (options->format > PACIFICA_TRACE_FTRACE)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "no such format of traces");
+    if (options->ring > TRACE_RING_MOST)
+        return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "at most %u events can be kept",
+                        TRACE_RING_MOST);
+    trace->client.mask = probes_of(trace, options->ring != 0);
     return PACIFICA_OK;
-}
-
-static enum pacifica_status choose_all(struct pacifica_trace *trace, const char *events,
-                                       struct pacifica_diag *diag)
-{
-    for (;;) {
-        size_t length = strcspn(events, ",");
-        enum pacifica_status status = choose(trace, events, length, diag);
-        if (status != PACIFICA_OK)
-            return status;
-        if (events[length] == '\0')
-            return PACIFICA_OK;
-        events += length + 1;
-    }
-}
-
-static void trace_header(const struct pacifica_trace *trace)
-{
-    char line[64];
-    int length = snprintf(line, sizeof(line), "{\"schema\":\"pacifica-trace\",\"version\":%d}\n",
-                          TRACE_SCHEMA_VERSION);
-    if (trace->format == PACIFICA_TRACE_JSONL && trace->output.write)
-        trace->output.write(trace->output.self, line, (size_t)length);
 }
 
 enum pacifica_status trace_new(struct probes *probes, struct vcpu *cpu,
@@ -221,24 +282,26 @@ enum pacifica_status trace_new(struct probes *probes, struct vcpu *cpu,
     trace->client.self = trace;
     trace->probes = probes;
     trace->cpu = cpu;
-    trace->format = options->format;
-    trace->output = options->output;
-    enum pacifica_status status = choose_all(trace, options->events ? options->events : "", diag);
+    enum pacifica_status status = choose(trace, options, diag);
     if (status != PACIFICA_OK)
         goto fail;
-    if (trace->events & (1u << TRACE_SVM | 1u << TRACE_IN_ASM | 1u << TRACE_EXEC)) {
+    if (trace->rules.events & (1u << TRACE_SVM | 1u << TRACE_IN_ASM | 1u << TRACE_EXEC)) {
         trace->disasm = disasm_new();
         if (!trace->disasm) {
             status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a disassembler");
             goto fail;
         }
     }
-    trace_header(trace);
+    if (!sink_open(&trace->sink, options->format, &options->output, options->ring)) {
+        status = diag_set(diag, PACIFICA_ENOMEM, NULL, NULL, "no memory for a trace");
+        goto fail;
+    }
     probes_attach(probes, &trace->client);
     *out = trace;
     return PACIFICA_OK;
 
 fail:
+    disasm_free(trace->disasm);
     free(trace);
     return status;
 }
@@ -248,6 +311,7 @@ void trace_free(struct pacifica_trace *trace)
     if (!trace)
         return;
     probes_detach(trace->probes, &trace->client);
+    sink_close(&trace->sink);
     disasm_free(trace->disasm);
     for (unsigned i = 0; i < VCPUS_MAX; i++)
         free(trace->vmcb[i]);
@@ -257,11 +321,11 @@ void trace_free(struct pacifica_trace *trace)
 void trace_list(const struct pacifica_output *output)
 {
     for (int i = 0; i < TRACE_EVENTS; i++) {
-        const struct trace_row *row = &trace_rows[i];
+        const struct trace_event_row *row = &trace_event_rows[i];
         char line[160];
         int length = snprintf(line, sizeof(line), "%-13s %s%s%s%s\n", row->name, row->meaning,
-                              row->filter ? " [filter: " : "", row->filter ? row->filter : "",
-                              row->filter ? "]" : "");
+                              row->numbers ? " [filter: " : "", row->numbers ? row->numbers : "",
+                              row->numbers ? "]" : "");
         if (output->write)
             output->write(output->self, line, (size_t)length);
     }

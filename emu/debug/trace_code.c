@@ -28,9 +28,10 @@ static size_t trace_code(struct pacifica_trace *trace, const char *name,
     size_t length =
         disasm_insn(trace->disasm, code_bits(event->cpu), rip, bytes, size, text, sizeof(text));
     trace_begin(trace, name, event);
-    record_hex(&trace->record, "rip", rip);
-    record_bytes(&trace->record, "bytes", bytes, length);
-    record_note(&trace->record, text);
+    trace_put_guest(trace, event);
+    record_hex(&trace->sink.record, "rip", rip);
+    record_bytes(&trace->sink.record, "bytes", bytes, length);
+    record_note(&trace->sink.record, text);
     trace_end(trace);
     return length;
 }
@@ -48,7 +49,7 @@ void trace_block(struct pacifica_trace *trace, const struct probe_event *event)
 {
     const uint8_t *bytes = code_bytes(event->cpu->memory, event->b, event->c);
     for (size_t at = 0; at < event->c;) {
-        if (!trace_wants(trace, TRACE_IN_ASM, event->a + at))
+        if (!trace_wants(trace, TRACE_IN_ASM, event->a + at, event))
             return;
         /* Code in MMIO or across a page has no bytes here that could be read without effects. */
         size_t length = trace_code(trace, "in_asm", event, event->a + at, bytes ? bytes + at : NULL,
@@ -79,7 +80,7 @@ size_t trace_peek(struct memory *memory, const struct walk_regime *regime, uint6
 
 void trace_insn(struct pacifica_trace *trace, const struct probe_event *event)
 {
-    if (!trace_wants(trace, TRACE_EXEC, event->a))
+    if (!trace_wants(trace, TRACE_EXEC, event->a, event))
         return;
     uint8_t bytes[INSN_BYTES];
     struct vcpu *cpu = event->cpu;

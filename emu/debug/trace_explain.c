@@ -62,8 +62,8 @@ static void put_insn(struct pacifica_trace *trace, const struct probe_event *eve
     if (size == 0)
         return;
     size_t length = disasm_insn(trace->disasm, bits, rip, bytes, size, text, sizeof(text));
-    record_bytes(&trace->record, "bytes", bytes, length);
-    record_text(&trace->record,
+    record_bytes(&trace->sink.record, "bytes", bytes, length);
+    record_text(&trace->sink.record,
                 svm_exit_is_fault(cpu->svm, event->a, event->b) ? "insn" : "next_insn", text);
 }
 
@@ -71,8 +71,8 @@ static void put_insn(struct pacifica_trace *trace, const struct probe_event *eve
 
 static void put_map_bit(struct pacifica_trace *trace, struct svm_map_bit at)
 {
-    record_hex(&trace->record, "map", at.spa);
-    record_dec(&trace->record, "map_bit", at.bit);
+    record_hex(&trace->sink.record, "map", at.spa);
+    record_dec(&trace->sink.record, "map_bit", at.bit);
 }
 
 static void put_msr(struct pacifica_trace *trace, const struct probe_event *event)
@@ -80,9 +80,9 @@ static void put_msr(struct pacifica_trace *trace, const struct probe_event *even
     uint32_t msr = (uint32_t)event->cpu->r[REG_RCX]; /* #VMEXIT leaves RCX alone */
     const struct msr_info *info = msr_find(event->cpu, msr);
     struct svm_map_bit at;
-    record_hex(&trace->record, "msr", msr);
+    record_hex(&trace->sink.record, "msr", msr);
     if (info)
-        record_text(&trace->record, "msr_name", info->name);
+        record_text(&trace->sink.record, "msr_name", info->name);
     if (svm_msr_map_bit(event->cpu->svm, msr, event->b & 1, &at))
         put_map_bit(trace, at);
 }
@@ -109,9 +109,9 @@ void trace_put_cause(struct pacifica_trace *trace, const struct probe_event *eve
     char name[32];
     if (svm_exit_intercept(event->a, &intercept)) {
         (void)svm_describe_intercept(name, sizeof(name), intercept);
-        record_text(&trace->record, "intercept", name);
-        record_hex(&trace->record, "offset", intercept / 32 * 4);
-        record_dec(&trace->record, "bit", intercept % 32);
+        record_text(&trace->sink.record, "intercept", name);
+        record_hex(&trace->sink.record, "offset", intercept / 32 * 4);
+        record_dec(&trace->sink.record, "bit", intercept % 32);
     }
     if (!vmcb || event->a > INT64_MAX) /* a guest that VMRUN refused has run nothing */
         return;
@@ -148,7 +148,7 @@ static void value_text(char text[2 * 40 + 4], const uint8_t *page, enum vmcb_fie
 static void changes_begin(struct pacifica_trace *trace, const struct probe_event *event)
 {
     trace_begin(trace, "vmexit_changes", event);
-    record_dec(&trace->record, "asid", event->cpu->svm->last_asid);
+    record_dec(&trace->sink.record, "asid", event->cpu->svm->last_asid);
 }
 
 void trace_put_changes(struct pacifica_trace *trace, const struct probe_event *event)
@@ -168,11 +168,11 @@ void trace_put_changes(struct pacifica_trace *trace, const struct probe_event *e
         if (!any)
             changes_begin(trace, event);
         any = true;
-        if (record_change(&trace->record, info->name, before, after))
+        if (record_change(&trace->sink.record, info->name, before, after))
             continue;
         trace_end(trace); /* the rest stands in a further line */
         changes_begin(trace, event);
-        (void)record_change(&trace->record, info->name, before, after);
+        (void)record_change(&trace->sink.record, info->name, before, after);
     }
     if (any)
         trace_end(trace);
@@ -219,16 +219,16 @@ static void put_step(struct pacifica_trace *trace, const struct probe_event *eve
     /* What a device answers need not be what it answered to the processor. */
     bool in_memory = memory_backing(event->cpu->memory, step->spa) != UINT64_MAX;
     trace_begin(trace, "npf_walk", event);
-    record_text(&trace->record, "tables", step->guest ? "guest" : "nested");
-    record_text(&trace->record, "level", walk_level_name(step->level));
+    record_text(&trace->sink.record, "tables", step->guest ? "guest" : "nested");
+    record_text(&trace->sink.record, "level", walk_level_name(step->level));
     if (step->guest)
-        record_hex(&trace->record, "gpa", step->address);
-    record_hex(&trace->record, "spa", step->spa);
-    record_hex(&trace->record, "entry", step->entry);
+        record_hex(&trace->sink.record, "gpa", step->address);
+    record_hex(&trace->sink.record, "spa", step->spa);
+    record_hex(&trace->sink.record, "entry", step->entry);
     if (stop && in_memory)
-        record_text(&trace->record, "stop", stop);
+        record_text(&trace->sink.record, "stop", stop);
     walk_entry_words(words, sizeof(words), regime, step);
-    record_note(&trace->record, in_memory ? words : "not in memory");
+    record_note(&trace->sink.record, in_memory ? words : "not in memory");
     trace_end(trace);
 }
 
@@ -253,7 +253,7 @@ void trace_put_walk(struct pacifica_trace *trace, const struct probe_event *even
     if (same && (at >= 0 || log.count))
         return;
     trace_begin(trace, "npf_walk", event);
-    record_note(&trace->record,
+    record_note(&trace->sink.record,
                 same ? "the address is beyond what the nested tables can map"
                      : "the tables do not say so now: an older translation was cached");
     trace_end(trace);

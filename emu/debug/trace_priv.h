@@ -3,26 +3,11 @@
 #define EMU_DEBUG_TRACE_PRIV_H
 
 #include "emu/debug/disasm.h"
-#include "emu/debug/filter.h"
-#include "emu/debug/record.h"
 #include "emu/debug/trace.h"
 #include "emu/cpu/run.h"
+#include "emu/trace/rules.h"
+#include "emu/trace/sink.h"
 #include "svm/vmcb.h"
-
-enum trace_event {
-    TRACE_SVM,
-    TRACE_NPT,
-    TRACE_TLB,
-    TRACE_INT,
-    TRACE_IN_ASM,
-    TRACE_EXEC,
-    TRACE_MEM,
-    TRACE_IO,
-    TRACE_MSR,
-    TRACE_GUEST_ERRORS,
-    TRACE_UNIMP,
-    TRACE_EVENTS
-};
 
 /* A VMCB as a VMRUN found it. */
 struct trace_vmcb {
@@ -34,36 +19,37 @@ struct pacifica_trace {
     struct probe_client client;
     struct probes *probes;
     struct vcpu *cpu;
-    enum pacifica_trace_format format;
-    struct pacifica_output output;
-    uint32_t events; /* 1 << enum trace_event */
-    struct filter filter[TRACE_EVENTS];
+    struct trace_rules rules;
     struct disasm *disasm;              /* svm, in_asm and exec only */
     struct trace_vmcb *vmcb[VCPUS_MAX]; /* svm only; made at a vCPU's first VMRUN */
-    struct record record;
+    struct sink sink;
 };
 
+/* Do the conditions hold for an event? */
+bool trace_holds(const struct pacifica_trace *trace, enum trace_event which, uint64_t number,
+                 const struct probe_event *event);
+
 /* Does the trace show this event, when it has this number? */
-static inline bool trace_wants(const struct pacifica_trace *trace, enum trace_event event,
-                               uint64_t number)
+static inline bool trace_wants(const struct pacifica_trace *trace, enum trace_event which,
+                               uint64_t number, const struct probe_event *event)
 {
-    return ((trace->events >> event) & 1) && filter_passes(&trace->filter[event], number);
+    return rules_choose(&trace->rules, which, number) &&
+           (!rules_keys(&trace->rules, which) || trace_holds(trace, which, number, event));
 }
 
-/* Start a line with the fields that all have: event, step, vCPU. */
+/* Start an event with the members that all have. */
 void trace_begin(struct pacifica_trace *trace, const char *name, const struct probe_event *event);
+/* Add the guest that it happens in, if it does in one; and where. For events that do not tell themselves. */
+void trace_put_guest(struct pacifica_trace *trace, const struct probe_event *event);
+void trace_put_place(struct pacifica_trace *trace, const struct probe_event *event);
 void trace_end(struct pacifica_trace *trace);
 
 /* trace_svm.c: VMRUN, #VMEXIT, nested page faults. */
 void trace_vmrun(struct pacifica_trace *trace, const struct probe_event *event);
 void trace_vmexit(struct pacifica_trace *trace, const struct probe_event *event);
-filter_names trace_exit_names; /* exit codes for filters, with or without VMEXIT_, and VMRUN */
 
 /* trace_skinit.c: secure launches; a filter knows them by VMEXIT_SKINIT. */
 void trace_skinit(struct pacifica_trace *trace, const struct probe_event *event);
-
-/* The number that stands for VMRUN in a filter of svm events: no exit code. */
-#define TRACE_NUMBER_VMRUN 0x10000u
 
 /* trace_explain.c: what stands behind a #VMEXIT. Members of its line: the intercept bit, the map bit, the instruction. */
 void trace_put_cause(struct pacifica_trace *trace, const struct probe_event *event);

@@ -7,7 +7,7 @@ static void put_digest(struct pacifica_trace *trace, const char *name, const uin
                        unsigned bytes)
 {
     char text[SVM_DIGEST_TEXT];
-    record_text(&trace->record, name, svm_digest_text(digest, bytes, text));
+    record_text(&trace->sink.record, name, svm_digest_text(digest, bytes, text));
 }
 
 static void put_pcr17(struct pacifica_trace *trace, const struct svm_launch *launch)
@@ -22,16 +22,16 @@ static void put_pcr17(struct pacifica_trace *trace, const struct svm_launch *lau
 void trace_skinit(struct pacifica_trace *trace, const struct probe_event *event)
 {
     const struct svm_launch *launch = &event->cpu->svm->launch;
-    if (!trace_wants(trace, TRACE_SVM, VMEXIT_SKINIT))
+    if (!trace_wants(trace, TRACE_SVM, VMEXIT_SKINIT, event))
         return;
     trace_begin(trace, "skinit", event);
-    record_hex(&trace->record, "slb", launch->slb);
-    record_hex(&trace->record, "entry", launch->entry);
-    record_dec(&trace->record, "length", launch->length);
+    record_hex(&trace->sink.record, "slb", launch->slb);
+    record_hex(&trace->sink.record, "entry", launch->entry);
+    record_dec(&trace->sink.record, "length", launch->length);
     put_digest(trace, "sha1", launch->sha1, SHA1_BYTES);
     put_digest(trace, "sha256", launch->sha256, SHA256_BYTES);
     if (launch->failure)
-        record_note(&trace->record, launch->failure);
+        record_note(&trace->sink.record, launch->failure);
     else
         put_pcr17(trace, launch);
     trace_end(trace);

@@ -62,11 +62,11 @@ static void look(void *self, const struct tlb_view *view)
     if (!differs(view, &now, text, sizeof(text)))
         return;
     trace_begin(s->trace, "tlb", s->event);
-    record_text(&s->trace->record, "op", "stale");
-    record_dec(&s->trace->record, "asid", view->asid);
-    record_hex(&s->trace->record, nested ? "gpa" : "la", view->page);
-    record_hex(&s->trace->record, "spa", view->spa);
-    record_note(&s->trace->record, text);
+    record_text(&s->trace->sink.record, "op", "stale");
+    record_dec(&s->trace->sink.record, "asid", view->asid);
+    record_hex(&s->trace->sink.record, nested ? "gpa" : "la", view->page);
+    record_hex(&s->trace->sink.record, "spa", view->spa);
+    record_note(&s->trace->sink.record, text);
     trace_end(s->trace);
 }
 
@@ -79,6 +79,6 @@ void trace_stale(struct pacifica_trace *trace, const struct probe_event *event)
     struct search s = { .trace = trace, .event = event, .guest = info_regime(cpu) };
     s.nested = s.guest;
     s.nested.mode = WALK_NONE;
-    if (trace_wants(trace, TRACE_TLB, s.guest.asid))
+    if (trace_wants(trace, TRACE_TLB, s.guest.asid, event))
         paging_each(cpu->paging, look, &s);
 }

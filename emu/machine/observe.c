@@ -14,6 +14,11 @@ enum pacifica_status pacifica_trace_attach(struct pacifica_machine *machine,
     return trace_new(&machine->probes, machine->cpu[0], options, trace, diag);
 }
 
+uint64_t pacifica_trace_dump(struct pacifica_trace *trace, const char *why)
+{
+    return trace_dump(trace, why);
+}
+
 void pacifica_trace_free(struct pacifica_trace *trace)
 {
     trace_free(trace);

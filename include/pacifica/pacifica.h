@@ -375,14 +375,18 @@ PACIFICA_API uint64_t pacifica_machine_memory_resident_kib(const struct pacifica
 /* --- seeing it -------------------------------------------------------------------------- */
 
 enum pacifica_trace_format {
-    PACIFICA_TRACE_TEXT, /* one line an event, for people */
-    PACIFICA_TRACE_JSONL /* one JSON object a line; docs/trace-schema.md */
+    PACIFICA_TRACE_TEXT,     /* one line an event, for people */
+    PACIFICA_TRACE_JSONL,    /* one JSON object a line; docs/trace-schema.md */
+    PACIFICA_TRACE_PERFETTO, /* an array of JSON for ui.perfetto.dev and chrome://tracing */
+    PACIFICA_TRACE_FTRACE    /* the text of Linux's ftrace: kvm_entry, kvm_exit and their kin */
 };
 
 struct pacifica_trace_options {
-    const char *events; /* EVENT[:FILTER][,EVENT[:FILTER]]...; docs/trace-schema.md */
+    const char *events; /* EVENT[:FILTER][:KEY=FILTER]...,... and KEY=FILTER,...; docs/trace-schema.md */
     enum pacifica_trace_format format;
-    struct pacifica_output output; /* receives whole lines */
+    struct pacifica_output output; /* receives whole events */
+    uint32_t ring; /* not 0: keep the last so many (at most 1,000,000) and write them when VMRUN refuses a guest, a guest shuts
+                      down or makes an error that the guest_errors trace shows, and in pacifica_trace_dump() */
 };
 
 struct pacifica_trace;
@@ -396,7 +400,13 @@ PACIFICA_API enum pacifica_status pacifica_trace_attach(
     struct pacifica_machine *machine, const struct pacifica_trace_options *options,
     struct pacifica_trace **trace, struct pacifica_diag *diag);
 
-/* Detach and free a trace, before its machine is freed. NULL is allowed. Not while the machine runs. */
+/* Write the events that a trace with a ring keeps, oldest first, and behind them a line that says `why`; then forget them. Not
+ * while the machine runs.
+ * Returns how many there were; 0 also if there is no ring. */
+PACIFICA_API uint64_t pacifica_trace_dump(struct pacifica_trace *trace, const char *why);
+
+/* Detach and free a trace, before its machine is freed: it ends what it writes. NULL is allowed. Not while the machine
+ * runs. */
 PACIFICA_API void pacifica_trace_free(struct pacifica_trace *trace);
 
 /* Write the names of all events with a word of explanation, one a line. */

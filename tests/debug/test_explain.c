@@ -363,7 +363,7 @@ START_TEST(many_changes_go_on_in_further_lines)
     }
     has_not("cut");
     for (char *line = strtok(bench.text, "\n"); line; line = strtok(NULL, "\n"))
-        ck_assert_uint_lt(strlen(line), 1024);
+        ck_assert_uint_lt(strlen(line), 4096);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* Filters of trace events. */
-#include "emu/debug/filter.h"
+#include "emu/trace/filter.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ END_TEST
 
 START_TEST(filter_refuses_malformed_text)
 {
-    static const char *const bad[] = { "",   "+",    "1+",    "+1",  "1++2", "2-1", "1-", "-1",
+    static const char *const bad[] = { "",   "+",    "1+",    "+1",  "1++2", "2-1", "1--", "-1",
                                        "1x", "1-2x", "1-2-3", "foo", " 1",   "1 ",  "0x" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct filter filter;

@@ -1,12 +1,12 @@
 /* Lines of a trace: text and JSON. */
-#include "emu/debug/record.h"
+#include "emu/trace/record.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct sink {
-    char text[4096];
+    char text[2 * RECORD_BYTES];
     size_t used;
 };
 
@@ -43,7 +43,7 @@ START_TEST(text_line_has_names_and_values)
 {
     struct record record;
     struct sink sink;
-    record_begin(&record, PACIFICA_TRACE_TEXT, "vmrun");
+    record_begin(&record, RECORD_TEXT, "vmrun");
     all_fields(&record);
     finish(&record, &sink);
     ck_assert_str_eq(sink.text,
@@ -56,7 +56,7 @@ START_TEST(json_line_is_one_object)
 {
     struct record record;
     struct sink sink;
-    record_begin(&record, PACIFICA_TRACE_JSONL, "vmrun");
+    record_begin(&record, RECORD_JSON, "vmrun");
     all_fields(&record);
     finish(&record, &sink);
     ck_assert_str_eq(sink.text,
@@ -71,7 +71,7 @@ START_TEST(json_escapes_what_the_grammar_forbids)
 {
     struct record record;
     struct sink sink;
-    record_begin(&record, PACIFICA_TRACE_JSONL, "unimp");
+    record_begin(&record, RECORD_JSON, "unimp");
     record_note(&record, "\"\\\x01\n\x7f\xff~ ");
     finish(&record, &sink);
     ck_assert_str_eq(sink.text,
@@ -83,7 +83,7 @@ START_TEST(text_shows_no_control_characters_to_a_terminal)
 {
     struct record record;
     struct sink sink;
-    record_begin(&record, PACIFICA_TRACE_TEXT, "unimp");
+    record_begin(&record, RECORD_TEXT, "unimp");
     record_note(&record, "\x1b[2J\x9b\"\\");
     finish(&record, &sink);
     ck_assert_str_eq(sink.text, "unimp: \\x1b[2J\\x9b\"\\\n");
@@ -99,7 +99,7 @@ START_TEST(field_that_does_not_fit_is_left_out_whole)
         struct sink sink;
         memset(filler, 'x', length);
         filler[length] = '\0';
-        record_begin(&record, PACIFICA_TRACE_JSONL, "e");
+        record_begin(&record, RECORD_JSON, "e");
         record_text(&record, "f", filler);
         record_dec(&record, "number", 12345678);
         record_note(&record, "\"\"\"\"\"\"\"\"");
@@ -123,7 +123,7 @@ START_TEST(text_line_says_that_it_was_cut)
     struct sink sink;
     memset(filler, 'x', sizeof(filler) - 1);
     filler[sizeof(filler) - 1] = '\0';
-    record_begin(&record, PACIFICA_TRACE_TEXT, "e");
+    record_begin(&record, RECORD_TEXT, "e");
     record_note(&record, filler);
     finish(&record, &sink);
     ck_assert_str_eq(sink.text, "e (cut)\n");
@@ -134,7 +134,7 @@ START_TEST(record_without_destination_is_thrown_away)
 {
     struct record record;
     struct pacifica_output nowhere = { 0 };
-    record_begin(&record, PACIFICA_TRACE_TEXT, "e");
+    record_begin(&record, RECORD_TEXT, "e");
     record_end(&record, &nowhere);
 }
 END_TEST

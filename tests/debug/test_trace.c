@@ -153,8 +153,10 @@ START_TEST(msr_line)
     bench.used = 0;
     fire(PROBE_MSR, 0xc0000080, 1, 0x1d01);
     bench.text[bench.used] = '\0';
-    ck_assert_str_eq(bench.text, "{\"event\":\"msr\",\"step\":1007,\"cpu\":0,\"op\":\"write\","
-                                 "\"msr\":\"0xc0000080\",\"value\":\"0x1d01\"}\n");
+    ck_assert_str_eq(
+        bench.text,
+        "{\"event\":\"msr\",\"step\":1007,\"cpu\":0,\"ns\":1000,"
+        "\"in_rip\":\"0x0\",\"op\":\"write\",\"msr\":\"0xc0000080\",\"value\":\"0x1d01\"}\n");
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* Filters of trace events: which numbers an event must have to be shown. */
-#ifndef EMU_DEBUG_FILTER_H
-#define EMU_DEBUG_FILTER_H
+#ifndef EMU_TRACE_FILTER_H
+#define EMU_TRACE_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ struct filter {
 /* Turns a word of a filter that is no number into one; false: unknown word. */
 typedef bool filter_names(const char *word, uint64_t *value);
 
-/* Parse `length` characters of text: N, N-M or a name, joined by +; N as C writes numbers. names may be NULL.
+/* Parse `length` characters of text: N, N-M, N- (to the end) or a name, joined by +; N as C writes numbers. names may be NULL.
  * false: malformed, empty, a range turned round, or more than FILTER_RANGES parts. */
 bool filter_parse(struct filter *filter, const char *text, size_t length, filter_names *names);
 

@@ -1,5 +1,5 @@
 /* Filters of trace events. */
-#include "emu/debug/filter.h"
+#include "emu/trace/filter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static bool parse_number(const char *text, const char **end, uint64_t *value)
     return errno == 0;
 }
 
-/* One part: N, N-M, or a name. */
+/* One part: N, N-M, N-, or a name. */
 static bool parse_part(struct filter_range *range, const char *word, filter_names *names)
 {
     const char *end;
@@ -30,6 +30,10 @@ static bool parse_part(struct filter_range *range, const char *word, filter_name
         return true;
     }
     range->to = range->from;
+    if (strcmp(end, "-") == 0) {
+        range->to = UINT64_MAX;
+        return true;
+    }
     if (*end == '-' && !parse_number(end + 1, &end, &range->to))
         return false;
     return *end == '\0' && range->from <= range->to;
