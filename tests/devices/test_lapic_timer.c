@@ -235,6 +235,26 @@ START_TEST(lapic_timer_illegal_vector_is_an_error)
 }
 END_TEST
 
+/* An expiry while that error is told already adds nothing, even if nobody has looked since. */
+START_TEST(lapic_timer_illegal_vector_is_told_once)
+{
+    struct local l;
+    local_open(&l);
+    wr(&l, DIVIDE, 0x0b);
+    wr(&l, LVT_TIMER, 0x00003);
+    for (unsigned i = 0; i < 2; i++) {
+        wr(&l, INITIAL, 1000);
+        kit_pass(&l.kit, 2000);
+    }
+    wr(&l, ESR, 0);
+    ck_assert_uint_eq(rd(&l, ESR), 0x40);
+    kit_pass(&l.kit, 2000);
+    wr(&l, ESR, 0);
+    ck_assert_uint_eq(rd(&l, ESR), 0);
+    kit_close(&l.kit);
+}
+END_TEST
+
 START_TEST(lapic_timer_software_disable_masks_it)
 {
     struct local l;
@@ -381,8 +401,9 @@ CHECK_MAIN("lapic_timer", lapic_timer_divides, lapic_timer_one_shot_stops_at_zer
            lapic_timer_waits_without_deadline_while_unserved,
            lapic_timer_change_of_divide_keeps_the_count, lapic_timer_change_of_mode_while_running,
            lapic_timer_largest_count, lapic_timer_expiry_between_deadline_and_write_is_not_lost,
-           lapic_timer_illegal_vector_is_an_error, lapic_timer_software_disable_masks_it,
-           lapic_timer_tsc_deadline_fires_once, lapic_timer_tsc_deadline_in_the_past_fires_at_once,
+           lapic_timer_illegal_vector_is_an_error, lapic_timer_illegal_vector_is_told_once,
+           lapic_timer_software_disable_masks_it, lapic_timer_tsc_deadline_fires_once,
+           lapic_timer_tsc_deadline_in_the_past_fires_at_once,
            lapic_timer_tsc_deadline_zero_disarms,
            lapic_timer_tsc_deadline_is_ignored_in_other_modes,
            lapic_timer_tsc_deadline_mode_has_no_count, lapic_timer_tsc_deadline_passes_while_masked,

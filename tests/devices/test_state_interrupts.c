@@ -42,7 +42,7 @@ static void pic_program(struct trip_world *world, uint16_t base, uint8_t vector,
 static void pic_drive(struct trip_world *world, unsigned variant)
 {
     struct pic_world *p = (struct pic_world *)world;
-    pic_program(world, 0x20, 0x40, variant & 1 ? 0x13 : 0x01);
+    pic_program(world, 0x20, 0x40, variant == 1 ? 0x11 : variant & 1 ? 0x03 : 0x01);
     pic_program(world, 0xa0, 0x50, variant & 2 ? 0x03 : 0x01);
     out(world, 0x4d1, 0x0c);
     out(world, 0x21, 0x20);
@@ -52,14 +52,16 @@ static void pic_drive(struct trip_world *world, unsigned variant)
     (void)pic_acknowledge(p->pic);
     pic_set_irq(p->pic, 1, true);
     pic_set_irq(p->pic, 5, true);
+    pic_set_irq(p->pic, 8, true); /* before the one that is served */
     pic_set_irq(p->pic, 14, true);
-    if (variant & 2)
+    if (variant & 2) {
         out(world, 0x20, 0x68 | 0x03); /* special mask, ISR is read */
+        out(world, 0x21, 0x0c);        /* of what is served */
+    }
     if (variant == 4)
         out(world, 0xa0, 0x0c); /* poll */
     if (variant == 5) {         /* in the middle of the ICWs */
-        out(world, 0x20, 0x11);
-        out(world, 0x21, 0x60);
+        out(world, 0x20, 0x13);
     }
 }
 
@@ -78,8 +80,9 @@ static void pic_look(struct trip_world *world)
         if (i % 4 == 3)
             out(world, 0x20, 0xa0);
         if (i == 10) { /* completes what was begun */
-            out(world, 0x21, 0x04);
+            out(world, 0x21, 0x60);
             out(world, 0x21, 0x01);
+            out(world, 0x21, 0x40);
         }
         pic_set_irq(p->pic, i * 7 % 16, i & 1);
     }
@@ -158,9 +161,9 @@ static void apics_drive(struct trip_world *world, unsigned variant)
     apic_set(a, 1, 0x3e0, 0x03);
     apic_set(a, 1, 0x320,
              variant & 2 ? 0x00003 : 0x00071); /* one-shot; with a vector that is none */
-    apic_set(a, 1, 0x380, 2000);
+    apic_set(a, 1, 0x380, 4000);
     apic_set(a, 2, 0x320, 0x40072);
-    lapic_intc_ops.write_tsc_deadline(apics_cpu(a->apics, 2), 5000, variant & 4 ? 5000 : 300000);
+    lapic_intc_ops.write_tsc_deadline(apics_cpu(a->apics, 2), 5000, variant & 4 ? 5000 : 50000);
     apic_set(a, 0, 0x350, 0x08700); /* LINT0: ExtINT */
     apic_set(a, 1, 0x360, 0x08055); /* LINT1: a level */
     lapic_set_lint(apics_cpu(a->apics, 1), 1, true);
@@ -176,12 +179,29 @@ static void apics_drive(struct trip_world *world, unsigned variant)
     apic_set(a, 0, 0x300, 0x00040003); /* an error */
     apic_set(a, 0, 0x400 + 0x10, 7);
     apic_set(a, 0, 0x480 + 0x20, 0xfffffff0);
+    if (variant & 1) {
+        apic_set(a, 0, 0x280, 0);
+        apic_set(a, 0, 0x020, 0x05000000);
+        apic_set(a, 0, 0x0d0, 0x11000000);
+        apic_set(a, 1, 0x0d0, 0x12000000);
+        apic_set(a, 1, 0x0e0, 0x0fffffff); /* a cluster */
+        apic_set(a, 1, 0x310, 0x02000000);
+        apic_set(a, 1, 0x300,
+                 0x00300 | 0x50); /* reads a register of processor 2, which has none there */
+        apic_set(a, 1, 0x300, 0x00300 | 0x0f);
+        apic_set(a, 0, 0x420, 0x81);
+        apic_set(a, 2, 0x310, 0x01000000);
+        apic_set(a, 2, 0x300, 0x00700); /* ExtINT */
+    }
     kit_pass(&world->kit, 34567);
+    if (variant & 2)
+        apic_set(a, 1, 0x3e0, 0x00); /* a further count of another length */
     if (variant & 4)
         (void)lapic_intc_ops.write_apic_base(apics_cpu(a->apics, 2), APIC | 0xc00);
     else
         (void)lapic_intc_ops.write_apic_base(apics_cpu(a->apics, 0), 0xd0000900);
     pic_set_irq(a->pic, 1, true);
+    bus_mmio_ops.write(world->kit.bus, IOAPIC_SPA, 4, 0x1a);
 }
 
 static void apic_read_all(struct apic_world *a, unsigned cpu)
@@ -206,6 +226,8 @@ static void apic_read_all(struct apic_world *a, unsigned cpu)
 static void apics_look(struct trip_world *world)
 {
     struct apic_world *a = (struct apic_world *)world;
+    (void)trip_mmio(world, IOAPIC_SPA, 4);
+    (void)trip_mmio(world, IOAPIC_SPA + 0x10, 4);
     for (unsigned i = 0; i < 16; i++) {
         for (unsigned cpu = 0; cpu < CPUS; cpu++) {
             if (i % 4 != 3) /* sometimes nobody looks */
@@ -221,8 +243,13 @@ static void apics_look(struct trip_world *world)
             bus_mmio_ops.write(world->kit.bus, IOAPIC_SPA, 4, reg);
             (void)trip_mmio(world, IOAPIC_SPA + 0x10, 4);
         }
-        if (i == 6)
+        if (i == 6) {
+            const struct apic_message logical = {
+                .type = MT_FIXED, .vector = 0x90, .dest = 0x12, .logical = true
+            };
+            trip_log(world, apics_message(a->apics, &logical));
             ioapic_set_irq(a->ioapic, 5, false);
+        }
         if (i == 7)
             io_set(a, 0x10 + 2 * 6, 0x08062);
         if (i == 8)

@@ -51,7 +51,7 @@ static void uarts_drive(struct trip_world *world, unsigned variant)
     (void)kit_in(&world->kit, 0x3f8);
     ck_assert_uint_eq(uart_input(u->uart[0], text + 30, 10), 10);
     if (variant & 2) {
-        out(world, 0x3fc, 0x1b);
+        out(world, 0x3fc, 0x1c);
         for (unsigned i = 0; i < 20; i++) /* too many */
             out(world, 0x3f8, text[i]);
     }
@@ -59,7 +59,7 @@ static void uarts_drive(struct trip_world *world, unsigned variant)
     out(world, 0x2fa, 0x41);
     out(world, 0x2f9, variant & 1 ? 0x01 : 0x02);
     ck_assert_uint_eq(uart_input(u->uart[1], text, 2), 2);
-    kit_pass(&world->kit, variant & 4 ? 20000000 : 300000);
+    kit_pass(&world->kit, variant & 4 ? 20000000 : 2500000);
 }
 
 static void uarts_look(struct trip_world *world)
@@ -67,7 +67,7 @@ static void uarts_look(struct trip_world *world)
     struct uart_world *u = (struct uart_world *)world;
     for (unsigned i = 0; i < 80; i++) {
         for (uint16_t reg = 0; reg < 8; reg++)
-            if (reg != 0 || i % 3 == 0) {
+            if (reg != 0 || (i > 60 && i % 3 == 0)) {
                 (void)trip_in(world, 0x3f8 + reg);
                 (void)trip_in(world, 0x2f8 + reg);
             }
@@ -77,7 +77,7 @@ static void uarts_look(struct trip_world *world)
             trip_log(world, uart_input(u->uart[1], (const uint8_t *)"more", 4));
         if (i == 50)
             out(world, 0x3f8, 'x');
-        kit_pass(&world->kit, 30000 + 1009 * i);
+        kit_pass(&world->kit, 60000 + 2003 * i);
     }
 }
 
@@ -157,32 +157,55 @@ static void command(struct trip_world *world, uint8_t to, uint8_t argument)
     out(world, 0x60, argument);
 }
 
-/* Arguments that are awaited everywhere, answers and events that nobody has read, a movement that did not fit. */
+static void to_mouse(struct trip_world *world, uint8_t byte)
+{
+    command(world, 0xd4, byte);
+    kit_pass(&world->kit, 30000);
+    (void)kit_in(&world->kit, 0x60);
+}
+
+static void to_keyboard(struct trip_world *world, uint8_t byte)
+{
+    out(world, 0x60, byte);
+    kit_pass(&world->kit, 30000);
+    (void)kit_in(&world->kit, 0x60);
+}
+
+static void set_up_devices(struct trip_world *world, unsigned variant)
+{
+    static const uint8_t of_wheel[] = { 0xf3, 200, 0xf3, 100, 0xf3, 80, 0xe8, 3, 0xf4 };
+    command(world, 0x60, variant & 1 ? 0x47 : 0x07);
+    for (unsigned i = 0; i < sizeof(of_wheel); i++)
+        if (!(variant & 8) || i < 4 || i > 5) /* all of what asks for the wheel, or not yet */
+            to_mouse(world, of_wheel[i]);
+    if (variant & 4) {
+        to_keyboard(world, 0xf0);
+        to_keyboard(world, 0x01);
+    }
+    if (variant == 7)
+        to_keyboard(world, 0xf5);
+    if (variant >= 13) /* scaling, remote, wrap */
+        to_mouse(world, (uint8_t[]){ 0xe7, 0xf0, 0xee }[variant - 13]);
+}
+
+/* Arguments that are awaited everywhere, answers and events that nobody has read, movements and buttons that did not
+ * fit. */
 static void board_drive(struct trip_world *world, unsigned variant)
 {
     struct board *b = (struct board *)world;
-    command(world, 0x60, variant & 1 ? 0x47 : 0x07);
-    for (unsigned i = 0; i < 3; i++) { /* the wheel */
-        command(world, 0xd4, 0xf3);
-        command(world, 0xd4, (uint8_t)(200 - 100 * i + (i == 2 ? 80 : 0)));
-        kit_pass(&world->kit, 200000);
-        (void)kit_in(&world->kit, 0x60);
-    }
-    command(world, 0xd4, 0xf4);
-    kit_pass(&world->kit, 30000);
-    (void)kit_in(&world->kit, 0x60);
-    for (unsigned i = 0; i < 7; i++)
+    set_up_devices(world, variant);
+    for (unsigned i = 0; i < 7 && !(variant & 2); i++)
         i8042_key(b->kbc, 0x04 + i, !(variant & 1) || i % 2);
     for (unsigned i = 0; i < 15; i++)
-        i8042_mouse(b->kbc, 300, -5, 1, (uint8_t)i);
-    if (variant & 1) { /* in the middle of a release */
+        i8042_mouse(b->kbc, variant & 1 ? i == 0 : 300, 0, !(variant & 1), i & 1);
+    if (variant & 1) {
         kit_pass(&world->kit, 45000);
         (void)kit_in(&world->kit, 0x60);
-        kit_pass(&world->kit, 15000);
+        kit_pass(&world->kit, variant & 4 ? 25000 : 15000); /* on its way, or there */
     }
-    if (variant & 2)
+    if ((variant & 10) == 2)
         command(world, 0xd4, 0xe8);
-    if (variant & 4)
+    if (variant == 4)
         out(world, 0x60, 0xed);
     static const uint8_t open[] = { 0x6a, 0xd1, 0xd2, 0xd3 };
     if (variant & 8)
@@ -192,24 +215,36 @@ static void board_drive(struct trip_world *world, unsigned variant)
         out(world, 0x92, 0x00);
 }
 
+/* What the devices say of themselves: the last byte again, scan code set, status, ID. */
+static void ask_devices(struct trip_world *world, unsigned step)
+{
+    static const uint8_t keyboard[] = { 0xfe, 0xf0, 0x00, 0xf4 };
+    static const uint8_t mouse[] = { 0xfe, 0xe9, 0xf3, 80, 0xf2 };
+    if (step >= 60 && step < 100 && step % 10 == 0)
+        out(world, 0x60, keyboard[step / 10 - 6]);
+    if (step >= 100 && step < 150 && step % 10 == 0)
+        command(world, 0xd4, mouse[step / 10 - 10]);
+}
+
 static void board_look(struct trip_world *world)
 {
     struct board *b = (struct board *)world;
     trip_log(world, b->a20);
+    (void)trip_in(world, 0x64);
+    (void)trip_in(world, 0x60);
     out(world, 0x60, 0x03);
     trip_log(world, b->a20);
     (void)trip_in(world, 0xcf9);
     (void)trip_in(world, 0x92);
-    for (unsigned i = 0; i < 90; i++) {
+    for (unsigned i = 0; i < 180; i++) {
         (void)trip_in(world, 0x64);
         if (i % 3)
             (void)trip_in(world, 0x60);
-        if (i == 60)
-            i8042_mouse(b->kbc, 1, 1, 1, 0);
-        if (i == 61)
+        ask_devices(world, i);
+        if (i == 50)
             i8042_key(b->kbc, 0x29, true);
-        if (i == 70)
-            command(world, 0xd4, 0xe9);
+        if (i == 160)
+            i8042_mouse(b->kbc, 1, 1, 1, 0);
         kit_pass(&world->kit, 7001);
     }
     for (uint8_t at = 0x20; at < 0x40; at++) {
@@ -237,9 +272,43 @@ struct chipset {
     struct trip_world world;
     struct pci_bus *pci;
     struct piix4_pm *pm;
+    struct function *function;
 };
 
 static uint8_t rom[0x20000];
+
+/* Somebody who interrupts. */
+struct function {
+    struct pci_device pci;
+};
+
+static void function_state(void *self, struct snap *snap)
+{
+    struct function *function = self;
+    pci_device_state(&function->pci, snap);
+}
+
+static const struct dev_class dev_function = {
+    .name = "function",
+    .state_size = sizeof(struct function),
+    .state = function_state,
+    .state_version = 1,
+};
+
+static struct function *add_function(struct trip_world *world, struct pci_bus *pci)
+{
+    static const struct pci_identity identity = { .vendor = 0x1234, .device = 1, .pin = 1 };
+    struct function *function = bus_add(world->kit.bus, &dev_function);
+    ck_assert_ptr_nonnull(function);
+    pci_init(&function->pci, &identity, NULL, function);
+    ck_assert(pci_add(pci, &function->pci, pci_devfn(3, 0)));
+    return function;
+}
+
+static void smi(void *self)
+{
+    trip_log(self, 0x531);
+}
 
 static void chipset_open(struct trip_world *world)
 {
@@ -253,10 +322,11 @@ static void chipset_open(struct trip_world *world)
     ck_assert_ptr_nonnull(c->pci);
     ck_assert_ptr_nonnull(i440fx_add(world->kit.bus, c->pci));
     ck_assert_ptr_nonnull(piix3_add(world->kit.bus, c->pci, irq));
-    const struct piix4_pm_wires wires = { .sci = trip_wire(world, 20) };
+    const struct piix4_pm_wires wires = { .sci = trip_wire(world, 20), .smi = smi, .self = world };
     c->pm = piix4_pm_add(world->kit.bus, c->pci, &wires);
     ck_assert_ptr_nonnull(c->pm);
     ck_assert_ptr_nonnull(apm_add(world->kit.bus, piix4_pm_apm, c->pm));
+    c->function = add_function(world, c->pci);
 }
 
 static uint32_t config_read(struct chipset *c, uint8_t devfn, unsigned at)
@@ -288,9 +358,13 @@ static void chipset_drive(struct trip_world *world, unsigned variant)
     out(world, 0x802, 0x21);
     out(world, 0x803, 0x01);
     out(world, PIIX4_GPE_PORT + 2, 0x55);
-    out(world, 0x703, 0x12);
+    for (uint16_t port = 0x703; port < 0x707; port++)
+        out(world, port, (uint8_t)port);
     out(world, 0x702, 0x48);
     kit_pass(&world->kit, variant & 4 ? 2343000000ull : 2344000000ull);
+    if (variant & 2)
+        out(world, 0x800, 0x01);
+    pci_set_intx(&c->function->pci, variant & 1);
     if (variant & 1)
         piix4_pm_power_button(c->pm);
     bus_port_ops.write(world->kit.bus, 0xcf8, 4, 0x80000058);
@@ -319,8 +393,15 @@ static void chipset_look(struct trip_world *world)
             (void)trip_in(world, PIIX4_GPE_PORT + port);
         (void)trip_in(world, 0xb2);
         (void)trip_in(world, 0xb3);
-        if (i == 1)
+        if (i == 1) {
             out(world, 0x800, 0x21);
+            out(world, 0xb2, 0x05);
+        }
+        if (i == 2) {
+            config_write(c, PCI_ISA_BRIDGE, 0x60, 0x09);
+            config_write(c, PCI_ISA_BRIDGE, 0x62, 0x06);
+            pci_set_intx(&c->function->pci, false);
+        }
         if (i == 2)
             config_write(c, PCI_HOST_BRIDGE, 0x72, 0x4a);
         kit_pass(&world->kit, 1200000000);

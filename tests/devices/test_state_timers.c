@@ -35,16 +35,32 @@ static void pit_drive(struct trip_world *world, unsigned variant)
     for (unsigned channel = 0; channel < 3; channel++)
         pit_program(world, channel, (mode + channel) % 6, (uint16_t)(0x235 + 0x11 * channel));
     kit_pass(&world->kit, 700003);
+    out(world, 0x61, 0x00);
+    kit_pass(&world->kit, 1001);
+    out(world, 0x61, 0x01);
+    kit_pass(&world->kit, 10007);
     out(world, 0x61, variant < 6 ? 0x03 : 0x00); /* it stands, or goes on */
     kit_pass(&world->kit, 100001);
-    out(world, 0x42, 0x40); /* half a count, or a whole one that waits for the cycle to end */
     if (variant & 1)
+        out(world, 0x43, variant & 2 ? 0x94 : 0xa4); /* channel 2 has bytes, low or high ones */
+    out(world, 0x42, 0x40); /* half a count, or a whole one that waits for the cycle to end */
+    if (variant & 4)
         out(world, 0x42, 0x01);
     out(world, 0x40, 0x00);
     out(world, 0x40, 0x02);
     out(world, 0x43, 0xc4 | (variant & 1) << 3); /* read back: count and status of 1, or 0 and 1 */
     (void)kit_in(&world->kit, 0x41);
-    kit_pass(&world->kit, 300000 * (variant % 4));
+    if (variant & 1) /* half a count is read */
+        (void)kit_in(&world->kit, 0x41);
+    if (variant < 12) {
+        kit_pass(&world->kit, 300000 * (variant % 4));
+        return;
+    }
+    pit_program(world, 2, variant & 1 ? 1 : 5, 0x300); /* an edge of the gate in this very tick */
+    out(world, 0x61, 0x01);
+    kit_pass(&world->kit, 10007);
+    out(world, 0x61, 0x00);
+    out(world, 0x61, 0x01);
 }
 
 static void pit_look(struct trip_world *world)
@@ -53,6 +69,8 @@ static void pit_look(struct trip_world *world)
         for (uint16_t port = 0x40; port < 0x43; port++)
             (void)trip_in(world, port);
         (void)trip_in(world, 0x61);
+        if (i == 10)
+            out(world, 0x42, 0x03);
         if (i == 20)
             out(world, 0x61, 0x00);
         if (i == 30)
@@ -69,7 +87,7 @@ START_TEST(state_of_the_8254)
                                       .open = pit_open,
                                       .drive = pit_drive,
                                       .look = pit_look,
-                                      .variants = 12,
+                                      .variants = 14,
                                       .alterations = 150 };
     trip_check(&trip);
 }
@@ -122,6 +140,7 @@ static void hpet_drive(struct trip_world *world, unsigned variant)
 static void hpet_look(struct trip_world *world)
 {
     struct hpet_world *h = (struct hpet_world *)world;
+    irq_set(&h->pit, false);
     for (unsigned i = 0; i < 40; i++) {
         (void)trip_mmio(world, HPET_SPA + 0x0f0, 8);
         (void)trip_mmio(world, HPET_SPA + 0x020, 8);
@@ -171,7 +190,7 @@ static void cmos(struct trip_world *world, uint8_t index, uint8_t value)
 static void rtc_drive(struct trip_world *world, unsigned variant)
 {
     kit_pass(&world->kit, 123456789);
-    cmos(world, 0x01, 0x03);
+    cmos(world, 0x01, 0x01);
     cmos(world, 0x03, 0xc0);
     cmos(world, 0x05, 0xc0);
     cmos(world, 0x0b, (uint8_t)(variant & 1 ? 0x72 : 0x22));
@@ -198,7 +217,7 @@ static void rtc_look(struct trip_world *world)
     (void)trip_in(world, 0x71); /* the index that was left */
     for (unsigned i = 0; i < 30; i++) {
         static const uint8_t index[] = { 0, 2, 4, 6, 7, 8, 9, 0x0a, 0x0b, 0x50, 0x32, 0x5b, 0x0c };
-        for (unsigned n = 0; n < sizeof(index) - (i % 3 != 0); n++) { /* C now and then */
+        for (unsigned n = 0; n < sizeof(index) - (i % 8 != 7); n++) { /* C now and then */
             out(world, 0x70, index[n]);
             (void)trip_in(world, 0x71);
         }
