@@ -703,9 +703,10 @@ class Seeing(CliTest):
         self.assertEqual((result.status, result.err), (1, ""))
         rows = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
         self.assertEqual(rows[0], {"schema": "pacifica-trace", "version": 1})
+        rip = [row["rip"] for row in rows if row.get("event") == "exec"][-1]
         self.assertEqual([row for row in rows if row.get("event") == "io"],
-                         [{"event": "io", "step": 5, "cpu": 0, "op": "write", "port": "0xf4",
-                           "size": 1, "value": "0x0"}])
+                         [{"event": "io", "step": 5, "cpu": 0, "ns": 5, "in_rip": rip, "op": "write",
+                           "port": "0xf4", "size": 1, "value": "0x0"}])
         self.assertEqual(sum(row.get("event") == "exec" for row in rows), 6)
 
     def test_log_and_trace_at_once(self):
