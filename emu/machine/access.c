@@ -5,6 +5,7 @@
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/mem.h"
 #include "emu/cpu/smm.h"
+#include "emu/machine/breaks.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
@@ -206,7 +207,10 @@ size_t pacifica_machine_memory_write(struct pacifica_machine *machine, unsigned 
     struct vcpu *cpu = borrow_view(machine, cpu_index);
     if (!cpu)
         return 0;
+    machine_change(machine);
+    machine_breaks_quiet(machine, true);
     size_t done = access_write(cpu, space, address, from, size);
+    machine_breaks_quiet(machine, false);
     return_view(machine);
     return done;
 }

@@ -1,4 +1,5 @@
 /* Making, loading, resetting and freeing a machine. */
+#include "emu/machine/breaks.h"
 #include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
@@ -141,6 +142,7 @@ void pacifica_machine_free(struct pacifica_machine *machine)
         vcpu_free(machine->cpu[i]);
         machine->cpu[i] = NULL;
     }
+    machine_breaks_free(machine);
     machine->clock.now = clock_zero; /* devices may look at it once more */
     bus_free(machine->bus);
     machine_free_disks(machine);
@@ -163,7 +165,9 @@ enum pacifica_status machine_reset(struct pacifica_machine *machine, struct paci
     else
         machine_reset_devices(machine);
     machine->ended = PACIFICA_STOP_NONE;
-    return machine_boot(machine, diag);
+    enum pacifica_status status = machine_boot(machine, diag);
+    machine_breaks_refresh(machine);
+    return status;
 }
 
 /* Met again in the past a reset enters by itself when the machine goes on. */

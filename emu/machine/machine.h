@@ -63,6 +63,7 @@ struct pacifica_machine {
     bool firmware;                 /* starts at the reset vector; never with a kernel */
     struct random_source random;
 
+    struct breaks *breaks;     /* NULL: there never was one */
     struct probe_client watch; /* options.stop_on */
     uint32_t stop_on;
     char watch_text[256];

@@ -734,6 +734,7 @@ enum pacifica_status pacifica_machine_register_set(struct pacifica_machine *mach
     if (index >= REGISTERS)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "there is no such register");
     struct vcpu *cpu = machine->cpu[cpu_index];
+    machine_change(machine);
     smm_view(cpu);
     const char *why = register_set(cpu, index, bytes);
     smm_view(machine_current(machine));

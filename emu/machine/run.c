@@ -1,4 +1,5 @@
 /* Running a machine, and saying why it stopped. */
+#include "emu/machine/breaks.h"
 #include "emu/machine/journal.h"
 #include "emu/machine/machine.h"
 
@@ -53,6 +54,7 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
     case PACIFICA_STOP_HALTED:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", explain_halt(cpu));
         break;
+    case PACIFICA_STOP_BREAK: machine_breaks_tell(machine, result); break;
     case PACIFICA_STOP_REPLAYED:
     case PACIFICA_STOP_WATCH:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", machine->watch_text);
@@ -110,8 +112,15 @@ static enum pacifica_stop run_as_usual(struct pacifica_machine *machine,
                                        const struct run_limits *limits)
 {
     fenv_t callers;
+    struct run_limits with_breaks = *limits;
+    enum pacifica_stop stop = PACIFICA_STOP_BREAK;
+    if (machine_breaks_begin(machine, &with_breaks))
+        return stop;
     bool saved = fegetenv(&callers) == 0 && fesetenv(FE_DFL_ENV) == 0;
-    enum pacifica_stop stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], limits);
+    do
+        stop = (enum pacifica_stop)run_vcpu(machine->cpu[0], &with_breaks);
+    while (stop == PACIFICA_STOP_BREAK && !machine_breaks_settle(machine));
+    machine_breaks_end(machine);
     if (saved)
         (void)fesetenv(&callers);
     return stop;
@@ -178,4 +187,17 @@ void pacifica_machine_run(struct pacifica_machine *machine, const struct pacific
 {
     const struct pacifica_limits defaults = PACIFICA_LIMITS_INIT;
     machine_tell(machine, run(machine, limits ? limits : &defaults), result);
+}
+
+void pacifica_machine_step(struct pacifica_machine *machine, unsigned cpu, uint64_t max_steps,
+                           struct pacifica_result *result)
+{
+    const struct vcpu *stepped = machine->cpu[cpu < machine->cpu_count ? cpu : 0];
+    const struct run_limits limits = { .max_steps = max_steps,
+                                       .stop_request = &machine->stop_request,
+                                       .step_cpu = stepped,
+                                       .step_end = vcpu_steps(stepped) + 1 };
+    machine_tell(machine, machine_run(machine, &limits, 0), result);
+    if (result->stop == PACIFICA_STOP_STEP)
+        machine_breaks_stepped(machine, stepped->index);
 }

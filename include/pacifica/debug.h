@@ -114,21 +114,23 @@ enum pacifica_break_kind {
     PACIFICA_BREAK_EXECUTE, /* before the instruction at linear `address` executes, in any context */
     PACIFICA_BREAK_WRITE, /* behind the instruction after which [address, address + size) in `space` holds other bytes,
                              whoever has written them: processors, devices, table walks */
-    PACIFICA_BREAK_READ,   /* behind an instruction that has read any of that */
-    PACIFICA_BREAK_ACCESS, /* or written it, even the same bytes */
+    PACIFICA_BREAK_READ,   /* behind an instruction of a processor that has read any of that */
+    PACIFICA_BREAK_ACCESS, /* or written it, even the same bytes; and WRITE */
     PACIFICA_BREAK_VMRUN,  /* a VMRUN has loaded its guest, which has not executed anything */
-    PACIFICA_BREAK_VMEXIT, /* a #VMEXIT with EXITCODE `number`: its host goes on next. And, if `detail` is not PACIFICA_ANY,
-                              of this MSR (code 7Ch) or port (7Bh) only */
+    PACIFICA_BREAK_VMEXIT, /* a #VMEXIT with EXITCODE `number`: its host goes on next. Of code 7Ch (MSR) or 7Bh (port) `detail`
+                              may name the MSR or the port */
     PACIFICA_BREAK_EXCEPTION, /* exception or interrupt vector `number` has been delivered */
-    PACIFICA_BREAK_MSR,       /* MSR `number` was read or written without an exit */
-    PACIFICA_BREAK_PORT,      /* port `number` was */
-    PACIFICA_BREAK_MODE, /* the processor's mode has changed (real, protected, long, ...; guest or host) */
+    PACIFICA_BREAK_MSR,       /* RDMSR or WRMSR of MSR `number` was executed without an exit */
+    PACIFICA_BREAK_PORT,      /* port `number` was accessed */
+    PACIFICA_BREAK_MODE, /* the processor's mode has changed (real, virtual-8086, protected, compatibility, 64-bit; guest or host; SMM) */
     PACIFICA_BREAK_MAGIC, /* XCHG BX, BX (66h 87h DBh, in 16-bit code 87h DBh) was executed */
     PACIFICA_BREAK_KINDS
 };
 
 #define PACIFICA_ANY UINT64_MAX
 #define PACIFICA_CPU_ANY UINT32_MAX
+#define PACIFICA_EXIT_INVALID \
+    UINT32_MAX /* VMEXIT: the code -1 (VMEXIT_INVALID), which PACIFICA_ANY cannot say */
 
 /* Start from PACIFICA_BREAK_INIT. */
 struct pacifica_break {
@@ -146,11 +148,26 @@ struct pacifica_break {
 
 #define PACIFICA_BREAKS_MOST 1024u
 
-/* Let pacifica_machine_run() return STOP_BREAK when this happens. A run that begins at the address of an EXECUTE break executes
- * that instruction first. With none there is no cost.
- * id  receives its number, from 1 on, for pacifica_break_remove() and result.break_id
- * Returns PACIFICA_OK; PACIFICA_EUSAGE (it makes no sense); PACIFICA_ERANGE (there are PACIFICA_BREAKS_MOST);
- * PACIFICA_ENOMEM. */
+/* Let pacifica_machine_run() return STOP_BREAK when this happens. A machine that was stopped by breaks is in the same state at
+ * the same step as one that was not. Breaks are no part of snapshots, and outlive resets. With none there is no cost.
+ *
+ * EXECUTE comes before all faults of the instruction and behind the events that come first; a string instruction between its
+ * iterations has been arrived at. A run that begins where the last one returned STOP_BREAK or STOP_STEP, or where the
+ * processor stood when the break was added, executes that instruction first. One that faults or exits and is begun again
+ * is arrived at again. Code outside of the pages that hold a break runs at full speed.
+ *
+ * WRITE compares the bytes at the boundary behind each write; what the bytes were before is remembered. What a debugger or a
+ * loader writes becomes the old bytes. Linear addresses are followed: a range is where a walk through the tables finds it
+ * in the context (CR3 and its like, nested tables) of the processor that runs, and stays watched there while other
+ * contexts run, for the last four of them. Another context, or other entries in the tables, are no change of bytes.
+ * READ and ACCESS mean the same memory, by whatever address, and loads, stores and what goes with instructions and
+ * events (stacks, descriptors), not fetches, table walks and what VMRUN and VMLOAD read.
+ * With `cpu`, what changes in the turns of others does not count.
+ *
+ * id  receives its number, from 1 on, for pacifica_break_remove() and result.break_id; of several that are met at
+ *     once that is the lowest
+ * Returns PACIFICA_OK; PACIFICA_EUSAGE (it makes no sense, or there is no memory at a physical address);
+ * PACIFICA_ERANGE (there are PACIFICA_BREAKS_MOST); PACIFICA_ENOMEM. */
 PACIFICA_API enum pacifica_status pacifica_break_add(struct pacifica_machine *machine,
                                                      const struct pacifica_break *wanted,
                                                      unsigned *id, struct pacifica_diag *diag);
@@ -163,9 +180,9 @@ PACIFICA_API enum pacifica_status pacifica_break_remove(struct pacifica_machine 
 PACIFICA_API const struct pacifica_break *pacifica_break_get(const struct pacifica_machine *machine,
                                                              unsigned id, uint64_t *hits);
 
-/* Run until processor `cpu` has taken one step (an instruction, an iteration of a string instruction, the delivery of an event, a
- * #VMEXIT), the others with it as their turns come. result->stop is STOP_STEP then, or whatever came first: a break, or
- * STOP_LIMIT_INSNS at max_steps because the processor waits. */
+/* Run until processor `cpu` (0 if there is no such one) has taken one step (an instruction, an iteration of a string instruction, the
+ * delivery of an event, a #VMEXIT), the others with it as their turns come. result->stop is STOP_STEP then, or whatever
+ * came first: a break, or STOP_LIMIT_INSNS at result.steps = max_steps because the processor waits. */
 PACIFICA_API void pacifica_machine_step(struct pacifica_machine *machine, unsigned cpu,
                                         uint64_t max_steps, struct pacifica_result *result);
 
