@@ -229,10 +229,24 @@ static void bank_withdraw_page(struct paging *paging, struct bank *bank, uint64_
     }
 }
 
+/* No page takes writes without being asked any more. */
+static void withdraw_all_writes(struct paging *paging)
+{
+    for (unsigned at = 0; at < BANK_COUNT; at++)
+        for (unsigned i = 0; paging->keys[at].context && i < FAST_ENTRIES; i++)
+            paging->banks[at].entries[i].wtag = FAST_TAG_NONE;
+    for (unsigned i = 0; i < FAST_FILTER_WORDS; i++)
+        paging->write_filter[i] = 0;
+}
+
 void fast_mark_changed(void *self, uint64_t page)
 {
     struct paging *paging = self;
 
+    if (page == MEMORY_ALL_CLEAN) {
+        withdraw_all_writes(paging);
+        return;
+    }
     if (page == MEMORY_NONE) {
         paging_remapped(paging);
         return;

@@ -155,11 +155,16 @@ void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *se
     }
 }
 
-/* Everything derived from the routing goes, for all processors. */
-static void routing_changed(struct memory *memory)
+void memory_tell_listeners(const struct memory *memory, uint64_t page)
 {
     for (unsigned i = 0; i < memory->listener_count; i++)
-        memory->listeners[i].changed(memory->listeners[i].self, UINT64_MAX);
+        memory->listeners[i].changed(memory->listeners[i].self, page);
+}
+
+/* Everything derived from the routing goes, for all processors. */
+static void routing_changed(const struct memory *memory)
+{
+    memory_tell_listeners(memory, MEMORY_NO_PAGE);
 }
 
 void memory_routes_loaded(struct memory *memory)
@@ -197,6 +202,7 @@ bool memory_add_rom(struct memory *memory, uint64_t spa, const void *image, size
     rom->route = ROM_ALONE;
     memcpy(memory_native(memory, rom->first_page), image, bytes);
     memory->page_count += bytes >> PAGE_SHIFT;
+    memset(memory->marks + rom->first_page, PAGE_DIRTY, bytes >> PAGE_SHIFT);
     routing_changed(memory);
     return true;
 }
@@ -410,6 +416,5 @@ void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t
     after = (uint8_t)((before | set) & ~clear);
     memory->marks[page] = after;
     if (((before ^ after) & (PAGE_HAS_CODE | PAGE_WATCHED)) || (before & ~after & PAGE_DIRTY))
-        for (unsigned i = 0; i < memory->listener_count; i++)
-            memory->listeners[i].changed(memory->listeners[i].self, page);
+        memory_tell_listeners(memory, page);
 }

@@ -27,8 +27,10 @@ enum page_mark {
     PAGE_HAS_CODE = 1, /* decoded blocks exist */
     PAGE_WATCHED = 2,  /* a watcher wants to hear of writes */
     PAGE_TOLD = 8,     /* and one of each access by processors, reads too (PROBE_TOUCH); always with PAGE_WATCHED */
-    PAGE_DIRTY = 4     /* written since the dirty map was cleared */
+    PAGE_DIRTY = 4     /* written since the dirty map was cleared; a page that never was holds zeros */
 };
+#define MEMORY_NO_PAGE UINT64_MAX
+#define MEMORY_ALL_CLEAN (UINT64_MAX - 1)
 
 /* Make the memory of a PC: RAM of `ram_bytes` (a multiple of 4 KiB): 0-0x9ffff, a hole up to 1 MiB, then
  * RAM to its end, or if it has 3.5 GiB or more to 0xc0000000 and the rest from 4 GiB. RAM is one lazily allocated zero mapping.
@@ -100,8 +102,8 @@ void memory_set_written(struct memory *memory,
                         void *self);
 
 /* Called when a page gains or loses PAGE_HAS_CODE or PAGE_WATCHED, or loses PAGE_DIRTY, so that
- * fast entries which could write it are withdrawn; with UINT64_MAX when the routing has changed. paging registers
- * here, one for each vCPU. Returns false when the table is full. */
+ * fast entries which could write it are withdrawn; with MEMORY_ALL_CLEAN when every page loses PAGE_DIRTY, with
+ * MEMORY_NO_PAGE when the routing has changed. paging registers here, one for each vCPU. Returns false when the table is full. */
 bool memory_add_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
                               void *self);
 void memory_remove_mark_listener(struct memory *memory, void (*changed)(void *self, uint64_t page),
@@ -120,6 +122,15 @@ void memory_set_page(struct memory *memory, uint64_t page, const void *from);
 
 uint8_t memory_marks(const struct memory *memory, uint64_t page);
 void memory_set_marks(struct memory *memory, uint64_t page, uint8_t set, uint8_t clear);
+
+/* The dirty map. The first page from `from` on that was written since the last memory_dirty_clear(), by whomever: processors
+ * with what they do by themselves (accessed and dirty bits, pushes, VMCBs), devices, loaders, debuggers; or MEMORY_NO_PAGE.
+ * Before the first clearing these are all pages that can hold anything but zeros, ROMs included. */
+uint64_t memory_dirty_next(const struct memory *memory, uint64_t from);
+void memory_dirty_clear(struct memory *memory);
+
+/* Change what a page holds, RAM or ROM; NULL: zeros. Counts as written. */
+void memory_put_page(struct memory *memory, uint64_t page, const void *bytes);
 
 /* Native pointer to [spa, spa + len) if that is RAM, to be read and written, within one page, else NULL. Writers call
  * phys_written() afterwards. */

@@ -59,6 +59,9 @@ struct memory {
     uint64_t slb; /* MEMORY_NO_SLB: none */
 };
 
+/* memory.c: every mark listener hears of a page, of MEMORY_NO_PAGE or MEMORY_ALL_CLEAN. */
+void memory_tell_listeners(const struct memory *memory, uint64_t page);
+
 /* memory.c: the routing was loaded. */
 void memory_routes_loaded(struct memory *memory);
 

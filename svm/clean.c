@@ -89,9 +89,8 @@ static void store_regs(uint8_t *restrict page, const struct svm_clean *restrict 
 }
 #undef MOVE_KEPT
 
-#define MOVE_KEPT(name, home, how) to->home = SVM_LOAD_##how(cpu, VMCB_GET(page, name));
-static void take_regs(struct svm_clean *restrict to, const struct vcpu *restrict cpu,
-                      const uint8_t *restrict page)
+#define MOVE_KEPT(name, home, how) to->home = VMCB_GET(page, name);
+static void take_regs(struct svm_clean *restrict to, const uint8_t *restrict page)
 {
 #include "svm/vmcb_fields.def"
 }
@@ -279,5 +278,5 @@ void svm_clean_snap(struct vcpu *cpu, struct snap *snap)
     if (!snap_loading(snap))
         return;
     memcpy(cache->page, page, sizeof(page));
-    take_regs(cache, cpu, page);
+    take_regs(cache, page);
 }

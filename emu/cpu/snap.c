@@ -369,6 +369,8 @@ void group_state(struct vcpu *cpu, struct snap *snap)
     count = snap_below(snap, "count", count, VCPUS_MAX + 1);
     if (count != group->count)
         snap_refuse(snap, "count");
+    if (!snap_hashing(snap))
+        SNAP(snap, group, turns);
     if (!snap_hashing(snap) || group->count > 1)
         rounds_state(group, snap);
     for (unsigned i = 0; i < group->count; i++) {

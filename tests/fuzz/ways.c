@@ -14,6 +14,7 @@
 
 #define WORDS_MAX 65536u
 #define SLICES_MAX 64u
+#define MOVES_MAX 6u /* machines take long to make */
 #define STEPS_MAX 2500u
 #define EVENTS_MAX 500u
 #define PAGES (GUEST_RAM / 4096 + 1) /* with the ROM */
@@ -36,6 +37,8 @@ struct way {
     const struct pacifica_trace_options *trace; /* NULL: none */
     uint32_t probes;                            /* 1 << enum probe_kind */
     unsigned drop_every, slices;
+    bool moved;     /* between slices it is saved, and goes on as another machine */
+    bool goes_back; /* each slice is run twice, the second time from a checkpoint */
 };
 
 static void to_nowhere(void *self, const void *bytes, size_t size)
@@ -133,9 +136,29 @@ static void add_word(void *self, const struct snap *snap, const char *name, unsi
             (struct word){ snap->section, name, snap->instance, index, value };
 }
 
-static void note_final(struct pacifica_machine *machine, struct final *final)
+/* A machine that runs. */
+struct run {
+    struct pacifica_machine *machine;
+    const struct ways_guest *guest;
+    const struct way *way;
+    struct reader in; /* what the guest is made of */
+    struct outside outside;
+    struct probe_client client;
+    struct pacifica_trace *trace;
+    bool written[PAGES]; /* whatever machine it was then */
+};
+
+static void note_written(struct run *run)
 {
+    for (uint64_t page = 0; (page = memory_dirty_next(run->machine->memory, page)) < PAGES; page++)
+        run->written[page] = true;
+}
+
+static void note_final(struct run *run, struct final *final)
+{
+    struct pacifica_machine *machine = run->machine;
     struct snap snap;
+    note_written(run);
     final->steps = group_steps(machine->cpu[0]);
     final->count = 0;
     final->hash = UINT64_C(0xcbf29ce484222325);
@@ -144,7 +167,7 @@ static void note_final(struct pacifica_machine *machine, struct final *final)
     snap.tell_self = final;
     machine_state(machine, &snap);
     for (unsigned page = 0; page < PAGES; page++) {
-        final->written[page] = page < LOW_PAGES || memory_marks(machine->memory, page) & PAGE_DIRTY;
+        final->written[page] = run->written[page];
         if (final->written[page])
             memcpy(final->ram[page], memory_page_ptr(machine->memory, page), 4096);
     }
@@ -156,28 +179,130 @@ static void allow_fast(struct pacifica_machine *machine, bool allow)
         paging_allow_fast(machine->cpu[i]->paging, allow);
 }
 
-/* Slices of a few steps; mixed: each is run in its own way. */
-static int run_sliced(struct pacifica_machine *machine, const struct way *way, uint64_t steps,
-                      struct reader slices)
+/* --- saving and loading -------------------------------------------------------------------------- */
+
+/* The outside as it stands in the queue. */
+struct outside_place {
+    struct outside outside;
+    bool queued;
+    uint32_t place;
+};
+
+static struct outside_place outside_save(const struct run *run)
 {
-    struct vcpu *cpu = machine->cpu[0];
+    const struct deadline *mine = &run->outside.deadline;
+    struct outside_place at = { .outside = run->outside, .queued = mine->queued };
+    for (const struct deadline *d = run->machine->clock.first; d && d != mine; d = d->next)
+        at.place++;
+    return at;
+}
+
+static void outside_load(struct run *run, const struct outside_place *at)
+{
+    struct deadline *deadline = &run->outside.deadline;
+    clock_cancel(&run->machine->clock, deadline);
+    run->outside = at->outside;
+    run->outside.machine = run->machine;
+    *deadline = (struct deadline){ .when_ns = CLOCK_NEVER, .fire = happen, .self = &run->outside };
+    if (at->queued)
+        clock_restore(&run->machine->clock, deadline, at->outside.deadline.when_ns, at->place);
+}
+
+static void must(bool holds, const struct snap *snap)
+{
+    if (holds)
+        return;
+    (void)fprintf(stderr, "%s: %s\n", snap->diag.where, snap->diag.what);
+    abort();
+}
+
+static void save(struct run *run, struct snap *snap)
+{
+    snap_save(snap);
+    machine_state(run->machine, snap);
+    must(!snap->failed, snap);
+}
+
+static void load(struct run *run, const struct snap *saved)
+{
+    struct snap snap;
+    snap_load(&snap, saved->data, saved->size);
+    machine_state(run->machine, &snap);
+    must(!snap.failed && snap.from == snap.end, &snap);
+}
+
+static bool begin(struct run *run);
+static void end(struct run *run);
+
+/* Go on as another machine, which has seen nothing of what was before. */
+static void move(struct run *run)
+{
+    struct pacifica_machine *old = run->machine;
+    struct pacifica_trace *trace = run->trace;
+    struct outside_place place = outside_save(run);
+    struct snap snap;
+    note_written(run);
+    save(run, &snap);
+    clock_cancel(&old->clock, &run->outside.deadline);
+    probes_detach(&old->probes, &run->client);
+    if (!begin(run))
+        abort();
+    load(run, &snap);
+    outside_load(run, &place);
+    for (uint64_t page = 0; page < PAGES; page++)
+        if (run->written[page])
+            memory_put_page(run->machine->memory, page, memory_page_ptr(old->memory, page));
+    snap_free(&snap);
+    pacifica_trace_free(trace);
+    pacifica_machine_free(old);
+}
+
+static uint8_t kept[PAGES][4096];
+
+/* Run a slice, forget it, and run it again. */
+static int run_twice(struct run *run, const struct run_limits *limits)
+{
+    struct memory *memory = run->machine->memory;
+    struct outside_place place = outside_save(run);
+    struct snap snap;
+    note_written(run);
+    for (unsigned page = 0; page < PAGES; page++)
+        if (run->written[page])
+            memcpy(kept[page], memory_page_ptr(memory, page), 4096);
+    save(run, &snap);
+    memory_dirty_clear(memory);
+    (void)run_vcpu(run->machine->cpu[0], limits);
+    load(run, &snap);
+    outside_load(run, &place);
+    for (uint64_t page = 0; (page = memory_dirty_next(memory, page)) < PAGES; page++)
+        memory_put_page(memory, page, run->written[page] ? kept[page] : NULL);
+    snap_free(&snap);
+    return run_vcpu(run->machine->cpu[0], limits);
+}
+
+/* Slices of a few steps; mixed: each is run in its own way. */
+static int run_sliced(struct run *run, uint64_t steps, struct reader slices)
+{
+    const struct way *way = run->way;
     struct run_limits limits = { .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
     int stop = PACIFICA_STOP_LIMIT_INSNS;
     for (unsigned i = 0; i < way->slices && stop == PACIFICA_STOP_LIMIT_INSNS; i++) {
         unsigned slice = read8(&slices);
-        limits.max_steps = group_steps(cpu) + slice % 16 * (slice & 16 ? 16 : 1);
+        limits.max_steps = group_steps(run->machine->cpu[0]) + slice % 16 * (slice & 16 ? 16 : 1);
         if (limits.max_steps >= steps)
             break;
         if (way->mixed) {
             limits.exact_blocks = slice & 32;
             limits.drop_fast_every = slice & 64 ? 1 + slice % 8 : 0;
-            allow_fast(machine, !(slice & 128));
+            allow_fast(run->machine, !(slice & 128));
         }
-        stop = run_vcpu(cpu, &limits);
+        stop = way->goes_back ? run_twice(run, &limits) : run_vcpu(run->machine->cpu[0], &limits);
+        if (way->moved)
+            move(run);
     }
     limits = (struct run_limits){ .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
     limits.max_steps = steps;
-    return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(cpu, &limits) : stop;
+    return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(run->machine->cpu[0], &limits) : stop;
 }
 
 /* What is told of a state, whatever it is; telling changes nothing. */
@@ -192,35 +317,49 @@ static void tell_info(struct pacifica_machine *machine)
             (void)pacifica_machine_info(machine, i, requests[n], &nowhere, NULL);
 }
 
+/* Make the machine with its guest. false: no memory for it. */
+static bool begin(struct run *run)
+{
+    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
+    struct reader in = run->in;
+    options.ram_bytes = GUEST_RAM;
+    options.cpus = run->guest->cpus;
+    options.devices = devices;
+    options.device_count = sizeof(devices) / sizeof(devices[0]);
+    if (pacifica_machine_new(&options, &run->machine, NULL) != PACIFICA_OK)
+        return false;
+    run->outside = (struct outside){ .machine = run->machine };
+    arm_outside(&run->outside, &in);
+    run->guest->make(&in, run->machine);
+    for (unsigned page = 0; page < LOW_PAGES; page++)
+        run->written[page] = true;
+    if (run->way->trace)
+        (void)pacifica_trace_attach(run->machine, run->way->trace, &run->trace, NULL);
+    run->client = (struct probe_client){ .mask = run->way->probes, .fire = hear_nothing };
+    probes_attach(&run->machine->probes, &run->client);
+    return true;
+}
+
+static void end(struct run *run)
+{
+    probes_detach(&run->machine->probes, &run->client);
+    pacifica_trace_free(run->trace);
+    pacifica_machine_free(run->machine);
+}
+
 /* Make the guest and run it. false: no memory for a machine. */
 static bool run_way(struct reader in, const struct ways_guest *guest, const struct way *way,
                     uint64_t steps, struct final *final)
 {
-    struct pacifica_options options = PACIFICA_OPTIONS_INIT;
-    struct pacifica_machine *machine;
-    struct pacifica_trace *trace = NULL;
-    struct probe_client client = { .mask = way->probes, .fire = hear_nothing };
-    struct outside outside = { 0 };
-    struct reader slices = in;
-    options.ram_bytes = GUEST_RAM;
-    options.cpus = guest->cpus;
-    options.devices = devices;
-    options.device_count = sizeof(devices) / sizeof(devices[0]);
-    if (pacifica_machine_new(&options, &machine, NULL) != PACIFICA_OK)
+    static struct run run;
+    run = (struct run){ .guest = guest, .way = way, .in = in };
+    if (!begin(&run))
         return false;
-    outside.machine = machine;
-    arm_outside(&outside, &in);
-    guest->make(&in, machine);
+    final->stop = run_sliced(&run, steps, in);
     if (way->trace)
-        (void)pacifica_trace_attach(machine, way->trace, &trace, NULL);
-    probes_attach(&machine->probes, &client);
-    final->stop = run_sliced(machine, way, steps, slices);
-    if (way->trace)
-        tell_info(machine);
-    note_final(machine, final);
-    probes_detach(&machine->probes, &client);
-    pacifica_trace_free(trace);
-    pacifica_machine_free(machine);
+        tell_info(run.machine);
+    note_final(&run, final);
+    end(&run);
     return true;
 }
 
@@ -321,6 +460,8 @@ void ways_compare(struct reader in, const struct ways_guest *guest)
           .trace = (how & 0x30) == 0x30 ? &all : NULL },
         { .name = "sliced", .slices = SLICES_MAX },
         { .name = "mixed slices", .mixed = true, .slices = SLICES_MAX },
+        { .name = "moved", .mixed = how & 8, .moved = true, .slices = MOVES_MAX },
+        { .name = "going back", .mixed = how & 16, .goes_back = true, .slices = SLICES_MAX },
     };
     for (unsigned i = 0; i < sizeof(way) / sizeof(way[0]); i++)
         compare(in, guest, &way[0], &way[i], steps);

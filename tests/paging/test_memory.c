@@ -395,9 +395,10 @@ START_TEST(rom_reads_and_ignores_writes)
     memset(image, 0xab, sizeof(image));
     ck_assert(memory_add_rom(memory, 0xe0000, image, sizeof(image)));
     ck_assert_uint_eq(phys_read(memory, 0xe1ff8, 8), 0xababababababababull);
+    memory_dirty_clear(memory);
     phys_write(memory, 0xe0000, 8, 0);
     ck_assert_uint_eq(phys_read(memory, 0xe0000, 8), 0xababababababababull);
-    page = memory_backing(memory, 0xe1000);
+    page = memory_backing(memory, 0xe0000);
     ck_assert_uint_lt(page, memory_page_count(memory));
     ck_assert(!memory_page_writable(memory, page));
     ck_assert(memory_page_writable(memory, 0));
@@ -405,6 +406,7 @@ START_TEST(rom_reads_and_ignores_writes)
     ck_assert_ptr_null(memory_ptr(memory, 0xe0000, 1));
     ck_assert(phys_read_block(memory, 0xe0ff8, back, sizeof(back)));
     ck_assert(!phys_write_block(memory, 0xe0ff8, back, sizeof(back)));
+    ck_assert_uint_eq(memory_marks(memory, page), 0);
     ck_assert_uint_eq(memory_backing(memory, 0xe2000), UINT64_MAX);
     memory_free(memory);
 }
