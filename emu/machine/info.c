@@ -16,7 +16,9 @@ enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine, uns
     /* Memory as this processor sees it, for so long. */
     struct vcpu *cpu = machine->cpu[cpu_index];
     smm_view(cpu);
-    enum pacifica_status status = info_write(cpu, request, output, diag);
+    enum pacifica_status status = machine_info(machine, cpu_index, request, output)
+                                      ? PACIFICA_OK
+                                      : info_write(cpu, request, output, diag);
     smm_view(machine_current(machine));
     return status;
 }
@@ -24,4 +26,5 @@ enum pacifica_status pacifica_machine_info(struct pacifica_machine *machine, uns
 void pacifica_info_list(const struct pacifica_output *output)
 {
     info_list(output);
+    machine_info_list(output);
 }

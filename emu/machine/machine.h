@@ -72,6 +72,7 @@ struct pacifica_machine {
     unsigned gsi_wires;
 
     struct journal *journal;    /* what enters from outside; NULL: nobody wants to know */
+    struct travel *travel;      /* NULL: one cannot go back */
     struct mute mute;           /* while something is executed again */
     struct deadline time_limit; /* limits.max_ns of the run */
     char *made;                 /* describe.c */
@@ -119,10 +120,16 @@ void machine_ferr(void *self, unsigned cpu);
 /* devices.c: reset the devices, and leave them as a PC's firmware does: the kernels we load expect that. */
 void machine_reset_devices(struct pacifica_machine *machine);
 
-/* machine.c, input.c: the public functions of these names without the journal. */
+/* machine.c, input.c, registers.c, access.c: the public functions of these names without the journal. */
 enum pacifica_status machine_reset(struct pacifica_machine *machine, struct pacifica_diag *diag);
 enum pacifica_status machine_signal(struct pacifica_machine *machine, unsigned cpu,
                                     enum pacifica_signal signal);
+enum pacifica_status machine_register_set(struct pacifica_machine *machine, unsigned cpu_index,
+                                          size_t index, const void *bytes,
+                                          struct pacifica_diag *diag);
+size_t machine_memory_write(struct pacifica_machine *machine, unsigned cpu_index,
+                            enum pacifica_space space, uint64_t address, const void *from,
+                            size_t size);
 
 /* run.c: what pacifica_machine_run() does, with what enters by itself, and a limit of time or 0. */
 enum pacifica_stop machine_run(struct pacifica_machine *machine, const struct run_limits *limits,
@@ -143,6 +150,11 @@ void machine_cancel_time_limit(struct pacifica_machine *machine);
  * come behind it is forgotten. */
 void machine_change(struct pacifica_machine *machine);
 
+/* travel.c: the steps at which the next checkpoint is to be made, or UINT64_MAX; and making it there. */
+uint64_t travel_next_stop(struct pacifica_machine *machine);
+void travel_stopped(struct pacifica_machine *machine);
+void travel_forget(struct pacifica_machine *machine); /* free all checkpoints */
+
 /* describe.c: what a machine is made of, one thing a line: made with it, and with what it starts from. The caller frees the
  * text; NULL without memory. */
 enum pacifica_status machine_made_of(struct pacifica_machine *machine,
@@ -160,6 +172,11 @@ enum pacifica_status machine_add_bios_area(struct pacifica_machine *machine,
 /* tables.c: files in fw_cfg from which firmware makes such tables; to be called once. */
 enum pacifica_status machine_add_firmware_tables(struct pacifica_machine *machine,
                                                  struct pacifica_diag *diag);
+
+/* info_platform.c: tell what pacifica_machine_info() takes and is not of one processor alone. false: there is no such item. */
+bool machine_info(struct pacifica_machine *machine, unsigned index, const char *request,
+                  const struct pacifica_output *output);
+void machine_info_list(const struct pacifica_output *output);
 
 /* machine.c: is a processor halted that an interrupt would wake? */
 bool machine_interruptible(const struct pacifica_machine *machine);
