@@ -22,6 +22,7 @@ enum probe_kind {
     PROBE_SKINIT,      /* SKINIT has started a secure loader: a = its block */
     PROBE_MAGIC,       /* XCHG BX, BX is about to have no effect */
     PROBE_TOUCH, /* an access of a processor to a page with PAGE_TOLD: a = spa, b = size | write << 8 */
+    PROBE_LOADED, /* the vCPU goes on from another state: what was kept of it is not of it; one event for each */
     PROBE_KINDS
 };
 

@@ -20,7 +20,7 @@ struct pacifica_exit_stats {
     struct probe_client client;
     struct probes *probes;
     uint64_t entries, exits;
-    uint64_t entry_insns[VCPUS_MAX]; /* of each vCPU at its last VMRUN */
+    uint64_t entry_insns[VCPUS_MAX]; /* of each vCPU at its last VMRUN, or when it was loaded */
     struct exit_row row[EXIT_ROWS + EXIT_OTHERS];
 };
 
@@ -36,8 +36,8 @@ static void exit_stats_fire(void *self, const struct probe_event *event)
 {
     struct pacifica_exit_stats *stats = self;
     uint64_t insns = cpu_insns(event->cpu);
-    if (event->kind == PROBE_ENTRY) {
-        stats->entries++;
+    if (event->kind != PROBE_EXIT) {
+        stats->entries += event->kind == PROBE_ENTRY;
         stats->entry_insns[event->cpu->index] = insns;
         return;
     }
@@ -55,9 +55,8 @@ struct pacifica_exit_stats *exit_stats_new(struct probes *probes)
     if (!stats)
         return NULL;
     stats->probes = probes;
-    stats->client = (struct probe_client){ .mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT,
-                                           .fire = exit_stats_fire,
-                                           .self = stats };
+    const uint32_t mask = 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_LOADED;
+    stats->client = (struct probe_client){ .mask = mask, .fire = exit_stats_fire, .self = stats };
     probes_attach(probes, &stats->client);
     return stats;
 }

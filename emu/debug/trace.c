@@ -12,7 +12,7 @@
 
 /* The probe points of each event. */
 static const uint32_t trace_probes[TRACE_EVENTS] = {
-    [TRACE_SVM] = 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_SKINIT,
+    [TRACE_SVM] = 1u << PROBE_ENTRY | 1u << PROBE_EXIT | 1u << PROBE_SKINIT | 1u << PROBE_LOADED,
     [TRACE_NPT] = 1u << PROBE_EXIT,
     [TRACE_TLB] = 1u << PROBE_TLB | 1u << PROBE_ENTRY,
     [TRACE_INT] = 1u << PROBE_EXCEPTION,
@@ -207,6 +207,10 @@ static void show(struct pacifica_trace *trace, const struct probe_event *event)
     case PROBE_GUEST_ERROR: trace_text(trace, TRACE_GUEST_ERRORS, "guest_error", event); break;
     case PROBE_UNIMP: trace_text(trace, TRACE_UNIMP, "unimp", event); break;
     case PROBE_SKINIT: trace_skinit(trace, event); break;
+    case PROBE_LOADED:
+        if (event->cpu->svm->guest) /* its VMCB is still as VMRUN has found it */
+            trace_keep_vmcb(trace, event->cpu);
+        break;
     case PROBE_MAGIC:
     case PROBE_TOUCH:
     case PROBE_KINDS: break;

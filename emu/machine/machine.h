@@ -186,6 +186,9 @@ bool machine_interruptible(const struct pacifica_machine *machine);
  * freed. Whoever has armed deadlines that no part of the machine owns arms them again afterwards. */
 void machine_state(struct pacifica_machine *machine, struct snap *snap);
 
+/* snapshot_load.c: the state and memory are others now: tell probe clients. */
+void machine_tell_loaded(struct pacifica_machine *machine);
+
 /* watch.c: attach the client behind options.stop_on. */
 void machine_watch(struct pacifica_machine *machine);
 

@@ -162,6 +162,14 @@ static enum pacifica_status load(struct pacifica_machine *machine, struct snapsh
     return status;
 }
 
+void machine_tell_loaded(struct pacifica_machine *machine)
+{
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        if (probes_want(&machine->probes, PROBE_LOADED))
+            probes_fire(&machine->probes,
+                        &(struct probe_event){ .kind = PROBE_LOADED, .cpu = machine->cpu[i] });
+}
+
 enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
                                            const struct pacifica_bytes *bytes,
                                            struct pacifica_diag *diag)
@@ -175,6 +183,8 @@ enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
     enum pacifica_status status = snapshot_open(&snapshot, bytes, diag);
     if (status == PACIFICA_OK)
         status = load(machine, &snapshot, diag);
+    if (status == PACIFICA_OK)
+        machine_tell_loaded(machine);
     snapshot_close(&snapshot);
     return status;
 }
