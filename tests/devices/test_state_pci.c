@@ -58,6 +58,9 @@ static void drive(struct trip_world *w, unsigned variant)
     for (unsigned i = 0; i < 9; i++)
         (void)kit_in(&w->kit, 0x511);
     out(w, 0x514, 4, 0x01000000);
+    static const uint8_t request[16] = { 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0x20, 0 };
+    (void)phys_write_block(w->memory, 0x1000, request, sizeof(request));
+    phys_write(w->memory, 0x2000, 8, 0x1122334455667788);
     out(w, 0xe0, 4, 0x12345678);
     for (unsigned i = 0; i < 24; i += 5)
         out(w, (uint16_t)(0x2000 + i), 1, 1);
@@ -86,10 +89,12 @@ static void look(struct trip_world *w)
     (void)trip_in(w, 0x80);
     for (unsigned i = 0; i < 400; i++)
         (void)trip_in(w, 0x511);
-    out(w, 0x518, 4, 0x00100000); /* a request behind 4 GiB: nothing is there */
+    out(w, 0x518, 4,
+        0x00100000); /* a request behind 4 GiB: nothing is there, and this one is not meant */
+    trip_log(w, phys_read(w->memory, 0x2000, 8));
     for (unsigned i = 0; i < 8; i++)
         (void)trip_in(w, (uint16_t)(0xe0 + i));
-    for (unsigned i = 0; i < PC_TESTDEV_BYTES; i += 0x41)
+    for (unsigned i = 0; i < PC_TESTDEV_BYTES; i += 0x61)
         (void)trip_mmio(w, PC_TESTDEV_SPA + i, 1);
     bus_reset(w->kit.bus);
     look_at_bars(w);

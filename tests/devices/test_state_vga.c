@@ -4,6 +4,7 @@
 #include "devices/vga.h"
 
 #define FRAME 0xe0000000u
+#define REGISTERS 0xf0000000u
 #define SLOT 0x10u
 #define TEXT 0xb8000u
 
@@ -53,6 +54,7 @@ static void map(struct trip_world *w)
 {
     struct pci_bus *pci = ((struct world *)w)->pci;
     pci_config_write(pci, SLOT, PCI_BAR0, 4, FRAME);
+    pci_config_write(pci, SLOT, PCI_BAR0 + 8, 4, REGISTERS);
     pci_config_write(pci, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 }
 
@@ -77,6 +79,20 @@ static void drive(struct trip_world *w, unsigned variant)
     for (unsigned i = 0; i < 0x8000; i += 3)
         poke(w, TEXT + i, (uint8_t)i);
     kit_pass(&w->kit, 123456789);
+    if (variant != 2) /* something else than after a reset in every register */
+        bus_mmio_ops.write(w->kit.bus, REGISTERS + 0x604, 4, 0xbebebebe);
+    set(w, 0x3d4, 0x0a, 0x03);
+    set(w, 0x3d4, 0x0e, 0x01);
+    (void)kit_in(&w->kit, 0x3da);
+    out(w, 0x3c0, 0x07);
+    out(w, 0x3c0, 0x2a);
+    out(w, 0x3c0, 0x20);
+    out(w, 0x3da, 0x08);
+    out(w, 0x3c3, 0);
+    out(w, 0x3c6, 0x7f);
+    out(w, 0x3c8, 5);
+    for (unsigned i = 0; i < 30; i++)
+        out(w, 0x3c9, (uint8_t)(3 * i));
     out(w, 0x3c8, 17); /* two of three parts of a colour */
     out(w, 0x3c9, 0x11);
     out(w, 0x3c9, 0x22);
@@ -130,6 +146,12 @@ static void look(struct trip_world *w)
     for (unsigned i = 0; i < 0x20000; i += 511) {
         poke(w, 0xa0000 + i, (uint8_t)i);
         trip_log(w, peek(w, 0xa0000 + i));
+    }
+    trip_log(w, bus_port_ops.read(w->kit.bus, 0x1ce, 2));
+    trip_log(w, bus_mmio_ops.read(w->kit.bus, REGISTERS + 0x604, 4));
+    for (uint8_t i = 0; i < 25; i++) {
+        out(w, 0x3d4, i);
+        (void)trip_in(w, 0x3d5);
     }
     for (unsigned i = 0; i < 11; i++) {
         bus_port_ops.write(w->kit.bus, 0x1ce, 2, i);
