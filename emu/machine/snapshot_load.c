@@ -3,6 +3,7 @@
 
 #include "emu/base/diag.h"
 #include "emu/cpu/snap.h"
+#include "emu/machine/journal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -170,17 +171,31 @@ void machine_tell_loaded(struct pacifica_machine *machine)
                         &(struct probe_event){ .kind = PROBE_LOADED, .cpu = machine->cpu[i] });
 }
 
-enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
-                                           const struct pacifica_bytes *bytes,
-                                           struct pacifica_diag *diag)
+/* What cannot go to another state at all. */
+static enum pacifica_status check_fixed(const struct pacifica_machine *machine,
+                                        struct pacifica_diag *diag)
 {
-    struct snapshot snapshot;
+    const struct journal *journal = machine->journal;
     for (unsigned i = 0; i < MACHINE_DISKS; i++)
         if (machine->block[i] && block_through(machine->block[i]))
             return diag_set(diag, PACIFICA_EUNSUPPORTED, "snapshot",
                             "snapshot=on keeps in memory what the guest writes",
                             "disk %u writes through to its image, which would not go back", i);
-    enum pacifica_status status = snapshot_open(&snapshot, bytes, diag);
+    if (journal && (journal->recording || journal->replay))
+        return diag_set(diag, PACIFICA_EUSAGE, "snapshot", "a recording is of one run",
+                        "the machine records or replays what enters it");
+    return PACIFICA_OK;
+}
+
+enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
+                                           const struct pacifica_bytes *bytes,
+                                           struct pacifica_diag *diag)
+{
+    struct snapshot snapshot;
+    enum pacifica_status status = check_fixed(machine, diag);
+    if (status != PACIFICA_OK)
+        return status;
+    status = snapshot_open(&snapshot, bytes, diag);
     if (status == PACIFICA_OK)
         status = load(machine, &snapshot, diag);
     if (status == PACIFICA_OK)

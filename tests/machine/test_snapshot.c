@@ -272,6 +272,23 @@ START_TEST(a_disk_that_writes_through_is_refused)
 }
 END_TEST
 
+static void drop(void *self, const void *bytes, size_t size)
+{
+    (void)self, (void)bytes, (void)size;
+}
+
+START_TEST(a_machine_that_records_is_refused)
+{
+    struct pacifica_machine *machine = plain_machine();
+    const struct pacifica_output output = { .write = drop };
+    struct file file = save(machine);
+    ck_assert_int_eq(pacifica_record(machine, &output, &diag), PACIFICA_OK);
+    refuses(machine, &file, PACIFICA_EUSAGE, "records or replays");
+    free(file.data);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
 /* --- bad bytes --------------------------------------------------------------------------------------- */
 
 START_TEST(what_is_truncated_anywhere_is_refused)
@@ -592,9 +609,9 @@ CHECK_MAIN("snapshot", a_loaded_machine_goes_on_as_if_it_had_never_stopped,
            pages_of_zeros_take_no_room_and_come_back,
            code_that_was_decoded_before_is_not_executed_after,
            a_machine_that_is_made_in_another_way_is_refused, a_disk_that_writes_through_is_refused,
-           what_is_truncated_anywhere_is_refused, a_bit_that_is_not_what_it_was_is_seen,
-           bytes_behind_the_end_are_refused, a_newer_format_is_named,
-           saving_tells_when_nothing_can_be_written,
+           a_machine_that_records_is_refused, what_is_truncated_anywhere_is_refused,
+           a_bit_that_is_not_what_it_was_is_seen, bytes_behind_the_end_are_refused,
+           a_newer_format_is_named, saving_tells_when_nothing_can_be_written,
            a_feature_in_use_that_the_new_model_lacks_is_named,
            a_running_guest_needs_what_its_vmcb_asks_for,
            the_host_of_a_running_guest_needs_its_features_too,
