@@ -3,6 +3,7 @@
 usage: test_snapshots.py PACIFICA [unittest arguments]
 PACIFICA_RUNNER in the environment: a command that runs the program (qemu-user for a cross-built one).
 PACIFICA_OTHER: the same program built for another workstation, with which snapshots are exchanged; skipped if it is not there."""
+import json
 import os
 import pathlib
 import re
@@ -177,6 +178,40 @@ class Snap(SnapshotTest):
         self.refused(r"^pacifica: snap: diff takes two files ", "snap", "diff", "f")
         self.refused(r"^pacifica: snap: list takes folders or files ", "snap", "list")
         self.refused(r"nothing: No such file or directory$", "snap", "info", self.path("nothing"))
+
+
+class Migration(SnapshotTest):
+    """The demonstration hypervisor, saved while one of its guests runs."""
+
+    DEMO = ["-m", "64M", "-nodefaults", "-display", "none", "-serial", "stdio"]
+
+    def setUp(self):
+        super().setUp()
+        self.whole = self.program(*self.DEMO, "-cpu", "epyc-milan", "-trace", "svm:vmrun", "-trace-format", "jsonl",
+                                  "-trace-file", self.path("trace"))
+        if "not built in" in self.whole[2]:
+            self.skipTest("there is no demonstration hypervisor")
+        lines = pathlib.Path(self.path("trace")).read_text(encoding="utf-8").splitlines()[2:]
+        self.steps = json.loads(lines[len(lines) // 2])["step"] + 3  # that guest has executed two instructions
+
+    def saved_guest(self):
+        path = self.path("guest")
+        done = self.program(*self.DEMO, "-cpu", "epyc-milan", "-savevm-at", f"{self.steps}:{path}")
+        self.assertEqual(done, (self.whole[0], self.whole[1], ""))
+        return path
+
+    def test_a_guest_goes_on_under_the_first_generation(self):
+        path = self.saved_guest()
+        status, out, err = self.program(*self.DEMO, "-cpu", "epyc-naples", "-loadvm", path)
+        self.assertEqual((status, err), (self.whole[0], ""))
+        self.assertTrue(self.whole[1].endswith(out) and out.endswith("All guests have finished.\n"), out)
+
+    def test_what_the_hypervisor_relies_on_must_be_there(self):
+        path = self.saved_guest()
+        for feature, words in (("npt", r"npt \(NP_ENABLE\)"), ("nrip-save", r"nrip-save \(nRIP is saved\)"),
+                               ("svm", r"svm \(")):
+            self.refused(f"guest: [0-9]+ in use of epyc-milan that epyc-naples lacks: .*{words}",
+                         *self.DEMO, "-cpu", f"epyc-naples,-{feature}", "-loadvm", path)
 
 
 class Exchange(SnapshotTest):
