@@ -288,8 +288,8 @@ enum pacifica_status option_vga(struct parse *parse, const char *value)
 }
 
 /* "N:FILE" or "end:FILE". */
-static enum pacifica_status add_save(struct parse *parse, const char *value, struct cli_save_at *all,
-                                     unsigned *count)
+static enum pacifica_status add_save(struct parse *parse, const char *value,
+                                     struct cli_save_at *all, unsigned *count)
 {
     struct cli_save_at save = { .at = CLI_AT_END };
     const char *rest = strchr(value, ':');

@@ -231,9 +231,8 @@ static void dump_trace(struct session *session, const struct watchdog *watchdog,
                        const struct pacifica_result *result)
 {
     if (session->trace_client && is_trouble(session, watchdog, result))
-        (void)pacifica_trace_dump(session->trace_client, result->diag.what[0]
-                                                             ? result->diag.what
-                                                             : "the run has failed");
+        (void)pacifica_trace_dump(session->trace_client,
+                                  result->diag.what[0] ? result->diag.what : "the run has failed");
 }
 
 /* What --exit-stats and --state-hash ask for. bench/run reads the two lines about steps and memory. */

@@ -173,10 +173,9 @@ static enum pacifica_status attach(struct session *session, struct output_file *
     enum pacifica_status status = path ? output_open(file, path, diag) : output_stderr(file, diag);
     if (status != PACIFICA_OK)
         return status;
-    const struct pacifica_trace_options options = { .events = events,
-                                                    .format = format,
-                                                    .output = output_to(file),
-                                                    .ring = ring };
+    const struct pacifica_trace_options options = {
+        .events = events, .format = format, .output = output_to(file), .ring = ring
+    };
     return pacifica_trace_attach(session->machine, &options, client, diag);
 }
 
@@ -186,8 +185,8 @@ static enum pacifica_status attach_all(struct session *session, struct pacifica_
     enum pacifica_status status = attach(session, &session->log, o->log_items, o->log_path,
                                          PACIFICA_TRACE_TEXT, 0, &session->log_client, diag);
     if (status == PACIFICA_OK)
-        status = attach(session, &session->trace, o->trace_events, o->trace_path,
-                        o->trace_format, o->trace_ring, &session->trace_client, diag);
+        status = attach(session, &session->trace, o->trace_events, o->trace_path, o->trace_format,
+                        o->trace_ring, &session->trace_client, diag);
     if (status == PACIFICA_OK && o->exit_stats) {
         session->stats = pacifica_exit_stats_attach(session->machine);
         if (!session->stats)
