@@ -181,6 +181,7 @@ static void make_code(struct reader *in, struct pacifica_machine *machine, enum 
                                      .la = SMM_CODE_SPA,
                                      .smm = true };
     modes_write_code(in, &code);
+    phys_written(machine->memory, SMM_CODE_SPA, CODE_BYTES);
 }
 
 static void make(struct reader *in, struct pacifica_machine *machine, bool vectors)
