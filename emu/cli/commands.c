@@ -5,6 +5,7 @@
 #include "emu/cli/session.h"
 #include "emu/cli/snapshots.h"
 #include "emu/cli/test.h"
+#include "emu/cli/trace_command.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 #define STATUS_FOUND 1 /* as diff and grep have it: there is something to tell */
 #define VMCB_MOST (UINT64_C(1) << 20)
 
-static command_handler command_test, command_models, command_exits, command_vmcb, command_snap,
-    command_later;
+static command_handler command_test, command_models, command_exits, command_vmcb, command_trace,
+    command_snap, command_later;
 
 static const struct command_row {
     const char *name, *arguments;
@@ -45,7 +46,7 @@ void commands_help(void)
 {
     for (size_t i = 0; i < COMMAND_ROWS; i++) {
         const struct command_row *row = &command_rows[i];
-        char left[64];
+        char left[96];
         if (!row->help)
             continue;
         (void)snprintf(left, sizeof(left), "%s %s", row->name, row->arguments);
@@ -212,4 +213,20 @@ static int command_vmcb(int argc, char **argv)
     for (unsigned i = 0; i < 2; i++)
         file_free(&vmcb[i]);
     return finish(status, &diag, found != 0);
+}
+
+/* --- trace ------------------------------------------------------------------------------------ */
+
+static int command_trace(int argc, char **argv)
+{
+    struct trace_words words;
+    struct pacifica_diag diag = { 0 };
+    bool differ;
+    if (asks_for_help(argc, argv))
+        return help();
+    const char *wrong = trace_words_parse(&words, argc, argv);
+    if (wrong)
+        return usage("trace", wrong);
+    enum pacifica_status status = trace_run(&words, &to_stdout, &differ, &diag);
+    return finish(status, &diag, differ);
 }

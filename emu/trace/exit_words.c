@@ -34,6 +34,14 @@ bool exit_word_find(const char *word, uint64_t *code)
     return false;
 }
 
+const char *exit_word_name(uint64_t code)
+{
+    for (size_t i = 0; i < sizeof(exit_words) / sizeof(exit_words[0]); i++)
+        if (exit_words[i].code == code)
+            return exit_words[i].name;
+    return NULL;
+}
+
 /* Linux, arch/x86/include/uapi/asm/svm.h: what its tracepoints call the exits. "rt" for the task register is its spelling. */
 static const struct exit_word kvm_words[] = {
     { VMEXIT_CR0_READ, "read_cr0" },

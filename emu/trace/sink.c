@@ -90,6 +90,14 @@ void sink_end(struct sink *sink)
         put(sink, &sink->record, NULL);
 }
 
+void sink_put(struct sink *sink, const struct record *kept)
+{
+    if (sink->ring)
+        ring_push(sink->ring, kept);
+    else
+        put(sink, kept, &sink->record);
+}
+
 /* The event that ends a dump, at the place of the last one. */
 static void put_why(struct sink *sink, struct record *kept, struct record *line, uint64_t count,
                     const char *why)

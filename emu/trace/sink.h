@@ -32,6 +32,9 @@ bool sink_open(struct sink *sink, enum pacifica_trace_format format,
 void sink_begin(struct sink *sink, const char *event);
 void sink_end(struct sink *sink);
 
+/* Add an event that was kept elsewhere. */
+void sink_put(struct sink *sink, const struct record *kept);
+
 /* Write the events that the ring holds, oldest first, then a `ring` event that says why, and empty it. Nothing without a
  * ring. Returns how many there were. */
 uint64_t sink_dump(struct sink *sink, const char *why);

@@ -331,7 +331,7 @@ START_TEST(changes_in_json)
     VMCB_SET(bench.vmcb, RIP, 1);
     VMCB_SET(bench.vmcb, RAX, 2);
     leave(VMEXIT_HLT, 0, 0);
-    has("{\"event\":\"vmexit_changes\",\"step\":1000,\"cpu\":0,\"asid\":1,\"changes\":["
+    has("{\"event\":\"vmexit_changes\",\"step\":1000,\"cpu\":0,\"ns\":1000,\"asid\":1,\"changes\":["
         "{\"field\":\"RIP\",\"old\":\"0x5000\",\"new\":\"0x1\"},"
         "{\"field\":\"RAX\",\"old\":\"0x0\",\"new\":\"0x2\"}]}\n");
 }
