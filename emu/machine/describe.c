@@ -68,7 +68,9 @@ static void add_disks(struct text *text, const struct pacifica_options *options)
     static const char *const behind[] = { [PACIFICA_DISK_IDE] = "IDE",
                                           [PACIFICA_DISK_VIRTIO] = "virtio",
                                           [PACIFICA_DISK_PFLASH] = "flash memory" };
-    for (size_t i = 0; i < options->disk_count && i < MACHINE_DISKS; i++) {
+    /* With more there will be no machine, and nobody has looked yet whether they are there. */
+    size_t count = options->disk_count <= MACHINE_DISKS ? options->disk_count : 0;
+    for (size_t i = 0; i < count; i++) {
         const struct pacifica_disk *disk = &options->disks[i];
         bool known = disk->interface < sizeof(behind) / sizeof(behind[0]);
         add(text, "disk %zu: %s %u, %" PRIu64 " bytes%s%s, serial number '%.20s'\n", i,
