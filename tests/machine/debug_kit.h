@@ -2,6 +2,7 @@
 #ifndef TESTS_MACHINE_DEBUG_KIT_H
 #define TESTS_MACHINE_DEBUG_KIT_H
 
+#include "emu/machine/breaks.h"
 #include "emu/machine/machine.h"
 
 #include "tests/cpu/kit.h"
