@@ -229,17 +229,35 @@ static const char *trouble(const struct probe_event *event)
                                          : NULL;
 }
 
+/* What goes with trouble still comes: the #VMEXIT behind a refused VMRUN is one step later, and lines that explain it. */
+static void settle_trouble(struct pacifica_trace *trace)
+{
+    if (trace->trouble)
+        (void)sink_dump(&trace->sink, trace->trouble);
+    trace->trouble = NULL;
+}
+
 static void trace_fire(void *self, const struct probe_event *event)
 {
     struct pacifica_trace *trace = self;
-    const char *why = trace->sink.ring ? trouble(event) : NULL;
+    if (!trace->sink.ring) {
+        show(trace, event);
+        return;
+    }
+    uint64_t step = group_steps(trace->cpu);
+    const char *why = trouble(event);
+    if (trace->trouble && step > trace->trouble_step + 1)
+        settle_trouble(trace);
     show(trace, event);
-    if (why)
-        (void)sink_dump(&trace->sink, why);
+    if (why) {
+        trace->trouble = why;
+        trace->trouble_step = step;
+    }
 }
 
 uint64_t trace_dump(struct pacifica_trace *trace, const char *why)
 {
+    trace->trouble = NULL;
     return sink_dump(&trace->sink, why);
 }
 
@@ -315,6 +333,7 @@ void trace_free(struct pacifica_trace *trace)
     if (!trace)
         return;
     probes_detach(trace->probes, &trace->client);
+    settle_trouble(trace);
     sink_close(&trace->sink);
     disasm_free(trace->disasm);
     for (unsigned i = 0; i < VCPUS_MAX; i++)

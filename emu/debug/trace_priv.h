@@ -22,6 +22,9 @@ struct pacifica_trace {
     struct trace_rules rules;
     struct disasm *disasm;              /* svm, in_asm and exec only */
     struct trace_vmcb *vmcb[VCPUS_MAX]; /* svm only; made at a vCPU's first VMRUN */
+    const char
+        *trouble; /* what has gone wrong at trouble_step and asks for the ring; NULL: nothing */
+    uint64_t trouble_step;
     struct sink sink;
 };
 

@@ -264,6 +264,12 @@ static void other(struct perfetto *p, unsigned cpu, const struct record *kept)
     instant(p, cpu, kept, name);
 }
 
+static void leave_all(struct perfetto *p)
+{
+    for (unsigned cpu = 0; cpu < PACIFICA_CPUS_MOST; cpu++)
+        leave(p, cpu, NULL);
+}
+
 void perfetto_put(struct perfetto *p, const struct record *kept)
 {
     unsigned cpu = (unsigned)(record_number(kept, "cpu", 0) % PACIFICA_CPUS_MOST);
@@ -278,17 +284,13 @@ void perfetto_put(struct perfetto *p, const struct record *kept)
         vmexit(p, cpu, kept);
     else
         other(p, cpu, kept);
-}
-
-void perfetto_gap(struct perfetto *p)
-{
-    for (unsigned cpu = 0; cpu < PACIFICA_CPUS_MOST; cpu++)
-        leave(p, cpu, NULL);
+    if (strcmp(kept->event, "ring") == 0) /* what comes next is not known to be near */
+        leave_all(p);
 }
 
 void perfetto_end(struct perfetto *p)
 {
-    perfetto_gap(p);
+    leave_all(p);
     add(p, "\n]\n");
     send(p);
 }

@@ -12,9 +12,6 @@ struct perfetto *perfetto_new(const struct pacifica_output *output);
 /* Write what an event tells: the slices that begin and end with it, and the event itself. */
 void perfetto_put(struct perfetto *perfetto, const struct record *kept);
 
-/* What happened since the last event is not known: slices that are open end there. */
-void perfetto_gap(struct perfetto *perfetto);
-
 /* End the slices that are open, and the array. */
 void perfetto_end(struct perfetto *perfetto);
 

@@ -122,8 +122,6 @@ uint64_t sink_dump(struct sink *sink, const char *why)
     struct record *kept = malloc(2 * sizeof(*kept)), *line = kept ? kept + 1 : NULL;
     if (!kept)
         return 0; /* they stay for a later time */
-    if (sink->perfetto)
-        perfetto_gap(sink->perfetto);
     for (; ring_take(sink->ring, kept); count++)
         put(sink, kept, line);
     put_why(sink, kept, line, count, why);
