@@ -65,13 +65,22 @@ static void put_features(const struct cpu_model *model, struct snapshot_text *te
     snapshot_text_put(text, "\n");
 }
 
-static void put_disks(const struct pacifica_machine *machine, struct snapshot_text *text)
+/* What decides about how a machine is made, but for what stands above or is part of the state: what random numbers come next. */
+static void put_made(const struct pacifica_machine *machine, struct snapshot_text *text)
 {
-    for (unsigned i = 0; i < MACHINE_DISKS; i++)
-        if (machine->block[i])
-            snapshot_text_put(text, "disk-%u %" PRIu64 " sectors%s\n", i,
-                              block_sectors(machine->block[i]),
-                              block_read_only(machine->block[i]) ? ", read-only" : "");
+    static const char *const others[] = { "memory:", "processors:", "seed:" };
+    const char *line = machine->made;
+    while (*line) {
+        size_t length = strcspn(line, "\n");
+        bool other = false;
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+            other = other || strncmp(line, others[i], strlen(others[i])) == 0;
+        for (size_t i = 0; i < length && !other; i++)
+            snapshot_text_put(text, "%c", line[i] >= ' ' && line[i] <= '~' ? line[i] : '?');
+        if (!other)
+            snapshot_text_put(text, "\n");
+        line += length + (line[length] == '\n');
+    }
 }
 
 void snapshot_describe(struct pacifica_machine *machine, struct snapshot_text *text)
@@ -93,10 +102,7 @@ void snapshot_describe(struct pacifica_machine *machine, struct snapshot_text *t
                       machine->firmware            ? "firmware"
                       : machine->kernel.image.data ? "kernel"
                                                    : "nothing");
-    snapshot_text_put(text, "vga %s\n", machine->vga ? "std" : "none");
-    snapshot_text_put(text, "serial-lines %u\n", machine->com2 ? 2 : 1);
-    snapshot_text_put(text, "network-cards %u\n", machine->nic_count);
-    put_disks(machine, text);
+    put_made(machine, text);
     put_features(&machine->model, text);
 }
 

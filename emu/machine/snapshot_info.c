@@ -13,7 +13,7 @@
 #define MEMORY_LOW_END UINT64_C(0xc0000000)
 #define MEMORY_HIGH (UINT64_C(4) << 30)
 
-#define INDENT 15
+#define INDENT 20
 #define COLUMNS 100
 #define WORD_MOST 128u
 
@@ -22,8 +22,10 @@
 /* The words of a line, in as many lines as they take. */
 static void write_line(const char *line, size_t length, const struct pacifica_output *output)
 {
-    size_t at = strcspn(line, " \n"), column = INDENT;
-    output_put(output, "%-*.*s", INDENT - 1, (int)at, line);
+    size_t colon = strcspn(line, ":\n"), column = INDENT;
+    size_t key = line[colon] == ':' ? colon : strcspn(line, " \n");
+    size_t at = line[key] == ':' ? key + 1 : key;
+    output_put(output, "%-*.*s", INDENT - 1, (int)key, line);
     while (at < length) {
         size_t word = 1 + strcspn(line + at + 1, " \n");
         if (word > WORD_MOST)
@@ -63,10 +65,11 @@ static uint64_t page_total(const struct snapshot *snapshot, uint64_t *packed)
 static void write_info(const struct snapshot *snapshot, const struct pacifica_output *output)
 {
     uint64_t packed, pages = page_total(snapshot, &packed);
-    output_put(output, "%-14s %u, %zu bytes\n", "format", SNAPSHOT_FORMAT, snapshot->file.size);
+    output_put(output, "%-*s %u, %zu bytes\n", INDENT - 1, "format", SNAPSHOT_FORMAT,
+               snapshot->file.size);
     write_text(snapshot, output);
-    output_put(output, "%-14s %" PRIu64 " KiB that are not zero, %" PRIu64 " KiB in the file\n",
-               "pages", pages * SNAPSHOT_PAGE / 1024, packed / 1024);
+    output_put(output, "%-*s %" PRIu64 " KiB that are not zero, %" PRIu64 " KiB in the file\n",
+               INDENT - 1, "pages", pages * SNAPSHOT_PAGE / 1024, packed / 1024);
     output_put(output, "\n%-24s %7s %10s %10s\n", "section", "version", "bytes", "in file");
     for (size_t i = 0; i < snapshot->sections; i++) {
         const struct snapshot_section *section = &snapshot->section[i];

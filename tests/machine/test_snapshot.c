@@ -226,10 +226,10 @@ START_TEST(a_machine_that_is_made_in_another_way_is_refused)
     refused_by(&file, &options, "processors 2");
     options = plain_options();
     options.vga = PACIFICA_VGA_STD;
-    refused_by(&file, &options, "vga none");
+    refused_by(&file, &options, "display: none");
     options = plain_options();
     options.com2 = &com2;
-    refused_by(&file, &options, "serial-lines 2");
+    refused_by(&file, &options, "second serial line: yes");
     options = plain_options();
     options.devices = &rng;
     options.device_count = 1;
@@ -237,13 +237,13 @@ START_TEST(a_machine_that_is_made_in_another_way_is_refused)
     options = plain_options();
     options.disks = &disk;
     options.disk_count = 1;
-    refused_by(&file, &options, "disk-0 128 sectors");
+    refused_by(&file, &options, "disk 0: virtio 0, 65536 bytes");
     pacifica_machine_free(machine);
     machine = machine_with(&options);
     free(file.data);
     file = save(machine);
     disk.size_bytes *= 2;
-    refused_by(&file, &options, "disk-0 256 sectors");
+    refused_by(&file, &options, "disk 0: virtio 0, 131072 bytes");
     free(file.data);
     pacifica_machine_free(machine);
 }
@@ -569,9 +569,9 @@ START_TEST(info_tells_the_machine_its_sections_and_memory)
     const struct pacifica_output output = { .write = keep, .self = &text };
     const struct pacifica_bytes bytes = { file.data, file.size }, none = { NULL, 0 };
     ck_assert_int_eq(pacifica_snapshot_info(&bytes, &output, &diag), PACIFICA_OK);
-    tells(&text, "\nsteps          1234\n");
-    tells(&text, "\ncpu            epyc-rome\n");
-    tells(&text, "\nmemory         8388608\n");
+    tells(&text, "\nsteps               1234\n");
+    tells(&text, "\ncpu                 epyc-rome\n");
+    tells(&text, "\nmemory              8388608\n");
     tells(&text, "\nuart16550.0 ");
     ck_assert_int_eq(pacifica_snapshot_info(&none, &output, &diag), PACIFICA_EFORMAT);
     free(file.data);
