@@ -318,3 +318,8 @@ uint64_t block_memory(const struct block *block)
 {
     return block->overlay ? pages_memory(block->overlay) : 0;
 }
+
+uint64_t block_marks_memory(const struct block *block)
+{
+    return block->overlay ? pages_memory(block->overlay) - pages_bytes(block->overlay) : 0;
+}

@@ -66,5 +66,6 @@ void block_return(struct block *block, const struct block_mark *mark);
 void block_mark_free(struct block_mark *mark);            /* NULL is allowed */
 uint64_t block_mark_bytes(const struct block_mark *mark); /* that freeing it would give back */
 uint64_t block_memory(const struct block *block); /* bytes of what was written, with all marks */
+uint64_t block_marks_memory(const struct block *block); /* that all marks together keep */
 
 #endif

@@ -6,6 +6,7 @@
 #include "emu/cpu/mem.h"
 #include "emu/cpu/smm.h"
 #include "emu/machine/breaks.h"
+#include "emu/machine/journal.h"
 #include "svm/svm.h"
 #include "svm/vmcb.h"
 
@@ -200,18 +201,33 @@ size_t pacifica_machine_memory_read(struct pacifica_machine *machine, unsigned c
     return done;
 }
 
-size_t pacifica_machine_memory_write(struct pacifica_machine *machine, unsigned cpu_index,
-                                     enum pacifica_space space, uint64_t address, const void *from,
-                                     size_t size)
+size_t machine_memory_write(struct pacifica_machine *machine, unsigned cpu_index,
+                            enum pacifica_space space, uint64_t address, const void *from,
+                            size_t size)
 {
     struct vcpu *cpu = borrow_view(machine, cpu_index);
     if (!cpu)
         return 0;
-    machine_change(machine);
     machine_breaks_quiet(machine, true);
     size_t done = access_write(cpu, space, address, from, size);
     machine_breaks_quiet(machine, false);
     return_view(machine);
+    return done;
+}
+
+size_t pacifica_machine_memory_write(struct pacifica_machine *machine, unsigned cpu_index,
+                                     enum pacifica_space space, uint64_t address, const void *from,
+                                     size_t size)
+{
+    machine_change(machine);
+    size_t done = machine_memory_write(machine, cpu_index, space, address, from, size);
+    if (done)
+        journal_note(machine, &(struct input){ .kind = INPUT_MEMORY,
+                                               .index = (uint16_t)cpu_index,
+                                               .a = (uint64_t)space,
+                                               .b = address,
+                                               .data = from,
+                                               .size = (uint32_t)done });
     return done;
 }
 

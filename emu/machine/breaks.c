@@ -312,7 +312,7 @@ static struct breaks *breaks_new(struct pacifica_machine *machine)
     if (!breaks)
         return NULL;
     breaks->machine = machine;
-    breaks->client = (struct probe_client){ .fire = hear, .self = breaks };
+    breaks->client = (struct probe_client){ .fire = hear, .self = breaks, .decides = true };
     breaks->watch = (struct run_watch){ look_behind, look_ahead, breaks };
     breaks->next_id = 1;
     machine->breaks = breaks;
@@ -537,6 +537,7 @@ static void describe(const struct breaks *breaks, const struct break_item *item,
     const struct pacifica_break *what = &item->what;
     const struct vcpu *cpu = machine_current(breaks->machine);
     const char *name = names[what->kind];
+    char exit[120];
     switch (what->kind) {
     case PACIFICA_BREAK_EXECUTE:
     case PACIFICA_BREAK_WRITE:
@@ -545,8 +546,9 @@ static void describe(const struct breaks *breaks, const struct break_item *item,
         (void)snprintf(text, size, "break %u: %s at %#" PRIx64, item->id, name, what->address);
         return;
     case PACIFICA_BREAK_VMEXIT:
-        (void)svm_describe_exit(text, (unsigned)size, cpu->svm->last_exit_code,
-                                cpu->svm->last_info1, cpu->svm->last_info2);
+        (void)svm_describe_exit(exit, sizeof(exit), cpu->svm->last_exit_code, cpu->svm->last_info1,
+                                cpu->svm->last_info2);
+        (void)snprintf(text, size, "break %u: #VMEXIT %s", item->id, exit);
         return;
     case PACIFICA_BREAK_MODE:
         (void)snprintf(text, size, "break %u: %s, %s", item->id, mode_names[mode_of(cpu) & 7],
@@ -564,7 +566,7 @@ void machine_breaks_tell(const struct pacifica_machine *machine, struct pacifica
 {
     const struct breaks *breaks = machine->breaks;
     unsigned n = breaks ? find(breaks, breaks->told) : 0;
-    char text[160], where[64];
+    char text[200], where[64];
     if (!breaks || n == breaks->count)
         return;
     const struct vcpu *cpu = machine_current(machine);

@@ -13,6 +13,14 @@
 
 /* --- one input -------------------------------------------------------------------------------------- */
 
+static bool enter_register(struct pacifica_machine *machine, const struct input *in)
+{
+    size_t count;
+    const struct pacifica_register *registers = pacifica_registers(&count);
+    return in->a < count && in->size == registers[in->a].bits / 8u &&
+           machine_register_set(machine, in->index, (size_t)in->a, in->data, NULL) == PACIFICA_OK;
+}
+
 static bool enter(struct pacifica_machine *machine, const struct input *in)
 {
     switch (in->kind) {
@@ -32,6 +40,10 @@ static bool enter(struct pacifica_machine *machine, const struct input *in)
     case INPUT_RESET: return machine_reset(machine, NULL) == PACIFICA_OK;
     case INPUT_TIME_LIMIT: machine_arm_time_limit(machine, in->a); return true;
     case INPUT_TIME_LIMIT_END: machine_cancel_time_limit(machine); return true;
+    case INPUT_REGISTER: return enter_register(machine, in);
+    case INPUT_MEMORY:
+        return machine_memory_write(machine, in->index, (enum pacifica_space)in->a, in->b, in->data,
+                                    in->size) == in->size;
     case INPUT_MARK: return true;
     default: return false;
     }

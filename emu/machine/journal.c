@@ -173,6 +173,15 @@ void journal_note(struct pacifica_machine *machine, const struct input *input)
         journal->ran = false;
 }
 
+void journal_mark(struct pacifica_machine *machine)
+{
+    const struct journal *journal = machine->journal;
+    bool there =
+        !journal->ran && journal->next && journal->input[journal->next - 1].kind == INPUT_MARK;
+    if (!there)
+        journal_note(machine, &(struct input){ .kind = INPUT_MARK });
+}
+
 void journal_progress(struct pacifica_machine *machine, enum pacifica_stop stop)
 {
     struct journal *journal = machine->journal;

@@ -104,6 +104,9 @@ bool journal_is_next(const struct pacifica_machine *machine, enum input_kind kin
 /* Write down what has entered; kind, index, a, b, data and size count, and data is copied. */
 void journal_note(struct pacifica_machine *machine, const struct input *input);
 
+/* Where the machine is: input[next - 1] is a mark then. */
+void journal_mark(struct pacifica_machine *machine);
+
 /* The run has come so far: a mark, if nothing has been written for long or if the stop is one to remember. */
 void journal_progress(struct pacifica_machine *machine, enum pacifica_stop stop);
 

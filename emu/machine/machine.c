@@ -138,6 +138,7 @@ void pacifica_machine_free(struct pacifica_machine *machine)
     if (!machine)
         return;
     journal_end(machine);
+    travel_forget(machine);
     for (unsigned i = machine->cpu_count; i-- > 0;) {
         vcpu_free(machine->cpu[i]);
         machine->cpu[i] = NULL;

@@ -4,6 +4,7 @@
  * WRMSR EFER flush the TLB as they do. No privilege is asked, no intercept is taken. Refused is what the instruction
  * would refuse (#GP), and what would leave a processor in a state that no sequence of instructions leads to. */
 #include "emu/machine/access.h"
+#include "emu/machine/journal.h"
 
 #include "emu/base/diag.h"
 #include "emu/cpu/control.h"
@@ -725,20 +726,34 @@ enum pacifica_status pacifica_machine_register_get(struct pacifica_machine *mach
     return PACIFICA_OK;
 }
 
-enum pacifica_status pacifica_machine_register_set(struct pacifica_machine *machine,
-                                                   unsigned cpu_index, size_t index,
-                                                   const void *bytes, struct pacifica_diag *diag)
+enum pacifica_status machine_register_set(struct pacifica_machine *machine, unsigned cpu_index,
+                                          size_t index, const void *bytes,
+                                          struct pacifica_diag *diag)
 {
     if (cpu_index >= machine->cpu_count)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "there is no processor %u", cpu_index);
     if (index >= REGISTERS)
         return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "there is no such register");
     struct vcpu *cpu = machine->cpu[cpu_index];
-    machine_change(machine);
     smm_view(cpu);
     const char *why = register_set(cpu, index, bytes);
     smm_view(machine_current(machine));
     if (why)
         return diag_set(diag, PACIFICA_EUSAGE, registers[index].name, NULL, "%s", why);
     return PACIFICA_OK;
+}
+
+enum pacifica_status pacifica_machine_register_set(struct pacifica_machine *machine,
+                                                   unsigned cpu_index, size_t index,
+                                                   const void *bytes, struct pacifica_diag *diag)
+{
+    machine_change(machine);
+    enum pacifica_status status = machine_register_set(machine, cpu_index, index, bytes, diag);
+    if (status == PACIFICA_OK)
+        journal_note(machine, &(struct input){ .kind = INPUT_REGISTER,
+                                               .index = (uint16_t)cpu_index,
+                                               .a = index,
+                                               .data = bytes,
+                                               .size = registers[index].bits / 8 });
+    return status;
 }

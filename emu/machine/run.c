@@ -126,12 +126,30 @@ static enum pacifica_stop run_as_usual(struct pacifica_machine *machine,
     return stop;
 }
 
+/* Checkpoints cut a run. */
+static enum pacifica_stop run_with_points(struct pacifica_machine *machine,
+                                          const struct run_limits *limits)
+{
+    for (;;) {
+        struct run_limits piece = *limits;
+        uint64_t next = travel_next_stop(machine);
+        if (next > limits->max_steps)
+            return run_as_usual(machine, limits);
+        piece.max_steps = next;
+        piece.from_turn = 0; /* it is a moment before */
+        enum pacifica_stop stop = run_as_usual(machine, &piece);
+        if (stop != PACIFICA_STOP_LIMIT_INSNS)
+            return stop;
+        travel_stopped(machine);
+    }
+}
+
 enum pacifica_stop machine_run_to(struct pacifica_machine *machine, const struct run_limits *limits)
 {
     enum pacifica_stop stop = machine->ended;
     /* Nothing goes on behind these; and what they said of themselves is still in cpu->stop. */
     if (stop == PACIFICA_STOP_NONE)
-        stop = run_as_usual(machine, limits);
+        stop = machine->travel ? run_with_points(machine, limits) : run_as_usual(machine, limits);
     if (stop == PACIFICA_STOP_SHUTDOWN || stop == PACIFICA_STOP_UNIMPLEMENTED ||
         stop == PACIFICA_STOP_POWER_OFF)
         machine->ended = stop;
