@@ -1,5 +1,5 @@
 /* The monitor's commands. */
-#include "emu/cli/monitor.h"
+#include "emu/cli/monitor_commands.h"
 #include "emu/cli/screen.h"
 #include "emu/cli/words.h"
 
@@ -10,12 +10,6 @@
 #include <string.h>
 
 #define ITEMS_TEXT 4096
-
-typedef void command_execute(struct monitor *monitor, const char *argument);
-
-#define COMMAND(name, other, arguments, handler, help) static command_execute monitor_##handler;
-#include "emu/cli/monitor_commands.def"
-#undef COMMAND
 
 static const struct command_row {
     const char *name, *other, *arguments;
@@ -29,7 +23,7 @@ static const struct command_row {
 };
 #define COMMAND_ROWS (sizeof(command_rows) / sizeof(command_rows[0]))
 
-static void complain(const struct monitor *monitor, const struct pacifica_diag *diag)
+void monitor_complain(const struct monitor *monitor, const struct pacifica_diag *diag)
 {
     monitor_say(monitor, "Error: %s%s%s%s%s%s\n", diag->where, diag->where[0] ? ": " : "",
                 diag->what, diag->hint[0] ? " (" : "", diag->hint, diag->hint[0] ? ")" : "");
@@ -95,7 +89,7 @@ static void help_row(const struct monitor *monitor, const struct command_row *ro
                 row->arguments ? row->arguments : "", row->help);
 }
 
-static void monitor_help(struct monitor *monitor, const char *argument)
+void monitor_help(struct monitor *monitor, const char *argument)
 {
     if (*argument) {
         const struct command_row *row = find(monitor, argument);
@@ -154,7 +148,7 @@ static void complete_item(const struct text *items, const char *name, char *whol
     }
 }
 
-static void monitor_info(struct monitor *monitor, const char *argument)
+void monitor_info(struct monitor *monitor, const char *argument)
 {
     struct text items;
     char name[MONITOR_LINE], whole[MONITOR_LINE], request[2 * MONITOR_LINE];
@@ -179,10 +173,10 @@ static void monitor_info(struct monitor *monitor, const char *argument)
     (void)snprintf(request, sizeof(request), "%s%s", whole, argument + length);
     if (pacifica_machine_info(monitor->machine, monitor->cpu, request, &monitor->output, &diag) !=
         PACIFICA_OK)
-        complain(monitor, &diag);
+        monitor_complain(monitor, &diag);
 }
 
-static void monitor_cpu(struct monitor *monitor, const char *argument)
+void monitor_cpu(struct monitor *monitor, const char *argument)
 {
     uint64_t number;
     if (!word_number(argument, &number) || number >= monitor->cpus)
@@ -191,51 +185,51 @@ static void monitor_cpu(struct monitor *monitor, const char *argument)
         monitor->cpu = (unsigned)number;
 }
 
-static void monitor_screendump(struct monitor *monitor, const char *argument)
+void monitor_screendump(struct monitor *monitor, const char *argument)
 {
     struct pacifica_diag diag = { 0 };
     if (screen_save(monitor->machine, argument, &diag) != PACIFICA_OK)
-        complain(monitor, &diag);
+        monitor_complain(monitor, &diag);
 }
 
 /* --- doing -------------------------------------------------------------------------------------- */
 
-static void monitor_stop(struct monitor *monitor, const char *argument)
+void monitor_stop(struct monitor *monitor, const char *argument)
 {
     (void)argument;
     monitor->wishes->paused = true;
 }
 
-static void monitor_cont(struct monitor *monitor, const char *argument)
+void monitor_cont(struct monitor *monitor, const char *argument)
 {
     (void)argument;
     monitor->wishes->paused = false;
 }
 
-static void monitor_quit(struct monitor *monitor, const char *argument)
+void monitor_quit(struct monitor *monitor, const char *argument)
 {
     (void)argument;
     monitor->wishes->quit = true;
 }
 
-static void monitor_system_reset(struct monitor *monitor, const char *argument)
+void monitor_system_reset(struct monitor *monitor, const char *argument)
 {
     (void)argument;
     monitor->wishes->reset = true;
 }
 
-static void monitor_nmi(struct monitor *monitor, const char *argument)
+void monitor_nmi(struct monitor *monitor, const char *argument)
 {
     (void)argument;
     for (unsigned i = 0; i < monitor->cpus; i++)
         (void)pacifica_machine_signal(monitor->machine, i, PACIFICA_SIGNAL_NMI);
 }
 
-static void monitor_sendkey(struct monitor *monitor, const char *argument)
+void monitor_sendkey(struct monitor *monitor, const char *argument)
 {
     struct pacifica_diag diag = { 0 };
     if (keys_chord(&monitor->wishes->keys, argument, &diag) != PACIFICA_OK)
-        complain(monitor, &diag);
+        monitor_complain(monitor, &diag);
 }
 
 /* A decimal number from -4096 to 4096, and where it ends; false: there is none. */
@@ -250,7 +244,7 @@ static bool take_count(const char **text, int *count)
     return true;
 }
 
-static void monitor_mouse_move(struct monitor *monitor, const char *argument)
+void monitor_mouse_move(struct monitor *monitor, const char *argument)
 {
     int dx, dy, dz = 0;
     const char *rest = argument;
@@ -261,7 +255,7 @@ static void monitor_mouse_move(struct monitor *monitor, const char *argument)
         monitor_say(monitor, "Error: '%s' is no movement\n", argument);
 }
 
-static void monitor_mouse_button(struct monitor *monitor, const char *argument)
+void monitor_mouse_button(struct monitor *monitor, const char *argument)
 {
     uint64_t number;
     if (!word_number(argument, &number) || number > 7) {

@@ -202,6 +202,16 @@ class Monitor(ConsoleTest):
         self.assertEqual(result.out.count("(qemu) "), 2, result.out)
         return result.out.split("(qemu) ")[1]
 
+    def test_savevm_and_loadvm(self):
+        path = self.path("snapshot")
+        result = self.monitor(images.SPIN, ["stop", f"savevm {path}", "cont", "stop", f"loadvm {path}", "quit"])
+        self.assertEqual((result.status, result.err), (0, ""))
+        self.assertNotIn("Error", result.out)
+        self.assertTrue(os.path.getsize(path) > 1000)
+        self.assertIn(f"Error: {path}: ", self.answer(f"loadvm {path}", "-m", "64M"))
+        self.assertIn("nothing: No such file", self.answer(f"loadvm {self.path('nothing')}"))
+        self.assertIn("usage: savevm FILE", self.answer("savevm"))
+
     def test_help_lists_commands_and_one(self):
         whole = self.answer("help")
         for name in ("help|? [COMMAND]", "info [ITEM]", "quit|q", "system_reset", "stop", "cont|c", "nmi",
