@@ -4,6 +4,7 @@
 #include "emu/base/diag.h"
 #include "emu/cpu/snap.h"
 #include "emu/machine/journal.h"
+#include "emu/machine/travel_priv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -142,6 +143,17 @@ static enum pacifica_status change(struct pacifica_machine *machine, struct snap
     return status;
 }
 
+/* What was before cannot be reached from another state: going back begins anew. Returns whether it was on. */
+static bool end_travel(struct pacifica_machine *machine, struct pacifica_travel_options *options)
+{
+    if (!machine->travel)
+        return false;
+    options->every_steps = machine->travel->every;
+    options->memory_most = machine->travel->most;
+    pacifica_travel_end(machine);
+    return true;
+}
+
 static enum pacifica_status load(struct pacifica_machine *machine, struct snapshot *snapshot,
                                  struct pacifica_diag *diag)
 {
@@ -157,8 +169,13 @@ static enum pacifica_status load(struct pacifica_machine *machine, struct snapsh
     snap_save(&back);
     machine_state(machine, &back);
     status = back.failed ? no_memory(diag) : check_sections(snapshot, &back, diag);
-    if (status == PACIFICA_OK)
+    if (status == PACIFICA_OK) {
+        struct pacifica_travel_options travel = PACIFICA_TRAVEL_INIT;
+        bool travels = end_travel(machine, &travel);
         status = change(machine, snapshot, &model, &back, diag);
+        if (travels)
+            (void)pacifica_travel_begin(machine, &travel, NULL);
+    }
     snap_free(&back);
     return status;
 }

@@ -32,7 +32,7 @@ PACIFICA_API enum pacifica_status pacifica_machine_save(struct pacifica_machine 
  * snapshot  the whole of it; borrowed for the call
  * Returns PACIFICA_OK; PACIFICA_EFORMAT (no snapshot, truncated or altered); PACIFICA_EUSAGE (of another machine: `diag`
  * names the difference; or one that records or replays); PACIFICA_EUNSUPPORTED (a feature that is in use is missing: `diag` names it; or
- * a disk has write_through); PACIFICA_ENOMEM. On failure the machine is as it was. */
+ * a disk has write_through); PACIFICA_ENOMEM. On failure the machine is as it was. If one could go back in time, that begins anew. */
 PACIFICA_API enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
                                                         const struct pacifica_bytes *snapshot,
                                                         struct pacifica_diag *diag);

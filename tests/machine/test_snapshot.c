@@ -272,6 +272,33 @@ START_TEST(a_disk_that_writes_through_is_refused)
 }
 END_TEST
 
+START_TEST(going_back_begins_anew_where_a_snapshot_was_loaded)
+{
+    struct pacifica_machine *machine = plain_machine();
+    const struct pacifica_travel_options options = { .every_steps = 1000,
+                                                     .memory_most = UINT64_C(64) << 20 };
+    struct pacifica_result result;
+    uint64_t first, latest;
+    run_to(machine, 5000);
+    struct file file = save(machine);
+    run_to(machine, 6000);
+    uint64_t at_6000 = pacifica_machine_state_hash(machine);
+    ck_assert_int_eq(pacifica_travel_begin(machine, &options, &diag), PACIFICA_OK);
+    run_to(machine, 20000);
+    ck_assert_int_eq(pacifica_travel_goto(machine, 7000, &result, &diag), PACIFICA_OK);
+    loads(machine, &file); /* out of the past, even */
+    ck_assert(pacifica_travel_range(machine, &first, &latest));
+    ck_assert_uint_eq(first, 5000);
+    ck_assert_uint_eq(latest, 5000);
+    run_to(machine, 9000);
+    ck_assert_int_eq(pacifica_travel_goto(machine, 6000, &result, &diag), PACIFICA_OK);
+    ck_assert_uint_eq(pacifica_machine_state_hash(machine), at_6000);
+    ck_assert_int_eq(pacifica_travel_goto(machine, 4999, &result, &diag), PACIFICA_ERANGE);
+    free(file.data);
+    pacifica_machine_free(machine);
+}
+END_TEST
+
 static void drop(void *self, const void *bytes, size_t size)
 {
     (void)self, (void)bytes, (void)size;
@@ -609,9 +636,10 @@ CHECK_MAIN("snapshot", a_loaded_machine_goes_on_as_if_it_had_never_stopped,
            pages_of_zeros_take_no_room_and_come_back,
            code_that_was_decoded_before_is_not_executed_after,
            a_machine_that_is_made_in_another_way_is_refused, a_disk_that_writes_through_is_refused,
-           a_machine_that_records_is_refused, what_is_truncated_anywhere_is_refused,
-           a_bit_that_is_not_what_it_was_is_seen, bytes_behind_the_end_are_refused,
-           a_newer_format_is_named, saving_tells_when_nothing_can_be_written,
+           a_machine_that_records_is_refused, going_back_begins_anew_where_a_snapshot_was_loaded,
+           what_is_truncated_anywhere_is_refused, a_bit_that_is_not_what_it_was_is_seen,
+           bytes_behind_the_end_are_refused, a_newer_format_is_named,
+           saving_tells_when_nothing_can_be_written,
            a_feature_in_use_that_the_new_model_lacks_is_named,
            a_running_guest_needs_what_its_vmcb_asks_for,
            the_host_of_a_running_guest_needs_its_features_too,
