@@ -357,6 +357,7 @@ static enum pacifica_status check_users(struct parse *parse)
             users += same_id(o->serial[k].chardev, chardev->id);
         if (!users)
             users = same_id(o->monitor_chardev, chardev->id);
+        users += same_id(o->gdb_chardev, chardev->id);
         for (unsigned k = 0; k < o->device_count; k++)
             users += same_id(o->device[k].chardev, chardev->id);
         if (users > 1 && chardev->kind != CHARDEV_STDIO && chardev->kind != CHARDEV_NULL)
@@ -393,6 +394,8 @@ enum pacifica_status options_check(struct parse *parse)
             return diag_set(parse->diag, PACIFICA_EUSAGE, "-device", NULL, "no chardev '%s'",
                             o->device[i].chardev);
     enum pacifica_status status = check_users(parse);
+    if (status == PACIFICA_OK)
+        status = gdb_check(parse);
     if (status == PACIFICA_OK)
         status = check_images(parse);
     if (status == PACIFICA_OK)

@@ -1,6 +1,8 @@
 /* What people type on its way to the guest's serial lines and to monitors. */
 #include "emu/cli/console.h"
 
+#include "emu/cli/monitor_break.h"
+
 #include <poll.h>
 #include <unistd.h>
 
@@ -57,7 +59,11 @@ void console_begin(struct console *console, struct session *session, struct wind
     const struct cli_options *o = session->options;
     int shared = cli_monitor_port(o);
     struct cli_chardev monitor = cli_monitor(o);
-    *console = (struct console){ .machine = session->machine, .window = window };
+    *console = (struct console){ .machine = session->machine,
+                                 .window = window,
+                                 .gdb = session->gdb,
+                                 .wishes = { .paused = o->frozen } };
+    gdb_begin(console->gdb, &console->wishes);
     for (unsigned i = 0; i < CLI_SERIALS; i++) {
         struct cli_chardev serial = cli_serial(o, i);
         struct console_line *line = add_line(console, &serial, &session->serial[i]);
@@ -183,7 +189,8 @@ static void feed_line(struct console *console, struct console_line *line)
 
 void console_feed(struct console *console)
 {
-    bool anybody = console->window != NULL;
+    gdb_feed(console->gdb);
+    bool anybody = console->window != NULL || gdb_is_open(console->gdb);
     if (console->window && !window_look(console->window))
         console->wishes.quit = true;
     if (!console->wishes.paused)
@@ -196,6 +203,35 @@ void console_feed(struct console *console)
     /* Nobody is left who could let it go on. */
     if (console->wishes.paused && !anybody)
         console->wishes.quit = true;
+}
+
+/* --- stopping ----------------------------------------------------------------------------- */
+
+/* Everybody who is at a monitor reads it. */
+static void tell_monitors(struct console *console, const struct pacifica_result *result)
+{
+    char text[MONITOR_STOP_TEXT];
+    monitor_stop_text(console->machine, result, text);
+    for (unsigned i = 0; i < console->count; i++) {
+        struct console_line *line = &console->line[i];
+        if (!line->monitored)
+            continue;
+        monitor_say(&line->monitor, "%s", text);
+        endpoint_flush(line->said);
+    }
+}
+
+bool console_holds(struct console *console, const struct pacifica_result *result)
+{
+    bool asked = result->stop == PACIFICA_STOP_BREAK || result->stop == PACIFICA_STOP_STEP ||
+                 result->stop == PACIFICA_STOP_BEGINNING;
+    bool told = gdb_stopped(console->gdb, result);
+    if (!asked && !told)
+        return false;
+    console->wishes.paused = true;
+    if (result->stop == PACIFICA_STOP_BREAK && !told)
+        tell_monitors(console, result);
+    return true;
 }
 
 /* --- waiting ------------------------------------------------------------------------------ */
@@ -216,8 +252,8 @@ bool console_may_wake(const struct console *console)
 
 void console_wait(const struct console *console, unsigned most_ms)
 {
-    struct pollfd inputs[CONSOLE_LINES];
-    nfds_t count = 0;
+    struct pollfd inputs[CONSOLE_LINES + GDB_POLLS];
+    nfds_t count = gdb_polls(console->gdb, inputs);
     for (unsigned i = 0; i < console->count; i++) {
         const struct console_line *line = &console->line[i];
         if (line->open && line->count == 0)

@@ -29,6 +29,7 @@ struct console_line {
 struct console {
     struct pacifica_machine *machine;
     struct window *window; /* NULL: there is none */
+    struct gdb *gdb;       /* NULL likewise */
     struct terminal terminal;
     struct console_line line[CONSOLE_LINES];
     unsigned count;
@@ -43,6 +44,10 @@ void console_end(struct console *console);
 /* Hand on what arrived; never waits. CHOICE: input is looked at between slices of the run only, so a run
  * whose input is empty, or a file, is the same every time. */
 void console_feed(struct console *console);
+
+/* The machine has stopped at a break, a step, or for good: whoever debugs it is told, and it stands still. False: nobody does, and
+ * it did not stop at something that was asked for. */
+bool console_holds(struct console *console, const struct pacifica_result *result);
 
 /* The machine is halted and nothing inside will wake it: may something from outside? */
 bool console_may_wake(const struct console *console);

@@ -32,12 +32,6 @@ enum pacifica_status option_told(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
-enum pacifica_status option_later(struct parse *parse, const char *value)
-{
-    (void)value;
-    return option_not_yet(parse, NULL);
-}
-
 enum pacifica_status option_none(struct parse *parse, const char *value)
 {
     return strcmp(value, "none") == 0 ? PACIFICA_OK : option_not_yet(parse, value);

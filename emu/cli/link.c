@@ -206,6 +206,15 @@ void link_close(struct link *link)
     free(link);
 }
 
+void link_refuse(struct link *link, const void *bytes, size_t size)
+{
+    int fd;
+    while (link->fd >= 0 && link->listener >= 0 && (fd = accept(link->listener, NULL, NULL)) >= 0) {
+        (void)send(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)close(fd);
+    }
+}
+
 /* --- bytes ---------------------------------------------------------------------------------- */
 
 /* Send what can be sent now. */
@@ -266,6 +275,13 @@ size_t link_read(struct link *link, uint8_t *bytes, size_t size)
     if (got == 0 || (errno != EAGAIN && errno != EINTR))
         close_fd(&link->fd);
     return 0;
+}
+
+void link_drop(struct link *link)
+{
+    link_flush(link);
+    link->count = 0;
+    close_fd(&link->fd);
 }
 
 bool link_is_open(const struct link *link)

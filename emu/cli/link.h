@@ -33,6 +33,12 @@ size_t link_read(struct link *link, uint8_t *bytes, size_t size);
 /* May something come still? */
 bool link_is_open(const struct link *link);
 
+/* Close the connection when what waits has been sent, if that goes at once; a server takes the next one. */
+void link_drop(struct link *link);
+
+/* While one is connected: others who connect are sent these bytes, and their connections closed. */
+void link_refuse(struct link *link, const void *bytes, size_t size);
+
 /* What poll() is to look at; -1: nothing. */
 int link_poll_fd(const struct link *link);
 

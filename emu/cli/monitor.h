@@ -6,6 +6,18 @@
 #include "emu/compiler.h"
 
 #define MONITOR_LINE 256
+#define MONITOR_BREAKS 64u
+
+struct monitor;
+
+/* The breaks that people have set at monitors. Invariant: of[0..count). */
+struct monitor_breaks {
+    unsigned count;
+    struct {
+        unsigned id; /* the library's */
+        const struct monitor *by;
+    } of[MONITOR_BREAKS];
+};
 
 /* What monitors want of the run; it looks at this between two slices. */
 struct run_wishes {
@@ -13,6 +25,8 @@ struct run_wishes {
     bool paused;
     struct key_queue keys;
     unsigned buttons; /* of the mouse that are down, as pacifica_machine_mouse() has them */
+    uint64_t steps;   /* where the machine is; a command may have taken it there */
+    struct monitor_breaks breaks;
 };
 
 /* Invariant: line[0..length) was typed and has not ended; length < MONITOR_LINE. */

@@ -1,4 +1,5 @@
 /* The monitor's commands. */
+#include "emu/cli/monitor_break.h"
 #include "emu/cli/monitor_commands.h"
 #include "emu/cli/screen.h"
 #include "emu/cli/words.h"
@@ -117,8 +118,10 @@ static void keep_text(void *self, const void *bytes, size_t size)
 
 static void list_items(struct text *text)
 {
-    static const char own[] = "status       does the machine run?\n"
-                              "version      which Pacifica this is\n";
+    static const char own[] =
+        "status       does the machine run?\n"
+        "version      which Pacifica this is\n"
+        "breakpoints  what `break` has set, and how often it stopped the machine\n";
     text->size = 0;
     keep_text(text, own, sizeof(own) - 1);
     pacifica_info_list(&(struct pacifica_output){ .write = keep_text, .self = text });
@@ -168,6 +171,10 @@ void monitor_info(struct monitor *monitor, const char *argument)
     }
     if (strcmp(whole, "version") == 0) {
         monitor_say(monitor, "pacifica %s\n", pacifica_version());
+        return;
+    }
+    if (strcmp(whole, "breakpoints") == 0) {
+        monitor_breaks_list(monitor);
         return;
     }
     (void)snprintf(request, sizeof(request), "%s%s", whole, argument + length);

@@ -163,7 +163,10 @@ struct cli_options {
     unsigned serial_count;
     struct cli_chardev monitor;
     const char *monitor_chardev; /* -monitor chardev:ID, -mon ID */
-    bool window;                 /* -display sdl */
+    struct cli_chardev gdb;
+    const char *gdb_chardev; /* -gdb chardev:ID */
+    bool frozen;             /* -S */
+    bool window;             /* -display sdl */
     bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash,
         exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];
@@ -190,6 +193,9 @@ const struct cli_chardev *cli_find_chardev(const struct cli_options *options, co
 /* Where COM1 and COM2 (port 1) and the monitor are, from all options together; CHARDEV_UNSET: there is no such thing. */
 struct cli_chardev cli_serial(const struct cli_options *options, unsigned port);
 struct cli_chardev cli_monitor(const struct cli_options *options);
+
+/* Where GDB is: CHARDEV_UNSET or CHARDEV_NULL for nowhere. */
+struct cli_chardev cli_gdb(const struct cli_options *options);
 
 /* The serial line that the monitor is behind, or -1: it is alone, or not there. */
 int cli_monitor_port(const struct cli_options *options);

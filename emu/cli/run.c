@@ -27,13 +27,20 @@ static bool goes_on(struct session *session, struct console *console,
 {
     const struct cli_options *o = session->options;
     switch (result->stop) {
+    case PACIFICA_STOP_BREAK:
+    case PACIFICA_STOP_STEP:
+    case PACIFICA_STOP_BEGINNING:
+    case PACIFICA_STOP_REPLAYED:
+    case PACIFICA_STOP_SHUTDOWN:
+    case PACIFICA_STOP_UNIMPLEMENTED:
+    case PACIFICA_STOP_WATCH: return console_holds(console, result);
     case PACIFICA_STOP_LIMIT_INSNS: return result->steps < o->max_steps;
     case PACIFICA_STOP_LIMIT_TIME: return true;
     case PACIFICA_STOP_HALTED:
         if (nets_may_wake(&session->nets))
             nets_wait(&session->nets);
         else if (!console_may_wake(console))
-            return false;
+            return console_holds(console, result);
         else if (!o->realtime)
             console_wait(console, CONSOLE_MOMENT_MS);
         return true;
@@ -116,6 +123,7 @@ static bool heed_console(struct console *console, struct watchdog *watchdog,
         result->stop = PACIFICA_STOP_RESET;
     bool run = !wishes->quit && !wishes->reset;
     wishes->reset = false;
+    result->steps = wishes->steps;
     return run;
 }
 
@@ -138,7 +146,9 @@ static void run_slices(struct session *session, struct watchdog *watchdog, struc
             continue;
         limits.max_steps = next_end(session, result->steps);
         limits.max_ns = pace_end_ns(&pace, result->now_ns);
-        pacifica_machine_run(session->machine, &limits, result);
+        if (!gdb_run(session->gdb, &limits, result))
+            pacifica_machine_run(session->machine, &limits, result);
+        console.wishes.steps = result->steps;
         session_flush(session);
         nets_look(&session->nets);
         save_files(session, result->steps);
@@ -287,5 +297,8 @@ int session_run(struct session *session, int *signal)
     dump_trace(session, &watchdog, &result);
     tell_info(session);
     tell_numbers(session, &result);
-    return session->screendump_failed ? CLI_STATUS_USAGE : status_of(session, &watchdog, &result);
+    int status =
+        session->screendump_failed ? CLI_STATUS_USAGE : status_of(session, &watchdog, &result);
+    gdb_ended(session->gdb, status, *signal);
+    return status;
 }

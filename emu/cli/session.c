@@ -221,6 +221,8 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
         status = load_image(session, diag);
     if (status == PACIFICA_OK && options->loadvm)
         status = snapshot_load_file(session->machine, options->loadvm, diag);
+    if (status == PACIFICA_OK)
+        status = gdb_open(&session->gdb, options, session->machine, diag);
     return status;
 }
 
@@ -237,6 +239,7 @@ void session_flush(struct session *session)
 
 enum pacifica_status session_end(struct session *session, struct pacifica_diag *diag)
 {
+    gdb_close(session->gdb);
     pacifica_exit_stats_free(session->stats);
     pacifica_trace_free(session->trace_client);
     pacifica_trace_free(session->log_client);

@@ -4,6 +4,7 @@
 
 #include "emu/cli/disk.h"
 #include "emu/cli/endpoint.h"
+#include "emu/cli/gdb.h"
 #include "emu/cli/net.h"
 #include "emu/cli/options.h"
 
@@ -24,6 +25,7 @@ struct session {
     struct pacifica_module module_for_library[CLI_MODULES]; /* the machine borrows it */
     struct endpoint serial[CLI_SERIALS], debugcon[CLI_DEVICES];
     struct endpoint monitor; /* nowhere if it is behind a serial line */
+    struct gdb *gdb;         /* NULL: no debugger is wanted */
     struct output_file log, trace;
     struct disk_file disk[CLI_DRIVES];
     struct nets nets;
