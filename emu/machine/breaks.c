@@ -562,6 +562,12 @@ static void describe(const struct breaks *breaks, const struct break_item *item,
     }
 }
 
+void machine_breaks_say(struct pacifica_machine *machine, unsigned id)
+{
+    if (machine->breaks)
+        machine->breaks->told = id;
+}
+
 void machine_breaks_tell(const struct pacifica_machine *machine, struct pacifica_result *result)
 {
     const struct breaks *breaks = machine->breaks;

@@ -22,6 +22,7 @@ void machine_breaks_end(struct pacifica_machine *machine);
 void machine_breaks_stepped(struct pacifica_machine *machine, unsigned cpu);
 
 /* STOP_BREAK: which, and say what in result->diag. */
+void machine_breaks_say(struct pacifica_machine *machine, unsigned id); /* it was this one */
 void machine_breaks_tell(const struct pacifica_machine *machine, struct pacifica_result *result);
 
 /* Registers or memory were changed by other means than by running or by a debugger's writes: a checkpoint was loaded, the

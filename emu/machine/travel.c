@@ -156,8 +156,10 @@ void travel_stopped(struct pacifica_machine *machine)
 }
 
 /* Nearer and nearer to the aim: who goes back once, goes back again. */
-static void want_extra(struct travel *travel, uint64_t from, uint64_t to)
+void travel_want(struct pacifica_machine *machine, uint64_t to)
 {
+    struct travel *travel = machine->travel;
+    uint64_t from = group_steps(machine->cpu[0]);
     travel->wanted_count = 0;
     if (to <= from)
         return;
@@ -194,7 +196,7 @@ enum pacifica_stop travel_seek(struct pacifica_machine *machine, uint64_t steps)
         return PACIFICA_STOP_LIMIT_INSNS;
     if (index != SIZE_MAX && (now >= steps || travel->at[index]->steps > now))
         travel_load(machine, index);
-    want_extra(travel, group_steps(machine->cpu[0]), steps);
+    travel_want(machine, steps);
     enum pacifica_stop stop = travel_execute(machine, steps);
     travel->wanted_count = 0;
     if (machine->journal->past)
@@ -219,31 +221,5 @@ enum pacifica_status travel_leave(struct pacifica_machine *machine, struct pacif
     journal->past = true;
     machine_mute(machine, true);
     travel_keep(machine, true);
-    return PACIFICA_OK;
-}
-
-void travel_back_to(struct pacifica_machine *machine, uint64_t steps)
-{
-    machine->stop_request = false;
-    (void)travel_seek(machine, steps);
-}
-
-enum pacifica_status pacifica_travel_goto(struct pacifica_machine *machine, uint64_t steps,
-                                          struct pacifica_result *result,
-                                          struct pacifica_diag *diag)
-{
-    uint64_t first, latest, now = group_steps(machine->cpu[0]);
-    *result = (struct pacifica_result){ 0 };
-    if (pacifica_travel_range(machine, &first, &latest) && (steps < first || steps > latest))
-        return diag_set(diag, PACIFICA_ERANGE, "travel", NULL,
-                        "step %" PRIu64 " is not one of %" PRIu64 " to %" PRIu64, steps, first,
-                        latest);
-    enum pacifica_status status = travel_leave(machine, diag);
-    if (status != PACIFICA_OK)
-        return status;
-    enum pacifica_stop stop = travel_seek(machine, steps);
-    if (stop == PACIFICA_STOP_REQUEST)
-        travel_back_to(machine, now);
-    machine_tell(machine, stop, result);
     return PACIFICA_OK;
 }

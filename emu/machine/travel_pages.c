@@ -91,6 +91,29 @@ static bool add(struct travel_pages *pages, uint64_t page, const uint8_t *bytes,
     return true;
 }
 
+static bool add_same(struct travel_pages *pages, uint64_t page, struct version_list *list)
+{
+    if (list->same_count == list->same_room) {
+        size_t room = list->same_room ? 2 * list->same_room : 16;
+        uint64_t *same = realloc(list->same, room * sizeof(*same));
+        if (!same)
+            return false;
+        pages->bytes += (room - list->same_room) * sizeof(*same);
+        list->same = same;
+        list->same_room = room;
+    }
+    list->same[list->same_count++] = page;
+    return true;
+}
+
+static void free_same(struct travel_pages *pages, struct version_list *list)
+{
+    pages->bytes -= list->same_room * sizeof(*list->same);
+    free(list->same);
+    list->same = NULL;
+    list->same_count = list->same_room = 0;
+}
+
 /* A page that was written and holds the same as before has no new version. The checkpoint behind may have none for this reason:
  * then it gets what it had until now from a version before. */
 static bool keep_page(struct travel_pages *pages, uint64_t page, struct version_place now,
@@ -99,7 +122,7 @@ static bool keep_page(struct travel_pages *pages, uint64_t page, struct version_
     const struct version *before = *find(pages, page, now.steps);
     const uint8_t *bytes = memory_page_ptr(pages->memory, page);
     if (memcmp(bytes, bytes_of(before), PAGE_BYTES) == 0)
-        return true;
+        return add_same(pages, page, now.list);
     if (later.list && *find(pages, page, later.steps) == before &&
         !add(pages, page, bytes_of(before), later))
         return false;
@@ -109,7 +132,7 @@ static bool keep_page(struct travel_pages *pages, uint64_t page, struct version_
 bool travel_pages_keep(struct travel_pages *pages, struct version_place now,
                        struct version_place later)
 {
-    now.list->first = NULL;
+    *now.list = (struct version_list){ 0 };
     for (uint64_t page = memory_dirty_next(pages->memory, 0); page < pages->count;
          page = memory_dirty_next(pages->memory, page + 1))
         if (!keep_page(pages, page, now, later))
@@ -146,6 +169,10 @@ void travel_pages_return(struct travel_pages *pages, uint64_t steps,
 void travel_pages_merge(struct travel_pages *pages, struct version_list *list,
                         struct version_place later)
 {
+    for (size_t i = 0; later.list && i < list->same_count; i++)
+        if (!travel_pages_has(later.list, list->same[i]))
+            (void)add_same(pages, list->same[i], later.list);
+    free_same(pages, list);
     while (list->first) {
         struct version *version = list->first;
         list->first = version->next;
@@ -164,6 +191,9 @@ bool travel_pages_has(const struct version_list *list, uint64_t page)
 {
     for (const struct version *v = list->first; v; v = v->next)
         if (v->page == page)
+            return true;
+    for (size_t i = 0; i < list->same_count; i++)
+        if (list->same[i] == page)
             return true;
     return false;
 }

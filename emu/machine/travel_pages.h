@@ -17,6 +17,9 @@ struct version {
 /* The versions of a checkpoint, in no order. */
 struct version_list {
     struct version *first;
+    uint64_t *
+        same; /* pages that were written, and have no version because they hold the same as before */
+    size_t same_count, same_room;
 };
 
 /* Owner of all versions. `base`: memory is as it was at this checkpoint, but for the pages of the dirty map. */

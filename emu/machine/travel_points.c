@@ -272,8 +272,10 @@ void travel_load(struct pacifica_machine *machine, size_t index)
     struct journal *journal = machine->journal;
     const struct checkpoint *point = travel->at[index];
     struct snap snap;
-    if (!memory_to(travel, point->steps))
+    if (!memory_to(travel, point->steps)) {
+        travel->lost = true;
         return;
+    }
     for (unsigned i = 0; i < MACHINE_DISKS; i++)
         if (machine->block[i])
             block_return(machine->block[i], point->mark[i]);

@@ -58,7 +58,7 @@ enum pacifica_stop travel_seek(struct pacifica_machine *machine, uint64_t steps)
 /* What the public functions begin with: the machine is in the past from now on, where it is. */
 enum pacifica_status travel_leave(struct pacifica_machine *machine, struct pacifica_diag *diag);
 
-/* Be where the machine was before. */
-void travel_back_to(struct pacifica_machine *machine, uint64_t steps);
+/* On the way to these steps, make checkpoints that are nearer and nearer to each other. */
+void travel_want(struct pacifica_machine *machine, uint64_t steps);
 
 #endif
