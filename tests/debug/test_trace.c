@@ -335,6 +335,128 @@ START_TEST(npt_shows_nested_page_faults_by_address)
 }
 END_TEST
 
+/* --- conditions and the ring ------------------------------------------------------------------ */
+
+START_TEST(conditions_look_at_the_guest_of_an_exit)
+{
+    set_guest();
+    ck_assert_int_eq(attach("svm,asid=3,rip=0x8000", PACIFICA_TRACE_TEXT), PACIFICA_OK);
+    fire(PROBE_EXIT, VMEXIT_HLT, 0, 0);
+    ck_assert_uint_eq(lines(), 1);
+    bench.cpu.svm->last_asid = 4;
+    fire(PROBE_EXIT, VMEXIT_HLT, 0, 0);
+    bench.cpu.svm->last_asid = 3;
+    bench.cpu.svm->last_rip = 0x8001;
+    fire(PROBE_EXIT, VMEXIT_HLT, 0, 0);
+    ck_assert_uint_eq(lines(), 1);
+}
+END_TEST
+
+START_TEST(conditions_look_at_where_other_events_happen)
+{
+    set_guest();
+    ck_assert_int_eq(attach("io,asid=3", PACIFICA_TRACE_TEXT), PACIFICA_OK);
+    fire(PROBE_IO, 0x80, 1, 0); /* in the host, whose ASID is 0 */
+    ck_assert_uint_eq(lines(), 0);
+    bench.cpu.svm->guest = true;
+    fire(PROBE_IO, 0x80, 1, 0);
+    ck_assert_uint_eq(lines(), 1);
+    trace_free(bench.trace);
+    ck_assert_int_eq(attach("io:rip=0x55,step=1007", PACIFICA_TRACE_TEXT), PACIFICA_OK);
+    fire(PROBE_IO, 0x80, 1, 0);
+    ck_assert_uint_eq(lines(), 1);
+    bench.cpu.r[REG_RIP] = 0x55;
+    fire(PROBE_IO, 0x80, 1, 0);
+    ck_assert_uint_eq(lines(), 2);
+    bench.cpu.insns_end++;
+    fire(PROBE_IO, 0x80, 1, 0);
+    ck_assert_uint_eq(lines(), 2);
+}
+END_TEST
+
+START_TEST(conditions_on_the_tlb_look_at_the_entry)
+{
+    ck_assert_int_eq(attach("tlb,asid=5", PACIFICA_TRACE_TEXT), PACIFICA_OK);
+    fire(PROBE_TLB, PROBE_TLB_FILL, 0x1000, 4);
+    ck_assert_uint_eq(lines(), 0);
+    fire(PROBE_TLB, PROBE_TLB_FILL, 0x1000, 5);
+    fire(PROBE_TLB, PROBE_TLB_FLUSH, UINT64_MAX, UINT64_MAX); /* of all, this one too */
+    ck_assert_uint_eq(lines(), 2);
+}
+END_TEST
+
+START_TEST(conditions_alone_are_no_trace)
+{
+    ck_assert_int_eq(attach("asid=5", PACIFICA_TRACE_TEXT), PACIFICA_EUSAGE);
+    ck_assert_ptr_null(bench.trace);
+}
+END_TEST
+
+static void attach_ring(const char *events, uint32_t ring, enum pacifica_status wanted)
+{
+    const struct pacifica_trace_options options = { .events = events,
+                                                    .output = bench_output,
+                                                    .ring = ring };
+    ck_assert_int_eq(trace_new(&bench.probes, &bench.cpu, &options, &bench.trace, &bench.diag),
+                     wanted);
+}
+
+/* Trouble is told as soon as nothing more can belong to it. */
+START_TEST(ring_is_written_behind_trouble)
+{
+    static const struct {
+        enum probe_kind kind;
+        uint64_t code;
+        const char *why;
+    } trouble[] = { { PROBE_EXIT, VMEXIT_INVALID, ": VMEXIT_INVALID\n" },
+                    { PROBE_EXIT, VMEXIT_SHUTDOWN, ": VMEXIT_SHUTDOWN\n" },
+                    { PROBE_GUEST_ERROR, 0, ": guest error\n" } };
+    for (unsigned i = 0; i < 3; i++) {
+        bench.used = 0;
+        memset(bench.text, 0, sizeof(bench.text));
+        attach_ring("io", 2, PACIFICA_OK); /* although it shows no exits */
+        for (unsigned port = 0; port < 3; port++)
+            fire(PROBE_IO, port, 1, 0);
+        const struct probe_event event = {
+            .kind = trouble[i].kind, .cpu = &bench.cpu, .a = trouble[i].code, .text = "text"
+        };
+        probes_fire(&bench.probes, &event);
+        ck_assert_uint_eq(lines(), 0);
+        bench.cpu.insns_end += 2;
+        fire(PROBE_IO, 0x80, 1, 0);
+        ck_assert_uint_eq(lines(), 3);
+        ck_assert_ptr_nonnull(strstr(bench.text, " port 0x1 "));
+        ck_assert_ptr_nonnull(strstr(bench.text, " kept 2 dropped 1"));
+        ck_assert_ptr_nonnull(strstr(bench.text, trouble[i].why));
+        trace_free(bench.trace);
+        bench.trace = NULL;
+        ck_assert_uint_eq(lines(), 3);
+    }
+}
+END_TEST
+
+START_TEST(ring_is_silent_without_trouble)
+{
+    attach_ring("svm", 2, PACIFICA_OK);
+    fire(PROBE_EXIT, VMEXIT_HLT, 0, 0);
+    bench.cpu.insns_end += 5;
+    fire(PROBE_EXIT, VMEXIT_HLT, 0, 0);
+    ck_assert_uint_eq(bench.used, 0);
+    ck_assert_uint_eq(trace_dump(bench.trace, "asked for"), 2);
+    ck_assert_uint_eq(lines(), 3);
+    trace_free(bench.trace);
+    bench.trace = NULL;
+    ck_assert_uint_eq(lines(), 3);
+}
+END_TEST
+
+START_TEST(ring_has_a_largest_size)
+{
+    attach_ring("io", 1000001, PACIFICA_EUSAGE);
+    attach_ring("io", 1000000, PACIFICA_OK);
+}
+END_TEST
+
 /* --- statistics ----------------------------------------------------------------------------- */
 
 static void guest_run(struct pacifica_exit_stats *stats, unsigned insns, uint64_t code)
@@ -415,6 +537,13 @@ int main(void)
     tcase_add_test(tc, exit_stats_table_counts_shares_and_instructions);
     tcase_add_test(tc, exit_stats_count_refused_vmruns_without_instructions);
     tcase_add_test(tc, exit_stats_of_a_run_without_exits);
+    tcase_add_test(tc, conditions_look_at_the_guest_of_an_exit);
+    tcase_add_test(tc, conditions_look_at_where_other_events_happen);
+    tcase_add_test(tc, conditions_on_the_tlb_look_at_the_entry);
+    tcase_add_test(tc, conditions_alone_are_no_trace);
+    tcase_add_test(tc, ring_is_written_behind_trouble);
+    tcase_add_test(tc, ring_is_silent_without_trouble);
+    tcase_add_test(tc, ring_has_a_largest_size);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
