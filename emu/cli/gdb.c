@@ -4,6 +4,7 @@
 
 #include "emu/base/diag.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,18 @@
 static void monitor_output(void *self, const void *bytes, size_t size)
 {
     gdb_say(self, bytes, size);
+}
+
+/* A debugger may go back to the beginning, unless the machine cannot. */
+static void begin_travel(struct pacifica_machine *machine)
+{
+    const struct pacifica_travel_options options = PACIFICA_TRAVEL_INIT;
+    struct pacifica_diag diag = { 0 };
+    uint64_t first, latest;
+    if (!pacifica_travel_range(machine, &first, &latest) &&
+        pacifica_travel_begin(machine, &options, &diag) != PACIFICA_OK)
+        (void)fprintf(stderr, "pacifica: gdb: no going back: %s%s%s\n", diag.where,
+                      diag.where[0] ? ": " : "", diag.what);
 }
 
 enum pacifica_status gdb_open(struct gdb **out, const struct cli_options *options,
@@ -33,11 +46,13 @@ enum pacifica_status gdb_open(struct gdb **out, const struct cli_options *option
     enum pacifica_status status = gdb_target_init(&gdb->target, diag);
     if (status == PACIFICA_OK)
         status = gdb_line_open(gdb, &chardev, diag);
-    if (status == PACIFICA_OK)
-        *out = gdb;
-    else
+    if (status != PACIFICA_OK) {
         gdb_close(gdb);
-    return status;
+        return status;
+    }
+    begin_travel(machine);
+    *out = gdb;
+    return PACIFICA_OK;
 }
 
 void gdb_close(struct gdb *gdb)
@@ -247,6 +262,8 @@ bool gdb_run(struct gdb *gdb, const struct pacifica_limits *limits, struct pacif
         pacifica_machine_step(gdb->machine, gdb->resume.cpu, limits->max_steps, result);
         return true;
     case GDB_COURSE_RANGE: run_range(gdb, limits, result); return true;
+    case GDB_COURSE_BACK:
+    case GDB_COURSE_BACK_STEP: gdb_back(gdb, result); return true;
     default: return false;
     }
 }

@@ -238,6 +238,7 @@ bool gdb_packet(struct gdb *gdb)
     switch (text[0]) {
     case '?': gdb_stop_reply(gdb); return true;
     case '!': gdb_ok(gdb); return true;
+    case 'b':
     case 'c':
     case 'C':
     case 's':

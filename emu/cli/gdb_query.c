@@ -18,12 +18,15 @@ static bool has_word(const char *text, const char *word)
 
 static void query_supported(struct gdb *gdb, const char *text)
 {
+    uint64_t first, latest;
     gdb->swbreak = has_word(text, "swbreak+");
     gdb->hwbreak = has_word(text, "hwbreak+");
     gdb_text_put(&gdb->reply,
                  "PacketSize=%x;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;"
                  "qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;binary-upload+",
                  GDB_PACKET_MOST);
+    if (pacifica_travel_range(gdb->machine, &first, &latest))
+        gdb_text_put(&gdb->reply, ";ReverseStep+;ReverseContinue+");
 }
 
 static void query_attached(struct gdb *gdb, const char *text)

@@ -97,12 +97,28 @@ static bool go_to(struct gdb *gdb, const char *text, bool signal)
     return false;
 }
 
+static bool parse_back(struct gdb *gdb, const char *text, struct gdb_resume *resume)
+{
+    uint64_t first, latest;
+    if (text[0] == 's')
+        resume->course = GDB_COURSE_BACK_STEP;
+    else if (text[0] == 'c')
+        resume->course = GDB_COURSE_BACK;
+    else
+        return false; /* an empty reply */
+    if (pacifica_travel_range(gdb->machine, &first, &latest))
+        return true;
+    gdb_fail(gdb, "this machine cannot go back");
+    return false;
+}
+
 bool gdb_resume_parse(struct gdb *gdb, struct gdb_resume *resume)
 {
     const char *text = gdb->frame.body;
     *resume = (struct gdb_resume){ .course = GDB_COURSE_RUN, .cpu = gdb->resume_cpu };
     switch (text[0]) {
     case 'v': return parse_vcont(gdb, text + strlen("vCont"), resume);
+    case 'b': return parse_back(gdb, text + 1, resume);
     case 's':
     case 'S': resume->course = GDB_COURSE_STEP; break;
     default: break;
