@@ -119,6 +119,7 @@ void machine_change(struct pacifica_machine *machine)
         return;
     journal_cut(machine);
     machine_mute(machine, false);
+    machine_tell_loaded(machine);
     if (machine->travel) {
         uint64_t steps = group_steps(machine->cpu[0]);
         size_t index = 0;
