@@ -319,6 +319,42 @@ enum pacifica_status option_loadvm(struct parse *parse, const char *value)
     return PACIFICA_OK;
 }
 
+/* --- recordings, going back -------------------------------------------------------------------- */
+
+enum pacifica_status option_record(struct parse *parse, const char *value)
+{
+    parse->options->record = value;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_replay(struct parse *parse, const char *value)
+{
+    parse->options->replay = value;
+    return PACIFICA_OK;
+}
+
+enum pacifica_status option_travel(struct parse *parse, const char *value)
+{
+    struct cli_options *o = parse->options;
+    const char *rest = value;
+    o->travel = true;
+    o->travel_options = PACIFICA_TRAVEL_INIT;
+    while (rest) {
+        const char *part = words_next(&o->words, &rest);
+        if (!part)
+            return diag_set(parse->diag, PACIFICA_ENOMEM, NULL, NULL, "no memory");
+        const char *every = word_value(part, "every"), *memory = word_value(part, "memory");
+        bool good = strcmp(part, "on") == 0;
+        if (every)
+            good = word_number(every, &o->travel_options.every_steps);
+        else if (memory)
+            good = word_size(memory, UINT64_C(1) << 20, &o->travel_options.memory_most);
+        if (!good)
+            return option_bad(parse, part, "neither on, every=STEPS nor memory=SIZE");
+    }
+    return PACIFICA_OK;
+}
+
 /* --- ends --------------------------------------------------------------------------------- */
 
 enum pacifica_status option_max_insns(struct parse *parse, const char *value)

@@ -153,6 +153,9 @@ struct cli_options {
     enum { VGA_DEFAULT, VGA_NONE, VGA_STD } vga;
     struct cli_save_at screendump[CLI_SCREENDUMPS], savevm[CLI_SCREENDUMPS];
     unsigned screendump_count, savevm_count;
+    const char *record, *replay; /* NULL: neither */
+    bool travel;
+    struct pacifica_travel_options travel_options;
     const char *loadvm; /* begin with this snapshot; NULL: as the image does */
     struct cli_chardev chardev[CLI_CHARDEVS];
     unsigned chardev_count;

@@ -37,6 +37,8 @@ static bool goes_on(struct session *session, struct console *console,
     case PACIFICA_STOP_LIMIT_INSNS: return result->steps < o->max_steps;
     case PACIFICA_STOP_LIMIT_TIME: return true;
     case PACIFICA_STOP_HALTED:
+        if (o->replay) /* it went on */
+            return true;
         if (nets_may_wake(&session->nets))
             nets_wait(&session->nets);
         else if (!console_may_wake(console))
@@ -127,6 +129,18 @@ static bool heed_console(struct console *console, struct watchdog *watchdog,
     return run;
 }
 
+/* One line when there is no memory for checkpoints any more. */
+static void look_at_travel(struct session *session)
+{
+    uint64_t first, latest;
+    if (!session->options->travel || session->travel_told ||
+        pacifica_travel_range(session->machine, &first, &latest))
+        return;
+    session->travel_told = true;
+    (void)fprintf(stderr, "pacifica: --travel: no memory for a checkpoint: from here on nobody can "
+                          "go back\n");
+}
+
 /* Run slice by slice until something ends the run. How it is sliced changes nothing the guest can see. */
 static void run_slices(struct session *session, struct watchdog *watchdog, struct window *window,
                        struct pacifica_result *result)
@@ -140,7 +154,7 @@ static void run_slices(struct session *session, struct watchdog *watchdog, struc
     *result = (struct pacifica_result){ 0 };
     console_begin(&console, session, window);
     save_files(session, 0);
-    pace_begin(&pace, o->realtime);
+    pace_begin(&pace, o->realtime && !o->replay);
     do {
         if (!heed_console(&console, watchdog, result))
             continue;
@@ -150,6 +164,7 @@ static void run_slices(struct session *session, struct watchdog *watchdog, struc
             pacifica_machine_run(session->machine, &limits, result);
         console.wishes.steps = result->steps;
         session_flush(session);
+        look_at_travel(session);
         nets_look(&session->nets);
         save_files(session, result->steps);
         unsigned ahead_ms = pace_ahead_ms(&pace, result->now_ns);
@@ -181,6 +196,7 @@ static int status_of(const struct session *session, const struct watchdog *watch
         return o->qemu_exit_codes && o->no_reboot ? CLI_STATUS_OK : CLI_STATUS_SHUTDOWN;
     case PACIFICA_STOP_HALTED: return CLI_STATUS_SHUTDOWN;
     case PACIFICA_STOP_WATCH: return CLI_STATUS_STOP_ON;
+    case PACIFICA_STOP_REPLAYED: return result->diag.hint[0] ? CLI_STATUS_USAGE : CLI_STATUS_OK;
     default: return watchdog->bite == WATCHDOG_TIME ? CLI_STATUS_LIMIT : CLI_STATUS_OK;
     }
 }

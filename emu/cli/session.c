@@ -206,6 +206,30 @@ static enum pacifica_status check_info(struct session *session, struct pacifica_
     return status;
 }
 
+/* What enters is written down, or read. */
+static enum pacifica_status begin_record(struct session *session, struct pacifica_diag *diag)
+{
+    const struct cli_options *o = session->options;
+    enum pacifica_status status = PACIFICA_OK;
+    if (o->record) {
+        status = output_open(&session->record, o->record, diag);
+        const struct pacifica_output output = output_to(&session->record);
+        if (status == PACIFICA_OK)
+            status = pacifica_record(session->machine, &output, diag);
+    }
+    if (status == PACIFICA_OK && o->replay) {
+        status = file_read(o->replay, FILE_IMAGE_MOST, &session->replay, diag);
+        *diag = (struct pacifica_diag){ 0 };
+        if (status == PACIFICA_OK)
+            status = pacifica_replay(session->machine, &session->replay, diag);
+        if (status == PACIFICA_OK && diag->what[0])
+            cli_complain(diag); /* its end is missing */
+    }
+    if (status == PACIFICA_OK && o->travel)
+        status = pacifica_travel_begin(session->machine, &o->travel_options, diag);
+    return status;
+}
+
 enum pacifica_status session_begin(struct session *session, const struct cli_options *options,
                                    struct pacifica_diag *diag)
 {
@@ -222,6 +246,8 @@ enum pacifica_status session_begin(struct session *session, const struct cli_opt
     if (status == PACIFICA_OK && options->loadvm)
         status = snapshot_load_file(session->machine, options->loadvm, diag);
     if (status == PACIFICA_OK)
+        status = begin_record(session, diag);
+    if (status == PACIFICA_OK)
         status = gdb_open(&session->gdb, options, session->machine, diag);
     return status;
 }
@@ -235,6 +261,7 @@ void session_flush(struct session *session)
     endpoint_flush(&session->monitor);
     output_flush(&session->log);
     output_flush(&session->trace);
+    output_flush(&session->record);
 }
 
 enum pacifica_status session_end(struct session *session, struct pacifica_diag *diag)
@@ -259,6 +286,9 @@ enum pacifica_status session_end(struct session *session, struct pacifica_diag *
         status = PACIFICA_EIO;
     if (output_close(&session->trace, diag) != PACIFICA_OK)
         status = PACIFICA_EIO;
+    if (output_close(&session->record, diag) != PACIFICA_OK)
+        status = PACIFICA_EIO;
+    file_free(&session->replay);
     file_free(&session->kernel);
     file_free(&session->vga_bios);
     for (unsigned i = 0; i < session->options->rom_count; i++)

@@ -26,7 +26,9 @@ struct session {
     struct endpoint serial[CLI_SERIALS], debugcon[CLI_DEVICES];
     struct endpoint monitor; /* nowhere if it is behind a serial line */
     struct gdb *gdb;         /* NULL: no debugger is wanted */
-    struct output_file log, trace;
+    struct output_file log, trace, record;
+    struct pacifica_bytes replay; /* the machine borrows it */
+    bool travel_told;             /* that going back has ended */
     struct disk_file disk[CLI_DRIVES];
     struct nets nets;
     struct pacifica_machine *machine;

@@ -80,6 +80,7 @@ static enum pacifica_stop leave(struct pacifica_machine *machine, const struct i
                    (size_t)(in - journal->input), in->steps);
     journal->next = journal->count;
     journal->replay = false;
+    journal->left = true;
     if (journal->past) {
         journal->failed = true;
         journal->past = false;

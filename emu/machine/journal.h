@@ -67,6 +67,7 @@ struct journal {
     bool failed; /* one could not be: no memory */
     bool past;
     size_t present;
+    bool left;              /* the run did not go as it is written down */
     bool replay;            /* callers' input is ignored, until `next` is count */
     enum input_place place; /* where the last run has ended, if `settled` */
     bool settled;           /* that is a moment at which inputs may enter */

@@ -76,6 +76,7 @@ struct pacifica_machine {
     struct mute mute;           /* while something is executed again */
     struct deadline time_limit; /* limits.max_ns of the run */
     char *made;                 /* describe.c */
+    bool has_run;
 
     enum pacifica_stop ended; /* a stop behind which only a reset goes on, or STOP_NONE */
     uint32_t exit_value;

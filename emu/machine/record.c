@@ -21,7 +21,7 @@ static enum pacifica_status check_fresh(const struct pacifica_machine *machine,
     if (journal && (journal->recording || journal->replay))
         return diag_set(diag, PACIFICA_EUSAGE, "recording", NULL,
                         "the machine records or replays already");
-    if (group_steps(machine->cpu[0]) != 0)
+    if (machine->has_run)
         return diag_set(diag, PACIFICA_EUSAGE, "recording", "it begins with the first step",
                         "the machine has run");
     return PACIFICA_OK;

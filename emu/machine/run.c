@@ -56,6 +56,11 @@ static void explain(const struct pacifica_machine *machine, struct pacifica_resu
         break;
     case PACIFICA_STOP_BREAK: machine_breaks_tell(machine, result); break;
     case PACIFICA_STOP_REPLAYED:
+        (void)diag_set(&result->diag, PACIFICA_OK, where,
+                       machine->journal->left ? "same options, images and program are needed"
+                                              : NULL,
+                       "%s", machine->watch_text);
+        break;
     case PACIFICA_STOP_WATCH:
         (void)diag_set(&result->diag, PACIFICA_OK, where, NULL, "%s", machine->watch_text);
         break;
@@ -163,6 +168,7 @@ enum pacifica_stop machine_run_to(struct pacifica_machine *machine, const struct
 enum pacifica_stop machine_run(struct pacifica_machine *machine, const struct run_limits *limits,
                                uint64_t max_ns)
 {
+    machine->has_run = true;
     if (machine->journal && (machine->journal->replay || journal_feeds(machine->journal))) {
         enum pacifica_stop stop = machine_feed(machine, limits, false);
         if (stop != PACIFICA_STOP_NONE)
