@@ -44,7 +44,7 @@ static void set_budget(struct vcpu *cpu, uint64_t insns)
 }
 
 /* Allow instructions up to the end of the turn, which a new deadline may have brought nearer. Returns false when it is here. */
-static bool renew_budget(struct vcpu *cpu)
+EMU_INLINE bool renew_budget(struct vcpu *cpu)
 {
     struct vcpu_group *group = cpu->run->group;
     uint64_t now = vcpu_now_ns(cpu), next = clock_next_ns(group->clock);
@@ -193,7 +193,7 @@ void vcpu_stop(struct vcpu *cpu, int reason)
     cpu_attention(cpu);
 }
 
-static bool is_16bit(const struct vcpu *cpu)
+EMU_INLINE bool is_16bit(const struct vcpu *cpu)
 {
     switch (cpu->mode) {
     case MODE_LONG64:
@@ -205,7 +205,7 @@ static bool is_16bit(const struct vcpu *cpu)
 }
 
 /* Links within a page look neither at the CS limit nor cut a target to 16 bits: not every offset of the page would pass. */
-static bool page_leaves_segment(const struct vcpu *cpu)
+EMU_INLINE bool page_leaves_segment(const struct vcpu *cpu)
 {
     if (cpu->mode == MODE_LONG64)
         return false;
@@ -232,7 +232,7 @@ static void run_chain(struct vcpu *cpu, const struct op *op)
 }
 
 /* What leaving the chain means for the machine. Returns STEP_STOP or something else. */
-static enum step after_chain(struct vcpu *cpu, struct trap_start start)
+EMU_INLINE enum step after_chain(struct vcpu *cpu, struct trap_start start)
 {
     switch (cpu->leave) {
     case LEAVE_LINK: /* void as soon as anything but the target comes next */
@@ -252,7 +252,7 @@ static enum step after_chain(struct vcpu *cpu, struct trap_start start)
 }
 
 /* Execute one block. */
-static enum step run_block(struct vcpu *cpu, bool exact)
+EMU_INLINE enum step run_block(struct vcpu *cpu, bool exact)
 {
     struct run_state *run = cpu->run;
     const struct trap_start none = { 0 };
@@ -345,7 +345,7 @@ static uint64_t steps_of_all(const struct vcpu *cpu)
 }
 
 /* Limits that are counted in steps. Returns true when max_steps is reached. */
-static bool apply_limits(struct vcpu *cpu, const struct run_limits *limits)
+EMU_INLINE bool apply_limits(struct vcpu *cpu, const struct run_limits *limits)
 {
     struct vcpu_group *group = cpu->run->group;
     uint64_t steps = steps_of_all(cpu);
@@ -372,7 +372,7 @@ static int take_stop(struct vcpu *cpu)
 }
 
 /* Events at the boundary. STEP_NEXT: none was taken. */
-static enum step take_events(struct vcpu *cpu)
+EMU_INLINE enum step take_events(struct vcpu *cpu)
 {
     cpu->attention = false;
     enum step step = event_boundary(cpu);
@@ -387,7 +387,7 @@ static enum step take_events(struct vcpu *cpu)
     return step;
 }
 
-static bool wants_exact(const struct vcpu *cpu)
+EMU_INLINE bool wants_exact(const struct vcpu *cpu)
 {
     return trap_wants_exact(cpu) || page_leaves_segment(cpu) ||
            probes_want(cpu->probes, PROBE_INSN);
@@ -407,17 +407,22 @@ EMU_COLD static int look_behind(struct vcpu *cpu, const struct run_limits *limit
     return stop;
 }
 
-/* Before an instruction. */
-EMU_COLD static int look_ahead(struct vcpu *cpu, const struct run_limits *limits, bool *exact)
+#define LOOK_EXACT (-1) /* go on, by one instruction alone */
+
+/* Before an instruction. PACIFICA_STOP_NONE, LOOK_EXACT, or why the machine stops. */
+EMU_COLD static int look_ahead(struct vcpu *cpu, const struct run_limits *limits)
 {
-    *exact |= limits->exact_blocks;
+    bool exact = limits->exact_blocks;
+    int stop = PACIFICA_STOP_NONE;
     if (cpu == limits->step_cpu)
         shrink_budget(cpu, limits->step_end - vcpu_steps(cpu));
-    return limits->watch ? limits->watch->ahead(limits->watch->self, cpu, exact)
-                         : PACIFICA_STOP_NONE;
+    if (limits->watch)
+        stop = limits->watch->ahead(limits->watch->self, cpu, &exact);
+    return stop == PACIFICA_STOP_NONE && exact ? LOOK_EXACT : stop;
 }
 
-int run_turn(struct vcpu *cpu, const struct run_limits *limits)
+/* `rare` is constant: ordinary runs do not even ask. What it calls is inline, or two callers would make calls of it. */
+EMU_INLINE int turn(struct vcpu *cpu, const struct run_limits *limits, bool rare)
 {
     struct run_state *run = cpu->run;
     bool tight = false; /* the next block is longer than the budget */
@@ -426,7 +431,7 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
             perf_settle(cpu);
         if (*limits->stop_request)
             return PACIFICA_STOP_REQUEST;
-        if (EMU_UNLIKELY(limits->rare)) {
+        if (rare) {
             int stop = look_behind(cpu, limits);
             if (stop != PACIFICA_STOP_NONE)
                 return stop;
@@ -465,10 +470,11 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
                 group_forget_code(run->group);
         }
         bool exact = tight || wants_exact(cpu);
-        if (EMU_UNLIKELY(limits->rare)) {
-            int stop = look_ahead(cpu, limits, &exact);
-            if (stop != PACIFICA_STOP_NONE)
+        if (rare) {
+            int stop = look_ahead(cpu, limits);
+            if (stop > PACIFICA_STOP_NONE)
                 return stop;
+            exact |= stop == LOOK_EXACT;
         }
         enum step step = run_block(cpu, exact);
         tight = !exact && cpu->leave == LEAVE_BUDGET;
@@ -481,8 +487,18 @@ int run_turn(struct vcpu *cpu, const struct run_limits *limits)
             cpu->yield = false;
             if (!run->group->alone) {
                 group_pass_time(run->group);
-                return limits->rare ? look_behind(cpu, limits) : PACIFICA_STOP_NONE;
+                return rare ? look_behind(cpu, limits) : PACIFICA_STOP_NONE;
             }
         }
     }
+}
+
+EMU_NOINLINE static int rare_turn(struct vcpu *cpu, const struct run_limits *limits)
+{
+    return turn(cpu, limits, true);
+}
+
+int run_turn(struct vcpu *cpu, const struct run_limits *limits)
+{
+    return EMU_UNLIKELY(limits->rare) ? rare_turn(cpu, limits) : turn(cpu, limits, false);
 }
