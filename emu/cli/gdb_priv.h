@@ -119,9 +119,9 @@ gdb_answer gdb_break_insert, gdb_break_remove;
 gdb_answer gdb_query, gdb_set;
 gdb_answer gdb_transfer; /* qXfer: */
 
-#define GDB_THREAD_WORDS 64
+#define GDB_THREAD_WORDS 96
 
-/* What a processor does: "CPU 0 [guest ASID 1]". Returns the length. */
+/* What a processor does: "CPU 0 [guest ASID 1, runs]". Returns the length. */
 int gdb_thread_words(struct gdb *gdb, unsigned cpu, char *words);
 
 /* The break with this number in the library; NULL: GDB has not inserted it. */

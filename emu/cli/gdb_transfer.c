@@ -25,12 +25,46 @@ static uint64_t value_of(struct gdb *gdb, unsigned cpu, const char *name)
     return got.value;
 }
 
+/* What a processor does, from the line that `info cpus` has for it: "cpu 0: runs, ...". */
+struct activity {
+    char start[16]; /* what its line begins with, behind two characters */
+    char line[64];
+    size_t length;
+    char words[32];
+};
+
+static void hear_activity(void *self, const void *bytes, size_t size)
+{
+    struct activity *activity = self;
+    const char *from = bytes;
+    for (size_t i = 0; i < size; i++) {
+        if (from[i] != '\n') {
+            if (activity->length < sizeof(activity->line) - 1)
+                activity->line[activity->length++] = from[i];
+            continue;
+        }
+        activity->line[activity->length] = '\0';
+        activity->length = 0;
+        const char *at = strstr(activity->line, activity->start);
+        if (at == activity->line + 2) {
+            at += strlen(activity->start);
+            (void)snprintf(activity->words, sizeof(activity->words), "%.*s",
+                           (int)strcspn(at, ",<>&"), at);
+        }
+    }
+}
+
 int gdb_thread_words(struct gdb *gdb, unsigned cpu, char *words)
 {
+    struct activity activity = { .words = "" };
+    const struct pacifica_output output = { .write = hear_activity, .self = &activity };
+    char level[32] = "host";
+    (void)snprintf(activity.start, sizeof(activity.start), "cpu %u: ", cpu);
+    (void)pacifica_machine_info(gdb->machine, 0, "cpus", &output, NULL);
     if (value_of(gdb, cpu, "guest_mode"))
-        return snprintf(words, GDB_THREAD_WORDS, "CPU %u [guest ASID %" PRIu64 "]", cpu,
-                        value_of(gdb, cpu, "asid"));
-    return snprintf(words, GDB_THREAD_WORDS, "CPU %u [host]", cpu);
+        (void)snprintf(level, sizeof(level), "guest ASID %" PRIu64, value_of(gdb, cpu, "asid"));
+    return snprintf(words, GDB_THREAD_WORDS, "CPU %u [%s%s%s]", cpu, level,
+                    activity.words[0] ? ", " : "", activity.words);
 }
 
 static void write_threads(struct gdb *gdb, struct xml *xml)

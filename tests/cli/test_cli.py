@@ -78,13 +78,6 @@ class Options(CliTest):
             for word in ("-kernel", "-append", "-d ITEM", "-max-insns"):
                 self.assertIn(word, result.out)
 
-    def test_options_that_are_not_there_yet(self):
-        for option in ("gdb",):
-            self.refused(f"pacifica: -{option}: not there yet", f"-{option}", "x")
-            self.refused(f"pacifica: -{option}: not there yet", f"--{option}", "x")
-        for option in ("s", "S"):
-            self.refused(f"pacifica: -{option}: not there yet", f"-{option}")
-
     def test_values_that_are_not_there_yet(self):
         for option, value in (("display", "gtk"), ("serial", "vc"), ("net", "user"),
                               ("nic", "tap"), ("vnc", ":1"), ("parallel", "stdio")):

@@ -707,18 +707,42 @@ class Sessions(GdbTest):
                   r"Program received signal SIGTRAP", r"^\$1 = 0$", r"^\$2 = 114$",
                   r"vmexit=CPUID, hit 1 time",
                   r"\(vmrun\): CPU 0 \[guest ASID", r"^\$4 = 1$", r"^\$5 = 1$", r"^\$6 = [12]$", r"^\$7 = 1$",
-                  r"CPU 0 \[guest ASID", r"^\$8 = 0$", r"vmrun",
+                  r"CPU 0 \[guest ASID 1, runs\]", r"^\$8 = 0$", r"vmrun",
                   r"RIP \(physical 0x\w+\): 0x\w+ -> 0x\w+\nwritten by CPU 0 \[host\]",
                   r"EXITCODE \(physical 0x\w+\): 0x\w+ -> 0x\w+\nwritten by CPU 0",
                   r"Breakpoint 1, 0x\w+ in handle_exit", r"#0 .* handle_exit")
 
+    @unittest.skipUnless(GDB and "--demo" in sys.argv, "no demonstration hypervisor")
+    def test_finish_backwards(self):
+        self.start("-S")
+        self.gdb("break handle_exit", "continue", "delete", "stepi", "stepi", "stepi", "reverse-finish", "x/i $pc",
+                 "detach", image=DEMO)
+        self.told(r"Breakpoint 1, 0x\w+ in handle_exit", r"in schedule", r"call +0x\w+ <handle_exit>")
+
+    @unittest.skipUnless(GDB and "--demo" in sys.argv, "no demonstration hypervisor")
+    def test_memory_of_the_other_level(self):
+        """The same address means the guest's memory in the guest, and the host's in the host."""
+        self.start("-S")
+        self.gdb("monitor break vmrun", "continue", "monitor x /8xb $rip", "monitor x /8xb host:$rip", "monitor delete",
+                 "monitor break vmexit", "continue", "monitor x /8xb guest:0x1000", "monitor x /8xb 0x1000",
+                 "monitor x /8xb gpa:0x1000", "detach", image=DEMO)
+        dumps = re.findall(r"^00000000000\w+: (0x.*)$", self.said, re.M)
+        self.assertEqual(len(dumps), 5, self.said)
+        in_guest, host_from_guest, guest_from_host, in_host, guest_physical = dumps
+        self.assertNotEqual(in_guest, host_from_guest)
+        self.assertNotEqual(guest_from_host, in_host)
+        self.assertEqual((guest_from_host, guest_physical), (in_guest, in_guest))
+
     @unittest.skipUnless(GDB and "--smp" in sys.argv, "no test ROM with several processors")
     def test_threads(self):
-        self.start("-kernel", SMP, "-smp", "2", "-S")
-        self.gdb("info threads", "break smp_ap_main", "continue", "info threads", "thread", "stepi",
-                 "reverse-stepi", "thread", "detach", image=SMP_SYMBOLS)
-        self.told(r"\* 1 +Thread 1 \(CPU 0 \[host", r"  2 +Thread 2 \(CPU 1 \[host", r"\* 2 +Thread 2",
-                  r"Current thread is 2")
+        self.start("-kernel", SMP, "-smp", "3", "-S")
+        self.gdb("info threads", "break listen", "continue", "info threads", "thread", "stepi", "print/x $pc",
+                 "reverse-stepi", "x/i $pc", "delete", "thread 1", "stepi", "thread", "hbreak on_fixed", "continue",
+                 "backtrace 1", "detach", image=SMP + ".64")
+        self.told(r"\* 1 +Thread 1 \(CPU 0 \[host", r"  2 +Thread 2 \(CPU 1 \[host", r"  3 +Thread 3 \(CPU 2 \[host, waits for a Startup IPI\]",
+                  r"Thread [23] hit Breakpoint 1, 0x\w+ in listen", r"\* [23] +Thread [23] .* in listen",
+                  r"Current thread is [23]", r"=> 0x\w+ <listen>:", r"Switching to thread 1",
+                  r"Current thread is 1", r"Breakpoint 2, 0x\w+ in on_fixed", r"#0 .* in on_fixed")
 
 
 def value_of(option):
@@ -728,6 +752,5 @@ def value_of(option):
 if __name__ == "__main__":
     test_cli.PACIFICA = [*os.environ.get("PACIFICA_RUNNER", "").split(), sys.argv[1]]
     DEMO, SMP = value_of("--demo"), value_of("--smp")
-    SMP_SYMBOLS = f"{SMP}.64" if SMP else None
     arguments = [a for a in sys.argv[2:] if a not in ("--demo", "--smp", DEMO, SMP)]
     unittest.main(argv=[sys.argv[0], *arguments])
