@@ -382,11 +382,13 @@ enum pacifica_trace_format {
 };
 
 struct pacifica_trace_options {
-    const char *events; /* EVENT[:FILTER][:KEY=FILTER]...,... and KEY=FILTER,...; docs/trace-schema.md */
+    /* EVENT[:FILTER][:KEY=FILTER]... and KEY=FILTER, joined by commas; docs/trace-schema.md */
+    const char *events;
     enum pacifica_trace_format format;
     struct pacifica_output output; /* receives whole events */
-    uint32_t ring; /* not 0: keep the last so many (at most 1,000,000) and write them when VMRUN refuses a guest, a guest shuts
-                      down or makes an error that the guest_errors trace shows, and in pacifica_trace_dump() */
+    /* Not 0: keep the last so many (at most 1,000,000), and write them when VMRUN refuses a guest, a guest shuts down or
+     * makes an error that the guest_errors trace shows, and in pacifica_trace_dump(). */
+    uint32_t ring;
 };
 
 struct pacifica_trace;
@@ -432,7 +434,8 @@ PACIFICA_API void pacifica_tlb_stats_write(const struct pacifica_machine *machin
                                            const struct pacifica_output *output);
 
 /* Tell something of a processor, as text for people: `request` is one of the items that pacifica_info_list() names, with its
- * argument behind a space, e.g. "walk 0xffff800000001000". Changes nothing. Not while the machine runs.
+ * argument behind a space, e.g. "walk 0xffff800000001000". Changes nothing. Not while the machine runs. The items exits, changes
+ * and why (of exceptions) tell what has happened since one of them was first asked for.
  * cpu_index  which processor; 0 is the bootstrap processor
  * Returns PACIFICA_OK; PACIFICA_EUSAGE (no such processor or item, or its argument makes no sense: nothing was
  * written, and `diag`, which may be NULL, says why). */
