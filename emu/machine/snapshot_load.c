@@ -1,4 +1,5 @@
 /* Putting a machine into the state of a snapshot. */
+#include "emu/machine/breaks.h"
 #include "emu/machine/snapshot.h"
 
 #include "emu/base/diag.h"
@@ -217,6 +218,7 @@ enum pacifica_status pacifica_machine_load(struct pacifica_machine *machine,
         status = load(machine, &snapshot, diag);
     if (status == PACIFICA_OK)
         machine_tell_loaded(machine);
+    machine_breaks_refresh(machine);
     snapshot_close(&snapshot);
     return status;
 }

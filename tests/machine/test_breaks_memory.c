@@ -348,6 +348,48 @@ START_TEST(other_processors_write_too)
 }
 END_TEST
 
+/* --- loading ----------------------------------------------------------------------------------------- */
+
+struct stream {
+    uint8_t *bytes;
+    size_t size;
+};
+
+static bool keep(void *self, const void *bytes, size_t size)
+{
+    struct stream *stream = self;
+    stream->bytes = realloc(stream->bytes, stream->size + size);
+    memcpy(stream->bytes + stream->size, bytes, size);
+    stream->size += size;
+    return true;
+}
+
+/* A snapshot of before: what is watched holds its old bytes then, and each change stops again. */
+START_TEST(breaks_outlive_loading)
+{
+    struct scene s;
+    struct stream stream = { 0 };
+    stores(&s);
+    const struct pacifica_writer writer = { .write = keep, .self = &stream };
+    ck_assert_int_eq(pacifica_machine_save(s.machine, &writer, &s.diag), PACIFICA_OK);
+    unsigned id = watch(&s, PACIFICA_BREAK_WRITE, PACIFICA_SPACE_LINEAR, WATCHED, 4);
+    unsigned at = break_at(&s, CODE_SPA + 3);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 1; i <= 4; i++) {
+            scene_run(&s, 1000);
+            stopped_at(&s, id, CODE_SPA + 2);
+            ck_assert_uint_eq(phys_read(s.machine->memory, WATCHED, 4), i);
+            scene_run(&s, 1000);
+            stopped_at(&s, at, CODE_SPA + 3);
+        }
+        const struct pacifica_bytes bytes = { stream.bytes, stream.size };
+        ck_assert_int_eq(pacifica_machine_load(s.machine, &bytes, &s.diag), PACIFICA_OK);
+    }
+    free(stream.bytes);
+    scene_fini(&s);
+}
+END_TEST
+
 /* A reset loads nothing here, but what is watched holds its old bytes then. */
 START_TEST(breaks_outlive_a_refresh)
 {
@@ -372,4 +414,4 @@ CHECK_MAIN("breaks_memory", write_stops_behind_the_instruction_that_changes_byte
            ranges_follow_the_tables, a_page_that_comes_later_is_watched_from_then_on,
            ranges_follow_cr3, vmcb_fields_are_seen_when_vmexit_writes_them,
            read_stops_behind_reads_and_not_behind_writes, strings_read_byte_by_byte_where_watched,
-           other_processors_write_too, breaks_outlive_a_refresh)
+           other_processors_write_too, breaks_outlive_loading, breaks_outlive_a_refresh)
