@@ -36,7 +36,7 @@ size_t exit_code(const struct vcpu *cpu, const uint8_t *vmcb, uint8_t bytes[EXIT
                  unsigned *bits)
 {
     *bits = saved_code_bits(vmcb);
-    uint64_t rip = VMCB_GET(vmcb, RIP);
+    uint64_t rip = cpu->svm->last_rip; /* the host may have moved the VMCB's already */
     const struct walk_regime regime = exit_regime(cpu, vmcb);
     uint64_t la = *bits == 64 ? rip : (uint32_t)(VMCB_GET(vmcb, CS_BASE) + rip);
     if (!paging_is_canonical(la, regime.mode == WALK_5LEVEL))
@@ -58,10 +58,11 @@ static bool port_bit(const struct vcpu *cpu, uint64_t info1, struct svm_map_bit 
     return false;
 }
 
-bool exit_map_bit(const struct vcpu *cpu, uint64_t code, uint64_t info1, struct svm_map_bit *at)
+bool exit_map_bit(const struct vcpu *cpu, uint64_t code, uint64_t info1, uint32_t msr,
+                  struct svm_map_bit *at)
 {
-    if (code == VMEXIT_MSR) /* #VMEXIT leaves RCX alone */
-        return svm_msr_map_bit(cpu->svm, (uint32_t)cpu->r[REG_RCX], info1 & 1, at);
+    if (code == VMEXIT_MSR)
+        return svm_msr_map_bit(cpu->svm, msr, info1 & 1, at);
     return code == VMEXIT_IOIO && port_bit(cpu, info1, at);
 }
 

@@ -10,6 +10,7 @@ const struct info_item info_items[] = {
     { "registers", NULL, "general, segment, control and debug registers", info_registers },
     { "fp", NULL, "x87 and vector registers, and what controls them", info_fp },
     { "tlb", NULL, "the entries of the TLB, and its counters", info_tlb },
+    { "asids", NULL, "entries and counters of the TLB for each ASID", info_asids },
     { "mtrr", NULL, "MTRRs, PAT registers, memory types of physical ranges", info_mtrr },
     { "walk", "ADDR", "how a linear address is translated, entry by entry", info_walk },
     { "mem", NULL, "the ranges of linear addresses that are mapped, with rights", info_mem },

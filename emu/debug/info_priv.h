@@ -10,8 +10,8 @@
 typedef enum pacifica_status info_writer(struct vcpu *cpu, const char *argument,
                                          const struct pacifica_output *output,
                                          struct pacifica_diag *diag);
-info_writer info_registers, info_fp, info_mtrr, info_tlb, info_walk, info_mem, info_skinit,
-    info_svm, info_vmcb_fields, info_intercepts, info_iopm, info_msrpm, info_npt;
+info_writer info_registers, info_fp, info_mtrr, info_tlb, info_asids, info_walk, info_mem,
+    info_skinit, info_svm, info_vmcb_fields, info_intercepts, info_iopm, info_msrpm, info_npt;
 
 /* info_svm.c: read the VMCB of the guest that runs or last ran. false: there is none, and it was told. */
 bool info_vmcb(struct vcpu *cpu, uint8_t *page, const struct pacifica_output *output);

@@ -23,8 +23,8 @@ static void put_insn(struct pacifica_trace *trace, const struct probe_event *eve
     size_t size = exit_code(event->cpu, vmcb, bytes, &bits);
     if (size == 0)
         return;
-    size_t length =
-        disasm_insn(trace->disasm, bits, VMCB_GET(vmcb, RIP), bytes, size, text, sizeof(text));
+    size_t length = disasm_insn(trace->disasm, bits, event->cpu->svm->last_rip, bytes, size, text,
+                                sizeof(text));
     record_bytes(&trace->sink.record, "bytes", bytes, length);
     record_text(&trace->sink.record,
                 svm_exit_is_fault(event->cpu->svm, event->a, event->b) ? "insn" : "next_insn",
@@ -36,7 +36,7 @@ static void put_insn(struct pacifica_trace *trace, const struct probe_event *eve
 static void put_map_bit(struct pacifica_trace *trace, const struct probe_event *event)
 {
     struct svm_map_bit at;
-    if (!exit_map_bit(event->cpu, event->a, event->b, &at))
+    if (!exit_map_bit(event->cpu, event->a, event->b, (uint32_t)event->cpu->r[REG_RCX], &at))
         return;
     record_hex(&trace->sink.record, "map", at.spa);
     record_dec(&trace->sink.record, "map_bit", at.bit);

@@ -3,6 +3,8 @@
 
 #include "emu/base/diag.h"
 #include "emu/base/snap.h"
+#include "emu/debug/exit_stats.h"
+#include "emu/debug/history.h"
 #include "emu/debug/info.h"
 #include "emu/debug/info_priv.h"
 #include "emu/debug/output.h"
@@ -156,6 +158,50 @@ static void info_pic(struct pacifica_machine *machine, unsigned index,
     put_section(machine, "ioapic", -1, output);
 }
 
+/* --- what has happened ------------------------------------------------------------------------------ */
+
+/* Remember from the first question on. CHOICE: before that it costs nothing; so `exits`, `changes` and the exceptions of `why`
+ * tell what has happened since one of them was first asked for. */
+static struct history *remember(struct pacifica_machine *machine)
+{
+    if (!machine->history)
+        machine->history = history_new(&machine->probes);
+    if (!machine->exits)
+        machine->exits = exit_stats_new(&machine->probes);
+    return machine->history;
+}
+
+static void info_exits(struct pacifica_machine *machine, unsigned index,
+                       const struct pacifica_output *output)
+{
+    (void)index;
+    (void)remember(machine);
+    if (machine->exits)
+        exit_stats_write(machine->exits, output);
+}
+
+static void info_changes(struct pacifica_machine *machine, unsigned index,
+                         const struct pacifica_output *output)
+{
+    const struct history *history = remember(machine);
+    if (history)
+        history_put_changes(history, machine->cpu[index], output);
+}
+
+static void info_why(struct pacifica_machine *machine, unsigned index,
+                     const struct pacifica_output *output)
+{
+    why_write(remember(machine), machine->cpu[index], output);
+}
+
+void machine_forget_history(struct pacifica_machine *machine)
+{
+    history_free(machine->history);
+    exit_stats_free(machine->exits);
+    machine->history = NULL;
+    machine->exits = NULL;
+}
+
 /* --- the table -------------------------------------------------------------------------------------- */
 
 static const struct platform_item {
@@ -168,6 +214,11 @@ static const struct platform_item {
     { "qtree", "the devices with their addresses and ports", info_qtree },
     { "lapic", "the state of its local APIC", info_lapic },
     { "pic", "the state of the interrupt controllers", info_pic },
+    { "exits", "#VMEXITs by code, since this was first asked for", info_exits },
+    { "changes",
+      "fields of the VMCB that the last #VMEXIT, or the host before the VMRUN, has changed",
+      info_changes },
+    { "why", "the last #VMEXIT and exception in words: cause, instruction, walk, rules", info_why },
 };
 #define ITEMS (sizeof(items) / sizeof(items[0]))
 

@@ -144,6 +144,7 @@ void pacifica_machine_free(struct pacifica_machine *machine)
         machine->cpu[i] = NULL;
     }
     machine_breaks_free(machine);
+    machine_forget_history(machine);
     machine->clock.now = clock_zero; /* devices may look at it once more */
     bus_free(machine->bus);
     machine_free_disks(machine);

@@ -64,6 +64,8 @@ struct pacifica_machine {
     struct random_source random;
 
     struct breaks *breaks;     /* NULL: there never was one */
+    struct history *history; /* what info tells of the past; NULL: nobody has asked */
+    struct pacifica_exit_stats *exits; /* likewise */
     struct probe_client watch; /* options.stop_on */
     uint32_t stop_on;
     char watch_text[256];
@@ -178,6 +180,8 @@ enum pacifica_status machine_add_firmware_tables(struct pacifica_machine *machin
 bool machine_info(struct pacifica_machine *machine, unsigned index, const char *request,
                   const struct pacifica_output *output);
 void machine_info_list(const struct pacifica_output *output);
+/* Forget what was remembered for it. */
+void machine_forget_history(struct pacifica_machine *machine);
 
 /* machine.c: is a processor halted that an interrupt would wake? */
 bool machine_interruptible(const struct pacifica_machine *machine);
