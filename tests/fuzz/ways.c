@@ -9,6 +9,7 @@
 
 #include "devices/ioapic.h"
 #include "emu/base/snap.h"
+#include "emu/machine/breaks.h"
 #include "paging/paging.h"
 #include "tests/fuzz/guest.h"
 
@@ -40,6 +41,7 @@ struct way {
     unsigned drop_every, slices;
     bool moved;     /* between slices it is saved, and goes on as another machine */
     bool goes_back; /* each slice is run twice, the second time from a checkpoint */
+    bool broken;    /* breaks of all kinds stop it */
 };
 
 static void to_nowhere(void *self, const void *bytes, size_t size)
@@ -296,6 +298,47 @@ static int run_twice(struct run *run, const struct run_limits *limits)
     return run_vcpu(run->machine->cpu[0], limits);
 }
 
+#define BREAKS 6u
+
+/* Some breaks, by what the guest is made of. */
+static void add_breaks(struct pacifica_machine *machine, struct reader in)
+{
+    for (unsigned i = 0; i < BREAKS; i++) {
+        struct pacifica_break wanted = PACIFICA_BREAK_INIT;
+        unsigned id, at = read8(&in), page = read8(&in);
+        wanted.kind = (enum pacifica_break_kind)(read8(&in) % PACIFICA_BREAK_KINDS);
+        wanted.space = page & 0x80 ? PACIFICA_SPACE_PHYSICAL : PACIFICA_SPACE_LINEAR;
+        wanted.address = (uint64_t)(page % LOW_PAGES) << 12 | at << 4;
+        wanted.size = 1 + (at << 2);
+        if (wanted.kind == PACIFICA_BREAK_EXECUTE) /* where something is executed, perhaps */
+            wanted.address =
+                cpu_rip(machine->cpu[0]) + machine->cpu[0]->regs.seg[SEG_CS].base + at % 64;
+        (void)pacifica_break_add(machine, &wanted, &id, NULL);
+    }
+}
+
+/* Breaks stop it again and again. */
+static int run_broken(struct pacifica_machine *machine, const struct run_limits *limits)
+{
+    int stop = PACIFICA_STOP_BREAK;
+    while (stop == PACIFICA_STOP_BREAK) {
+        struct run_limits with = *limits;
+        if (machine_breaks_begin(machine, &with))
+            continue;
+        stop = run_vcpu(machine->cpu[0], &with);
+        if (stop == PACIFICA_STOP_BREAK)
+            (void)machine_breaks_settle(machine);
+        machine_breaks_end(machine);
+    }
+    return stop;
+}
+
+static int run_once(struct run *run, const struct run_limits *limits)
+{
+    return run->way->broken ? run_broken(run->machine, limits)
+                            : run_vcpu(run->machine->cpu[0], limits);
+}
+
 /* Slices of a few steps; mixed: each is run in its own way. */
 static int run_sliced(struct run *run, uint64_t steps, struct reader slices)
 {
@@ -312,13 +355,13 @@ static int run_sliced(struct run *run, uint64_t steps, struct reader slices)
             limits.drop_fast_every = slice & 64 ? 1 + slice % 8 : 0;
             allow_fast(run->machine, !(slice & 128));
         }
-        stop = way->goes_back ? run_twice(run, &limits) : run_vcpu(run->machine->cpu[0], &limits);
+        stop = way->goes_back ? run_twice(run, &limits) : run_once(run, &limits);
         if (way->moved)
             move(run);
     }
     limits = (struct run_limits){ .exact_blocks = way->exact, .drop_fast_every = way->drop_every };
     limits.max_steps = steps;
-    return stop == PACIFICA_STOP_LIMIT_INSNS ? run_vcpu(run->machine->cpu[0], &limits) : stop;
+    return stop == PACIFICA_STOP_LIMIT_INSNS ? run_once(run, &limits) : stop;
 }
 
 /* What is told of a state, whatever it is; telling changes nothing. */
@@ -353,6 +396,8 @@ static bool begin(struct run *run)
         (void)pacifica_trace_attach(run->machine, run->way->trace, &run->trace, NULL);
     run->client = (struct probe_client){ .mask = run->way->probes, .fire = hear_nothing };
     probes_attach(&run->machine->probes, &run->client);
+    if (run->way->broken)
+        add_breaks(run->machine, run->in);
     return true;
 }
 
@@ -477,6 +522,7 @@ void ways_compare(struct reader in, const struct ways_guest *guest)
         { .name = "sliced", .slices = SLICES_MAX },
         { .name = "mixed slices", .mixed = true, .slices = SLICES_MAX },
         { .name = "moved", .mixed = how & 8, .moved = true, .slices = MOVES_MAX },
+        { .name = "broken", .broken = true, .mixed = how & 32, .slices = TURNS_MAX },
         { .name = "going back", .mixed = how & 16, .goes_back = true, .slices = TURNS_MAX },
     };
     for (unsigned i = 0; i < sizeof(way) / sizeof(way[0]); i++)
