@@ -279,8 +279,10 @@ int run_vcpu(struct vcpu *cpu, const struct run_limits *wanted)
         if (++group->current == group->count) {
             group->current = 0;
             stop = next_round(group);
-            if (stop != PACIFICA_STOP_NONE)
+            if (stop != PACIFICA_STOP_NONE) {
+                group->turns -= group->count; /* the round is there again in a further run */
                 return stop;
+            }
             if (group->idle)
                 all_steps = group_steps(cpu);
         }
