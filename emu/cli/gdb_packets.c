@@ -172,6 +172,8 @@ static bool go(struct gdb *gdb)
     struct gdb_resume resume;
     if (!gdb_resume_parse(gdb, &resume))
         return true;
+    if (gdb->wishes->steps != gdb->end_told_at)
+        gdb->end_told_at = UINT64_MAX; /* it has been taken back from there */
     gdb->resume = resume;
     gdb->running = true;
     gdb->wishes->paused = false;

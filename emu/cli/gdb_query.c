@@ -93,8 +93,13 @@ static void query_command(struct gdb *gdb, const char *text)
         return;
     }
     line[length / 2] = '\0';
+    static const char hint[] =
+        "GDB does not know that it moved: 'maintenance flush register-cache' tells it\n";
+    uint64_t steps = gdb->wishes->steps;
     gdb->commanding = true;
     monitor_execute(&gdb->monitor, line);
+    if (gdb->wishes->steps != steps)
+        gdb_say(gdb, hint, sizeof(hint) - 1);
     gdb->commanding = false;
     gdb_ok(gdb);
 }

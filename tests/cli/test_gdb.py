@@ -430,6 +430,19 @@ class Packets(GdbTest):
         self.assertEqual(self.pc(peer), CODE)
         self.assertRegex(peer.ask(b"c"), rb"^T05.*watch:200000;$")
 
+    def test_going_back_can_be_interrupted(self):
+        peer, _ = self.stopped(COUNT)
+        peer.raw(framed(b"c"))
+        time.sleep(0.5)
+        peer.raw(b"\x03")
+        self.assertRegex(peer.packet(), rb"^T02")
+        before = peer.ask(b"g")
+        self.assertEqual(peer.ask(b"Z2,300000,4"), b"OK")  # nobody writes there
+        peer.raw(framed(b"bc"))
+        peer.raw(b"\x03")
+        self.assertRegex(peer.packet(), rb"^T02")
+        self.assertEqual(peer.ask(b"g"), before)
+
     def test_the_end_is_told(self):
         peer, child = self.stopped(images.exit_with(5))
         self.assertEqual(peer.ask(b"c"), b"W0b")
@@ -441,6 +454,20 @@ class Packets(GdbTest):
         self.assertRegex(reply, rb"^T06")
         self.assertIn("triple fault", said)
         self.assertEqual(len(peer.ask(b"p10")), 16)
+        peer.raw(framed(b"c"))
+        self.assertEqual(peer.stop()[1], b"W08")
+        self.ends(child, 8)
+
+    def test_a_machine_that_waits_for_ever_may_be_looked_at(self):
+        peer, child = self.stopped(images.HALT)
+        peer.raw(framed(b"c"))
+        said, reply = peer.stop()
+        self.assertRegex(reply, rb"^T06")
+        self.assertIn("halted", said)
+        self.assertRegex(peer.ask(b"bs"), rb"^T05")
+        self.assertEqual(self.pc(peer), CODE + 1)
+        peer.raw(framed(b"c"))
+        self.assertRegex(peer.stop()[1], rb"^T06")
         peer.raw(framed(b"c"))
         self.assertEqual(peer.stop()[1], b"W08")
         self.ends(child, 8)
@@ -484,7 +511,7 @@ class Packets(GdbTest):
         self.assertEqual(peer.command("delete"), "")
         self.assertEqual(peer.command("info breakpoints"), "No breaks.\n")
         self.assertRegex(peer.command("written 0x200000 4"), r"0x0 -> 0x1\nwritten by CPU 0 \[host\] at 0x100021")
-        self.assertRegex(peer.command("goto 0"), r"step 0, CPU 0 \[host\] at 0x100020\n")
+        self.assertRegex(peer.command("goto 0"), r"step 0, CPU 0 \[host\] at 0x100020\nGDB does not know")
         self.assertRegex(peer.command("step 3"), r"step 3, CPU 0 \[host\] at 0x100020\n")
         self.assertRegex(peer.command("goto -2"), r"step 1, CPU 0 \[host\] at 0x100021\n")
 

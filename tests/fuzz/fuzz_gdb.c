@@ -100,9 +100,9 @@ static void run(struct stage *stage)
 
 static void send_all(struct stage *stage, const uint8_t *data, size_t size)
 {
-    while (size && !stage->wishes.quit) {
+    while (size && !stage->wishes.quit && gdb_is_open(stage->gdb)) {
         size_t part = size < PART ? size : PART;
-        (void)!write(stage->peer, data, part);
+        (void)send(stage->peer, data, part, MSG_NOSIGNAL);
         do
             gdb_feed(stage->gdb);
         while (hear(stage), stage->gdb->count && !stage->wishes.quit && !stage->wishes.reset);
