@@ -55,15 +55,19 @@ PACIFICA_API enum pacifica_status pacifica_snapshot_diff(const struct pacifica_b
 /* --- recording ------------------------------------------------------------------------------- */
 
 /* Write down from now on everything that enters the machine from outside and when: serial input, keys, mouse, frames, signals,
- * resets, the ends of runs by max_ns. Together with the images it makes a run happen again. Before the first pacifica_machine_run().
- * output  receives the recording, which is complete whenever it ends; docs/snapshots.md has its format
+ * resets, limits of time, and what a debugger writes. Together with the images it makes a run happen again. Before the first
+ * pacifica_machine_run(), and with all that is to be loaded loaded.
+ * output  receives the recording, which is complete whenever it ends; docs/snapshots.md has its format. Its last input, which says how
+ *         long the run was, comes with pacifica_machine_free()
  * Returns PACIFICA_OK; PACIFICA_EUSAGE (the machine has run, or records already); PACIFICA_ENOMEM. */
 PACIFICA_API enum pacifica_status pacifica_record(struct pacifica_machine *machine,
                                                   const struct pacifica_output *output,
                                                   struct pacifica_diag *diag);
 
 /* Run by a recording from now on: what it holds enters at its time, and what callers offer (pacifica_machine_serial_input() and so
- * on) is ignored, until it ends; pacifica_machine_run() returns STOP_REPLAYED there. Before the first run.
+ * on) is ignored, until it ends; pacifica_machine_run() returns STOP_REPLAYED there, or where the run turns out to be another one:
+ * result->diag.hint is not empty then. Behind that the machine is like any other. Frames that the guest sends meanwhile go
+ * nowhere. Before the first run. An input at the end that is not whole is left out: PACIFICA_OK, and `diag` says so.
  * recording  borrowed until the machine is freed
  * Returns PACIFICA_OK; PACIFICA_EFORMAT (no recording, truncated or altered); PACIFICA_EUSAGE (the machine has run, or
  * is not made like the one that was recorded: `diag` names the difference); PACIFICA_ENOMEM. */
@@ -83,8 +87,9 @@ struct pacifica_travel_options {
                                        .memory_most = UINT64_C(1) << 30 })
 
 /* Make it possible to go back to any step from here on: pacifica_machine_run() keeps checkpoints and all input. While a step is
- * executed again, nothing is written to outputs a second time, traces included, and what callers offer as input is
- * kept for the latest step. A change through pacifica_machine_register_set(), memory_write() or signal() in the past makes that the latest step: the future is new.
+ * executed again, nothing is written to outputs a second time, traces included, and what callers offer as input finds no
+ * room. A change through pacifica_machine_register_set(), memory_write(), signal() or reset() in the past makes that the latest
+ * step: the future is new. But a reset that was there comes again by itself, and asking for it there changes nothing.
  * Returns PACIFICA_OK; PACIFICA_EUSAGE (it is on already, or options make no sense); PACIFICA_EUNSUPPORTED (a disk with
  * write_through); PACIFICA_ENOMEM. */
 PACIFICA_API enum pacifica_status pacifica_travel_begin(
@@ -92,7 +97,8 @@ PACIFICA_API enum pacifica_status pacifica_travel_begin(
     struct pacifica_diag *diag);
 PACIFICA_API void pacifica_travel_end(struct pacifica_machine *machine); /* forget it all */
 
-/* From where and to where one can go: the first step that can be reached, and the latest that was. False: travel is off. */
+/* From where and to where one can go: the first step that can be reached, and the latest that was. False: travel is off, or there
+ * was no memory for any checkpoint. */
 PACIFICA_API bool pacifica_travel_range(const struct pacifica_machine *machine, uint64_t *first,
                                         uint64_t *latest);
 
@@ -103,8 +109,8 @@ PACIFICA_API enum pacifica_status pacifica_travel_goto(struct pacifica_machine *
                                                        struct pacifica_result *result,
                                                        struct pacifica_diag *diag);
 
-/* Run backwards, to the last moment before now at which a break would have stopped a run: result->stop is STOP_BREAK. For a
- * WRITE break that is before the instruction that writes. STOP_BEGINNING: there was none, the machine is at the first step.
+/* Run backwards, to the last moment before now at which a break would have stopped a run: result->stop is STOP_BREAK. For
+ * WRITE, READ and ACCESS breaks that is before the instruction that does it. STOP_BEGINNING: there was none, the machine is at the first step.
  * STOP_REQUEST: pacifica_machine_stop() was called; the machine is where it was. Statuses as above. */
 PACIFICA_API enum pacifica_status pacifica_travel_back(struct pacifica_machine *machine,
                                                        struct pacifica_result *result,
