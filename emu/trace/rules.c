@@ -33,11 +33,12 @@ static bool is_word(const char *word, const char *text, size_t length)
     return strlen(word) == length && memcmp(word, text, length) == 0;
 }
 
-static enum pacifica_status malformed(struct pacifica_diag *diag, const char *text, size_t length,
-                                      const char *wanted)
+/* event: "io:" and the like, or "". */
+static enum pacifica_status malformed(struct pacifica_diag *diag, const char *event,
+                                      const char *text, size_t length, const char *wanted)
 {
-    return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "malformed filter '%.*s' (wanted: %s)",
-                    (int)length, text, wanted);
+    return diag_set(diag, PACIFICA_EUSAGE, NULL, NULL, "malformed filter '%s%s%.*s' (wanted: %s)",
+                    event, event[0] ? ":" : "", (int)length, text, wanted);
 }
 
 /* KEY=FILTER of `length` characters; `equals` is within. */
@@ -54,7 +55,7 @@ static enum pacifica_status add_condition(struct trace_conditions *to, const cha
                             key_names[key]);
         if (!filter_parse(&to->key[key], equals + 1, length - name - 1,
                           key == TRACE_KEY_CODE ? exit_word_find : NULL))
-            return malformed(diag, text, length,
+            return malformed(diag, "", text, length,
                              key == TRACE_KEY_CODE ? trace_event_rows[TRACE_SVM].numbers
                                                    : "numbers");
         to->keys |= 1u << key;
@@ -80,7 +81,7 @@ static enum pacifica_status add_filter(struct trace_rules *rules, enum trace_eve
                         row->name);
     if (!filter_parse(&rules->number[event], text, length,
                       event == TRACE_SVM ? exit_word_find : NULL))
-        return malformed(diag, text, length, row->numbers);
+        return malformed(diag, row->name, text, length, row->numbers);
     return PACIFICA_OK;
 }
 

@@ -79,6 +79,7 @@ static void fire(enum probe_kind kind, uint64_t a, uint64_t b, uint64_t c)
 
 static void leave(uint64_t code, uint64_t info1, uint64_t info2)
 {
+    bench.cpu.svm->last_rip = VMCB_GET(bench.vmcb, RIP); /* as #VMEXIT leaves it */
     fire(PROBE_EXIT, code, info1, info2);
 }
 
