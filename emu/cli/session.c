@@ -219,7 +219,6 @@ static enum pacifica_status begin_record(struct session *session, struct pacific
     }
     if (status == PACIFICA_OK && o->replay) {
         status = file_read(o->replay, FILE_IMAGE_MOST, &session->replay, diag);
-        *diag = (struct pacifica_diag){ 0 };
         if (status == PACIFICA_OK)
             status = pacifica_replay(session->machine, &session->replay, diag);
         if (status == PACIFICA_OK && diag->what[0])
