@@ -4,7 +4,7 @@
 
 #include "emu/cli/monitor.h"
 
-#define MONITOR_STOP_TEXT 512
+#define MONITOR_STOP_TEXT 640
 
 /* What a person wants to know of a stop, in lines; empty if there is nothing to say. text: room for MONITOR_STOP_TEXT. */
 void monitor_stop_text(struct pacifica_machine *machine, const struct pacifica_result *result,

@@ -1,6 +1,8 @@
 /* The GDB stub against a hostile peer: arbitrary bytes on its line, a machine behind it. Nothing but a packet that says so
  * ends or lets go the machine, answers are well-formed, and the stub stays able to answer. */
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,6 +27,17 @@ static void require(bool holds)
 struct cli_chardev cli_gdb(const struct cli_options *options)
 {
     return options->gdb;
+}
+
+void monitor_say(const struct monitor *monitor, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        monitor->output.write(monitor->output.self, text, strnlen(text, sizeof(text)));
 }
 
 /* Commands write files: they are read here, and not executed. */
