@@ -2,6 +2,7 @@
 #include "emu/cli/console.h"
 
 #include "emu/cli/monitor_break.h"
+#include "emu/cli/monitor_complete.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ static void begin_monitor(struct console *console, struct console_line *line, st
                                       .output = endpoint_output(said),
                                       .echo = !line->link && terminal_there(),
                                       .cpus = session->options->cpus };
+    if (line->monitor.echo && isatty(STDOUT_FILENO) == 1)
+        line->monitor.editor =
+            line_editor_new(MONITOR_PROMPT, &line->monitor.output, monitor_complete);
 }
 
 /* CHOICE: a line that both share is the serial line's first, unless `-monitor stdio` asks for the monitor. */
@@ -83,9 +87,12 @@ void console_begin(struct console *console, struct session *session, struct wind
 
 void console_end(struct console *console)
 {
-    for (unsigned i = 0; i < console->count; i++)
+    monitor_trace_end(&console->wishes.trace);
+    for (unsigned i = 0; i < console->count; i++) {
         if (console->line[i].monitored)
             endpoint_flush(console->line[i].said);
+        line_editor_free(console->line[i].monitor.editor);
+    }
     terminal_end(&console->terminal);
 }
 
@@ -200,6 +207,7 @@ void console_feed(struct console *console)
         feed_line(console, &console->line[i]);
         anybody = anybody || (line->monitored && (line->open || line->count));
     }
+    output_flush(&console->wishes.trace.file);
     /* Nobody is left who could let it go on. */
     if (console->wishes.paused && !anybody)
         console->wishes.quit = true;
@@ -216,7 +224,7 @@ static void tell_monitors(struct console *console, const struct pacifica_result 
         struct console_line *line = &console->line[i];
         if (!line->monitored)
             continue;
-        monitor_say(&line->monitor, "%s", text);
+        monitor_tell(&line->monitor, text);
         endpoint_flush(line->said);
     }
 }

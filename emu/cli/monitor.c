@@ -23,10 +23,12 @@ void monitor_say(const struct monitor *monitor, const char *format, ...)
         monitor->output.write(monitor->output.self, text, size);
 }
 
-/* CHOICE: the monitor prompts as QEMU's does, because scripts wait for that. */
 static void prompt(const struct monitor *monitor)
 {
-    monitor_say(monitor, "(qemu) ");
+    if (monitor->editor)
+        line_editor_prompt(monitor->editor);
+    else
+        monitor_say(monitor, MONITOR_PROMPT);
 }
 
 void monitor_greet(struct monitor *monitor)
@@ -36,7 +38,17 @@ void monitor_greet(struct monitor *monitor)
                     pacifica_version());
     monitor->greeted = true;
     prompt(monitor);
-    monitor_say(monitor, "%.*s", (int)monitor->length, monitor->line);
+    if (!monitor->editor)
+        monitor_say(monitor, "%.*s", (int)monitor->length, monitor->line);
+}
+
+void monitor_tell(struct monitor *monitor, const char *text)
+{
+    if (!*text)
+        return;
+    monitor_say(monitor, "%s%s", monitor->editor ? "\r\n" : "", text);
+    if (monitor->editor)
+        prompt(monitor);
 }
 
 static void echo(const struct monitor *monitor, const char *text)
@@ -51,6 +63,13 @@ static void erase(struct monitor *monitor, size_t count)
         echo(monitor, "\b \b");
 }
 
+static void execute(struct monitor *monitor, char *line)
+{
+    monitor_execute(monitor, line);
+    if (!monitor->wishes->quit)
+        prompt(monitor);
+}
+
 static void end_line(struct monitor *monitor)
 {
     char line[MONITOR_LINE];
@@ -58,9 +77,7 @@ static void end_line(struct monitor *monitor)
     line[monitor->length] = '\0';
     monitor->length = 0;
     echo(monitor, "\n");
-    monitor_execute(monitor, line);
-    if (!monitor->wishes->quit)
-        prompt(monitor);
+    execute(monitor, line);
 }
 
 static void insert(struct monitor *monitor, uint8_t byte)
@@ -79,6 +96,12 @@ void monitor_byte(struct monitor *monitor, uint8_t byte)
     monitor->carriage_return = byte == '\r';
     if (second)
         return;
+    if (monitor->editor) {
+        char *line = line_editor_byte(monitor->editor, byte);
+        if (line)
+            execute(monitor, line);
+        return;
+    }
     if (byte == '\r' || byte == '\n')
         end_line(monitor);
     else if (byte == '\b' || byte == DELETE)

@@ -2,6 +2,7 @@
 #include "emu/cli/monitor_address.h"
 #include "emu/cli/monitor_break.h"
 #include "emu/cli/monitor_commands.h"
+#include "emu/cli/monitor_complete.h"
 #include "emu/cli/words.h"
 
 #include "emu/base/diag.h"
@@ -37,6 +38,11 @@ static const struct break_row {
     { "access", PACIFICA_BREAK_ACCESS, ADDRESS, true },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const char *monitor_break_kind(size_t n)
+{
+    return n < ROWS ? rows[n].name : NULL;
+}
 
 struct first_line {
     char text[128];

@@ -1,6 +1,7 @@
 /* The monitor's commands. */
 #include "emu/cli/monitor_break.h"
 #include "emu/cli/monitor_commands.h"
+#include "emu/cli/monitor_complete.h"
 #include "emu/cli/screen.h"
 #include "emu/cli/words.h"
 
@@ -58,6 +59,17 @@ static char *skip_blanks(char *text)
     return text + strspn(text, " ");
 }
 
+/* Whoever stops the machine may want to know what was before: it remembers from then on. */
+static void remember(struct monitor *monitor)
+{
+    struct run_wishes *wishes = monitor->wishes;
+    const struct pacifica_output nowhere = { .write = NULL };
+    if (wishes->remembers || (!wishes->paused && !wishes->breaks.count))
+        return;
+    wishes->remembers = true;
+    (void)pacifica_machine_info(monitor->machine, monitor->cpu, "changes", &nowhere, NULL);
+}
+
 void monitor_execute(struct monitor *monitor, char *line)
 {
     char *name = skip_blanks(line);
@@ -79,6 +91,15 @@ void monitor_execute(struct monitor *monitor, char *line)
         monitor_say(monitor, "usage: %s %s\n", row->name, row->arguments);
     else
         row->execute(monitor, argument);
+    remember(monitor);
+}
+
+const char *monitor_command(size_t n, const char **arguments)
+{
+    if (n >= COMMAND_ROWS)
+        return NULL;
+    *arguments = command_rows[n].arguments;
+    return command_rows[n].name;
 }
 
 /* --- telling --------------------------------------------------------------------------------- */
@@ -131,6 +152,17 @@ static const char *next_line(const char *line)
 {
     line += strcspn(line, "\n");
     return *line ? line + 1 : line;
+}
+
+void monitor_items(monitor_word *take, void *self)
+{
+    struct text items;
+    char name[64];
+    list_items(&items);
+    for (const char *line = items.bytes; *line; line = next_line(line)) {
+        (void)snprintf(name, sizeof(name), "%.*s ", (int)strcspn(line, " \n"), line);
+        take(self, name);
+    }
 }
 
 /* The whole name of the item that begins with `name`, if it is only one; else `name`. size: of `whole`, more than that of name. */
