@@ -58,6 +58,20 @@ static void begin_input(struct console *console, struct console_line *line,
         endpoint_flush(line->said);
 }
 
+/* -magic-break, as if somebody had asked for it at a monitor. */
+static void break_at_magic(struct console *console)
+{
+    struct monitor_breaks *breaks = &console->wishes.breaks;
+    struct pacifica_break magic = PACIFICA_BREAK_INIT;
+    struct pacifica_diag diag = { 0 };
+    magic.kind = PACIFICA_BREAK_MAGIC;
+    if (pacifica_break_add(console->machine, &magic, &breaks->of[breaks->count].id, &diag) ==
+        PACIFICA_OK)
+        breaks->of[breaks->count++].by = NULL;
+    else
+        cli_complain(&diag);
+}
+
 void console_begin(struct console *console, struct session *session, struct window *window)
 {
     const struct cli_options *o = session->options;
@@ -67,6 +81,8 @@ void console_begin(struct console *console, struct session *session, struct wind
                                  .window = window,
                                  .gdb = session->gdb,
                                  .wishes = { .paused = o->frozen } };
+    if (o->magic_break)
+        break_at_magic(console);
     gdb_begin(console->gdb, &console->wishes);
     for (unsigned i = 0; i < CLI_SERIALS; i++) {
         struct cli_chardev serial = cli_serial(o, i);

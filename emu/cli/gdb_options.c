@@ -34,6 +34,13 @@ enum pacifica_status option_gdb_short(struct parse *parse, const char *value)
     return option_gdb(parse, "tcp::1234");
 }
 
+enum pacifica_status option_magic_break(struct parse *parse, const char *value)
+{
+    (void)value;
+    parse->options->magic_break = true;
+    return PACIFICA_OK;
+}
+
 enum pacifica_status option_frozen(struct parse *parse, const char *value)
 {
     (void)value;
@@ -66,8 +73,9 @@ enum pacifica_status gdb_check(struct parse *parse)
     if (gdb.kind == CHARDEV_STDIO && has_stdio_besides(o))
         return diag_set(parse->diag, PACIFICA_EUSAGE, "-gdb", "-serial null",
                         "stdio is the serial line's or the monitor's already");
-    if (o->frozen && gdb.kind <= CHARDEV_NULL && cli_monitor(o).kind <= CHARDEV_NULL)
-        return diag_set(parse->diag, PACIFICA_EUSAGE, "-S", "-s, -gdb or -monitor",
-                        "nobody could start the machine");
+    if ((o->frozen || o->magic_break) && gdb.kind <= CHARDEV_NULL &&
+        cli_monitor(o).kind <= CHARDEV_NULL)
+        return diag_set(parse->diag, PACIFICA_EUSAGE, o->frozen ? "-S" : "-magic-break",
+                        "-s, -gdb or -monitor", "nobody could start the machine");
     return PACIFICA_OK;
 }

@@ -169,6 +169,7 @@ struct cli_options {
     struct cli_chardev gdb;
     const char *gdb_chardev; /* -gdb chardev:ID */
     bool frozen;             /* -S */
+    bool magic_break;
     bool window;             /* -display sdl */
     bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash,
         exact_blocks;

@@ -34,7 +34,8 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
         self.child = subprocess.Popen([*test_cli.PACIFICA, *arguments], stdin=self.slave,
-                                      stdout=self.slave, stderr=subprocess.PIPE)
+                                      stdout=self.slave, stderr=subprocess.PIPE,
+                                      env={**os.environ, "TERM": "xterm"})
 
     def type(self, keys):
         os.write(self.master, keys)
@@ -583,6 +584,157 @@ class Lines(ConsoleTest):
         file = self.file("kept", b"x")
         self.refused(f"pacifica: {file}: Address already in use", "-serial", f"unix:{file},server,nowait")
         self.assertTrue(os.path.exists(file))
+
+
+class Editing(ConsoleTest):
+    """Lines at a terminal."""
+
+    def setUp(self):
+        super().setUp()
+        self.line = self.terminal(images.SPIN, "-serial", "null", "-monitor", "stdio")
+        self.line.expect(PROMPT)
+
+    def answer(self, keys):
+        """What is said to keys that end a line."""
+        self.line.type(keys)
+        self.line.expect(b"\r\r\n")
+        return self.line.expect(PROMPT).replace(b"\r", b"").decode()
+
+    def tearDown(self):
+        self.assertEqual(self.answer(b"\x15info status\r"), "VM status: running\n")
+        self.line.type(b"quit\r")
+        self.assertEqual(self.line.end(), (0, b""))
+        self.assert_restored(self.line)
+
+    def test_keys(self):
+        for keys in (b"nfo status\x01i\x05\r", b"info sttus\x02\x02\x02a\r", b"info statux\x7fs\r",
+                     b"info staXtus\x1b[D\x1b[D\x1b[D\x1b[D\x1b[3~\r", b"rubbish\x03info status\r",
+                     b"info status rubbish\x17\r", b"status\x01info \x0b\x19\r"):
+            self.assertEqual(self.answer(keys), "VM status: running\n", keys)
+
+    def test_history(self):
+        self.answer(b"info version\r")
+        self.answer(b"help stop\r")
+        self.assertIn("let the machine", self.answer(b"\x1b[A\r"))
+        self.assertIn("pacifica ", self.answer(b"\x10\x10\r"))
+        self.assertIn("let the machine", self.answer(b"\x12help s\r"))  # found backwards
+
+    def test_completion(self):
+        self.assertEqual(self.answer(b"inf\tstat\t\r"), "VM status: running\n")
+        self.assertIn("let the machine", self.answer(b"he\tsto\t\r"))
+        self.assertIn("break 1: vmexit=CPUID", self.answer(b"bre\tvme\t=CPUI\t\r"))
+        self.assertIn("break 2: write=0x1000,size=4", self.answer(b"b wr\t=0x1000,si\t4\r"))
+        self.assertIn("not known yet", self.answer(b"vmcb d\t\r"))
+
+    def test_ways_to_go_on_are_listed(self):
+        self.line.type(b"system_reset\x15m\t\t")
+        for name in (b"mouse_move", b"mouse_button", b"modebp"):
+            self.line.expect(name)
+        self.line.expect(PROMPT + b"mo")
+
+    def test_nothing_completes_to_nothing(self):
+        self.assertEqual(self.answer(b"zz\t\r"), "unknown command: 'zz'\n")
+
+    def test_hostile_lines(self):
+        self.answer(b"x" * 3000 + b"\r")
+        self.answer(bytes(set(range(256)) - {10, 13}) * 8 + b"\x15\r")
+        self.line.type(b"\x15" + b"y" * 200 + b"\x15" + b"\x19" * 30 + b"\r")
+        self.line.expect(b"command: 'yyy")
+        self.line.expect(PROMPT)
+        self.answer(b"\x1b" * 40 + b"9999999z\x15\r")
+
+
+class Explaining(ConsoleTest):
+    """Commands that explain, on the demonstration hypervisor."""
+
+    def setUp(self):
+        super().setUp()
+        if run("-max-insns", "1", "-display", "none").status != 4:
+            self.skipTest("no demonstration hypervisor")
+
+    def told(self, *commands, arguments=("-S",)):
+        terminal = Terminal("-serial", "null", "-monitor", "stdio", "-display", "none", *arguments)
+        self.addCleanup(terminal.close)
+        terminal.expect(PROMPT)
+        answers = []
+        for command in commands:
+            terminal.type(command.encode() + b"\r")
+            terminal.expect(b"\r\r\n")
+            text = terminal.expect(PROMPT)
+            if command == "cont":
+                text = terminal.expect(PROMPT)
+            answers.append(text.replace(b"\r", b"").decode())
+        terminal.type(b"quit\r")
+        self.assertEqual(terminal.end()[0], 0)
+        return answers
+
+    def test_exit(self):
+        _, stop, why, changes, exits, asids = self.told(
+            "break vmexit=CPUID", "cont", "why", "vmcb diff last", "info exits", "info asids")
+        self.assertIn("#VMEXIT CPUID (72h) of ASID 1", stop)
+        for part in ("#VMEXIT VMEXIT_CPUID (72h) of ASID 1", "CPUID: bit 18 of the VMCB's word at 00Ch",
+                     "instruction   cpuid (0fa2)", "15.9"):
+            self.assertIn(part, why)
+        self.assertIn("what the exit has written", changes)
+        self.assertRegex(changes, r"(?m)^\+ 070h  EXITCODE .*VMEXIT_CPUID")
+        self.assertRegex(exits, r"(?m)^VMEXIT_CPUID +1 ")
+        self.assertRegex(asids, r"(?m)^  1 +\d+ ")
+
+    def test_what_the_host_has_changed(self):
+        """RIP behind the instruction that has exited."""
+        answers = self.told("break vmexit=IOIO", "cont", "delete", "break vmrun", "cont", "vmcb diff last", "info svm")
+        self.assertIn("what the host has written", answers[5])
+        self.assertRegex(answers[5], r"(?m)^\+ 578h  RIP ")
+        self.assertIn("in a guest", answers[6])
+
+    def test_nested_page_fault(self):
+        why = self.told("break vmexit=NPF", "cont", "why")[2]
+        for part in ("nested PTE", "<- stops here: P", "write to gpa 0x40000", "instruction   mov"):
+            self.assertIn(part, why)
+
+    def test_refused_vmrun(self):
+        why = self.told("break vmexit=INVALID", "cont", "why")[2]
+        self.assertIn("GUEST_ASID is 0x0: ASID must not be 0", why)
+        self.assertIn('15.5.1 "Basic Operation"', why)
+
+    def test_nothing_to_explain(self):
+        self.assertIn("no #VMEXIT yet", self.told("why")[0])
+
+    def test_walk_of_both_dimensions(self):
+        walk, wrong = self.told("break vmrun", "cont", "cont", "walk rip", "walk phys:1")[3:]
+        self.assertIn("nested PML4E", walk)
+        self.assertIn("system physical", walk)
+        self.assertIn("Error: a walk begins", wrong)
+
+    def test_vmcb(self):
+        fields, elsewhere = self.told("break vmexit", "cont", "vmcb", "vmcb 0x1000")[2:]
+        self.assertIn("EXITCODE", fields)
+        self.assertIn("EXITCODE", elsewhere)
+
+    def test_names_of_bochs(self):
+        answers = self.told("vmexitbp", "cont", "vmexitbp", "modebp", "cont", "modebp", "info breakpoints")
+        self.assertIn("#VMEXIT", answers[1])
+        self.assertIn("deleted: vmexit", answers[2])
+        self.assertIn("(mode)", answers[4])
+        self.assertEqual(answers[6], "No breaks.\n")
+
+    def test_trace(self):
+        path = self.path("trace")
+        self.told("break vmexit=CPUID", f"trace on svm:0x72 {path}", "cont", "trace off", "trace maybe",
+                  "trace on nothing")
+        text = pathlib.Path(path).read_text()
+        self.assertIn("name VMEXIT_CPUID", text)
+
+    def test_magic_break(self):
+        magic = b"\x87\xdb" + images.SPIN  # xchg ebx, ebx is no magic; with 66h it is
+        for code, stops in ((b"\x66" + magic, True), (magic, False)):
+            terminal = self.terminal(code, "-serial", "null", "-monitor", "stdio", "-magic-break")
+            if stops:
+                terminal.expect(b"break 1 (magic)")
+            terminal.type(b"\x15info status\r")
+            terminal.expect(b"paused" if stops else b"running")
+        self.refused("pacifica: -magic-break: nobody could start the machine (-s, -gdb or -monitor)",
+                     "-magic-break", "-monitor", "none", "-display", "none")
 
 
 class Window(ConsoleTest):
