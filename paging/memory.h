@@ -26,8 +26,9 @@ struct mmio_ops {
 enum page_mark {
     PAGE_HAS_CODE = 1, /* decoded blocks exist */
     PAGE_WATCHED = 2,  /* a watcher wants to hear of writes */
-    PAGE_TOLD = 8,     /* and one of each access by processors, reads too (PROBE_TOUCH); always with PAGE_WATCHED */
-    PAGE_DIRTY = 4     /* written since the dirty map was cleared; a page that never was holds zeros */
+    PAGE_TOLD =
+        8, /* and one of each access by processors, reads too (PROBE_TOUCH); always with PAGE_WATCHED */
+    PAGE_DIRTY = 4 /* written since the dirty map was cleared; a page that never was holds zeros */
 };
 #define MEMORY_NO_PAGE UINT64_MAX
 #define MEMORY_ALL_CLEAN (UINT64_MAX - 1)

@@ -88,17 +88,17 @@ static void shadow_stacks_state(struct shadow_stacks *shadow, struct snap *snap)
 
 /* --- MSRs -------------------------------------------------------------------------------------- */
 
-#define MSR_MEMBERS(M)                                                                             \
-    M(star)                                                                                        \
-    M(lstar) M(cstar) M(sfmask) M(kernel_gs_base) M(sysenter_cs) M(sysenter_esp) M(sysenter_eip)   \
-        M(pat) M(tsc_aux) M(tsc_offset) M(xss) M(tsc_ratio) M(tsc_adjust) M(misc_enable)           \
-            M(mtrr_def) M(mtrr_fix) M(mtrr_phys) M(vm_cr) M(vm_hsave_pa) M(debugctl) M(syscfg)     \
-                M(hwcr) M(mcg_status) M(bios_sign) M(spec_ctrl) M(virt_spec_ctrl) M(prefetch_ctl)  \
-                    M(cstate_cfg) M(mcg_ctl) M(mc_bank) M(perf_ctl) M(perf_ctr) M(perf_global_ctl) \
-                        M(perf_global_status) M(mperf) M(aperf) M(irperf) M(last_branch) M(iorr)   \
-                            M(top_mem) M(top_mem2) M(mmio_cfg_base) M(smi_trigger) M(watchdog)     \
-                                M(ignne) M(smbase) M(smm_addr) M(smm_mask) M(svm_key) M(smm_key)   \
-                                    M(name) M(cpuid_flip) M(dr_mask) M(dr0_mask) M(core_cfg)
+/* clang-format off */
+#define MSR_MEMBERS(M) \
+    M(star) M(lstar) M(cstar) M(sfmask) M(kernel_gs_base) M(sysenter_cs) M(sysenter_esp) \
+    M(sysenter_eip) M(pat) M(tsc_aux) M(tsc_offset) M(xss) M(tsc_ratio) M(tsc_adjust) \
+    M(misc_enable) M(mtrr_def) M(mtrr_fix) M(mtrr_phys) M(vm_cr) M(vm_hsave_pa) M(debugctl) \
+    M(syscfg) M(hwcr) M(mcg_status) M(bios_sign) M(spec_ctrl) M(virt_spec_ctrl) M(prefetch_ctl) \
+    M(cstate_cfg) M(mcg_ctl) M(mc_bank) M(perf_ctl) M(perf_ctr) M(perf_global_ctl) \
+    M(perf_global_status) M(mperf) M(aperf) M(irperf) M(last_branch) M(iorr) M(top_mem) \
+    M(top_mem2) M(mmio_cfg_base) M(smi_trigger) M(watchdog) M(ignne) M(smbase) M(smm_addr) \
+    M(smm_mask) M(svm_key) M(smm_key) M(name) M(cpuid_flip) M(dr_mask) M(dr0_mask) M(core_cfg)
+/* clang-format on */
 
 #define MSR_SIZE(member) +sizeof(((struct cpu_msrs *)NULL)->member)
 static_assert(0 MSR_MEMBERS(MSR_SIZE) == sizeof(struct cpu_msrs), "one is forgotten");
