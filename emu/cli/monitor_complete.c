@@ -115,6 +115,8 @@ static void take_literals(const char *kinds, size_t length, monitor_word *take, 
         if (part > (size_t)(kinds + length - at))
             part = (size_t)(kinds + length - at);
         (void)snprintf(word, sizeof(word), "%.*s", (int)part, at);
+        if (part && part < sizeof(word) && word[part - 1] == ' ')
+            word[part - 1] = '\0';
         if (islower((unsigned char)word[0]))
             take(self, word);
         at += part + 1;
@@ -148,7 +150,7 @@ static size_t take_argument(const char *arguments, unsigned n, const char *begun
     else if (is_kind(kinds, length, "FILE"))
         take_files(begun, take, self);
     else
-        take_literals(kinds, length, take, self);
+        take_literals(kinds, strcspn(kinds, "[],"), take, self); /* blanks and all: "diff last" */
     return 0;
 }
 
