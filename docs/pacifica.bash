@@ -11,7 +11,7 @@ _pacifica()
     vmcb) words="dump diff check -cpu" ;;
     trace) words="stat -trace -top show diff -ignore -context convert" ;;
     snap) words="list info diff" ;;
-    *) words="-kernel -append -initrd -bios -rom -load-at -drive -hda -hdb -hdc -hdd -cdrom -boot -snapshot -m -smp -cpu -device -netdev -nic -fw_cfg -no-reboot -machine -M -accel -enable-kvm -no-shutdown -rtc -name -k -mon -smbios -global -loadvm -seed -realtime -serial -debugcon -chardev -nographic -nodefaults -display -vga -screendump-at -monitor -record -replay -travel -savevm-at -net -vnc -parallel -d -D -trace -trace-format -trace-ring -trace-file -exit-stats -info -state-hash -s -S -gdb -max-insns -max-time -stop-on -qemu-exit-codes -exact-blocks -drop-fast-every -version -help -h" ;;
+    *) words="-kernel -append -initrd -bios -rom -load-at -drive -hda -hdb -hdc -hdd -cdrom -boot -snapshot -m -smp -cpu -device -netdev -nic -fw_cfg -no-reboot -machine -M -accel -enable-kvm -no-shutdown -rtc -name -k -mon -smbios -global -loadvm -seed -realtime -serial -debugcon -chardev -nographic -nodefaults -display -vga -screendump-at -monitor -record -replay -travel -savevm-at -net -vnc -parallel -d -D -trace -trace-format -trace-ring -trace-file -exit-stats -info -state-hash -s -S -magic-break -gdb -max-insns -max-time -stop-on -qemu-exit-codes -exact-blocks -drop-fast-every -version -help -h" ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ] && [ "${word#-}" = "$word" ]; then
         words="run test features msrs exits vmcb trace snap"

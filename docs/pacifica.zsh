@@ -78,6 +78,7 @@ _pacifica()
         '-state-hash:at the end print a hash of the machine'\''s state'
         '-s:the same as -gdb tcp::1234'
         '-S:do not start before a debugger or monitor says so'
+        '-magic-break:stop at XCHG BX, BX for a debugger or monitor, as Bochs does'
         '-gdb:wait for GDB at tcp:[HOST]:PORT (this workstation only; port 0: any), unix:P, stdio, pty, chardev:ID or none'
         '-max-insns:end with status 4 after N steps'
         '-max-time:end with status 4 after so long'
