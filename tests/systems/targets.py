@@ -47,6 +47,16 @@ LD_LIBRARY_PATH=/lib64 qemu-system-x86_64 -L /qemu -accel kvm -cpu host -m 128M 
     -serial stdio -kernel vmlinuz -initrd initrd.gz -append "console=ttyS0 nested" </dev/null
 poweroff -f
 """
+# A hypervisor of ours on that KVM. Where its functions are is told first, for debuggers.
+ROM_IN_KVM = BEGIN + """insmod /lib/irqbypass.ko
+insmod /lib/kvm.ko
+insmod /lib/kvm-amd.ko
+grep "nested_svm.*kvm_amd" /proc/kallsyms
+cd /qemu
+LD_LIBRARY_PATH=/lib64 qemu-system-x86_64 -L /qemu -accel kvm -cpu host -m 64M -nodefaults -display none -no-reboot \\
+    -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel rom </dev/null
+poweroff -f
+"""
 NESTED_INIT = BEGIN + """echo "nested: $(grep -o hypervisor /proc/cpuinfo), $(uname -r), $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 poweroff -f
 """
@@ -153,18 +163,30 @@ def net(cache):
             "-device", "virtio-net-pci,netdev=net", *SERIAL]
 
 
-def qemu_kvm(cache):
-    """Linux with kvm-amd, Debian's QEMU on it, SeaBIOS and Linux in that."""
+def _qemu_in_linux(cache, name, script, loader, content, append="console=ttyS0"):
+    """Linux with kvm-amd and Debian's QEMU on it, which gets `content` beside its firmware."""
     program = packages.firmware("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
     image = packages.kernel("cloud", cache)
-    roms = [packages.firmware(f"/usr/share/seabios/{name}", "seabios") for name in ("bios-256k.bin",)]
-    roms += [packages.firmware(f"/usr/share/qemu/{name}", "qemu-system-data") for name in ("linuxboot_dma.bin", "kvmvapic.bin")]
-    inner = _initrd(cache, "nested.gz", NESTED_INIT)
+    roms = [packages.firmware("/usr/share/seabios/bios-256k.bin", "seabios")]
+    roms += [packages.firmware(f"/usr/share/qemu/{file}", "qemu-system-data") for file in (loader, "kvmvapic.bin")]
     files = [("bin/qemu-system-x86_64", Path(program).read_bytes()), *packages.libraries([program]), *_kvm_modules(image),
-             *[(f"qemu/{Path(name).name}", Path(name).read_bytes()) for name in roms],
-             ("qemu/vmlinuz", image.read_bytes()), ("qemu/initrd.gz", inner.read_bytes())]
-    initrd = _initrd(cache, "qemu-kvm.gz", QEMU_KVM, files, level=0)
-    return ["-kernel", image, "-initrd", initrd, "-append", "console=ttyS0", "-m", "1G", *SERIAL]
+             *[(f"qemu/{Path(file).name}", Path(file).read_bytes()) for file in roms], *content]
+    initrd = _initrd(cache, name, script, files, level=0)
+    return ["-kernel", image, "-initrd", initrd, "-append", append, "-m", "1G", *SERIAL]
+
+
+def qemu_kvm(cache):
+    """Linux with kvm-amd, Debian's QEMU on it, SeaBIOS and Linux in that."""
+    inner = _initrd(cache, "nested.gz", NESTED_INIT)
+    image = packages.kernel("cloud", cache)
+    return _qemu_in_linux(cache, "qemu-kvm.gz", QEMU_KVM, "linuxboot_dma.bin",
+                          [("qemu/vmlinuz", image.read_bytes()), ("qemu/initrd.gz", inner.read_bytes())])
+
+
+def rom_in_kvm(cache, rom):
+    """Linux with kvm-amd, Debian's QEMU on it, and a Multiboot image in that."""
+    return _qemu_in_linux(cache, "rom-in-kvm.gz", ROM_IN_KVM, "multiboot_dma.bin", [("qemu/rom", Path(rom).read_bytes())],
+                          "console=ttyS0 quiet nokaslr")
 
 
 def disk(kind, modules, device):
