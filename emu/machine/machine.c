@@ -143,8 +143,8 @@ void pacifica_machine_free(struct pacifica_machine *machine)
         vcpu_free(machine->cpu[i]);
         machine->cpu[i] = NULL;
     }
+    machine_forget_history(machine); /* while all clients of the probes are there */
     machine_breaks_free(machine);
-    machine_forget_history(machine);
     machine->clock.now = clock_zero; /* devices may look at it once more */
     bus_free(machine->bus);
     machine_free_disks(machine);
