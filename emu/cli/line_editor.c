@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define HISTORY_LINES 200
 #define CONTROL(letter) ((letter)&0x1f)
@@ -102,7 +103,7 @@ static void take_candidate(void *self, const char *word)
     found->common[same] = '\0';
 }
 
-static unsigned char complete(EditLine *libedit, int key)
+static unsigned char complete(EditLine *libedit, wint_t key)
 {
     struct line_editor *editor = of(libedit);
     const LineInfo *info = el_line(libedit);
@@ -294,7 +295,8 @@ static bool open_libedit(struct line_editor *editor)
     (void)el_set(libedit, EL_EDITOR, "emacs");
     (void)el_set(libedit, EL_HIST, history, editor->history);
     (void)el_set(libedit, EL_GETCFN, get_char);
-    (void)el_set(libedit, EL_ADDFN, "complete", "complete the word", complete);
+    /* The other form of it copies the names and never frees them. */
+    (void)el_wset(libedit, EL_ADDFN, L"complete", L"complete the word", complete);
     (void)el_set(libedit, EL_BIND, "^I", "complete", NULL);
     (void)el_set(libedit, EL_BIND, "^C", "em-kill-line", NULL);
     (void)el_set(libedit, EL_BIND, "^D", "ed-delete-next-char", NULL);
