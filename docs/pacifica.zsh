@@ -59,7 +59,7 @@ _pacifica()
         '-display:a window with screen, keyboard and mouse, best with -realtime; Ctrl-Alt-G releases the mouse (none)'
         '-vga:the display adapter: QEMU'\''s standard VGA (the default, but with -nodefaults)'
         '-screendump-at:after N steps, or at the end, save the screen to F: as text if F ends in .txt, else as PNG'
-        '-monitor:where commands for the machine come from; '\''help'\'' there lists them'
+        '-monitor:where commands for the machine come from, as for -serial: stdio, unix:P,server,nowait, ...; '\''help'\'' there lists them'
         '-record:write all that enters the machine from outside to F, with the moments at which it does'
         '-replay:run by the recording F: the same run again, as long as it was; the other options are those it was made with'
         '-travel:let debuggers go back: a checkpoint every N steps (100000000), in at most so much memory (1G)'

@@ -114,6 +114,9 @@ static enum pacifica_status open_tcp(struct link *link, const struct cli_chardev
                                     .ai_flags = chardev->server ? AI_PASSIVE : 0 };
     struct addrinfo *found;
     const char *host = chardev->host[0] ? chardev->host : "127.0.0.1";
+    if (strtoull(chardev->port, NULL, 10) > UINT16_MAX) /* else its low 16 bits would count */
+        return diag_set(diag, PACIFICA_EUSAGE, link->name, "0 to 65535", "no port %s",
+                        chardev->port);
     int error = getaddrinfo(host, chardev->port, &hints, &found);
     if (error != 0)
         return diag_set(diag, PACIFICA_EIO, link->name, NULL, "%s", gai_strerror(error));

@@ -100,6 +100,14 @@ static const struct break_row *find_row(const char *name)
     return NULL;
 }
 
+/* The last vector, port or MSR. */
+static uint64_t number_most(enum pacifica_break_kind kind)
+{
+    return kind == PACIFICA_BREAK_EXCEPTION ? UINT8_MAX
+           : kind == PACIFICA_BREAK_PORT    ? UINT16_MAX
+                                            : UINT32_MAX;
+}
+
 /* The value behind KIND=. */
 static bool take_argument(const struct monitor *monitor, const struct break_row *row,
                           const char *value, struct pacifica_break *wanted)
@@ -107,8 +115,7 @@ static bool take_argument(const struct monitor *monitor, const struct break_row 
     struct monitor_address at;
     switch (row->argument) {
     case NUMBER:
-        if (word_number(value, &wanted->number) &&
-            (row->kind != PACIFICA_BREAK_EXCEPTION || wanted->number <= UINT8_MAX))
+        if (word_number(value, &wanted->number) && wanted->number <= number_most(row->kind))
             return true;
         break;
     case EXIT_CODE:
@@ -135,7 +142,9 @@ static bool take_property(const struct monitor *monitor, const char *part,
     uint64_t number = 0;
     bool good = false;
     if ((value = word_value(part, "msr")) || (value = word_value(part, "port"))) {
-        good = wanted->kind == PACIFICA_BREAK_VMEXIT && word_number(value, &wanted->detail);
+        good = wanted->kind == PACIFICA_BREAK_VMEXIT && word_number(value, &wanted->detail) &&
+               wanted->detail <=
+                   number_most(part[0] == 'p' ? PACIFICA_BREAK_PORT : PACIFICA_BREAK_MSR);
     } else if ((value = word_value(part, "cpu"))) {
         good = word_number(value, &number) && number < monitor->cpus;
         wanted->cpu = (uint32_t)number;

@@ -27,7 +27,7 @@ static enum step fetch_page(struct vcpu *cpu, uint64_t la)
     if (run->fetch_la == (la & ~PAGE_MASK) &&
         run->fetch_key == paging_context(cpu->paging, cpu->bank))
         return STEP_NEXT;
-    uint64_t spa;
+    uint64_t spa = 0;
     enum step step = translate_fetch(cpu, la, &spa);
     if (step != STEP_NEXT) {
         run->fetch_la = UINT64_MAX;

@@ -50,7 +50,7 @@ static enum pacifica_status take_header(struct opening *opening)
     size_t magic = size < SNAPSHOT_MAGIC_BYTES ? size : SNAPSHOT_MAGIC_BYTES;
     if (size == 0 || memcmp(opening->at, SNAPSHOT_MAGIC, magic) != 0)
         return diag_set(opening->diag, PACIFICA_EFORMAT, "snapshot", NULL,
-                        "this is none: it does not begin as one");
+                        "no snapshot: it does not begin as one");
     if (size < SNAPSHOT_HEADER)
         return diag_set(opening->diag, PACIFICA_EFORMAT, "snapshot", NULL, "truncated");
     uint64_t format = snapshot_little(opening->at + SNAPSHOT_MAGIC_BYTES, 4);

@@ -127,9 +127,9 @@ enum pacifica_status pacifica_travel_goto(struct pacifica_machine *machine, uint
     uint64_t first, latest, now = group_steps(machine->cpu[0]);
     *result = (struct pacifica_result){ 0 };
     if (pacifica_travel_range(machine, &first, &latest) && (steps < first || steps > latest))
-        return diag_set(diag, PACIFICA_ERANGE, "travel", NULL,
-                        "step %" PRIu64 " is not one of %" PRIu64 " to %" PRIu64, steps, first,
-                        latest);
+        return diag_set(
+            diag, PACIFICA_ERANGE, "travel", "where the machine has been; running leads further",
+            "step %" PRIu64 " is not one of %" PRIu64 " to %" PRIu64, steps, first, latest);
     enum pacifica_status status = travel_leave(machine, diag);
     if (status != PACIFICA_OK)
         return status;

@@ -105,7 +105,7 @@ class Files(SnapshotTest):
         self.refused(r"nothing: No such file or directory$", "-kernel", self.image, *MACHINE, "-loadvm", self.path("nothing"))
 
     def test_a_file_that_is_none(self):
-        self.refused(r"image: this is none: it does not begin as one$", "-kernel", self.image, *MACHINE, "-loadvm", self.image)
+        self.refused(r"image: no snapshot: it does not begin as one$", "-kernel", self.image, *MACHINE, "-loadvm", self.image)
 
     def test_one_that_is_truncated(self):
         path = self.saved()
