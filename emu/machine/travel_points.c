@@ -2,6 +2,7 @@
 #include "emu/machine/travel_priv.h"
 
 #include "devices/block.h"
+#include "devices/vga.h"
 #include "emu/machine/breaks.h"
 #include "emu/machine/journal.h"
 
@@ -47,7 +48,9 @@ static bool keep_media(struct pacifica_machine *machine, struct checkpoint *poin
         if (!point->mark[i])
             return false;
     }
-    return true;
+    if (machine->vga)
+        point->screen = vga_mark(machine->vga);
+    return !machine->vga || point->screen;
 }
 
 /* Its pages have gone. */
@@ -55,6 +58,7 @@ static void free_point(struct travel *travel, struct checkpoint *point)
 {
     for (unsigned i = 0; i < MACHINE_DISKS; i++)
         block_mark_free(point->mark[i]);
+    vga_mark_free(point->screen);
     if (point->state)
         travel->state_bytes -= sizeof(*point) + point->size;
     free(point->state);
@@ -106,6 +110,8 @@ static uint64_t bytes_of(const struct pacifica_machine *machine)
     for (unsigned i = 0; i < MACHINE_DISKS; i++)
         if (machine->block[i])
             bytes += block_marks_memory(machine->block[i]);
+    if (machine->vga)
+        bytes += vga_mark_memory(machine->vga);
     return bytes;
 }
 
@@ -279,6 +285,8 @@ void travel_load(struct pacifica_machine *machine, size_t index)
     for (unsigned i = 0; i < MACHINE_DISKS; i++)
         if (machine->block[i])
             block_return(machine->block[i], point->mark[i]);
+    if (machine->vga)
+        vga_return(machine->vga, point->screen);
     clock_cancel(&machine->clock, &machine->time_limit);
     snap_load(&snap, point->state, point->size);
     machine_arm_time_limit(machine, CLOCK_NEVER); /* its functions are set */

@@ -16,6 +16,7 @@ struct checkpoint {
     uint8_t *state;                /* what machine_state() names */
     size_t size;
     struct block_mark *mark[MACHINE_DISKS];
+    struct vga_mark *screen;
     struct version_list pages;
 };
 

@@ -116,6 +116,36 @@ START_TEST(every_step_is_what_it_was)
 }
 END_TEST
 
+/* What devices hold in memory of their own goes back, too: characters on the screen, which the guest adds up. */
+START_TEST(the_screen_is_what_it_was)
+{
+    /* clang-format off */
+    static const uint8_t fill[] = {
+        0x31, 0xc9,                         /* xor ecx, ecx */
+        0x40,                               /* 1: inc eax */
+        0x88, 0x81, 0x00, 0x80, 0x0b, 0x00, /* mov [ecx + b8000h], al */
+        0x02, 0x81, 0x02, 0x80, 0x0b, 0x00, /* add al, [ecx + b8002h] */
+        0x41, 0x80, 0xe5, 0x0f,             /* inc ecx; and ch, 15 */
+        0xeb, 0xed,                         /* jmp 1 */
+    };
+    /* clang-format on */
+    struct pacifica_options options = kit_options();
+    options.vga = PACIFICA_VGA_STD;
+    struct kit *kit = kit_new_with(fill, sizeof(fill), options);
+    begin(kit, 5000, UINT64_C(1) << 30);
+    ck_assert_int_eq(kit_run(kit, 50000), PACIFICA_STOP_LIMIT_INSNS);
+    static const uint64_t to[] = { 12345, 40001, 5, 49999, 25000 };
+    for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+        struct kit *fresh = kit_new_with(fill, sizeof(fill), options);
+        (void)kit_run(fresh, to[i]);
+        go(kit, to[i]);
+        ck_assert_uint_eq(kit_hash(kit), kit_hash(fresh));
+        kit_free(fresh);
+    }
+    kit_free(kit);
+}
+END_TEST
+
 START_TEST(steps_that_cannot_be_reached)
 {
     struct kit *kit = echo();
@@ -339,6 +369,7 @@ int main(void)
 {
     TCase *cases = tcase_create("travel");
     tcase_add_loop_test(cases, every_step_is_what_it_was, 0, 4);
+    tcase_add_test(cases, the_screen_is_what_it_was);
     tcase_add_test(cases, steps_that_cannot_be_reached);
     tcase_add_test(cases, memory_is_bounded);
     tcase_add_test(cases, back_steps_go_one_by_one);
