@@ -170,7 +170,7 @@ struct cli_options {
     const char *gdb_chardev; /* -gdb chardev:ID */
     bool frozen;             /* -S */
     bool magic_break;
-    bool window;             /* -display sdl */
+    bool window; /* -display sdl */
     bool nodefaults, nographic, realtime, no_reboot, qemu_exit_codes, exit_stats, state_hash,
         exact_blocks;
     char log_items[CLI_TEXT], trace_events[CLI_TEXT];

@@ -63,10 +63,10 @@ struct pacifica_machine {
     bool firmware;                 /* starts at the reset vector; never with a kernel */
     struct random_source random;
 
-    struct breaks *breaks;     /* NULL: there never was one */
-    struct history *history; /* what info tells of the past; NULL: nobody has asked */
+    struct breaks *breaks;             /* NULL: there never was one */
+    struct history *history;           /* what info tells of the past; NULL: nobody has asked */
     struct pacifica_exit_stats *exits; /* likewise */
-    struct probe_client watch; /* options.stop_on */
+    struct probe_client watch;         /* options.stop_on */
     uint32_t stop_on;
     char watch_text[256];
 
