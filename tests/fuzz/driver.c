@@ -1,7 +1,8 @@
 /* Run a fuzz target without libFuzzer: every file of a corpus folder, then mutations of them.
  * usage: <target> FOLDER MUTATIONS [SEED]
  * The same folder, number and seed give the same inputs, on every workstation. A target that finds something aborts;
- * the input is then in the file crash-input of the current folder, written before each run when FUZZ_KEEP is set. */
+ * the input is then in the file crash-input of the current folder, written before each run when FUZZ_KEEP is set. With
+ * FUZZ_EVERY=N only each N-th file is run by itself; mutations are of all. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,7 +115,9 @@ int main(int argc, char **argv)
     unsigned long count = strtoul(argv[2], NULL, 0);
     uint64_t random = argc > 3 ? strtoull(argv[3], NULL, 0) | 1 : 1;
 
-    for (unsigned i = 0; i < corpus.count; i++)
+    const char *every = getenv("FUZZ_EVERY");
+    unsigned step = every && atoi(every) > 0 ? (unsigned)atoi(every) : 1;
+    for (unsigned i = 0; i < corpus.count; i += step)
         run_one(corpus.file[i].bytes, corpus.file[i].len);
     for (unsigned long i = 0; i < count; i++) {
         const struct input *from = &corpus.file[test_random(&random) % corpus.count];
