@@ -112,8 +112,8 @@ class Files(SnapshotTest):
         content = pathlib.Path(path).read_bytes()
         for size in (0, 5, 30, 100, len(content) // 2, len(content) - 1):
             pathlib.Path(path).write_bytes(content[:size])
-            self.refused(r"snapshot-\d+.*: (this is none|truncated)", "-kernel", self.image, *MACHINE, "-loadvm", path)
-            self.refused(r"snapshot-\d+.*: (this is none|truncated)", "snap", "info", path)
+            self.refused(r"snapshot-\d+.*: (no snapshot|truncated)", "-kernel", self.image, *MACHINE, "-loadvm", path)
+            self.refused(r"snapshot-\d+.*: (no snapshot|truncated)", "snap", "info", path)
 
     def test_one_that_was_altered(self):
         path = self.saved()
