@@ -123,37 +123,31 @@ void control_load_cr3_task(struct vcpu *cpu, uint32_t cr3)
 
 /* --- CR4 --- */
 
+/* A register's bits with the features that bring them. */
+struct feature_bit {
+    uint64_t bit;
+    enum cpu_feature feature;
+};
+
+static uint64_t offered_bits(const struct vcpu *cpu, const struct feature_bit *rows, size_t count)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++)
+        if (cpu_has(cpu, rows[i].feature))
+            bits |= rows[i].bit;
+    return bits;
+}
+
 uint64_t control_cr4_valid(const struct vcpu *cpu)
 {
-    static const struct {
-        uint32_t bits;
-        enum cpu_feature feature;
-    } rows[] = {
-        { CR4_VME | CR4_PVI, CPU_FEATURE_VME },
-        { CR4_TSD, CPU_FEATURE_TSC },
-        { CR4_DE, CPU_FEATURE_DE },
-        { CR4_PSE, CPU_FEATURE_PSE },
-        { CR4_PAE, CPU_FEATURE_PAE },
-        { CR4_MCE, CPU_FEATURE_MCE },
-        { CR4_PGE, CPU_FEATURE_PGE },
-        { CR4_OSFXSR, CPU_FEATURE_FXSR },
-        { CR4_OSXMMEXCPT, CPU_FEATURE_SSE },
-        { CR4_UMIP, CPU_FEATURE_UMIP },
-        { CR4_LA57, CPU_FEATURE_LA57 },
-        { CR4_FSGSBASE, CPU_FEATURE_FSGSBASE },
-        { CR4_PCIDE, CPU_FEATURE_PCID },
-        { CR4_OSXSAVE, CPU_FEATURE_XSAVE },
-        { CR4_SMEP, CPU_FEATURE_SMEP },
-        { CR4_SMAP, CPU_FEATURE_SMAP },
-        { CR4_PKE, CPU_FEATURE_PKU },
-        { CR4_CET, CPU_FEATURE_CET_SS },
+    static const struct feature_bit rows[] = {
+#define CR4_BIT(name, feature) { CR4_##name, CPU_FEATURE_##feature },
+#define EFER_BIT(name, feature)
+#include "emu/cpu/control_bits.def"
+#undef CR4_BIT
+#undef EFER_BIT
     };
-    uint64_t valid = CR4_PCE; /* RDPMC belongs to no feature bit */
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (cpu_has(cpu, rows[i].feature))
-            valid |= rows[i].bits;
-    }
-    return valid;
+    return CR4_PCE | offered_bits(cpu, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 bool control_cr4_ok(const struct vcpu *cpu, uint64_t value)
@@ -187,26 +181,14 @@ void control_set_cr4(struct vcpu *cpu, uint64_t value)
 
 uint64_t control_efer_valid(const struct vcpu *cpu)
 {
-    uint64_t valid = 0;
-    if (cpu_has(cpu, CPU_FEATURE_SYSCALL))
-        valid |= EFER_SCE;
-    if (cpu_has(cpu, CPU_FEATURE_LM))
-        valid |= EFER_LME | EFER_LMA;
-    if (cpu_has(cpu, CPU_FEATURE_NX))
-        valid |= EFER_NXE;
-    if (cpu_has(cpu, CPU_FEATURE_SVM))
-        valid |= EFER_SVME;
-    if (cpu_has(cpu, CPU_FEATURE_FFXSR))
-        valid |= EFER_FFXSR;
-    if (cpu_has(cpu, CPU_FEATURE_MCOMMIT))
-        valid |= EFER_MCOMMIT;
-    if (cpu_has(cpu, CPU_FEATURE_TCE))
-        valid |= EFER_TCE; /* the TLB holds no upper levels: INVLPG has none to spare */
-    if (cpu_has(cpu, CPU_FEATURE_INT_WBINVD))
-        valid |= EFER_INTWB; /* WBINVD has nothing to write: no interrupt can come in between */
-    if (cpu_has(cpu, CPU_FEATURE_AUTO_IBRS))
-        valid |= EFER_AIBRSE; /* without effect: there is no speculation */
-    return valid;
+    static const struct feature_bit rows[] = {
+#define CR4_BIT(name, feature)
+#define EFER_BIT(name, feature) { EFER_##name, CPU_FEATURE_##feature },
+#include "emu/cpu/control_bits.def"
+#undef CR4_BIT
+#undef EFER_BIT
+    };
+    return offered_bits(cpu, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 bool control_efer_ok(const struct vcpu *cpu, uint64_t value)

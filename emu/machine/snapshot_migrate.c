@@ -95,25 +95,11 @@ static void use_bits(struct lack *lack, uint64_t value, const struct bit_use *ro
 static void use_cr4(struct lack *lack, uint64_t cr4)
 {
     static const struct bit_use rows[] = {
-        { CR4_VME, CPU_FEATURE_VME, "CR4.VME" },
-        { CR4_PVI, CPU_FEATURE_VME, "CR4.PVI" },
-        { CR4_TSD, CPU_FEATURE_TSC, "CR4.TSD" },
-        { CR4_DE, CPU_FEATURE_DE, "CR4.DE" },
-        { CR4_PSE, CPU_FEATURE_PSE, "CR4.PSE" },
-        { CR4_PAE, CPU_FEATURE_PAE, "CR4.PAE" },
-        { CR4_MCE, CPU_FEATURE_MCE, "CR4.MCE" },
-        { CR4_PGE, CPU_FEATURE_PGE, "CR4.PGE" },
-        { CR4_OSFXSR, CPU_FEATURE_FXSR, "CR4.OSFXSR" },
-        { CR4_OSXMMEXCPT, CPU_FEATURE_SSE, "CR4.OSXMMEXCPT" },
-        { CR4_UMIP, CPU_FEATURE_UMIP, "CR4.UMIP" },
-        { CR4_LA57, CPU_FEATURE_LA57, "CR4.LA57" },
-        { CR4_FSGSBASE, CPU_FEATURE_FSGSBASE, "CR4.FSGSBASE" },
-        { CR4_PCIDE, CPU_FEATURE_PCID, "CR4.PCIDE" },
-        { CR4_OSXSAVE, CPU_FEATURE_XSAVE, "CR4.OSXSAVE" },
-        { CR4_SMEP, CPU_FEATURE_SMEP, "CR4.SMEP" },
-        { CR4_SMAP, CPU_FEATURE_SMAP, "CR4.SMAP" },
-        { CR4_PKE, CPU_FEATURE_PKU, "CR4.PKE" },
-        { CR4_CET, CPU_FEATURE_CET_SS, "CR4.CET" },
+#define CR4_BIT(name, feature) { CR4_##name, CPU_FEATURE_##feature, "CR4." #name },
+#define EFER_BIT(name, feature)
+#include "emu/cpu/control_bits.def"
+#undef CR4_BIT
+#undef EFER_BIT
     };
     USE_BITS(lack, cr4, rows);
 }
@@ -121,15 +107,11 @@ static void use_cr4(struct lack *lack, uint64_t cr4)
 static void use_efer(struct lack *lack, uint64_t efer)
 {
     static const struct bit_use rows[] = {
-        { EFER_SCE, CPU_FEATURE_SYSCALL, "EFER.SCE" },
-        { EFER_LME, CPU_FEATURE_LM, "EFER.LME" },
-        { EFER_NXE, CPU_FEATURE_NX, "EFER.NXE" },
-        { EFER_SVME, CPU_FEATURE_SVM, "EFER.SVME" },
-        { EFER_FFXSR, CPU_FEATURE_FFXSR, "EFER.FFXSR" },
-        { EFER_TCE, CPU_FEATURE_TCE, "EFER.TCE" },
-        { EFER_MCOMMIT, CPU_FEATURE_MCOMMIT, "EFER.MCOMMIT" },
-        { EFER_INTWB, CPU_FEATURE_INT_WBINVD, "EFER.INTWB" },
-        { EFER_AIBRSE, CPU_FEATURE_AUTO_IBRS, "EFER.AIBRSE" },
+#define CR4_BIT(name, feature)
+#define EFER_BIT(name, feature) { EFER_##name, CPU_FEATURE_##feature, "EFER." #name },
+#include "emu/cpu/control_bits.def"
+#undef CR4_BIT
+#undef EFER_BIT
     };
     USE_BITS(lack, efer, rows);
 }
