@@ -25,13 +25,14 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size)
     return two_bytes >> first.bit & ((1u << size) - 1);
 }
 
+const uint32_t svm_msr_ranges[SVM_MSR_RANGES] = { 0x00000000, 0xc0000000, 0xc0010000 };
+
 /* Two bits an MSR: the even one for reads, the odd one for writes. APM vol 2, 15.11 "MSR Intercepts". */
 bool svm_msr_map_bit(const struct svm_state *svm, uint32_t msr, bool write, struct svm_map_bit *at)
 {
-    static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
-    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        uint32_t index = msr - ranges[i];
-        if (index >= 0x2000)
+    for (unsigned i = 0; i < SVM_MSR_RANGES; i++) {
+        uint32_t index = msr - svm_msr_ranges[i];
+        if (index >= SVM_MSR_RANGE)
             continue;
         *at = (struct svm_map_bit){ .spa = svm->msrpm_spa + i * 0x800 + index / 4,
                                     .bit = 2 * (index & 3) + write };

@@ -212,6 +212,11 @@ bool svm_io_intercepted(struct vcpu *cpu, uint16_t port, unsigned size);
 /* MSRPM. Numbers outside its ranges are always intercepted. APM vol 2, 15.11. */
 bool svm_msr_intercepted(struct vcpu *cpu, uint32_t msr, bool write);
 
+/* The MSRs that have bits in the permissions map: so many from each of these on. */
+#define SVM_MSR_RANGES 3u
+#define SVM_MSR_RANGE 0x2000u
+extern const uint32_t svm_msr_ranges[SVM_MSR_RANGES];
+
 /* Where the map of the last VMRUN decides, and so after #VMEXIT too. */
 struct svm_map_bit {
     uint64_t spa; /* of the byte */

@@ -223,23 +223,24 @@ enum pacifica_status info_iopm(struct vcpu *cpu, const char *argument,
 enum pacifica_status info_msrpm(struct vcpu *cpu, const char *argument,
                                 const struct pacifica_output *output, struct pacifica_diag *diag)
 {
-    static const uint32_t ranges[] = { 0x00000000, 0xc0000000, 0xc0010000 };
     struct svm_state maps = { 0 };
     struct map map = { .digits = 8 };
     (void)argument;
     (void)diag;
     if (!find_map(cpu, VMCB_MSRPM_BASE_PA, INTERCEPT_MSR_PROT, &maps, output))
         return PACIFICA_OK;
-    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        for (uint32_t msr = ranges[i]; msr < ranges[i] + 0x2000; msr++) {
+    for (unsigned i = 0; i < SVM_MSR_RANGES; i++) {
+        uint32_t end = svm_msr_ranges[i] + SVM_MSR_RANGE;
+        for (uint32_t msr = svm_msr_ranges[i]; msr < end; msr++) {
             struct svm_map_bit at;
             uint8_t byte = 0xff;
             (void)svm_msr_map_bit(&maps, msr, false, &at);
             (void)phys_read_block(cpu->memory, at.spa, &byte, 1);
             add_number(&map, msr, byte >> at.bit & 3, output);
         }
-        add_number(&map, ranges[i] + 0x2000, 0, output);
+        add_number(&map, end, 0, output);
     }
-    output_put(output, "%" PRIu64 " of 24576 MSRs; all others exit\n", map.count);
+    output_put(output, "%" PRIu64 " of %u MSRs; all others exit\n", map.count,
+               SVM_MSR_RANGES * SVM_MSR_RANGE);
     return PACIFICA_OK;
 }
