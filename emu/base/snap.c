@@ -3,6 +3,7 @@
 
 #include "emu/base/clock.h"
 #include "emu/base/diag.h"
+#include "emu/base/little.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,14 +107,10 @@ static uint64_t number(struct snap *snap, const char *name, unsigned index, uint
                        unsigned size)
 {
     uint8_t bytes[8];
-    for (unsigned i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
+    little_put(bytes, size, value);
     raw(snap, name, bytes, size);
-    if (snap->mode == SNAP_LOAD) {
-        value = 0;
-        for (unsigned i = 0; i < size; i++)
-            value |= (uint64_t)bytes[i] << 8 * i;
-    }
+    if (snap->mode == SNAP_LOAD)
+        value = little_get(bytes, size);
     if (snap->tell)
         snap->tell(snap->tell_self, snap, name, index, value);
     return value;
@@ -121,22 +118,14 @@ static uint64_t number(struct snap *snap, const char *name, unsigned index, uint
 
 /* --- sections ------------------------------------------------------------------------------ */
 
-static uint64_t little(const uint8_t *bytes, unsigned size)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
-}
-
 bool snap_read_head(const uint8_t *from, const uint8_t *end, struct snap_head *head)
 {
     if ((size_t)(end - from) < SNAP_HEAD || from[SNAP_NAME - 1] != 0)
         return false;
     memcpy(head->name, from, SNAP_NAME);
-    head->instance = (uint32_t)little(from + SNAP_NAME, 4);
-    head->version = (uint32_t)little(from + SNAP_NAME + 4, 4);
-    head->bytes = little(from + SNAP_NAME + 8, 8);
+    head->instance = (uint32_t)little_get(from + SNAP_NAME, 4);
+    head->version = (uint32_t)little_get(from + SNAP_NAME + 4, 4);
+    head->bytes = little_get(from + SNAP_NAME + 8, 8);
     return head->bytes <= (size_t)(end - from) - SNAP_HEAD;
 }
 
@@ -144,10 +133,8 @@ static void write_head(struct snap *snap, uint32_t version)
 {
     uint8_t head[SNAP_HEAD] = { 0 };
     (void)snprintf((char *)head, SNAP_NAME, "%s", snap->section);
-    for (unsigned i = 0; i < 4; i++) {
-        head[SNAP_NAME + i] = (uint8_t)(snap->instance >> 8 * i);
-        head[SNAP_NAME + 4 + i] = (uint8_t)(version >> 8 * i);
-    }
+    little_put(head + SNAP_NAME, 4, snap->instance);
+    little_put(head + SNAP_NAME + 4, 4, version);
     snap->section_at = snap->size;
     raw(snap, NULL, head, sizeof(head));
 }
@@ -192,8 +179,7 @@ void snap_end(struct snap *snap)
 {
     if (snap->mode == SNAP_SAVE && !snap->failed) {
         uint64_t bytes = snap->size - snap->section_at - SNAP_HEAD;
-        for (unsigned i = 0; i < 8; i++)
-            snap->data[snap->section_at + SNAP_NAME + 8 + i] = (uint8_t)(bytes >> 8 * i);
+        little_put(snap->data + snap->section_at + SNAP_NAME + 8, 8, bytes);
     } else if (snap->mode == SNAP_LOAD && !snap->failed && snap->from != snap->section_end) {
         fail(snap, NULL, "it is longer than it may be");
     }
@@ -290,7 +276,7 @@ void snap_bytes(struct snap *snap, const char *name, uint8_t *bytes, size_t coun
     raw(snap, name, bytes, count);
     for (size_t i = 0; snap->tell && i < count; i += 8)
         snap->tell(snap->tell_self, snap, name, (unsigned)(i / 8),
-                   little(bytes + i, (unsigned)(count - i < 8 ? count - i : 8)));
+                   little_get(bytes + i, (unsigned)(count - i < 8 ? count - i : 8)));
 }
 
 uint32_t snap_below(struct snap *snap, const char *name, uint32_t value, uint32_t end)

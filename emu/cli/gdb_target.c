@@ -5,6 +5,7 @@
  * breakpoints and x/i work in real mode, too. Where CS.base is 0 both are the same. `ip` is RIP itself. And the architecture is always i386:x86-64: GDB has no way to
  * change it with the mode, so it disassembles 16-bit and 32-bit code wrongly; `monitor x /i` does not. */
 #include "emu/cli/gdb_target.h"
+#include "emu/cli/code_bits.h"
 #include "emu/cli/gdb_xml.h"
 
 #include "emu/base/diag.h"
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EFER_LMA UINT64_C(0x400)
-#define ATTRIB_L 0x200u /* as a VMCB has them: APM vol 2, appendix B */
 #define MASK_32 UINT64_C(0xffffffff)
 
 struct making {
@@ -240,8 +239,8 @@ static uint64_t value_of(struct pacifica_machine *machine, unsigned cpu, size_t 
 static uint64_t code_base(const struct gdb_target *target, struct pacifica_machine *machine,
                           unsigned cpu, bool *wide)
 {
-    *wide = (value_of(machine, cpu, target->efer) & EFER_LMA) != 0 &&
-            (value_of(machine, cpu, target->cs_attrib) & ATTRIB_L) != 0;
+    *wide = code_bits(value_of(machine, cpu, target->efer),
+                      value_of(machine, cpu, target->cs_attrib)) == 64;
     return *wide ? 0 : value_of(machine, cpu, target->cs_base);
 }
 

@@ -6,6 +6,8 @@
 #include "emu/cli/words.h"
 
 #include "emu/base/diag.h"
+#include "emu/trace/exit_words.h"
+#include "svm/exit_codes.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,18 +60,12 @@ static void keep_first(void *self, const void *bytes, size_t size)
     line->text[line->size] = '\0';
 }
 
-/* The line of the reference of exit codes: "072h  VMEXIT_CPUID    CPUID". */
-static bool exit_code_line(const char *code, struct first_line *line)
-{
-    *line = (struct first_line){ .size = 0 };
-    const struct pacifica_output output = { .write = keep_first, .self = line };
-    return pacifica_exit_codes(code, &output, NULL) == PACIFICA_OK;
-}
-
+/* A number or a name, as the reference of exit codes takes it: its line is "072h  VMEXIT_CPUID    CPUID". */
 static bool exit_code(const char *word, uint64_t *code)
 {
-    struct first_line line;
-    if (!exit_code_line(word, &line))
+    struct first_line line = { .size = 0 };
+    const struct pacifica_output output = { .write = keep_first, .self = &line };
+    if (pacifica_exit_codes(word, &output, NULL) != PACIFICA_OK)
         return false;
     *code = strtoull(line.text, NULL, line.text[0] == '-' ? 10 : 16);
     return true;
@@ -78,16 +74,11 @@ static bool exit_code(const char *word, uint64_t *code)
 /* "CPUID" for 72h; the number if it has no name. */
 static void exit_name(uint64_t code, char *name, size_t size)
 {
-    static const char prefix[] = "VMEXIT_";
-    struct first_line line;
-    char word[24];
-    (void)snprintf(word, sizeof(word), code == UINT64_MAX ? "-1" : "0x%" PRIx64, code);
-    const char *at = exit_code_line(word, &line) ? strstr(line.text, prefix) : NULL;
-    if (at)
-        (void)snprintf(name, size, "%.*s", (int)strcspn(at, " \n") - (int)strlen(prefix),
-                       at + strlen(prefix));
-    else
+    const char *word = exit_word_name(code);
+    if (word)
         (void)snprintf(name, size, "%s", word);
+    else
+        (void)snprintf(name, size, "0x%" PRIx64, code);
 }
 
 /* --- break ------------------------------------------------------------------------------------ */
@@ -266,8 +257,8 @@ static void break_words(const struct pacifica_break *at, char *text, size_t size
     else if (at->number != PACIFICA_ANY)
         (void)snprintf(value, sizeof(value), "=0x%" PRIx64, at->number);
     if (at->detail != PACIFICA_ANY)
-        (void)snprintf(more, sizeof(more), ",%s=0x%" PRIx64, at->number == 0x7b ? "port" : "msr",
-                       at->detail);
+        (void)snprintf(more, sizeof(more), ",%s=0x%" PRIx64,
+                       at->number == VMEXIT_IOIO ? "port" : "msr", at->detail);
     else if (row->argument == ADDRESS && at->size > 1)
         (void)snprintf(more, sizeof(more), ",size=%" PRIu32, at->size);
     int length = snprintf(text, size, "%s%s%s", row->name, value, more);

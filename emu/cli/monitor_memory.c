@@ -1,4 +1,5 @@
 /* The monitor's commands x and xp: memory of every level, as numbers, characters and instructions. */
+#include "emu/cli/code_bits.h"
 #include "emu/cli/monitor_address.h"
 #include "emu/cli/monitor_break.h"
 #include "emu/cli/monitor_commands.h"
@@ -13,9 +14,6 @@
 #define COUNT_MOST 4096u
 #define LINE_BYTES 16u
 #define INSTRUCTION_MOST 15u
-#define EFER_LMA UINT64_C(0x400)
-#define ATTRIB_L 0x200u
-#define ATTRIB_D 0x400u
 
 /* What stands behind the slash. */
 struct format {
@@ -135,9 +133,8 @@ static cs_mode code_mode(const struct monitor *monitor)
     uint64_t efer = 0, attrib = 0;
     (void)monitor_register(monitor->machine, monitor->cpu, "efer", &efer);
     (void)monitor_register(monitor->machine, monitor->cpu, "cs_attrib", &attrib);
-    if ((efer & EFER_LMA) && (attrib & ATTRIB_L))
-        return CS_MODE_64;
-    return attrib & ATTRIB_D ? CS_MODE_32 : CS_MODE_16;
+    unsigned bits = code_bits(efer, attrib);
+    return bits == 64 ? CS_MODE_64 : bits == 32 ? CS_MODE_32 : CS_MODE_16;
 }
 
 static void say_instructions(const struct monitor *monitor, const struct format *format,

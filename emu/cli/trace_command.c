@@ -6,24 +6,11 @@
 #include "emu/cli/words.h"
 #include "emu/trace/sink.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONTEXT_MOST 1000u
 #define TOP_MOST 65536u
-
-void trace_print(const struct pacifica_output *output, const char *fmt, ...)
-{
-    char line[400];
-    va_list args;
-    va_start(args, fmt);
-    int length = vsnprintf(line, sizeof(line), fmt, args);
-    va_end(args);
-    if (output->write && length > 0)
-        output->write(output->self, line,
-                      (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
-}
 
 /* --- words ------------------------------------------------------------------------------------ */
 

@@ -2,6 +2,7 @@
 #include "emu/cli/trace_priv.h"
 
 #include "emu/base/diag.h"
+#include "emu/base/output.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -111,7 +112,7 @@ static void put_member(struct difference *d, const char *mark, const struct reco
         record_add(&d->line, kept, member);
     else
         record_note(&d->line, "is missing");
-    trace_print(d->output, "%s", mark);
+    output_put(d->output, "%s", mark);
     record_end(&d->line, d->output);
 }
 
@@ -131,7 +132,7 @@ static void put_members(struct difference *d, const struct record *a, const stru
         const struct member *x = &a->member[i], *y = find_like(b, x);
         if (y && (missing_only || same_member(a, x, b, y)))
             continue;
-        trace_print(d->output, "%s:\n", x->name);
+        output_put(d->output, "%s:\n", x->name);
         if (missing_only)
             put_member(d, mark_b, b, y);
         put_member(d, mark_a, a, x);
@@ -158,17 +159,17 @@ static void put_where(struct difference *d, const char *letter, const struct tra
                       bool ended)
 {
     if (ended)
-        trace_print(d->output, "%s %.200s ends\n", letter, input->reader.name);
+        output_put(d->output, "%s %.200s ends\n", letter, input->reader.name);
     else
-        trace_print(d->output, "%s %.200s:%" PRIu64 "\n", letter, input->reader.name,
-                    input->reader.line);
+        output_put(d->output, "%s %.200s:%" PRIu64 "\n", letter, input->reader.name,
+                   input->reader.line);
 }
 
 static enum trace_read put_difference(struct difference *d, struct trace_input *a,
                                       struct trace_input *b, bool a_ended, bool b_ended,
                                       struct pacifica_diag *diag)
 {
-    trace_print(d->output, "%" PRIu64 " events are the same, then\n", d->same);
+    output_put(d->output, "%" PRIu64 " events are the same, then\n", d->same);
     put_where(d, "-", a, a_ended);
     put_where(d, "+", b, b_ended);
     put_context(d);
@@ -177,12 +178,12 @@ static enum trace_read put_difference(struct difference *d, struct trace_input *
     if (!b_ended)
         put_event(d, &b->kept, "+ ");
     if (!a_ended && !b_ended && strcmp(a->kept.event, b->kept.event) == 0) {
-        trace_print(d->output, "they differ in\n");
+        output_put(d->output, "they differ in\n");
         put_members(d, &a->kept, &b->kept, "  -", "  +", false);
         put_members(d, &b->kept, &a->kept, "  +", "  -", true);
     }
     if (d->words->context && !(a_ended && b_ended))
-        trace_print(d->output, "and go on with\n");
+        output_put(d->output, "and go on with\n");
     enum trace_read read = a_ended ? TRACE_READ_END : put_rest(d, a, "- ", diag);
     if (read != TRACE_READ_BAD && !b_ended)
         read = put_rest(d, b, "+ ", diag);
@@ -198,7 +199,7 @@ static enum pacifica_status compare(struct difference *d, struct trace_input *a,
         if (x == TRACE_READ_BAD || y == TRACE_READ_BAD)
             return PACIFICA_EFORMAT;
         if (x == TRACE_READ_END && y == TRACE_READ_END) {
-            trace_print(d->output, "no difference in %" PRIu64 " events\n", d->same);
+            output_put(d->output, "no difference in %" PRIu64 " events\n", d->same);
             return PACIFICA_OK;
         }
         if (x == y && same_event(d, &a->kept, &b->kept)) {

@@ -42,7 +42,4 @@ enum pacifica_status trace_diff(struct trace_input *a, struct trace_input *b,
                                 const struct pacifica_output *output, bool *differ,
                                 struct pacifica_diag *diag);
 
-/* printf to an output; what does not fit 400 bytes is cut. */
-void trace_print(const struct pacifica_output *output, const char *fmt, ...) EMU_PRINTF(2, 3);
-
 #endif

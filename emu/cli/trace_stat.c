@@ -1,16 +1,15 @@
 /* `pacifica trace stat`: what the #VMEXITs of a trace were and cost, as `perf kvm stat` tells it. */
 #include "emu/cli/trace_priv.h"
 
+#include "emu/base/output.h"
 #include "emu/cli/trace_tally.h"
 #include "emu/trace/exit_words.h"
+#include "svm/exit_codes.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define KEYS 5u         /* code, RIP, and one of port, MSR, gPA; vCPU, ASID */
-#define EXIT_IOIO 0x7bu /* APM vol 2, appendix C */
-#define EXIT_MSR 0x7cu
-#define EXIT_NPF 0x400u
+#define KEYS 5u /* code, RIP, and one of port, MSR, gPA; vCPU, ASID */
 
 enum table { BY_CODE, BY_RIP, BY_PORT, BY_MSR, BY_GPA, BY_CPU, BY_ASID, TABLES };
 
@@ -43,11 +42,11 @@ static void put_keys(struct stat_cpu *cpu, const struct record *kept)
     cpu->count = 0;
     put_key(cpu, BY_CODE, code);
     put_key(cpu, BY_RIP, record_number(kept, "rip", 0));
-    if (code == EXIT_IOIO)
+    if (code == VMEXIT_IOIO)
         put_key(cpu, BY_PORT, info1 >> 16 & 0xffff);
-    else if (code == EXIT_MSR && record_find(kept, "msr"))
+    else if (code == VMEXIT_MSR && record_find(kept, "msr"))
         put_key(cpu, BY_MSR, record_number(kept, "msr", 0));
-    else if (code == EXIT_NPF)
+    else if (code == VMEXIT_NPF)
         put_key(cpu, BY_GPA, record_number(kept, "info2", 0));
     put_key(cpu, BY_CPU, record_number(kept, "cpu", 0));
     put_key(cpu, BY_ASID, record_number(kept, "asid", 0));
@@ -127,16 +126,16 @@ static void put_exit_row(const struct stat *stat, const struct tally_row *row, c
     put_percent(insns, row->host.sum, stat->host);
     put_mean(host, &row->host);
     put_mean(guest, &row->guest);
-    trace_print(output, "%20s %10" PRIu64 " %9s %9s %11" PRIu64 " %11" PRIu64 " %14s %14s\n", name,
-                row->samples, samples, insns, row->host.min, row->host.max, host, guest);
+    output_put(output, "%20s %10" PRIu64 " %9s %9s %11" PRIu64 " %11" PRIu64 " %14s %14s\n", name,
+               row->samples, samples, insns, row->host.min, row->host.max, host, guest);
 }
 
 static void put_exits(struct stat *stat, const struct pacifica_output *output)
 {
     struct tally *tally = &stat->table[BY_CODE];
     size_t rows = tally_sort(tally);
-    trace_print(output, "%20s %10s %9s %9s %11s %11s %14s %14s\n\n", "VM-EXIT", "Samples",
-                "Samples%", "Insns%", "Min Insns", "Max Insns", "Avg Insns", "Avg Guest");
+    output_put(output, "%20s %10s %9s %9s %11s %11s %14s %14s\n\n", "VM-EXIT", "Samples",
+               "Samples%", "Insns%", "Min Insns", "Max Insns", "Avg Insns", "Avg Guest");
     for (size_t i = 0; i < rows; i++) {
         char number[32];
         const char *name = exit_word_name(tally->row[i].key);
@@ -145,10 +144,10 @@ static void put_exits(struct stat *stat, const struct pacifica_output *output)
     }
     if (tally->others.samples)
         put_exit_row(stat, &tally->others, "others", output);
-    trace_print(output,
-                "\nTotal Samples:%" PRIu64 ", Total host insns:%" PRIu64
-                ", Total guest insns:%" PRIu64 ".\n",
-                stat->exits, stat->host, stat->guest);
+    output_put(output,
+               "\nTotal Samples:%" PRIu64 ", Total host insns:%" PRIu64
+               ", Total guest insns:%" PRIu64 ".\n",
+               stat->exits, stat->host, stat->guest);
 }
 
 /* The first rows of a table; keys are addresses and the like, or plain numbers. */
@@ -159,25 +158,25 @@ static void put_table(struct stat *stat, enum table which, const char *title, bo
     size_t rows = tally_sort(tally);
     if (!rows)
         return;
-    trace_print(output, "\n%20s %10s %9s %14s %14s\n\n", title, "Samples", "Samples%", "Host Insns",
-                "Guest Insns");
+    output_put(output, "\n%20s %10s %9s %14s %14s\n\n", title, "Samples", "Samples%", "Host Insns",
+               "Guest Insns");
     for (size_t i = 0; i < rows && i < most; i++) {
         const struct tally_row *row = &tally->row[i];
         char key[32], share[32];
         (void)snprintf(key, sizeof(key), plain ? "%" PRIu64 : "0x%" PRIx64, row->key);
         put_percent(share, row->samples, stat->exits);
-        trace_print(output, "%20s %10" PRIu64 " %9s %14" PRIu64 " %14" PRIu64 "\n", key,
-                    row->samples, share, row->host.sum, row->guest.sum);
+        output_put(output, "%20s %10" PRIu64 " %9s %14" PRIu64 " %14" PRIu64 "\n", key,
+                   row->samples, share, row->host.sum, row->guest.sum);
     }
     if (rows > most)
-        trace_print(output, "%20s %zu more\n", "...", rows - (size_t)most);
+        output_put(output, "%20s %zu more\n", "...", rows - (size_t)most);
 }
 
 static void put_all(struct stat *stat, const struct trace_words *words,
                     const struct pacifica_output *output)
 {
     if (!stat->exits) {
-        trace_print(output, "no #VMEXITs\n");
+        output_put(output, "no #VMEXITs\n");
         return;
     }
     put_exits(stat, output);

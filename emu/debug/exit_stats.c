@@ -2,7 +2,7 @@
 #include "emu/debug/exit_stats.h"
 
 #include "emu/cpu/run.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 #include "svm/svm.h"
 
 #include <inttypes.h>

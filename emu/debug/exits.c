@@ -1,5 +1,5 @@
 /* The reference of exit codes as text. */
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 #include "emu/debug/vmcb_report.h"
 #include "svm/describe.h"
 

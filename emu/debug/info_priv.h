@@ -4,7 +4,7 @@
 
 #include "emu/cpu/memtype.h"
 #include "emu/debug/info.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 #include "svm/svm.h"
 
 typedef enum pacifica_status info_writer(struct vcpu *cpu, const char *argument,

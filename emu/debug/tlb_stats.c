@@ -1,7 +1,7 @@
 /* The table of TLB counters. */
 #include "emu/debug/tlb_stats.h"
 
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* Dumping, comparing and checking a VMCB. */
 #include "emu/debug/vmcb_report.h"
 
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 #include "svm/describe.h"
 #include "svm/rules.h"
 

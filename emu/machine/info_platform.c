@@ -7,7 +7,7 @@
 #include "emu/debug/history.h"
 #include "emu/debug/info.h"
 #include "emu/debug/info_priv.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 
 #include <inttypes.h>
 #include <stdio.h>

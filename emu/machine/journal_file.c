@@ -9,6 +9,7 @@
 #include "emu/machine/journal.h"
 
 #include "emu/base/diag.h"
+#include "emu/base/little.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,20 +22,6 @@
 #define TEXT_MOST 65536u
 #define FRAME_BYTES 8u /* length and checksum */
 #define FIXED_BYTES 48u
-
-static void put(uint8_t *to, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *from, unsigned bytes)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        value |= (uint64_t)from[i] << 8 * i;
-    return value;
-}
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
@@ -49,9 +36,9 @@ void recording_write_head(const struct pacifica_output *output, const char *text
     uint8_t head[HEAD_BYTES];
     size_t size = strlen(text);
     memcpy(head, MAGIC, MAGIC_BYTES);
-    put(head + 16, RECORDING_VERSION, 4);
-    put(head + 20, size, 4);
-    put(head + 24, XXH3_64bits(text, size), 8);
+    little_put(head + 16, 4, RECORDING_VERSION);
+    little_put(head + 20, 4, size);
+    little_put(head + 24, 8, XXH3_64bits(text, size));
     write_out(output, head, sizeof(head));
     write_out(output, text, size);
 }
@@ -67,19 +54,19 @@ void recording_write(const struct pacifica_output *output, uint64_t ordinal,
     uint8_t bytes[FRAME_BYTES + FIXED_BYTES + INPUT_BYTES_MOST];
     uint8_t *fixed = bytes + FRAME_BYTES;
     size_t size = FIXED_BYTES + input->size;
-    put(fixed, input->kind, 1);
-    put(fixed + 1, input->place, 1);
-    put(fixed + 2, input->index, 2);
-    put(fixed + 4, input->size, 4);
-    put(fixed + 8, input->steps, 8);
-    put(fixed + 16, input->turn, 8);
-    put(fixed + 24, input->now_ns, 8);
-    put(fixed + 32, input->a, 8);
-    put(fixed + 40, input->b, 8);
+    little_put(fixed, 1, input->kind);
+    little_put(fixed + 1, 1, input->place);
+    little_put(fixed + 2, 2, input->index);
+    little_put(fixed + 4, 4, input->size);
+    little_put(fixed + 8, 8, input->steps);
+    little_put(fixed + 16, 8, input->turn);
+    little_put(fixed + 24, 8, input->now_ns);
+    little_put(fixed + 32, 8, input->a);
+    little_put(fixed + 40, 8, input->b);
     if (input->size)
         memcpy(fixed + FIXED_BYTES, input->data, input->size);
-    put(bytes, size, 4);
-    put(bytes + 4, check_of(fixed, size, ordinal), 4);
+    little_put(bytes, 4, size);
+    little_put(bytes + 4, 4, check_of(fixed, size, ordinal));
     write_out(output, bytes, FRAME_BYTES + size);
 }
 
@@ -132,20 +119,20 @@ static const char *wrong(const struct reading *r, const struct input *in)
 
 static enum pacifica_status read_input(struct reading *r)
 {
-    size_t size = get(r->at, 4);
-    uint32_t check = (uint32_t)get(r->at + 4, 4);
+    size_t size = little_get(r->at, 4);
+    uint32_t check = (uint32_t)little_get(r->at + 4, 4);
     const uint8_t *fixed = r->at + FRAME_BYTES;
     if (check_of(fixed, size, r->ordinal) != check)
         return bad(r, "altered: the checksum is not right");
     struct input input = { .kind = (enum input_kind)fixed[0],
                            .place = (enum input_place)fixed[1],
-                           .index = (uint16_t)get(fixed + 2, 2),
-                           .size = (uint32_t)get(fixed + 4, 4),
-                           .steps = get(fixed + 8, 8),
-                           .turn = get(fixed + 16, 8),
-                           .now_ns = get(fixed + 24, 8),
-                           .a = get(fixed + 32, 8),
-                           .b = get(fixed + 40, 8),
+                           .index = (uint16_t)little_get(fixed + 2, 2),
+                           .size = (uint32_t)little_get(fixed + 4, 4),
+                           .steps = little_get(fixed + 8, 8),
+                           .turn = little_get(fixed + 16, 8),
+                           .now_ns = little_get(fixed + 24, 8),
+                           .a = little_get(fixed + 32, 8),
+                           .b = little_get(fixed + 40, 8),
                            .data = fixed + FIXED_BYTES };
     if (input.size != size - FIXED_BYTES)
         return bad(r, "it has another size than it says");
@@ -167,7 +154,7 @@ static enum pacifica_status read_inputs(struct reading *r)
 {
     enum pacifica_status status = PACIFICA_OK;
     while (status == PACIFICA_OK && r->at < r->end) {
-        size_t left = (size_t)(r->end - r->at), size = left < 4 ? 0 : get(r->at, 4);
+        size_t left = (size_t)(r->end - r->at), size = left < 4 ? 0 : little_get(r->at, 4);
         if (left >= 4 && (size < FIXED_BYTES || size > FIXED_BYTES + INPUT_BYTES_MOST))
             return bad(r, "it has a size that no input has");
         if (left < FRAME_BYTES || left - FRAME_BYTES < size)
@@ -186,8 +173,8 @@ static enum pacifica_status read_head(struct reading *r, char **text)
     if (left < HEAD_BYTES || memcmp(r->at, MAGIC, MAGIC_BYTES) != 0)
         return diag_set(r->diag, PACIFICA_EFORMAT, "recording", "--record makes them",
                         "no recording");
-    uint32_t version = (uint32_t)get(r->at + 16, 4);
-    size_t size = get(r->at + 20, 4);
+    uint32_t version = (uint32_t)little_get(r->at + 16, 4);
+    size_t size = little_get(r->at + 20, 4);
     if (version != RECORDING_VERSION)
         return diag_set(r->diag, PACIFICA_EFORMAT, "recording", NULL,
                         "of version %" PRIu32 ", and known is %u", version, RECORDING_VERSION);
@@ -195,7 +182,7 @@ static enum pacifica_status read_head(struct reading *r, char **text)
         return diag_set(r->diag, PACIFICA_EFORMAT, "recording", NULL,
                         "truncated: the description is not whole");
     const uint8_t *from = r->at + HEAD_BYTES;
-    if (XXH3_64bits(from, size) != get(r->at + 24, 8) || memchr(from, 0, size))
+    if (XXH3_64bits(from, size) != little_get(r->at + 24, 8) || memchr(from, 0, size))
         return diag_set(r->diag, PACIFICA_EFORMAT, "recording", NULL,
                         "altered: the description's checksum is not right");
     *text = malloc(size + 1);

@@ -3,7 +3,7 @@
 
 #include "emu/cpu/cpuid.h"
 #include "emu/cpu/msr.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "emu/machine/machine.h"
 
 #include "emu/debug/exit_stats.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 #include "emu/debug/tlb_stats.h"
 #include "emu/debug/trace.h"
 

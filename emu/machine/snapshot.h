@@ -11,8 +11,10 @@
 #ifndef EMU_MACHINE_SNAPSHOT_H
 #define EMU_MACHINE_SNAPSHOT_H
 
+#include "emu/base/little.h"
 #include "emu/compiler.h"
 #include "emu/machine/machine.h"
+#include "emu/machine/text.h"
 
 #define SNAPSHOT_MAGIC "PACIFICA-SNAP\r\n\x1a" /* 16 bytes, without the NUL */
 #define SNAPSHOT_MAGIC_BYTES 16u
@@ -27,36 +29,10 @@
 #define SNAPSHOT_GROUP_HEAD (8u + SNAPSHOT_BITMAP)
 #define SNAPSHOT_GROUP_BYTES (SNAPSHOT_GROUP * SNAPSHOT_PAGE)
 
-static inline uint64_t snapshot_little(const uint8_t *bytes, unsigned size)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
-}
-
-static inline void snapshot_put_little(uint8_t *bytes, unsigned size, uint64_t value)
-{
-    for (unsigned i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
-}
-
-/* --- text that grows -------------------------------------------------------------------------- */
-
-/* Invariant: bytes is NULL or ends with NUL behind `size` characters. failed: there was no memory. */
-struct snapshot_text {
-    char *bytes;
-    size_t size, room;
-    bool failed;
-};
-
-void snapshot_text_put(struct snapshot_text *text, const char *format, ...) EMU_PRINTF(2, 3);
-void snapshot_text_free(struct snapshot_text *text);
-
 /* --- snapshot_describe.c ------------------------------------------------------------------------ */
 
 /* What a machine is made of, a line each: a key, a space, values. */
-void snapshot_describe(struct pacifica_machine *machine, struct snapshot_text *text);
+void snapshot_describe(struct pacifica_machine *machine, struct text *text);
 
 /* The value behind a key, NULL if it is not there; *length without the newline. */
 const char *snapshot_line(const char *text, const char *key, size_t *length);
@@ -113,7 +89,7 @@ bool snapshot_page(struct snapshot *snapshot, uint64_t page, uint8_t to[SNAPSHOT
 /* Hears of a section while it is saved, and notes its members: lines "NAME COUNT BYTES", COUNT numbers that take BYTES together;
  * those of a blob are words of 8 bytes, of which the last may be shorter. */
 struct snapshot_names {
-    struct snapshot_text text;
+    struct text text;
     char name[64]; /* of the run that is open; empty: none */
     uint64_t count;
     size_t from, to; /* where it lies in the section */

@@ -5,68 +5,21 @@
 #include "emu/cpu/run.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define TEXT_ROOM 4096
-
-/* --- text ------------------------------------------------------------------------------------- */
-
-static bool make_room(struct snapshot_text *text, size_t more)
-{
-    if (text->failed)
-        return false;
-    if (text->room - text->size > more)
-        return true;
-    size_t room = text->room ? text->room : TEXT_ROOM;
-    while (room - text->size <= more)
-        room *= 2;
-    char *bytes = realloc(text->bytes, room);
-    text->failed = bytes == NULL;
-    if (bytes) {
-        text->bytes = bytes;
-        text->room = room;
-    }
-    return bytes != NULL;
-}
-
-void snapshot_text_put(struct snapshot_text *text, const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    size_t size = length < 0                      ? 0
-                  : (size_t)length < sizeof(line) ? (size_t)length
-                                                  : sizeof(line) - 1;
-    if (!make_room(text, size))
-        return;
-    memcpy(text->bytes + text->size, line, size + 1);
-    text->size += size;
-}
-
-void snapshot_text_free(struct snapshot_text *text)
-{
-    free(text->bytes);
-    *text = (struct snapshot_text){ 0 };
-}
 
 /* --- a machine ---------------------------------------------------------------------------------- */
 
-static void put_features(const struct cpu_model *model, struct snapshot_text *text)
+static void put_features(const struct cpu_model *model, struct text *text)
 {
-    snapshot_text_put(text, "features");
+    text_put(text, "features");
     for (int f = CPU_FEATURE_NONE + 1; f < CPU_FEATURE_COUNT; f++)
         if (cpu_model_has(model, (enum cpu_feature)f))
-            snapshot_text_put(text, " %s", cpu_features[f].option);
-    snapshot_text_put(text, "\n");
+            text_put(text, " %s", cpu_features[f].option);
+    text_put(text, "\n");
 }
 
 /* What decides about how a machine is made, but for what stands above or is part of the state: what random numbers come next. */
-static void put_made(const struct pacifica_machine *machine, struct snapshot_text *text)
+static void put_made(const struct pacifica_machine *machine, struct text *text)
 {
     static const char *const others[] = { "memory:", "processors:", "seed:" };
     const char *line = machine->made;
@@ -76,32 +29,31 @@ static void put_made(const struct pacifica_machine *machine, struct snapshot_tex
         for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
             other = other || strncmp(line, others[i], strlen(others[i])) == 0;
         for (size_t i = 0; i < length && !other; i++)
-            snapshot_text_put(text, "%c", line[i] >= ' ' && line[i] <= '~' ? line[i] : '?');
+            text_put(text, "%c", line[i] >= ' ' && line[i] <= '~' ? line[i] : '?');
         if (!other)
-            snapshot_text_put(text, "\n");
+            text_put(text, "\n");
         line += length + (line[length] == '\n');
     }
 }
 
-void snapshot_describe(struct pacifica_machine *machine, struct snapshot_text *text)
+void snapshot_describe(struct pacifica_machine *machine, struct text *text)
 {
     const struct vcpu *cpu = machine->cpu[0];
-    snapshot_text_put(text, "pacifica %s\n", PACIFICA_VERSION);
-    snapshot_text_put(text, "steps %" PRIu64 "\n", group_steps(cpu));
-    snapshot_text_put(text, "instructions %" PRIu64 "\n", group_insns(cpu));
-    snapshot_text_put(text, "time-ns %" PRIu64 "\n", machine->clock.now(machine->clock.self));
-    snapshot_text_put(text, "cpu %s\naddress-bits %u\nclean-bits %s\n", machine->model.name,
-                      machine->model.address_bits,
-                      machine->model.clean_bits_ignored ? "ignore" : "honor");
-    snapshot_text_put(text, "processors %u\n", machine->cpu_count);
-    snapshot_text_put(text, "memory %" PRIu64 "\n", memory_ram_bytes(machine->memory));
-    snapshot_text_put(text, "rom-pages %" PRIu64 "\n",
-                      memory_page_count(machine->memory) -
-                          memory_ram_bytes(machine->memory) / SNAPSHOT_PAGE);
-    snapshot_text_put(text, "start %s\n",
-                      machine->firmware            ? "firmware"
-                      : machine->kernel.image.data ? "kernel"
-                                                   : "nothing");
+    text_put(text, "pacifica %s\n", PACIFICA_VERSION);
+    text_put(text, "steps %" PRIu64 "\n", group_steps(cpu));
+    text_put(text, "instructions %" PRIu64 "\n", group_insns(cpu));
+    text_put(text, "time-ns %" PRIu64 "\n", machine->clock.now(machine->clock.self));
+    text_put(text, "cpu %s\naddress-bits %u\nclean-bits %s\n", machine->model.name,
+             machine->model.address_bits, machine->model.clean_bits_ignored ? "ignore" : "honor");
+    text_put(text, "processors %u\n", machine->cpu_count);
+    text_put(text, "memory %" PRIu64 "\n", memory_ram_bytes(machine->memory));
+    text_put(text, "rom-pages %" PRIu64 "\n",
+             memory_page_count(machine->memory) -
+                 memory_ram_bytes(machine->memory) / SNAPSHOT_PAGE);
+    text_put(text, "start %s\n",
+             machine->firmware            ? "firmware"
+             : machine->kernel.image.data ? "kernel"
+                                          : "nothing");
     put_made(machine, text);
     put_features(&machine->model, text);
 }

@@ -2,7 +2,7 @@
 #include "emu/machine/snapshot.h"
 
 #include "emu/base/diag.h"
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -117,7 +117,7 @@ static uint64_t place_of(const char *names, const struct snapshot_run *run, bool
 
 static uint64_t number(const uint8_t *bytes, uint64_t size)
 {
-    return snapshot_little(bytes, size > 8 ? 8 : (unsigned)size);
+    return little_get(bytes, size > 8 ? 8 : (unsigned)size);
 }
 
 /* One run in both. */

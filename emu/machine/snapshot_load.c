@@ -22,11 +22,11 @@ static enum pacifica_status check_machine(struct pacifica_machine *machine,
                                           const struct snapshot *snapshot,
                                           struct pacifica_diag *diag)
 {
-    struct snapshot_text text = { 0 };
+    struct text text = { 0 };
     snapshot_describe(machine, &text);
     enum pacifica_status status =
         text.failed ? no_memory(diag) : snapshot_compare(snapshot->text, text.bytes, diag);
-    snapshot_text_free(&text);
+    text_free(&text);
     return status;
 }
 

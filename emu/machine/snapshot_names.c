@@ -8,15 +8,15 @@
 
 void snapshot_names_begin(struct snapshot_names *names)
 {
-    snapshot_text_free(&names->text);
+    text_free(&names->text);
     *names = (struct snapshot_names){ 0 };
 }
 
 static void close_run(struct snapshot_names *names)
 {
     if (names->name[0])
-        snapshot_text_put(&names->text, "%s %" PRIu64 " %zu\n", names->name, names->count,
-                          names->to - names->from);
+        text_put(&names->text, "%s %" PRIu64 " %zu\n", names->name, names->count,
+                 names->to - names->from);
     names->name[0] = '\0';
     names->from = names->to;
 }

@@ -53,12 +53,12 @@ static enum pacifica_status take_header(struct opening *opening)
                         "no snapshot: it does not begin as one");
     if (size < SNAPSHOT_HEADER)
         return diag_set(opening->diag, PACIFICA_EFORMAT, "snapshot", NULL, "truncated");
-    uint64_t format = snapshot_little(opening->at + SNAPSHOT_MAGIC_BYTES, 4);
+    uint64_t format = little_get(opening->at + SNAPSHOT_MAGIC_BYTES, 4);
     if (format != SNAPSHOT_FORMAT)
         return diag_set(opening->diag, PACIFICA_EFORMAT, "snapshot", NULL,
                         "it has format %" PRIu64 ", this program reads format %u", format,
                         SNAPSHOT_FORMAT);
-    if (snapshot_little(opening->at + SNAPSHOT_MAGIC_BYTES + 4, 4) != 0)
+    if (little_get(opening->at + SNAPSHOT_MAGIC_BYTES + 4, 4) != 0)
         return diag_set(opening->diag, PACIFICA_EFORMAT, "snapshot", NULL, "damaged at its head");
     opening->at += SNAPSHOT_HEADER;
     return PACIFICA_OK;
@@ -70,13 +70,12 @@ static enum pacifica_status take_chunk(struct opening *opening, struct chunk *ch
     *chunk = (struct chunk){ .kind = "head", .number = opening->chunks };
     if ((size_t)(opening->end - at) < SNAPSHOT_CHUNK)
         return bad(opening, chunk, "truncated");
-    if (XXH64(at, 24, 0) != snapshot_little(at + 24, 8) ||
-        snapshot_little(at + 4, 4) != opening->chunks)
+    if (XXH64(at, 24, 0) != little_get(at + 24, 8) || little_get(at + 4, 4) != opening->chunks)
         return bad(opening, chunk, "damaged: its checksum is wrong");
     for (unsigned i = 0; i < SNAPSHOT_KIND; i++)
         chunk->kind[i] = (char)(at[i] >= ' ' && at[i] <= '~' ? at[i] : '?');
-    chunk->size = snapshot_little(at + 8, 8);
-    chunk->checksum = snapshot_little(at + 16, 8);
+    chunk->size = little_get(at + 8, 8);
+    chunk->checksum = little_get(at + 16, 8);
     chunk->bytes = at + SNAPSHOT_CHUNK;
     if ((size_t)(opening->end - chunk->bytes) < chunk->size)
         return bad(opening, chunk, "truncated");
@@ -158,9 +157,9 @@ static enum pacifica_status take_section(struct opening *opening, const struct c
     if (chunk->size < SNAP_HEAD || chunk->bytes[SNAP_NAME - 1] != 0)
         return bad(opening, chunk, "not the head of a section");
     memcpy(section.name, chunk->bytes, SNAP_NAME);
-    section.instance = (uint32_t)snapshot_little(chunk->bytes + SNAP_NAME, 4);
-    section.version = (uint32_t)snapshot_little(chunk->bytes + SNAP_NAME + 4, 4);
-    uint64_t bytes = snapshot_little(chunk->bytes + SNAP_NAME + 8, 8);
+    section.instance = (uint32_t)little_get(chunk->bytes + SNAP_NAME, 4);
+    section.version = (uint32_t)little_get(chunk->bytes + SNAP_NAME + 4, 4);
+    uint64_t bytes = little_get(chunk->bytes + SNAP_NAME + 8, 8);
     section.packed = chunk->size;
     if (!is_name(section.name) || bytes / ZSTD_RATIO_MOST > chunk->size)
         return bad(opening, chunk, "not the head of a section");
@@ -216,7 +215,7 @@ static enum pacifica_status take_pages(struct opening *opening, const struct chu
     struct snapshot *snapshot = opening->snapshot;
     if (chunk->size < SNAPSHOT_GROUP_HEAD)
         return bad(opening, chunk, "not a part of memory");
-    const struct snapshot_group group = { .first = snapshot_little(chunk->bytes, 8),
+    const struct snapshot_group group = { .first = little_get(chunk->bytes, 8),
                                           .bitmap = chunk->bytes + 8,
                                           .frame = chunk->bytes + SNAPSHOT_GROUP_HEAD,
                                           .frame_bytes = chunk->size - SNAPSHOT_GROUP_HEAD,
@@ -240,7 +239,7 @@ static enum pacifica_status take_pages(struct opening *opening, const struct chu
 
 static enum pacifica_status take_end(struct opening *opening, const struct chunk *chunk)
 {
-    if (chunk->size != 8 || snapshot_little(chunk->bytes, 8) != XXH64_digest(opening->sums))
+    if (chunk->size != 8 || little_get(chunk->bytes, 8) != XXH64_digest(opening->sums))
         return bad(opening, chunk, "parts are missing, or of another snapshot");
     if (opening->at != opening->end)
         return bad(opening, chunk, "more follows behind its end");
@@ -281,7 +280,7 @@ static enum pacifica_status pass_over(struct opening *opening, const uint8_t *fr
             status = take_content(opening, &chunk);
         else if (status == PACIFICA_OK && strcmp(chunk.kind, "END ") == 0)
             status = take_end(opening, &chunk);
-        snapshot_put_little(sum, 8, chunk.checksum);
+        little_put(sum, 8, chunk.checksum);
         (void)XXH64_update(opening->sums, sum, sizeof(sum));
     }
     return status;

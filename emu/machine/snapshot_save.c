@@ -45,11 +45,11 @@ static bool put_chunk(struct saving *saving, const char *kind, const void *bytes
     uint8_t head[SNAPSHOT_CHUNK], sum[8];
     uint64_t checksum = XXH64(bytes, size, 0);
     memcpy(head, kind, SNAPSHOT_KIND);
-    snapshot_put_little(head + 4, 4, saving->number++);
-    snapshot_put_little(head + 8, 8, size);
-    snapshot_put_little(head + 16, 8, checksum);
-    snapshot_put_little(head + 24, 8, XXH64(head, 24, 0));
-    snapshot_put_little(sum, 8, checksum);
+    little_put(head + 4, 4, saving->number++);
+    little_put(head + 8, 8, size);
+    little_put(head + 16, 8, checksum);
+    little_put(head + 24, 8, XXH64(head, 24, 0));
+    little_put(sum, 8, checksum);
     (void)XXH64_update(saving->sums, sum, sizeof(sum));
     return put(saving, head, sizeof(head)) && put(saving, bytes, size);
 }
@@ -96,7 +96,7 @@ static void hear(void *self, const struct snap *snap, const char *name, unsigned
     (void)value;
     if (!listener->open || listener->section_at != snap->section_at) {
         snapshot_names_end(&listener->names);
-        snapshot_text_put(&listener->names.text, "@%zu\n", snap->section_at);
+        text_put(&listener->names.text, "@%zu\n", snap->section_at);
         listener->section_at = snap->section_at;
         listener->open = true;
         listener->names.from = listener->names.to = snap->section_at + SNAP_HEAD;
@@ -149,12 +149,12 @@ static bool put_state(struct saving *saving)
     snap.tell_self = &listener;
     machine_state(saving->machine, &snap);
     snapshot_names_end(&listener.names);
-    const struct snapshot_text *text = &listener.names.text;
+    const struct text *text = &listener.names.text;
     bool put_all = snap.failed || text->failed
                        ? fail(saving, PACIFICA_ENOMEM, "no memory for the state")
                        : put_sections(saving, &snap, text->bytes ? text->bytes : "");
     snap_free(&snap);
-    snapshot_text_free(&listener.names.text);
+    text_free(&listener.names.text);
     return put_all;
 }
 
@@ -167,7 +167,7 @@ static bool put_group(struct saving *saving, uint64_t first)
     const struct memory *memory = saving->machine->memory;
     uint8_t head[SNAPSHOT_GROUP_HEAD] = { 0 };
     size_t size = 0;
-    snapshot_put_little(head, 8, first);
+    little_put(head, 8, first);
     for (unsigned i = 0; i < SNAPSHOT_GROUP && first + i < memory_page_count(memory); i++) {
         const uint8_t *page = memory_page_ptr(memory, first + i);
         if (memcmp(page, zeros, SNAPSHOT_PAGE) == 0)
@@ -193,21 +193,21 @@ static bool put_memory(struct saving *saving)
 static bool put_beginning(struct saving *saving)
 {
     uint8_t head[SNAPSHOT_HEADER] = { 0 };
-    struct snapshot_text text = { 0 };
+    struct text text = { 0 };
     memcpy(head, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_BYTES);
-    snapshot_put_little(head + SNAPSHOT_MAGIC_BYTES, 4, SNAPSHOT_FORMAT);
+    little_put(head + SNAPSHOT_MAGIC_BYTES, 4, SNAPSHOT_FORMAT);
     snapshot_describe(saving->machine, &text);
     bool put_all = text.failed ? fail(saving, PACIFICA_ENOMEM, "no memory for it")
                                : put(saving, head, sizeof(head)) &&
                                      put_chunk(saving, "MACH", text.bytes, text.size);
-    snapshot_text_free(&text);
+    text_free(&text);
     return put_all;
 }
 
 static bool put_end(struct saving *saving)
 {
     uint8_t sum[8];
-    snapshot_put_little(sum, 8, XXH64_digest(saving->sums));
+    little_put(sum, 8, XXH64_digest(saving->sums));
     return put_chunk(saving, "END ", sum, sizeof(sum));
 }
 

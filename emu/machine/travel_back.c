@@ -3,6 +3,7 @@
 #include "emu/machine/travel_priv.h"
 
 #include "emu/base/diag.h"
+#include "emu/base/little.h"
 #include "emu/machine/breaks.h"
 #include "emu/machine/journal.h"
 #include "svm/svm.h"
@@ -236,12 +237,9 @@ enum pacifica_status pacifica_travel_back_step(struct pacifica_machine *machine,
 static uint64_t value_at(struct pacifica_machine *machine, uint64_t physical, size_t size)
 {
     uint8_t bytes[8] = { 0 };
-    uint64_t value = 0;
     (void)pacifica_machine_memory_read(machine, 0, PACIFICA_SPACE_PHYSICAL, physical, bytes,
                                        size < sizeof(bytes) ? size : sizeof(bytes));
-    for (unsigned i = 0; i < sizeof(bytes); i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
+    return little_get(bytes, sizeof(bytes));
 }
 
 /* The machine is before the step that writes, and is behind it afterwards. */

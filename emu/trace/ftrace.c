@@ -4,6 +4,7 @@
 
 #include "emu/compiler.h"
 #include "emu/trace/exit_words.h"
+#include "svm/exit_codes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -136,7 +137,7 @@ static void put_exit(struct line *line)
         line->cpu, reason ? reason : number, line->rip, info1, info2, (unsigned)delivering,
         (unsigned)(delivering >> 32));
     end(line);
-    if (code != 0x400) /* VMEXIT_NPF */
+    if (code != VMEXIT_NPF)
         return;
     begin(line, "", "kvm_page_fault");
     add(line, " vcpu %" PRIu64 " rip 0x%" PRIx64 " address 0x%016" PRIx64 " error_code 0x%" PRIx64,

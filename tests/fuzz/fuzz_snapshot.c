@@ -36,15 +36,15 @@ static void mend(uint8_t *bytes, size_t size)
     (void)XXH64_reset(sums, 0);
     for (size_t at = SNAPSHOT_HEADER; size >= SNAPSHOT_CHUNK && at <= size - SNAPSHOT_CHUNK;) {
         uint8_t *head = bytes + at;
-        uint64_t content = snapshot_little(head + 8, 8), most = size - at - SNAPSHOT_CHUNK;
+        uint64_t content = little_get(head + 8, 8), most = size - at - SNAPSHOT_CHUNK;
         if (content > most)
             break;
         if (memcmp(head, "END ", 4) == 0 && content == 8)
-            snapshot_put_little(head + SNAPSHOT_CHUNK, 8, XXH64_digest(sums));
-        snapshot_put_little(head + 4, 4, number++);
-        snapshot_put_little(head + 16, 8, XXH64(head + SNAPSHOT_CHUNK, content, 0));
-        snapshot_put_little(head + 24, 8, XXH64(head, 24, 0));
-        snapshot_put_little(sum, 8, XXH64(head + SNAPSHOT_CHUNK, content, 0));
+            little_put(head + SNAPSHOT_CHUNK, 8, XXH64_digest(sums));
+        little_put(head + 4, 4, number++);
+        little_put(head + 16, 8, XXH64(head + SNAPSHOT_CHUNK, content, 0));
+        little_put(head + 24, 8, XXH64(head, 24, 0));
+        little_put(sum, 8, XXH64(head + SNAPSHOT_CHUNK, content, 0));
         (void)XXH64_update(sums, sum, sizeof(sum));
         at += SNAPSHOT_CHUNK + content;
     }
@@ -105,7 +105,7 @@ static void check_state(const uint8_t *data, size_t size)
     require(!good.failed && changed);
     memcpy(changed, good.data, good.size);
     for (; size >= 4; data += 4, size -= 4)
-        changed[snapshot_little(data, 3) % good.size] = data[3];
+        changed[little_get(data, 3) % good.size] = data[3];
     snap_load(&bad, changed, good.size);
     machine_state(machine, &bad);
     if (bad.failed) {

@@ -568,21 +568,21 @@ END_TEST
 
 /* --- telling ------------------------------------------------------------------------------------------- */
 
-struct text {
+struct kept {
     char bytes[65536];
     size_t size;
 };
 
 static void keep(void *self, const void *bytes, size_t size)
 {
-    struct text *text = self;
+    struct kept *text = self;
     ck_assert_uint_lt(text->size + size, sizeof(text->bytes));
     memcpy(text->bytes + text->size, bytes, size);
     text->size += size;
     text->bytes[text->size] = '\0';
 }
 
-static void tells(const struct text *text, const char *words)
+static void tells(const struct kept *text, const char *words)
 {
     ck_assert_msg(strstr(text->bytes, words), "no '%s' in:\n%s", words, text->bytes);
 }
@@ -590,7 +590,7 @@ static void tells(const struct text *text, const char *words)
 START_TEST(info_tells_the_machine_its_sections_and_memory)
 {
     struct pacifica_machine *machine = model_machine("epyc-rome");
-    struct text text = { .size = 0 };
+    struct kept text = { .size = 0 };
     run_to(machine, 1234);
     struct file file = save(machine);
     const struct pacifica_output output = { .write = keep, .self = &text };
@@ -610,7 +610,7 @@ START_TEST(diff_names_members_and_ranges_of_memory)
 {
     struct pacifica_machine *machine = plain_machine();
     struct file one = save(machine);
-    struct text text = { .size = 0 };
+    struct kept text = { .size = 0 };
     const struct pacifica_output output = { .write = keep, .self = &text };
     machine->cpu[0]->r[REG_RBX] = 0x1234;
     phys_write(machine->memory, 0x200ffe, 4, 0x01010101);

@@ -6,7 +6,7 @@
 
 #include "emu/compiler.h"
 
-/* printf to `output`; what does not fit 160 bytes is cut. */
+/* printf to `output`; what does not fit 400 bytes is cut. */
 void output_put(const struct pacifica_output *output, const char *fmt, ...) EMU_PRINTF(2, 3);
 
 #endif

@@ -1,12 +1,12 @@
 /* Printing a line. */
-#include "emu/debug/output.h"
+#include "emu/base/output.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 void output_put(const struct pacifica_output *output, const char *fmt, ...)
 {
-    char line[160];
+    char line[400];
     va_list args;
     va_start(args, fmt);
     int length = vsnprintf(line, sizeof(line), fmt, args);
